@@ -1,0 +1,1 @@
+"""One TOML file per device model, every number with its source."""

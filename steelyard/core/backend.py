@@ -1,0 +1,99 @@
+"""Backends as the user names them, the devices they run on, and the budget all of them share."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from steelyard.core.errors import UsageError
+
+DeviceKind = Literal["cpu", "cuda", "rocm", "tpu", "xpu", "npu", "mps"]
+_BACKEND = re.compile(r"^(?P<head>[^\[\]]+?)(?:\[(?P<options>[^\[\]]*)\])?$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSpec:
+    """`NAME[:PROVIDER][opt=value,...]`; a dot before the colon means `module.path:Class`.
+
+    `runner` is the registered name or `module.path:Class`; `provider` what stands behind the colon
+    of a registered name; an option without `=` has the value "true".
+    """
+
+    runner: str
+    provider: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The canonical spelling; parsing it gives this object back."""
+        head = self.runner if self.provider is None else f"{self.runner}:{self.provider}"
+        if not self.options:
+            return head
+        pairs = (key if value == "true" else f"{key}={value}" for key, value in sorted(self.options.items()))
+        return f"{head}[{','.join(pairs)}]"
+
+
+def parse_backend(text: str) -> BackendSpec:
+    """Read one backend from the command line. Raises UsageError naming the form."""
+    match = _BACKEND.match(text.strip())
+    if match is None:
+        raise UsageError(f"backend '{text}' is not of the form NAME[:PROVIDER][opt=value,...]")
+    options: dict[str, str] = {}
+    for part in filter(None, (match["options"] or "").split(",")):
+        key, _, value = part.strip().partition("=")
+        if not key or key in options:
+            raise UsageError(f"backend '{text}': option '{part}' is empty or given twice")
+        options[key] = value or "true"
+    name, colon, provider = match["head"].partition(":")
+    if not name or (colon and not provider):
+        raise UsageError(f"backend '{text}' is not of the form NAME[:PROVIDER][opt=value,...]")
+    if colon and "." in name:
+        return BackendSpec(runner=f"{name}:{provider}", options=options)
+    return BackendSpec(runner=name, provider=provider or None, options=options)
+
+
+def split_backends(text: str) -> tuple[str, ...]:
+    """Split a comma list, leaving commas inside brackets alone."""
+    return tuple(part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One physical executor on this host. `kind:index` is what `--device` takes."""
+
+    kind: DeviceKind
+    index: int
+    name: str
+    memory_bytes: int | None
+
+    @property
+    def id(self) -> str:
+        """`cpu` or e.g. `cuda:0`."""
+        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The fairness contract: declared once, applied to every backend, read back from each.
+
+    `precision` `strict` forbids a runtime to compute in a narrower type than the case's dtype.
+    """
+
+    threads: int
+    cpus: tuple[int, ...]
+    tuning: Literal["default", "max"] = "default"
+    precision: Literal["strict", "runtime"] = "strict"
+    copies: Literal["outside", "inside"] = "outside"
+    shapes: Literal["static", "dynamic"] = "static"
+    layout: Literal["source", "runtime"] = "source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Availability:
+    """Whether a runner can be used here: its versions and devices, or the reason why not."""
+
+    available: bool
+    reason: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,47 @@
+"""Cases and arms: what is run, and under which label."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from steelyard.core.backend import BackendSpec, Budget
+from steelyard.core.hashing import stable_hash
+from steelyard.core.workload import Point
+
+Scenario = Literal["single-stream", "cold-start"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Point x backend x device kind x scenario x budget. The CPU numbers of the budget are host facts
+    and stand in the fingerprint; only the thread count enters the id."""
+
+    point: Point
+    backend: BackendSpec
+    device_kind: str
+    scenario: Scenario
+    budget: Budget
+
+    @property
+    def id(self) -> str:
+        """Stable hash of the definition; holds no host facts."""
+        budget = {
+            "threads": self.budget.threads,
+            "tuning": self.budget.tuning,
+            "precision": self.budget.precision,
+            "copies": self.budget.copies,
+            "shapes": self.budget.shapes,
+            "layout": self.budget.layout,
+        }
+        return stable_hash([self.point.key, self.backend.text, self.device_kind, self.scenario, budget], 16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """A backend under a label. The control arm is the baseline a second time, under another label."""
+
+    label: str
+    backend: BackendSpec
+    control: bool = False
+
+
+CONTROL_SUFFIX = " (control)"

@@ -1,0 +1,55 @@
+"""Comparisons: one factor, two sides, a ratio with its interval, a verdict."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Verdict = Literal["faster", "slower", "equivalent", "inconclusive", "withheld", "incomparable"]
+Family = Literal["primary", "exploratory"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A confidence interval; `confidence` is the level it was asked for, e.g. 0.95."""
+
+    low: float
+    high: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A point estimate with its interval, or with the reason why there is none; `n` launches stand behind it."""
+
+    value: float
+    interval: Interval | None
+    n: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two sides that differ in one factor, on one metric of one point.
+
+    `ratio` is candidate / baseline of the metric itself: below 1 is faster where lower is better.
+    `floor` is the noise floor as a fraction (0.03 is 3 %), None where no control arm was measured.
+    `scope` is `within run` (paired rounds) or `across runs` (unpaired).
+    """
+
+    point: str
+    title: str
+    workload: str
+    metric: str
+    factor: str
+    baseline: str
+    candidate: str
+    scope: Literal["within run", "across runs"]
+    ratio: Estimate | None
+    verdict: Verdict
+    reason: str
+    family: Family
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    floor: float | None = None
+    margin: float = 0.02
+    evidence: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,55 @@
+"""The one error tree. Every message says what, where, and what to do next."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SteelyardError(Exception):
+    """Anything this project raises on purpose; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(SteelyardError):
+    """The user asked for something that does not exist or makes no sense."""
+
+    exit_code = 2
+
+
+class Unsupported(SteelyardError):
+    """A case cannot run here by its nature; the row says why. Not a failure."""
+
+
+class MissingPackage(Unsupported):
+    """A runtime is not installed; the message names the command that installs it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"the package '{package}' is not installed: pip install 'steelyard[{extra}]'")
+
+
+class LoweringError(SteelyardError):
+    """A point could not be turned into a format that a backend consumes."""
+
+
+class FellBack(SteelyardError):
+    """The runtime did the work elsewhere or otherwise than it was told to."""
+
+
+class StoreError(SteelyardError):
+    """A stored run cannot be read or written."""
+
+
+class CheckpointError(SteelyardError):
+    """A user's model file or checkpoint is not what it says."""
+
+    exit_code = 2
+
+
+def unknown_name(kind: str, given: str, valid: Iterable[str]) -> UsageError:
+    """The error for a name that is not there: the valid names, the closest one first."""
+    names = sorted(set(valid))
+    closest = difflib.get_close_matches(given, names, n=len(names) or 1, cutoff=0.6)
+    ordered = closest + [name for name in names if name not in closest]
+    hint = f"; did you mean '{closest[0]}'?" if closest else "."
+    listed = ", ".join(ordered) if ordered else "none"
+    return UsageError(f"unknown {kind} '{given}'{hint} Valid: {listed}")

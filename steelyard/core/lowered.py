@@ -1,0 +1,81 @@
+"""A point after lowering: files in the cache that a worker reads, and the tolerances it checks against."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from steelyard.core.workload import Identity, Point, Program
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A program in one format. `directory` is absolute and local; `entry` is the file to open in it.
+
+    `inputs` and `outputs` are the names in the format's own positional order. `weight_bytes` counts
+    the parameters stored in or referred to by the artifact, `weight_note` explains a difference from
+    the source. `sha256` covers every file. `details` is the format's own (opset, argument order).
+    """
+
+    format: str
+    directory: str
+    entry: str
+    sha256: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    weight_bytes: int
+    weight_note: str = ""
+    seconds: float = 0.0
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweredProgram:
+    """A program with its weight file (safetensors, named as the module's parameters) and artifacts by format.
+
+    A format that could not be made is in `failures` with the reason: backends that need it are unsupported.
+    """
+
+    program: Program
+    weights_file: str
+    artifacts: Mapping[str, Artifact]
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """`floor` is the relative L2 error of the same program in the case's dtype under eager;
+    `limit` is 10 x floor within the dtype's minimum and maximum."""
+
+    floor: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSet:
+    """One member of the pool: a safetensors file of inputs by name and one of fp64 references by output name.
+
+    State references hold only the point's window. For generate: `tokens` are the reference's tokens
+    [batch][step]; from step `forced_from` on the reference's token is fed whatever the backend chose,
+    because the top-2 margin at that step (`margin`) is within twice the logit tolerance.
+    `text` is the decoded reference answer of the first sequence, where a tokenizer exists.
+    """
+
+    inputs: str
+    reference: str
+    tokens: tuple[tuple[int, ...], ...] = ()
+    forced_from: int | None = None
+    margin: float | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweredPoint:
+    """Everything a launch needs to run and check one point."""
+
+    point: Point
+    identity: Identity
+    programs: Mapping[str, LoweredProgram]
+    pool: tuple[InputSet, ...]
+    tolerances: Mapping[str, Tolerance]
+    tokenizer: str | None = None
+    seconds: float = 0.0

@@ -1,0 +1,137 @@
+"""What one launch says about one case."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from steelyard.core.metrics import Reading
+
+Status = Literal[
+    "ok", "incorrect", "fallback", "unsupported", "out_of_memory", "timed_out", "crashed", "failed", "skipped"
+]
+Stage = Literal["plan", "lower", "spawn", "import", "load", "compile", "first_run", "warm_up", "steady", "check"]
+Layer = Literal["api_wall", "bound_wall", "runtime_internal", "device"]
+Steady = Literal["flat", "warmed", "slowed", "cyclic", "none", "too_short"]
+StopReason = Literal["time", "samples", "calls"]
+
+STATUSES: tuple[Status, ...] = Status.__args__  # type: ignore[attr-defined]
+STAGES: tuple[Stage, ...] = Stage.__args__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """All samples of one metric of one case in one launch, in time order, in the metric's base unit.
+
+    `cut` is the number of leading samples judged to be warm-up; nothing is dropped.
+    `starts_s` are the sample starts on the launch's monotonic clock, counted from the window's start.
+    """
+
+    metric: str
+    layer: Layer
+    samples: tuple[float, ...]
+    starts_s: tuple[float, ...]
+    cut: int
+    steady: Steady
+    stop: StopReason
+
+    @property
+    def steady_samples(self) -> tuple[float, ...]:
+        """The samples after the cut."""
+        return self.samples[self.cut :]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What really ran, read back from the runtime. `mismatches` non-empty makes the result `fallback`."""
+
+    runtime: str
+    versions: Mapping[str, str]
+    platform: str
+    dtype: str
+    threads: int | None
+    placement: Mapping[str, int] = field(default_factory=dict)
+    graph_breaks: int | None = None
+    recompiles: int | None = None
+    mismatches: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputCheck:
+    """The error of one output over the checked calls, against the fp64 reference.
+
+    `relative_l2` is |out - ref| / |ref| in the 2-norm, the worst over the checked calls;
+    `tolerance` is what it was held against; `max_abs` is the largest absolute difference.
+    """
+
+    output: str
+    relative_l2: float
+    max_abs: float
+    tolerance: float
+    passed: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correctness:
+    """The verdict on the outputs of timed calls that the runner could not foresee."""
+
+    passed: bool
+    calls_checked: int
+    outputs: tuple[OutputCheck, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The outcome of one case in one launch. A failure is data: status, stage, reason and log tail.
+
+    `phases` are seconds by phase (import_s, load_s, compile_s, first_run_s, second_run_s);
+    `first_in_launch` says whether compile time and memory peaks belong to this case alone.
+    `memory` is keyed `metric/phase`, e.g. `host_peak_bytes/compile`. `text` is what generate wrote.
+    """
+
+    case_id: str
+    arm: str
+    round: int
+    position: int
+    launch: str
+    status: Status
+    stage: Stage
+    reason: str = ""
+    log_tail: str = ""
+    first_in_launch: bool = False
+    phases: Mapping[str, float] = field(default_factory=dict)
+    measurements: tuple[Measurement, ...] = ()
+    memory: Mapping[str, Reading] = field(default_factory=dict)
+    energy: Reading | None = None
+    proof: Proof | None = None
+    correctness: Correctness | None = None
+    idiom: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    text: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def measurement(self, metric: str) -> Measurement | None:
+        """The measurement of a metric, or None."""
+        return next((item for item in self.measurements if item.metric == metric), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchRecord:
+    """One fresh process: which arm, when in the run, what surrounded it.
+
+    `started_s` and `ended_s` are on the supervisor's monotonic clock, from the segment's start.
+    `noise` holds the short samples of the noise guard at both ends; `supervisor_cpu_s` the CPU time
+    that the supervisor itself used while the launch ran.
+    """
+
+    launch: str
+    arm: str
+    round: int
+    position: int
+    started_s: float
+    ended_s: float
+    exit_code: int | None
+    supervisor_cpu_s: float
+    noise: Mapping[str, Reading] = field(default_factory=dict)

@@ -1,0 +1,116 @@
+"""A run as stored: the manifest, its segments, its launches and results."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from steelyard.core.backend import Budget, Device
+from steelyard.core.case import Arm, Case
+from steelyard.core.metrics import Reading
+from steelyard.core.result import LaunchRecord, Result
+from steelyard.core.workload import Identity
+
+SCHEMA_VERSION = 1
+Grade = Literal["A", "B", "C", "D", "F"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """The preflight's verdict on the machine. At F numbers are kept and verdicts withheld; `evidence` says why."""
+
+    grade: Grade
+    readings: Mapping[str, Reading]
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A backend or case that was not run, and why. `point` is empty when a whole backend is meant."""
+
+    backend: str
+    reason: str
+    point: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningRow:
+    """The declared tuning of one backend: exact options, and how its runtime uses the disk between launches."""
+
+    backend: str
+    tuning: str
+    options: Mapping[str, Any]
+    keeps_cache: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweredFacts:
+    """What the report says of a lowered point without its local paths."""
+
+    point: str
+    identity: Identity
+    weight_bytes: Mapping[str, int]
+    weight_notes: Mapping[str, str]
+    artifact_sha256: Mapping[str, str]
+    tolerances: Mapping[str, Mapping[str, float]]
+    forced_from: tuple[int | None, ...] = ()
+    reference_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What the run was: the plan and the fingerprint. Holds no hostname, user name, home path or serial number.
+
+    `point_keys` of `lowered` are `Point.key`. `baseline` is an arm's label. `environment` is the
+    fingerprint: versions, CPU, kernel, governor, ..., each a plain value or `{"value": null, "reason": ...}`.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    tool_version: str
+    created_utc: str
+    command: tuple[str, ...]
+    suite: str
+    suite_version: int
+    headline: str
+    device: Device
+    budget: Budget
+    baseline: str
+    arms: tuple[Arm, ...]
+    cases: tuple[Case, ...]
+    left_out: tuple[LeftOut, ...]
+    tunings: tuple[TuningRow, ...]
+    lowered: Mapping[str, LoweredFacts]
+    plan: Mapping[str, Any]
+    environment: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """Whole rounds measured in one go. A resumed run appends another; none is ever edited.
+
+    `ended` is one of `precision`, `rounds`, `time`, `interrupted`, `recovered`.
+    """
+
+    index: int
+    started_utc: str
+    rounds: tuple[int, ...]
+    ended: str
+    noise: Noise
+    supervisor: Mapping[str, Reading] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run in memory: everything `compare`, `tables` and `reports` read. Statistics are recomputed from it."""
+
+    manifest: Manifest
+    segments: tuple[Segment, ...]
+    launches: tuple[LaunchRecord, ...]
+    results: tuple[Result, ...]
+
+    def case(self, case_id: str) -> Case:
+        """The case of an id. Raises KeyError."""
+        return self._cases()[case_id]
+
+    def _cases(self) -> dict[str, Case]:
+        return {case.id: case for case in self.manifest.cases}

@@ -1,0 +1,155 @@
+"""The contract of a runner. A runner loads, compiles and executes; it never times and never checks.
+
+The worker calls, in this order, in one fresh process pinned to the budget's CPUs:
+`Runner(context)`, `start()` [phase import], then for each program `load()` [phase load] and
+`Executable.compile()` [phase compile], then `bind()` for each input set, then `run()` many times.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from steelyard.core.backend import Availability, BackendSpec, Budget, Device
+from steelyard.core.lowered import LoweredProgram
+from steelyard.core.metrics import Reading
+from steelyard.core.result import Proof
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Arrays = Mapping[str, np.ndarray[Any, Any]]
+else:
+    Arrays = Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchContext:
+    """What a launch is given. `compile_cache` persists between the launches of one arm (empty in round 0);
+    a runtime that keeps a cache must keep it there. `scratch` is removed after the launch."""
+
+    backend: BackendSpec
+    device: Device
+    budget: Budget
+    compile_cache: Path
+    scratch: Path
+
+
+class Binding(ABC):
+    """One input set, bound to an executable: inputs on the device, output places known."""
+
+    @abstractmethod
+    def run(self) -> None:
+        """Execute once; return only when every output is complete. This call is the timed sample."""
+
+    @abstractmethod
+    def read(self, names: tuple[str, ...] | None = None) -> Arrays:
+        """Copies of the last run's outputs on the host, by name; all of them when `names` is None.
+
+        Valid between `run` and `settle`. bfloat16 arrays have the dtype of `ml_dtypes`.
+        """
+
+    @abstractmethod
+    def settle(self) -> None:
+        """After the clock stopped: adopt updated state as the next run's input, release what else the run made."""
+
+    @abstractmethod
+    def update(self, inputs: Arrays) -> None:
+        """Replace some data inputs (small ones: a token, a position). Part of the sample in generate."""
+
+    @abstractmethod
+    def adopt(self, source: "Binding") -> None:
+        """Take the state outputs of another binding's last run as this one's state, without a host copy
+        where the runtime allows it. Called between `source.run()` and `source.settle()`; in generate it
+        belongs to the sample.
+        """
+
+    def close(self) -> None:  # noqa: B027 (optional)
+        """Release everything this binding holds."""
+
+
+class Executable(ABC):
+    """One program on one runtime. Created by `Runner.load`, usable after `compile`."""
+
+    @abstractmethod
+    def compile(self) -> None:
+        """Trace, lower and compile as far as the runtime lets it be done ahead of the first call.
+
+        A runtime that compiles on its first call makes that call here, with zeros.
+        """
+
+    @abstractmethod
+    def bind(self, inputs: Arrays) -> Binding:
+        """Bind one input set, outside any sample. Missing state inputs are an error; for generate the
+        decode program is bound with zeros as state and then `adopt`s."""
+
+    @abstractmethod
+    def proof(self) -> Proof:
+        """What really runs, read back from the runtime, not from the request."""
+
+    def memory(self) -> Mapping[str, Reading]:
+        """What the runtime itself says of memory: keys `planned_bytes`, `allocator_peak_bytes`."""
+        return {}
+
+    @property
+    @abstractmethod
+    def idiom(self) -> Mapping[str, str]:
+        """How the runtime is used: `weights` (arguments, constants, frozen), `kv_cache` (in place, donated, ...)."""
+
+    @property
+    @abstractmethod
+    def options(self) -> Mapping[str, Any]:
+        """The exact options this program was compiled with: the row of the tuning table."""
+
+
+class Runner(ABC):
+    """Adapter to one runtime. Subclasses import their runtime inside methods only."""
+
+    formats: ClassVar[tuple[str, ...]]
+    """Formats it consumes, any of `module`, `onnx`, `stablehlo`, `openvino`, `pt2`."""
+
+    tunings: ClassVar[Mapping[str, Mapping[str, Any]]]
+    """Exact options of the tunings `default` and `max`."""
+
+    keeps_cache: ClassVar[str]
+    """What the runtime keeps on disk between launches; empty if nothing."""
+
+    accepts: ClassVar[Mapping[str, str]] = {}
+    """Options a user may give in brackets, with their meaning."""
+
+    idle: ClassVar[str] = ""
+    """Set when the runner is listed but not part of `--backend all`: the reason."""
+
+    def __init__(self, context: LaunchContext) -> None:
+        self.context = context
+
+    @classmethod
+    @abstractmethod
+    def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
+        """Whether it can run on such a device here. Runs in a child process, so it may import its runtime."""
+
+    @classmethod
+    def needs(cls, backend: BackendSpec) -> tuple[str, ...]:
+        """The formats this backend consumes, with its options taken into account."""
+        return cls.formats
+
+    @classmethod
+    def environment(cls, context: LaunchContext) -> Mapping[str, str]:
+        """Environment variables of the launch, complete before the process starts."""
+        return {}
+
+    @abstractmethod
+    def start(self) -> None:
+        """Import the runtime, pin its threads and precision to the budget. Timed as import."""
+
+    @abstractmethod
+    def load(self, program: LoweredProgram) -> Executable:
+        """Read the program and its weights. Timed as load. Raises Unsupported with a reason."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Numbers that must not move inside a timed window: compilations, recompiles, graph breaks."""
+        return {}
+
+    def stop(self) -> None:  # noqa: B027 (optional)
+        """End helper processes of the runtime (compile workers) before any timed window."""

@@ -1,0 +1,196 @@
+"""Workloads: programs with typed inputs and outputs, points on axes, suites, and what makes two the same work."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from steelyard.core.hashing import stable_hash
+
+Json = Any
+DType = Literal["float32", "float16", "bfloat16", "float64", "int64", "int32", "bool"]
+Role = Literal["data", "state"]
+
+DTYPE_BYTES: Mapping[str, int] = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int64": 8,
+    "int32": 4,
+    "bool": 1,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """One input or output of a program.
+
+    A tensor with role `state` appears under the same name among inputs and outputs (decode) or among
+    outputs only (prefill, which creates it); a runner may update it in place, donate it or keep it
+    inside the runtime.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+    role: Role = "data"
+
+    @property
+    def bytes(self) -> int:
+        """Size in bytes of the dense tensor."""
+        count = DTYPE_BYTES[self.dtype]
+        for extent in self.shape:
+            count *= extent
+        return count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Where parameters come from. `source` is `module:function`; it writes `weights.safetensors`
+    (and a tokenizer beside it) into a directory, from `arguments`, which hold hashes and seeds, never paths.
+
+    `origin` is what the row says: `real`, `seeded` or `checkpoint`.
+    """
+
+    source: str
+    arguments: Mapping[str, Json]
+    origin: Literal["real", "seeded", "checkpoint"]
+
+    @property
+    def key(self) -> str:
+        """Content hash of the definition; names the entry in the cache."""
+        return stable_hash(self, 24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One computation with static shapes: what a runner loads, compiles and executes.
+
+    `source` is `module:function`; called with `arguments` (plus `in_place`) in a process that may
+    import torch it returns the original torch module without weights (see `steelyard.lowering.source`).
+    Inputs and outputs are in the module's positional order, and that order is binding.
+    """
+
+    name: str
+    source: str
+    arguments: Mapping[str, Json]
+    weights: Weights
+    dtype: DType
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    @property
+    def key(self) -> str:
+        """Content hash of the definition; names the program's artifacts in the cache."""
+        return stable_hash(self, 24)
+
+    @property
+    def state(self) -> tuple[TensorSpec, ...]:
+        """The outputs that carry state."""
+        return tuple(spec for spec in self.outputs if spec.role == "state")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateWindow:
+    """The part of every state output that one call writes: `length` places from `start` along `axis`.
+
+    References hold only this window; the rest must equal the state that went in (zeros where none did).
+    """
+
+    axis: int
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Work counts of one call, analytic. `items` is what throughput counts (`unit`, e.g. tokens)."""
+
+    flop: float | None
+    weight_bytes: int | None
+    items: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A workload with a value on every axis.
+
+    `driver` names how one call is made: `call` runs the program `main` once; `generate` runs
+    `prefill` and then `decode` once per further token, feeding each token back. `settings` are the
+    driver's numbers (e.g. tokens, prompt). `pool` is `module:function` that makes the input sets.
+    """
+
+    suite: str
+    suite_version: int
+    workload: str
+    axes: Mapping[str, Json]
+    driver: Literal["call", "generate"]
+    programs: Mapping[str, Program]
+    settings: Mapping[str, Json]
+    pool: str
+    window: StateWindow | None
+    work: Work
+
+    @property
+    def key(self) -> str:
+        """Content hash of the definition; names the point's inputs and references in the cache."""
+        return stable_hash(self, 24)
+
+    @property
+    def title(self) -> str:
+        """The workload and its axes in one line, e.g. `decode model=smollm2 batch=1`."""
+        return " ".join([self.workload, *(f"{name}={value}" for name, value in self.axes.items())])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What must be equal for two backends to have done the same work: sha256 digests."""
+
+    definition: str
+    weights: str
+    inputs: str
+    reference: str
+
+    @property
+    def digest(self) -> str:
+        """One digest over all four."""
+        return stable_hash(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One swept parameter of a suite. `choices` empty means any value of `kind`."""
+
+    name: str
+    kind: Literal["int", "str"]
+    meaning: str
+    choices: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What the user asked of a suite. Missing axes take the suite's default for the device kind."""
+
+    device_kind: str
+    size: str | None = None
+    device_memory_bytes: int | None = None
+    workloads: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    weights_dir: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """A versioned list of workloads and axes, chosen for one question. `points` imports no framework."""
+
+    name: str
+    version: int
+    question: str
+    headline: str
+    workloads: Mapping[str, str]
+    sizes: tuple[str, ...]
+    axes: tuple[Axis, ...]
+    points: Callable[[Selection], tuple[Point, ...]]

@@ -1,0 +1,1 @@
+"""Supervisor side: noise, energy sources, device locks."""

@@ -1,0 +1,1 @@
+"""Devices and facts of this host. Imports no framework."""

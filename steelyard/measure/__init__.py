@@ -1,0 +1,1 @@
+"""Worker side: the timed loop, steady state, memory, correctness."""

@@ -1,0 +1,1 @@
+"""Intervals, tests and multiplicity: pure functions on arrays."""

@@ -1,0 +1,1 @@
+"""Comparisons and results as rows, footnotes and captions."""

@@ -1,0 +1,40 @@
+"""JSON at the edges: dataclasses out, validated dataclasses in."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from steelyard.core.errors import StoreError
+
+T = TypeVar("T")
+
+
+def encode(value: Any) -> bytes:
+    """A dataclass tree as JSON bytes (UTF-8, one line). Non-finite floats become null."""
+    return msgspec.json.encode(value, enc_hook=_plain)
+
+
+def decode(data: bytes | str, kind: type[T], where: str) -> T:
+    """Read `kind` from JSON. Raises StoreError that names `where` and the offending field."""
+    try:
+        return msgspec.json.decode(data, type=kind, strict=True)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise StoreError(f"{where}: not a valid {kind.__name__}: {error}") from error
+
+
+def read(path: Path, kind: type[T]) -> T:
+    """Read `kind` from a JSON file. Raises StoreError naming the file."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    return decode(data, kind, str(path))
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "item"):  # numpy scalars
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,1 @@
+"""One file or folder per suite; each exports `SUITE`."""
