@@ -1,1 +1,1 @@
-"""Comparisons and results as rows, footnotes and captions."""
+"""Turns comparisons and summaries into rows, footnotes and captions as data; reports only print them."""

@@ -1,0 +1,150 @@
+"""Draws figures and keeps them as bytes: PDF, SVG and PNG that are the same whenever the same data is drawn."""
+
+import csv
+import io
+import re
+import threading
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from steelyard.tables.style import RC
+from steelyard.tables.table import ReportData
+
+Value = str | float | int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """What a figure's `draw` returns: the matplotlib figure, its caption and the numbers that it shows.
+
+    `figure` is None where there is nothing to draw, and `reason` says why. `alternative` describes the picture
+    to a reader who cannot see it.
+    """
+
+    figure: Any
+    caption: str = ""
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Value, ...], ...] = ()
+    alternative: str = ""
+    reason: str = ""
+
+
+class Figure(Protocol):
+    """One file of `reports/figures/` exports such an object as `FIGURE`."""
+
+    name: str
+    title: str
+
+    def draw(self, data: ReportData) -> Drawing:
+        """Draw it, or say why there is nothing to draw."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A figure as files. `pdf`, `svg` and `png` are empty where `reason` says why nothing was drawn."""
+
+    name: str
+    title: str
+    caption: str
+    alternative: str
+    pdf: bytes
+    svg: str
+    png: bytes
+    csv: str
+    reason: str = ""
+
+
+_LOCK = threading.Lock()  # matplotlib's settings are global to the process
+
+
+def picture(figure: Figure, data: ReportData) -> Picture:
+    """Draw one figure and keep it as files."""
+    import matplotlib as mpl
+
+    with _LOCK, mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(RC)
+        with warnings.catch_warnings():
+            # A name in a script that the font lacks is drawn as boxes; the tables have it in full.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            drawing = figure.draw(data)
+            if drawing.figure is None:
+                if not drawing.reason:
+                    raise ValueError(f"figure {figure.name}: drew nothing and gave no reason")
+                return Picture(
+                    name=figure.name,
+                    title=figure.title,
+                    caption="",
+                    alternative="",
+                    pdf=b"",
+                    svg="",
+                    png=b"",
+                    csv="",
+                    reason=drawing.reason,
+                )
+            metadata = {"Creator": None, "Producer": None, "CreationDate": None}
+            pdf = _saved(drawing.figure, "pdf", metadata)
+            svg = _saved(drawing.figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
+            png = _saved(drawing.figure, "png", {"Software": None})
+    return Picture(
+        name=figure.name,
+        title=figure.title,
+        caption=drawing.caption,
+        alternative=drawing.alternative,
+        pdf=pdf,
+        svg=svg.decode(),
+        png=png,
+        csv=csv_text(drawing.columns, drawing.rows),
+    )
+
+
+def pictures(figures: Iterable[Figure], data: ReportData) -> tuple[Picture, ...]:
+    """Draw every figure, in the order of their names."""
+    return tuple(picture(figure, data) for figure in sorted(figures, key=lambda figure: figure.name))
+
+
+def new_figure(width_in: float, height_in: float) -> Any:
+    """An empty figure with constrained layout, drawn by Agg and bound to no window system."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as MplFigure
+
+    figure = MplFigure(figsize=(width_in, height_in), layout="constrained")
+    FigureCanvasAgg(figure)
+    engine: Any = figure.get_layout_engine()
+    engine.set(w_pad=0.02, h_pad=0.02, wspace=0.03, hspace=0.04)
+    return figure
+
+
+def inline_svg(svg: str, prefix: str) -> str:
+    """An SVG to be set inside an HTML page: no prologue, no metadata, ids that are unique to this figure."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.S)
+    body = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', body)
+    body = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', body)
+    return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", body)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> str:
+    """Rows as CSV; an absent value is an empty field. A text that a spreadsheet would run as a formula is quoted."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_field(value) for value in row])
+    return stream.getvalue()
+
+
+def _field(value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def _saved(figure: Any, kind: str, metadata: dict[str, None]) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format=kind, metadata=metadata)
+    return stream.getvalue()
