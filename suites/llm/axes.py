@@ -1,0 +1,134 @@
+"""The axes of the suite and the values that a user may set on them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from steelyard.core.errors import UsageError, unknown_name
+from steelyard.core.workload import Axis, Selection
+
+from .families import FAMILIES, SIZES
+
+WORKLOADS: Mapping[str, str] = {
+    "prefill": "the whole prompt in one call: the first token, its logits and the KV cache",
+    "decode": "one token against a KV cache that already holds `position` tokens",
+    "generate": "prefill and greedy decoding up to `tokens` tokens, each fed back through the host",
+}
+DTYPES = ("float32", "bfloat16", "float16")
+_ALL = tuple(WORKLOADS)
+
+AXES = (
+    Axis(name="model", kind="str", meaning="model family", choices=(*FAMILIES, "all"), workloads=_ALL),
+    Axis(name="batch", kind="int", meaning="sequences in one call", workloads=_ALL),
+    Axis(name="prompt", kind="int", meaning="tokens in the prompt", workloads=("prefill", "generate")),
+    Axis(name="position", kind="int", meaning="tokens in the KV cache before the call", workloads=("decode",)),
+    Axis(name="capacity", kind="int", meaning="places in the KV cache, equal for all points", workloads=_ALL),
+    Axis(name="tokens", kind="int", meaning="tokens in the answer", workloads=("generate",)),
+    Axis(name="dtype", kind="str", meaning="type of weights, states and logits", choices=DTYPES, workloads=_ALL),
+)
+_BY_NAME = {axis.name: axis for axis in AXES}
+_SMALLEST = {"tokens": 2}  # with one token there is no decode step to time
+
+_DEFAULTS = {"batch": 1, "prompt": 128, "position": 256, "capacity": 512, "tokens": 32}
+_TINY_DEFAULTS = {"batch": 1, "prompt": 16, "position": 32, "capacity": 64, "tokens": 8}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """The values chosen on every axis, checked against each other. `models` empty means the suite's default."""
+
+    models: tuple[str, ...]
+    batch: tuple[int, ...]
+    prompt: tuple[int, ...]
+    position: tuple[int, ...]
+    capacity: tuple[int, ...]
+    tokens: tuple[int, ...]
+    dtype: tuple[str, ...]
+
+
+def workloads(selection: Selection) -> tuple[str, ...]:
+    """The workloads asked for, in the suite's order. Raises UsageError for unknown names or an empty choice."""
+    for name in (*selection.workloads, *selection.exclude):
+        if name not in WORKLOADS:
+            raise unknown_name("workload", name, WORKLOADS)
+    wanted = selection.workloads or _ALL
+    left = tuple(name for name in _ALL if name in wanted and name not in selection.exclude)
+    if not left:
+        raise UsageError("no workload of the suite llm is left: every one that was chosen is also excluded")
+    return left
+
+
+def size(selection: Selection) -> str | None:
+    """The size asked for, if any. Raises UsageError for an unknown one."""
+    if selection.size is not None and selection.size not in SIZES:
+        raise unknown_name("size", selection.size, SIZES)
+    return selection.size
+
+
+def values(selection: Selection, chosen: tuple[str, ...]) -> Values:
+    """Every axis with the user's values or the defaults. Raises UsageError for what makes no sense."""
+    for name in selection.axes:
+        if name not in _BY_NAME:
+            raise unknown_name("axis", name, _BY_NAME)
+        if not set(_BY_NAME[name].workloads) & set(chosen):
+            raise UsageError(
+                f"axis '{name}' belongs to {' and '.join(_BY_NAME[name].workloads)}, none of which was chosen; "
+                f"choose one with --workload or leave --set {name}=... out"
+            )
+    defaults = _TINY_DEFAULTS if selection.size == "tiny" else _DEFAULTS
+    numbers = {name: _integers(name, selection.axes.get(name)) or (default,) for name, default in defaults.items()}
+    if "capacity" not in selection.axes:
+        numbers["capacity"] = (_capacity(numbers, chosen),)
+    _fits(numbers, chosen)
+    fallback = "float32" if selection.device_kind == "cpu" else "bfloat16"
+    return Values(
+        models=_names("model", selection.axes.get("model"), (*FAMILIES, "all")),
+        dtype=_names("dtype", selection.axes.get("dtype"), DTYPES) or (fallback,),
+        **numbers,
+    )
+
+
+def _integers(axis: str, texts: tuple[str, ...] | None) -> tuple[int, ...]:
+    found = []
+    for text in texts or ():
+        number = int(text) if text.strip().isascii() and text.strip().isdigit() else 0
+        if number < _SMALLEST.get(axis, 1):
+            raise UsageError(
+                f"axis '{axis}': '{text}' is not a whole number of at least {_SMALLEST.get(axis, 1)}; "
+                f"write e.g. --set {axis}={_DEFAULTS[axis]}"
+            )
+        found.append(number)
+    return tuple(dict.fromkeys(found))
+
+
+def _names(axis: str, texts: tuple[str, ...] | None, valid: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts or ():
+        if text not in valid:
+            raise unknown_name(f"value of axis '{axis}'", text, valid)
+    return tuple(dict.fromkeys(texts or ()))
+
+
+def _needs(numbers: Mapping[str, tuple[int, ...]], chosen: tuple[str, ...]) -> dict[str, int]:
+    needs = {}
+    if "prefill" in chosen:
+        needs[f"prompt={max(numbers['prompt'])}"] = max(numbers["prompt"])
+    if "decode" in chosen:
+        needs[f"position={max(numbers['position'])}"] = max(numbers["position"]) + 1
+    if "generate" in chosen:
+        prompt, tokens = max(numbers["prompt"]), max(numbers["tokens"])
+        needs[f"prompt={prompt} and tokens={tokens}"] = prompt + tokens
+    return needs
+
+
+def _capacity(numbers: Mapping[str, tuple[int, ...]], chosen: tuple[str, ...]) -> int:
+    """The default, or the next power of two that holds the longest sequence asked for: one for all points."""
+    return max(numbers["capacity"][0], *(1 << (need - 1).bit_length() for need in _needs(numbers, chosen).values()))
+
+
+def _fits(numbers: Mapping[str, tuple[int, ...]], chosen: tuple[str, ...]) -> None:
+    smallest = min(numbers["capacity"])
+    for what, need in _needs(numbers, chosen).items():
+        if need > smallest:
+            raise UsageError(
+                f"a KV cache of capacity={smallest} is too small for {what}, which needs {need} places; "
+                f"raise it with --set capacity={need} or leave capacity out"
+            )
