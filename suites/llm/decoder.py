@@ -65,7 +65,7 @@ class _Given(_Place):
         return self.keys, self.values
 
 
-class Decoder(nn.Module):
+class Decoder(nn.Module):  # type: ignore[misc]
     """A decoder-only language model as a function of tensors.
 
     Parameters are named as in a transformers checkpoint; a tied output projection has no parameter of its
@@ -140,7 +140,8 @@ def build(*, in_place: bool, kind: str, config: dict[str, Any], capacity: int, d
         parameter.requires_grad_(False)
         parameter.data = parameter.data.to(getattr(torch, dtype))
     _fill_buffers(decoder)
-    return decoder.eval()
+    decoder.eval()
+    return decoder
 
 
 def _experts(settings: Any) -> dict[str, str]:

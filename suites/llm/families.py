@@ -133,7 +133,13 @@ def _families() -> tuple[Family, ...]:
             configs={
                 "tiny": _SMOLLM2
                 | _TINY
-                | {"intermediate_size": 128, "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 32},
+                | {
+                    "hidden_size": 96,
+                    "intermediate_size": 192,
+                    "num_attention_heads": 3,
+                    "num_key_value_heads": 1,
+                    "head_dim": 32,
+                },
                 "small": _SMOLLM2,
                 "full": _SMOLLM2,
             },
@@ -201,7 +207,7 @@ def _families() -> tuple[Family, ...]:
                     "num_experts_per_tok": 2,
                     "attention_multiplier": 0.0625,
                 },
-                # 124 M: half the width, a third of the layers, half the experts; a quarter serves a token as in the original
+                # 124 M: half the width, a third of the layers, half the experts, a quarter of them active
                 "small": _MOE
                 | {
                     "vocab_size": 32768,
