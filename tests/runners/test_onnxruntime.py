@@ -1,0 +1,286 @@
+"""ONNX Runtime through its runner: real sessions on a decoder with state."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("torch")
+
+import toy_decoder as toy
+
+from steelyard import plugins, wire
+from steelyard.core.backend import parse_backend
+from steelyard.core.errors import FellBack, SteelyardError, Unsupported, UsageError
+from steelyard.core.lowered import LoweredProgram
+from steelyard.core.workload import TensorSpec
+
+pytestmark = pytest.mark.backends
+OnnxRuntime = plugins.runner("onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory):
+    import torch
+
+    directory = tmp_path_factory.mktemp("onnx")
+    found = {}
+    for name, module in toy.modules().items():
+        outputs = [f"out_{spec.name}" for spec in toy.programs()[name].outputs]
+        exported = torch.onnx.export(
+            module, toy.example(name), input_names=list(toy.inputs(name)), output_names=outputs, dynamo=True,
+            opset_version=23, verbose=False,
+        )  # fmt: skip
+        exported.save(directory / f"{name}.onnx")
+        found[name] = toy.lowered(name, "onnx", directory, f"{name}.onnx")
+    return found
+
+
+def ready(lowered, tmp_path, backend="onnxruntime", **budget):
+    runner = OnnxRuntime(toy.context(backend, tmp_path, **budget))
+    runner.start()
+    executable = runner.load(lowered)
+    executable.compile()
+    return executable
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "onnxruntime[kv_cache=ping_pong]", "onnxruntime:cpu"])
+@pytest.mark.parametrize("tuning", ["default", "max"])
+def test_outputs_agree_and_repeat(artifacts, tmp_path, backend, tuning):
+    executable = ready(artifacts["decode"], tmp_path, backend, tuning=tuning)
+    arrays = toy.inputs("decode")
+    kept = {name: array.copy() for name, array in arrays.items()}
+    binding = executable.bind(arrays)
+    for _ in range(3):
+        binding.run()
+        toy.agree(binding.read(), toy.reference("decode", arrays))
+        binding.settle()
+    assert all(np.array_equal(arrays[name], kept[name]) for name in arrays), "the caller's arrays were written to"
+
+
+@pytest.mark.parametrize("cache", ["in_place", "ping_pong"])
+def test_prefill_then_decode_shares_the_cache_without_a_copy(artifacts, tmp_path, cache):
+    backend = f"onnxruntime[kv_cache={cache}]"
+    prefill, decode = (ready(artifacts[name], tmp_path, backend) for name in ("prefill", "decode"))
+    zeros = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in toy.programs()["decode"].inputs}
+    step = decode.bind(zeros)
+    for seed in (1, 2, 1):  # more than one answer on the same bindings
+        start = prefill.bind(toy.inputs("prefill", seed))
+        start.run()
+        expected = toy.reference("prefill", toy.inputs("prefill", seed))
+        toy.agree(start.read(), expected)
+        step.adopt(start)
+        assert step._reads["k"].value is start._writes["k"].value
+        start.settle()
+        for position, token in enumerate((4, 9, 17), start=toy.PROMPT):
+            given = {"token": np.array([[token]]), "position": np.array([position])}
+            step.update(given)
+            step.run()
+            expected = toy.reference("decode", {**given, "k": expected["k"], "v": expected["v"]})
+            toy.agree(step.read(), expected)
+            assert set(step.read(("logits",))) == {"logits"}
+            step.settle()
+
+
+def test_proof_reads_back_what_runs(artifacts, tmp_path):
+    executable = ready(artifacts["decode"], tmp_path, threads=2)
+    proof = executable.proof()
+    assert proof.mismatches == ()
+    assert (proof.platform, proof.dtype, proof.threads) == ("CPUExecutionProvider", "float32", 2)
+    assert set(proof.placement) == {"CPUExecutionProvider"}
+    assert proof.placement["CPUExecutionProvider"] == sum(proof.details["operators"].values()) > 5
+    assert proof.details["operators"]["Attention"] == 1
+    assert ready(artifacts["decode"], tmp_path, threads=3).proof().threads == 3
+    assert ready(artifacts["decode"], tmp_path, threads=1).proof().threads == 1
+    assert executable.idiom["kv_cache"] == "bound in place"
+    assert executable.options["intra_op_threads"] == 2
+    assert executable.options["config.session.intra_op.allow_spinning"] == "1"
+    assert ready(artifacts["prefill"], tmp_path).idiom["kv_cache"] == "none"
+
+
+def test_wrong_thread_count_is_a_mismatch(artifacts, tmp_path, monkeypatch):
+    runner = OnnxRuntime(toy.context("onnxruntime", tmp_path, threads=2))
+    wrong = runner.session_options()
+    wrong.intra_op_num_threads = 4
+    monkeypatch.setattr(runner, "session_options", lambda: wrong)
+    executable = runner.load(artifacts["decode"])
+    executable.compile()
+    assert executable.proof().mismatches == ("4 threads compute, the budget says 2",)
+
+
+def hazard(directory):
+    """y = old state x new state, in that order: wrong as soon as the state is overwritten in place."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    def tensor(name):
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, [4])
+
+    nodes = [helper.make_node("Add", ["s", "x"], ["s_out"]), helper.make_node("Mul", ["s", "s_out"], ["y"])]
+    graph = helper.make_graph(nodes, "hazard", [tensor("x"), tensor("s")], [tensor("y"), tensor("s_out")])
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), directory / "h.onnx"
+    )
+    x, y = (TensorSpec(name=name, shape=(4,), dtype="float32") for name in "xy")
+    state = TensorSpec(name="s", shape=(4,), dtype="float32", role="state")
+    return toy.wrap(toy.program("hazard", (x, state), (y, state)), "onnx", directory, "h.onnx")
+
+
+def test_reading_the_old_state_after_the_write_is_caught(tmp_path):
+    program = hazard(tmp_path)
+    assert "use [kv_cache=ping_pong]" in ready(program, tmp_path).proof().mismatches[0]
+    beside = ready(program, tmp_path, "onnxruntime[kv_cache=ping_pong]")
+    assert beside.proof().mismatches == ()
+    assert beside.idiom["kv_cache"] == "two bound buffers, swapped"
+    binding = beside.bind({"x": np.ones(4, np.float32), "s": np.full(4, 2, np.float32)})
+    for state in (2, 3, 4):
+        binding.run()
+        assert binding.read()["y"].tolist() == [state * (state + 1)] * 4
+        binding.settle()
+
+
+def test_bfloat16_and_no_kernel(tmp_path):
+    import ml_dtypes
+    import onnx
+    from onnx import TensorProto, helper
+
+    def model(operator, entry):
+        tensors = [helper.make_tensor_value_info(name, TensorProto.BFLOAT16, [3]) for name in "ab"]
+        graph = helper.make_graph([helper.make_node(operator, ["a"], ["b"])], "g", tensors[:1], tensors[1:])
+        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
+        onnx.save(made, tmp_path / entry)
+        a, b = (TensorSpec(name=name, shape=(3,), dtype="bfloat16") for name in "ab")
+        return toy.wrap(toy.program("bf16", (a,), (b,), "bfloat16"), "onnx", tmp_path, entry)
+
+    executable = ready(model("Identity", "identity.onnx"), tmp_path)
+    given = np.array([1.5, -2, 3e30], ml_dtypes.bfloat16)
+    binding = executable.bind({"a": given})
+    binding.run()
+    assert binding.read()["b"].dtype == ml_dtypes.bfloat16
+    assert np.array_equal(binding.read()["b"], given)
+    assert executable.proof().dtype == "bfloat16"
+    with pytest.raises(Unsupported, match="no kernel on CPUExecutionProvider"):
+        ready(model("Softplus", "softplus.onnx"), tmp_path)
+
+
+def test_a_worker_imports_onnxruntime_only(artifacts, tmp_path):
+    (tmp_path / "program.json").write_bytes(wire.encode(artifacts["decode"]))
+    code = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from steelyard import plugins, wire
+from steelyard.core.backend import Budget, Device, parse_backend
+from steelyard.core.lowered import LoweredProgram
+from steelyard.core.runner import LaunchContext
+root = Path(sys.argv[1])
+context = LaunchContext(
+    backend=parse_backend("onnxruntime"), device=Device(kind="cpu", index=0, name="cpu", memory_bytes=None),
+    budget=Budget(threads=2, cpus=(0, 1)), compile_cache=root, scratch=root)
+runner = plugins.runner("onnxruntime")(context)
+runner.start()
+program = wire.read(root / "program.json", LoweredProgram)
+executable = runner.load(program)
+executable.compile()
+binding = executable.bind({s.name: np.zeros(s.shape, s.dtype) for s in program.program.inputs})
+binding.run()
+proof = executable.proof()
+heavy = ("torch", "jax", "openvino", "onnx", "transformers", "onnxruntime", "pandas", "matplotlib")
+print(json.dumps({"modules": [name for name in heavy if name in sys.modules], "mismatches": proof.mismatches}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, timeout=120
+    )
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said == {"modules": ["onnxruntime"], "mismatches": []}
+
+
+def test_availability():
+    found = OnnxRuntime.availability(parse_backend("onnxruntime"), "cpu")
+    assert found.available
+    assert found.versions["onnxruntime"]
+    assert found.devices == ("cpu",)
+    for backend, kind in (("onnxruntime:tensorrt", "cuda"), ("onnxruntime", "tpu")):
+        other = OnnxRuntime.availability(parse_backend(backend), kind)
+        assert not other.available
+        assert "not tried yet" in other.reason
+    assert "--device cuda" in OnnxRuntime.availability(parse_backend("onnxruntime:cuda"), "cpu").reason
+    import onnxruntime
+
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        absent = OnnxRuntime.availability(parse_backend("onnxruntime:cuda"), "cuda")
+        assert "pip install 'steelyard[cuda]'" in absent.reason
+
+
+def test_missing_package_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    absent = OnnxRuntime.availability(parse_backend("onnxruntime"), "cpu")
+    assert not absent.available
+    assert "pip install 'steelyard[onnxruntime]'" in absent.reason
+
+
+@pytest.mark.parametrize(
+    ("backend", "says"),
+    [
+        ("onnxruntime[spining=true]", "did you mean 'spinning'"),
+        ("onnxruntime[kv_cache=inplace]", "did you mean 'in_place'"),
+        ("onnxruntime[opset=latest]", "is a number"),
+        ("onnxruntime:cudda", "did you mean 'cuda'"),
+    ],
+)
+def test_unknown_options_are_usage_errors(backend, says):
+    with pytest.raises(UsageError, match=says):
+        OnnxRuntime.availability(parse_backend(backend), "cpu")
+
+
+def test_opset_chooses_the_artifact(artifacts, tmp_path):
+    assert OnnxRuntime.needs(parse_backend("onnxruntime")) == ("onnx",)
+    assert OnnxRuntime.needs(parse_backend("onnxruntime[opset=20]")) == ("onnx@20",)
+    runner = OnnxRuntime(toy.context("onnxruntime[opset=20]", tmp_path))
+    with pytest.raises(Unsupported, match="no onnx@20 artifact"):
+        runner.load(artifacts["decode"])
+
+
+def test_bad_inputs_say_what_is_wrong(artifacts, tmp_path):
+    executable = ready(artifacts["decode"], tmp_path)
+    arrays = toy.inputs("decode")
+    with pytest.raises(UsageError, match="no value for the inputs k, v"):
+        executable.bind({name: arrays[name] for name in ("token", "position")})
+    binding = executable.bind(arrays)
+    with pytest.raises(UsageError, match=r"'token' is int32\[1, 1\], the program takes int64\[1, 1\]"):
+        binding.update({"token": np.zeros((1, 1), np.int32)})
+    with pytest.raises(UsageError, match="did you mean 'token'"):
+        binding.update({"tokens": np.zeros((1, 1), np.int64)})
+    with pytest.raises(UsageError, match="no state 'k'"):
+        binding.adopt(ready(hazard(tmp_path), tmp_path).bind({n: np.ones(4, np.float32) for n in "xs"}))
+
+
+def test_damaged_record_is_refused(artifacts, tmp_path):
+    import dataclasses
+
+    good: LoweredProgram = artifacts["decode"]
+    artifact = dataclasses.replace(good.artifacts["onnx"], outputs=("logits",))
+    with pytest.raises(SteelyardError, match="has 3 outputs, the artifact's record 1"):
+        ready(dataclasses.replace(good, artifacts={"onnx": artifact}), tmp_path)
+
+
+def test_a_provider_that_refuses_nodes_is_a_fallback(artifacts, tmp_path, monkeypatch):
+    """With CPU fallback forbidden, nodes that an accelerator's provider leaves to the CPU end the compilation."""
+    runner = OnnxRuntime(toy.context("onnxruntime", tmp_path))
+    runner.provider = "AzureExecutionProvider"  # part of every build; takes no node of this graph
+    entries = {**runner.config(), "session.disable_cpu_ep_fallback": "1"}
+    monkeypatch.setattr(runner, "config", lambda: entries)
+    executable = runner.load(artifacts["decode"])
+    with pytest.raises(FellBack, match="does not take every node"):
+        executable.compile()
+
+
+def test_nodes_on_the_cpu_are_a_mismatch(artifacts, tmp_path):
+    runner = OnnxRuntime(toy.context("onnxruntime", tmp_path))
+    runner.provider = "AzureExecutionProvider"
+    executable = runner.load(artifacts["decode"])
+    executable.compile()
+    assert any("run on CPUExecutionProvider" in text for text in executable.proof().mismatches)
