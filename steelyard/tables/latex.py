@@ -133,6 +133,23 @@ def _character(character: str) -> str:
     kind, _, name = unicodedata.name(character, "").partition(" LETTER ")
     if kind == "GREEK SMALL" and name in _GREEK:
         return rf"\ensuremath{{\{_GREEK[name]}}}"
-    if kind == "GREEK CAPITAL" and name in _GREEK_CAPITALS = frozenset(
-    ("GAMMA", "DELTA", "THETA", "LAMDA", "XI", "PI", "SIGMA", "UPSILON", "PHI", "PSI", "OMEGA")
-)
+    if kind == "GREEK CAPITAL" and name in _GREEK_CAPITALS:
+        return rf"\ensuremath{{\{_GREEK[name].capitalize()}}}"
+    pair = unicodedata.normalize("NFD", character)
+    if len(pair) == 2 and pair[0].isascii() and pair[1] in _ACCENTS:
+        base = {"i": r"\i", "j": r"\j"}.get(pair[0], pair[0]) if pair[1] != "\u0327" else pair[0]
+        return f"{_ACCENTS[pair[1]]}{{{base}}}"
+    return f"{{[}}U+{ord(character):04X}{{]}}"
+
+
+_GREEK = {
+    "LAMDA": "lambda",  # Unicode's spelling
+    **{
+        name.upper(): name
+        for name in (
+            *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "nu", "xi"),
+            *("pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega"),
+        )
+    },
+}
+_GREEK_CAPITALS = frozenset(("GAMMA", "DELTA", "THETA", "LAMDA", "XI", "PI", "SIGMA", "UPSILON", "PHI", "PSI", "OMEGA"))
