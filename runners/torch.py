@@ -5,20 +5,25 @@ updated and stay where they are, as PyTorch users do it. Only what is new is ret
 """
 
 import contextlib
+import dataclasses
 import functools
 import importlib.metadata
 import os
+import shutil
+import sysconfig
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
 from steelyard.core.backend import Availability, BackendSpec
-from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported, unknown_name
+from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.workload import Program, TensorSpec
+from steelyard.plugins import load_attribute
 
 Tensors = Sequence[Any]
 Call = Callable[..., Tensors]
@@ -26,6 +31,9 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _OPENMP = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_PROC_BIND", "KMP_BLOCKTIME")
 _STRICT = {"float32_matmul_precision": "highest", "allow_tf32": False}
 _EAGER = {"inference_mode": True, "interop_threads": 1, "precision=strict": _STRICT}
+_COMPILE = {**_EAGER, "fullgraph": True, "dynamic": False}
+_MAX_CPU = {"max_autotune": True, "freezing": True}
+_MAX_CUDA = {"max_autotune": True, "freezing": True, "coordinate_descent_tuning": True, "triton.cudagraphs": True}
 
 
 class TorchBinding(Binding):
@@ -45,6 +53,9 @@ class TorchBinding(Binding):
         self._returned = {name: index for index, name in enumerate(returned)}
         self._outputs = tuple(spec.name for spec in program.outputs)
         self._result: Tensors | None = None
+        if fixed:
+            for name in self._state:
+                torch._dynamo.mark_static_address(self._arguments[self._place[name]], guard=False)
         device = self._arguments[0].device
         self._wait = functools.partial(torch.cuda.synchronize, device) if device.type == "cuda" else None
 
@@ -323,6 +334,198 @@ class Eager(Runner):
         }
 
 
+class CompiledExecutable(TorchExecutable):
+    """One program through `torch.compile`, as one graph with static shapes, or not at all.
+
+    State updated in place is not returned: the compiled call hands over only what is new.
+    """
+
+    _before: Mapping[str, int]
+
+    def __init__(self, runner: "TorchCompile", program: Program, module: Any) -> None:
+        super().__init__(runner, program, module)
+        self._compiler = runner
+        self.fixed_state = bool(runner.compile_options().get("triton.cudagraphs"))
+
+    def compile(self) -> None:
+        """Capture, compile and call once. Raises Unsupported where the program is more than one graph."""
+        from torch._dynamo.exc import FailOnRecompileLimitHit
+        from torch._dynamo.exc import Unsupported as Broken
+
+        try:
+            super().compile()
+        except (Broken, FailOnRecompileLimitHit) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise Unsupported(f"{self._where}: torch.compile(fullgraph=True) cannot capture it: {reason}") from error
+        self._before = self._runner.counters()
+
+    def _translate(self) -> tuple[Call, tuple[str, ...]]:
+        import torch
+
+        module, outputs = self._module, self._program.outputs
+        kept = [index for index, spec in enumerate(outputs) if spec.name not in self._held]
+
+        def step(*tensors: Any) -> Tensors:
+            results = module(*tensors)
+            return tuple([results[index] for index in kept])
+
+        call = torch.compile(
+            step,
+            backend=self._compiler.translator(),
+            fullgraph=True,
+            dynamic=False,
+            options=dict(self._compiler.compile_options()) or None,
+            # Each program has its own compiled entries: none is looked for among, or counted with, another's.
+            isolate_recompiles=True,
+        )
+        return call, tuple(outputs[index].name for index in kept)
+
+    def _trouble(self) -> tuple[int | None, int | None]:
+        now = self._runner.counters()
+        return now["graph_breaks"], now["compilations"] - self._before["compilations"]
+
+    def _facts(self) -> Mapping[str, Any]:
+        from torch._dynamo.utils import counters
+
+        facts = {"graphs_captured": counters["stats"]["unique_graphs"], "fullgraph": True}
+        return facts | {"inductor": {name: int(count) for name, count in counters["inductor"].items()}}
+
+
+class TorchCompile(Eager):
+    """`torch.compile` with a registered backend (`torch_compile:NAME`) or a function (`torch_compile:module:fn`)."""
+
+    tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": _COMPILE, "max": _COMPILE}
+    keeps_cache = "what the backend itself keeps; Inductor's and Triton's caches lie in the launch's cache folder"
+    executable = CompiledExecutable
+    idle = "takes the name of a torch.compile backend: torch_compile:NAME or torch_compile:module:function"
+
+    def __init__(self, context: LaunchContext) -> None:
+        super().__init__(context)
+        self._events: Counter[str] = Counter()
+
+    @classmethod
+    def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
+        """As eager, and the backend's name or function is there."""
+        found = super().availability(backend, device_kind)
+        if not found.available:
+            return found
+        try:
+            _dynamo_backend(backend.provider)
+        except UsageError as error:
+            return dataclasses.replace(found, available=False, reason=str(error))
+        return found
+
+    @classmethod
+    def environment(cls, context: LaunchContext) -> Mapping[str, str]:
+        """As eager, with the compiler's caches in the launch's cache folder."""
+        folders = {"TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
+        caches = {name: str(context.compile_cache / folder) for name, folder in folders.items()}
+        return {**super().environment(context), **caches}
+
+    def start(self) -> None:
+        """As eager; counts every compilation from here on."""
+        super().start()
+        from torch._dynamo.callback import callback_handler
+
+        callback_handler.register_start_callback(lambda event: self._events.update((event.callback_trigger.name,)))
+
+    def translator(self) -> Any:
+        """The `backend` argument of torch.compile."""
+        return _dynamo_backend(self.context.backend.provider)
+
+    def compile_options(self) -> Mapping[str, Any]:
+        """The `options` argument of torch.compile."""
+        return {}
+
+    def counters(self) -> Mapping[str, int]:
+        """Compilations of any kind, CUDA graph recordings and graph breaks since the process started."""
+        from torch._dynamo.utils import counters
+
+        recordings = self._events["CUDAGRAPH_RECORDING"]
+        return {
+            "compilations": self._events.total() - recordings,
+            "cudagraph_recordings": recordings,
+            "graph_breaks": sum(counters["graph_break"].values()),
+        }
+
+    def stop(self) -> None:
+        """End the compile workers, which would otherwise share the machine with the timed window."""
+        from torch._inductor.async_compile import shutdown_compile_workers
+
+        shutdown_compile_workers()
+
+
+class Inductor(TorchCompile):
+    """`torch.compile` as most people use it."""
+
+    tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "default": {**_COMPILE, "options": {}},
+        "max": {**_COMPILE, "options=cpu": _MAX_CPU, "options=cuda": _MAX_CUDA},
+    }
+    keeps_cache = "graphs and kernels, compiled (TORCHINDUCTOR_CACHE_DIR, TRITON_CACHE_DIR)"
+    idle = ""
+
+    @classmethod
+    def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
+        """As eager, and the compiler that Inductor calls is there: C++ for a CPU, Triton for CUDA."""
+        found = super(TorchCompile, cls).availability(backend, device_kind)
+        reason = _no_compiler(device_kind) if found.available else ""
+        return dataclasses.replace(found, available=False, reason=reason) if reason else found
+
+    def translator(self) -> Any:  # noqa: D102
+        return "inductor"
+
+    def compile_options(self) -> Mapping[str, Any]:  # noqa: D102
+        if self.context.budget.tuning == "default":
+            return {}
+        return _MAX_CUDA if self.context.device.kind == "cuda" else _MAX_CPU
+
+
+def _dynamo_backend(provider: str | None) -> Callable[..., Any]:
+    """The function behind a backend's name or `module:function`. Raises UsageError, with the closest names first."""
+    import torch._dynamo
+
+    if provider is not None and ":" in provider:
+        function = load_attribute(provider)
+        if not callable(function):
+            raise UsageError(f"'{provider}' is a {type(function).__name__}, not a function that compiles a graph")
+        return cast(Callable[..., Any], function)
+    names = torch._dynamo.list_backends(exclude_tags=())
+    if provider not in names:
+        raise unknown_name("torch.compile backend", provider or "", names)
+    try:
+        return cast(Callable[..., Any], torch._dynamo.lookup_backend(provider))
+    except Exception as error:
+        raise UsageError(f"torch.compile backend '{provider}' does not load: {error}") from error
+
+
+def _no_compiler(device_kind: str) -> str:
+    """Why Inductor could not compile for such a device here; empty if it can."""
+    if device_kind == "cuda":
+        from torch.utils._triton import has_triton
+
+        if not has_triton():
+            return "Inductor needs Triton for CUDA and torch finds none that works: pip install triton"
+        if not any(shutil.which(name) for name in (os.environ.get("CC", "cc"), "gcc", "clang")):
+            return "Triton needs a C compiler and finds neither $CC, gcc nor clang: apt install gcc"
+        return ""
+    from torch._inductor import config
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        tried = next((name for name in reversed(config.cpp.cxx) if name), "g++")
+        return f"Inductor needs a C++ compiler and '{tried}' does not run: apt install g++, or set CXX"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    return (
+        ""
+        if header.is_file()
+        else "Inductor needs the headers of Python and finds no Python.h: apt install python3-dev"
+    )
+
+
 def _versions(*packages: str) -> dict[str, str]:
     found = {}
     for package in packages:
@@ -359,4 +562,4 @@ def _to_numpy(tensor: Any) -> Any:
     return tensor.to("cpu", copy=True).numpy()
 
 
-RUNNERS = {"eager": Eager}
+RUNNERS = {"eager": Eager, "inductor": Inductor, "torch_compile": TorchCompile}
