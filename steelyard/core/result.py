@@ -1,6 +1,6 @@
 """What one launch says about one case."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ from steelyard.core.metrics import Reading
 Status = Literal[
     "ok", "incorrect", "fallback", "unsupported", "out_of_memory", "timed_out", "crashed", "failed", "skipped"
 ]
-Stage = Literal["plan", "lower", "spawn", "import", "load", "compile", "first_run", "warm_up", "steady", "check"]
+Stage = Literal["plan", "lower", "spawn", "import", "load", "compile", "first_run", "second_run", "steady", "check"]
 Layer = Literal["api_wall", "bound_wall", "runtime_internal", "device"]
 Steady = Literal["flat", "warmed", "slowed", "cyclic", "none", "too_short"]
 StopReason = Literal["time", "samples", "calls"]
@@ -28,14 +28,14 @@ class Measurement:
 
     metric: str
     layer: Layer
-    samples: tuple[float, ...]
-    starts_s: tuple[float, ...]
+    samples: Sequence[float]
+    starts_s: Sequence[float]
     cut: int
     steady: Steady
     stop: StopReason
 
     @property
-    def steady_samples(self) -> tuple[float, ...]:
+    def steady_samples(self) -> Sequence[float]:
         """The samples after the cut."""
         return self.samples[self.cut :]
 

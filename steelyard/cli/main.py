@@ -1,0 +1,52 @@
+"""`bench`: the verbs and groups. Each verb's module imports what it needs only when it runs."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from steelyard.cli import cache, compare, doctor, report, run, show
+from steelyard.cli import list as listing
+from steelyard.core.errors import SteelyardError
+
+app = typer.Typer(
+    name="bench",
+    help="Benchmark the same model workloads through AI compilers and runtimes.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run.run)
+app.command("report")(report.report)
+app.command("compare")(compare.compare)
+app.command("show")(show.show)
+app.command("list")(listing.list_)
+app.command("doctor")(doctor.doctor)
+app.add_typer(cache.app, name="cache")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from steelyard import __version__
+
+        typer.echo(f"steelyard {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Benchmark the same model workloads through AI compilers and runtimes."""
+
+
+def main() -> None:
+    """The console script. Errors of this project end with their message and exit code, without a traceback."""
+    try:
+        app()
+    except SteelyardError as error:
+        typer.echo(f"bench: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,157 @@
+"""`bench run`: plan, lower, measure in rounds, store, report."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from steelyard.engine.plan import Request
+
+SUITE = "llm"
+
+
+def run(
+    suite: Annotated[str, typer.Option(help="The suite to run.")] = SUITE,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(help="Backends, comma lists allowed: NAME[:PROVIDER][opt=value,...], module.path:Class, or all."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="The device, e.g. cpu or cuda:0. Default: the best present.")] = None,
+    size: Annotated[str | None, typer.Option(help="Model size: tiny, small or full. Default: by device.")] = None,
+    workload: Annotated[list[str] | None, typer.Option(help="Only these workloads (comma lists allowed).")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Leave these workloads out.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Values of an axis, e.g. --set batch=1,8 --set model=all.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="A local checkpoint directory (safetensors) to use.")] = None,
+    baseline: Annotated[str, typer.Option(help="The backend that all others are compared with.")] = "eager",
+    tuning: Annotated[str, typer.Option(help="default or max: which of each runner's option tables.")] = "default",
+    scenario: Annotated[str, typer.Option(help="single-stream or cold-start.")] = "single-stream",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of every backend. Default: all cores.")] = None,
+    cpus: Annotated[str | None, typer.Option(help="CPUs to measure on, e.g. 0-3,8. Default: the first --threads.")] = None,
+    time: Annotated[str | None, typer.Option(help="Stop before this much time has passed, e.g. 90s, 20m, 2h.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="At most so many rounds after the cold one.")] = None,
+    quick: Annotated[bool, typer.Option(help="3 rounds: numbers, no verdicts.")] = False,
+    window: Annotated[float, typer.Option(min=0.01, help="Seconds of timed calls per case and launch.")] = 2.0,
+    seed: Annotated[int, typer.Option(help="Seed of the orders and of the checked calls.")] = 0,
+    output: Annotated[Path, typer.Option(help="Where runs are stored.")] = Path("bench-results"),
+    resume: Annotated[str | None, typer.Option(help="Go on with this run: its path, id, or 'latest'.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
+    report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
+    json: Annotated[bool, typer.Option(help="Print events as JSON lines on standard output.")] = False,
+) -> None:
+    """Run a suite on backends and store every sample.
+
+    Exit code 0; 3 if a case planned as runnable ended neither ok nor unsupported; 2 on wrong usage.
+    """
+    from steelyard.cli import running
+
+    if resume is not None:
+        sys.exit(running.resume_run(output, resume, time_s=_seconds(time), rounds=rounds, report=report, json=json))
+    request = _request(
+        suite=suite,
+        backends=_split(backend) or ["all"],
+        device=device,
+        size=size,
+        workloads=_split(workload),
+        exclude=_split(exclude),
+        axes=_axes(set_ or []),
+        weights=weights,
+        baseline=baseline,
+        tuning=_choice("tuning", tuning, ("default", "max")),
+        scenario=_choice("scenario", scenario, ("single-stream", "cold-start")),
+        threads=threads,
+        cpus=cpus,
+        time_s=_seconds(time),
+        rounds=rounds,
+        quick=quick,
+        window_s=window,
+        seed=seed,
+    )
+    sys.exit(running.new_run(request, output, weights=weights, dry_run=dry_run, report=report, json=json))
+
+
+def _request(
+    *,
+    device: str | None,
+    size: str | None,
+    workloads: list[str],
+    exclude: list[str],
+    axes: dict[str, tuple[str, ...]],
+    weights: Path | None,
+    threads: int | None,
+    cpus: str | None,
+    tuning: str,
+    scenario: str,
+    backends: list[str],
+    **rest: Any,
+) -> "Request":
+    from steelyard.core.backend import Budget
+    from steelyard.core.workload import Selection
+    from steelyard.engine.plan import Request
+    from steelyard.hardware.devices import pick_device
+    from steelyard.hardware.processors import choose_cpus
+
+    chosen = pick_device(device)
+    cpu_set = choose_cpus(threads, cpus)
+    return Request(
+        backends=tuple(backends),
+        device=chosen,
+        budget=Budget(
+            threads=threads or len(cpu_set), cpus=cpu_set, tuning=cast(Literal["default", "max"], tuning)
+        ),
+        selection=Selection(
+            device_kind=chosen.kind,
+            size=size,
+            device_memory_bytes=chosen.memory_bytes,
+            workloads=tuple(workloads),
+            exclude=tuple(exclude),
+            axes=axes,
+            weights_dir=str(weights) if weights else None,
+        ),
+        scenario=cast(Literal["single-stream", "cold-start"], scenario),
+        **rest,
+    )
+
+
+def _split(values: list[str] | None) -> list[str]:
+    from steelyard.core.backend import split_backends
+
+    return [part for value in values or [] for part in split_backends(value)]
+
+
+def _axes(settings: list[str]) -> dict[str, tuple[str, ...]]:
+    from steelyard.core.errors import UsageError
+
+    axes: dict[str, tuple[str, ...]] = {}
+    for setting in settings:
+        name, equals, values = setting.partition("=")
+        if not equals or not values:
+            raise UsageError(f"--set '{setting}' is not of the form AXIS=VALUE[,VALUE...]")
+        axes[name] = tuple(value.strip() for value in values.split(",") if value.strip())
+    return axes
+
+
+def _choice(name: str, value: str, valid: tuple[str, ...]) -> str:
+    from steelyard.core.errors import unknown_name
+
+    if value not in valid:
+        raise unknown_name(name, value, valid)
+    return value
+
+
+def _seconds(text: str | None) -> float | None:
+    from steelyard.core.errors import UsageError
+
+    if text is None:
+        return None
+    scale = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:])
+    try:
+        value = float(text[:-1] if scale else text) * (scale or 1.0)
+    except ValueError:
+        raise UsageError(f"--time '{text}' is not a duration: write 90s, 20m or 2h") from None
+    if not 0 < value < float("inf"):
+        raise UsageError(f"--time '{text}' must be more than nothing")
+    return value

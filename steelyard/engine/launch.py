@@ -1,0 +1,277 @@
+"""One launch seen from outside: start the worker, listen, enforce time-outs, turn every end into rows.
+
+The supervisor blocks in `select` on the event pipe and the process; it never polls.
+"""
+
+import os
+import random
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from steelyard import plugins, wire
+from steelyard.core.metrics import Reading
+from steelyard.core.result import LaunchRecord, Result, Stage, Status
+from steelyard.core.runner import LaunchContext
+from steelyard.engine.protocol import Event, LaunchRequest
+from steelyard.guard.boundary import boundary_sample
+
+DEFAULT_TIMEOUTS: Mapping[str, float] = {
+    "spawn": 60.0,
+    "import": 180.0,
+    "load": 300.0,
+    "compile": 900.0,
+    "first_run": 300.0,
+    "second_run": 300.0,
+    "steady": 120.0,  # added to the window's cap
+    "check": 120.0,
+}
+"""Seconds a stage may last before its launch is ended and the case is `timed_out`."""
+
+_KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CC", "CXX", "CUDA_HOME")
+_KEPT_PREFIXES = ("LC_", "XDG_", "STEELYARD_", "CUDA_VISIBLE", "NVIDIA_", "HSA_", "ROCR_", "HIP_", "TPU_", "COV_")
+_TAIL_BYTES = 4000
+_EXIT_GRACE_S = 10.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a launch: its record and a result for every case of its bundle."""
+
+    record: LaunchRecord
+    results: list[Result] = field(default_factory=list)
+
+
+class Interrupted(Exception):
+    """The user asked to stop; the launch was ended and its unfinished cases gave no result."""
+
+
+def environment(request: LaunchRequest) -> dict[str, str]:
+    """The worker's environment, complete before it starts: an allow-list, the runner's own, random padding.
+
+    The size of the environment moves the stack and with it the speed of some programs; a random one
+    per launch turns that bias into noise that the intervals see.
+    """
+    source = random.Random(request.seed)  # noqa: S311 (design of experiment)
+    kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
+    runner = plugins.runner(request.backend.runner)
+    return (
+        kept
+        | dict(runner.environment(_context(request)))
+        | {
+            "PYTHONHASHSEED": str(source.randrange(2**32)),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HF_HUB_OFFLINE": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "STEELYARD_PADDING": "x" * source.randrange(4096),
+        }
+    )
+
+
+def run_launch(
+    request: LaunchRequest,
+    *,
+    origin_s: float,
+    timeouts: Mapping[str, float] = DEFAULT_TIMEOUTS,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Outcome:
+    """Run one launch to its end, whatever that is. Raises Interrupted on Ctrl-C, and OSError if it cannot start."""
+    scratch = Path(request.scratch)
+    scratch.mkdir(parents=True, exist_ok=True)
+    Path(request.compile_cache).mkdir(parents=True, exist_ok=True)
+    request_file, log_file = scratch / "request.json", scratch / "log.txt"
+    request_file.write_bytes(wire.encode(request))
+    before = boundary_sample()
+    oom_before = _oom_kills()
+    cpu_start, started = time.process_time(), time.monotonic()
+    read_end, write_end = os.pipe()
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            # -P: the working directory is not on the path while the worker's own imports happen
+            [sys.executable, "-P", "-m", "steelyard.engine.worker", str(request_file), str(write_end)],
+            pass_fds=(write_end,),
+            env=environment(request),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    os.close(write_end)
+    listener = _Listener(request, read_end, process, timeouts, on_event)
+    ended = "interrupted"
+    try:
+        ended = listener.listen()
+    except KeyboardInterrupt:
+        raise Interrupted from None
+    finally:
+        _end_group(process, grace_s=_EXIT_GRACE_S if ended in ("done", "exited") else 0.0)
+        os.close(read_end)
+    exit_code = process.returncode
+    record = LaunchRecord(
+        launch=request.launch,
+        arm=request.arm,
+        round=request.round,
+        position=request.position,
+        started_s=started - origin_s,
+        ended_s=time.monotonic() - origin_s,
+        exit_code=exit_code,
+        supervisor_cpu_s=time.process_time() - cpu_start,
+        noise=_both_ends(before, boundary_sample()),
+    )
+    outcome = Outcome(record=record, results=listener.results)
+    if ended != "done":
+        killed_by_oom = _oom_kills() > oom_before
+        status, reason = _why(ended, exit_code, listener.stage, killed_by_oom)
+        outcome.results += _unfinished(request, listener, status, reason, _tail(log_file))
+    return outcome
+
+
+class _Listener:
+    """Reads events until the launch is done, dies, or outstays a stage's time-out."""
+
+    def __init__(
+        self,
+        request: LaunchRequest,
+        pipe: int,
+        process: "subprocess.Popen[bytes]",
+        timeouts: Mapping[str, float],
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self.stage: Stage = "spawn"
+        self.case_id = ""
+        self.results: list[Result] = []
+        self._pipe = pipe
+        self._process = process
+        self._timeouts = timeouts
+        self._on_event = on_event
+        self._caps = {case.case_id: case.pace.cap_s for case in request.cases}
+        self._buffer = b""
+        self._done = False
+
+    def listen(self) -> str:
+        """`done`, `exited` or `timed_out`."""
+        pidfd = os.pidfd_open(self._process.pid)
+        deadline = self._deadline()
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._pipe, selectors.EVENT_READ)
+                selector.register(pidfd, selectors.EVENT_READ)
+                while not self._done:
+                    ready = {key.fd for key, _ in selector.select(max(0.0, deadline - time.monotonic()))}
+                    if not ready:
+                        return "timed_out"
+                    if self._pipe in ready:
+                        if not self._read():
+                            return "exited"
+                        deadline = self._deadline()
+                    elif pidfd in ready:
+                        # Dead; a child it left behind may hold the pipe open, so end of file is not waited for.
+                        return "done" if self._done else "exited"
+        finally:
+            os.close(pidfd)
+        return "done"
+
+    def _deadline(self) -> float:
+        allowed = self._timeouts[self.stage]
+        if self.stage == "steady":
+            allowed += self._caps.get(self.case_id, 0.0)
+        return time.monotonic() + allowed
+
+    def _read(self) -> bool:
+        data = os.read(self._pipe, 1 << 20)
+        self._buffer += data
+        *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
+            event = wire.decode(line, Event, "the worker's event")
+            if event.kind == "stage":
+                self.stage, self.case_id = event.stage, event.case_id
+            elif event.kind == "result" and event.result is not None:
+                self.results.append(event.result)
+            elif event.kind == "done":
+                self._done = True
+            self._on_event(event)
+        return bool(data)
+
+
+def _unfinished(
+    request: LaunchRequest, listener: _Listener, status: Status, reason: str, log_tail: str
+) -> list[Result]:
+    """A row for the case that the launch ended in, and `skipped` for those it never reached."""
+    finished = {result.case_id for result in listener.results}
+    waiting = [case.case_id for case in request.cases if case.case_id not in finished]
+    culprit = listener.case_id if listener.case_id in waiting else (waiting[0] if waiting else "")
+    rows = []
+    for case_id in waiting:
+        guilty = case_id == culprit
+        rows.append(
+            Result(
+                case_id=case_id,
+                arm=request.arm,
+                round=request.round,
+                position=request.position,
+                launch=request.launch,
+                status=status if guilty else "skipped",
+                stage=listener.stage,
+                reason=reason if guilty else f"the launch ended in another case before this one: {reason}",
+                log_tail=log_tail if guilty else "",
+                first_in_launch=request.cases[0].case_id == case_id,
+            )
+        )
+    return rows
+
+
+def _why(ended: str, exit_code: int | None, stage: Stage, killed_by_oom: bool) -> tuple[Status, str]:
+    if ended == "timed_out":
+        return "timed_out", f"no end of stage '{stage}' within its time-out"
+    if exit_code is not None and exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        if exit_code == -signal.SIGKILL and killed_by_oom:
+            return "out_of_memory", f"killed by the kernel for want of memory in stage '{stage}'"
+        return "crashed", f"killed by {name} in stage '{stage}'"
+    return "crashed", f"exited with code {exit_code} in stage '{stage}'"
+
+
+def _end_group(process: "subprocess.Popen[bytes]", grace_s: float) -> None:
+    """Give a finished worker a moment to exit, then end it and every child it left."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=grace_s)
+    with suppress(ProcessLookupError):  # nobody is left
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _oom_kills() -> int:
+    try:
+        text = Path("/proc/vmstat").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))
+
+
+def _both_ends(before: Mapping[str, Reading], after: Mapping[str, Reading]) -> dict[str, Reading]:
+    return {f"before/{name}": reading for name, reading in before.items()} | {
+        f"after/{name}": reading for name, reading in after.items()
+    }
+
+
+def _tail(path: Path) -> str:
+    with path.open("rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, stream.tell() - _TAIL_BYTES))
+        return stream.read().decode(errors="replace")
+
+
+def _context(request: LaunchRequest) -> LaunchContext:
+    return LaunchContext(
+        backend=request.backend,
+        device=request.device,
+        budget=request.budget,
+        compile_cache=Path(request.compile_cache),
+        scratch=Path(request.scratch),
+    )

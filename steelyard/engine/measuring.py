@@ -1,0 +1,137 @@
+"""One case inside a launch: compile, two runs apart, the timed window, the check, the proof."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from safetensors import safe_open
+
+from steelyard.core.metrics import absent
+from steelyard.core.result import Correctness, Measurement, Proof, Result, Stage, Status
+from steelyard.core.runner import Runner
+from steelyard.engine.drivers import DRIVERS
+from steelyard.measure.correctness import Checker
+from steelyard.measure.loop import CheckPoints, Limits, timed_window
+from steelyard.measure.memory import reset_peak
+
+if TYPE_CHECKING:
+    from steelyard.engine.protocol import CaseRequest
+    from steelyard.engine.worker import Launch
+
+
+def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first: bool) -> Result:
+    """Everything one launch says about one case. Raises whatever the runtime raises."""
+    lowered = case.lowered
+    executables = launch.compiled(runner, case)
+    inputs = [_tensors(entry.inputs) for entry in lowered.pool]
+    references = [_tensors(entry.reference) for entry in lowered.pool]
+    checker = Checker(lowered, references, inputs)
+    driver = DRIVERS[lowered.point.driver](case, executables, inputs, checker)
+    stages: tuple[Stage, ...] = ("first_run", "second_run")
+    for stage in stages:
+        with launch.phase(stage):
+            driver.calls[0].run()
+        if stage == "second_run":
+            driver.inspect(0)
+        driver.calls[0].settle()
+    runner.stop()
+
+    moved: Mapping[str, int] = {}
+    measurements: tuple[Measurement, ...] = ()
+    if launch.request.steady:
+        launch.enter("steady")
+        before = dict(runner.counters())
+        refused = reset_peak()
+        window = timed_window(
+            driver.calls,
+            Limits(
+                seconds=case.pace.seconds,
+                minimum=case.pace.minimum,
+                maximum=case.pace.maximum,
+                cap_s=case.pace.cap_s,
+            ),
+            inspect=driver.inspect,
+            checks=CheckPoints(launch.request.seed, early=case.pace.minimum),
+        )
+        launch.note_peak("steady", refused)
+        after = runner.counters()
+        moved = {name: after[name] - count for name, count in before.items() if after[name] != count}
+        measurements = driver.measurements(window)
+
+    launch.enter("check")
+    correctness = checker.verdict()
+    proofs = {role: executable.proof() for role, executable in executables.items()}
+    proof = _joined(proofs, moved)
+    for role, executable in executables.items():
+        for name, reading in executable.memory().items():
+            launch.memory[f"{name}/{role}"] = reading
+    status, reason = _status(correctness, proof)
+    driver.close()
+    return launch.result(
+        case,
+        first=first,
+        status=status,
+        reason=reason,
+        measurements=measurements,
+        energy=absent("J", "no meter is read inside a launch; see the run's meters"),
+        proof=proof,
+        correctness=correctness,
+        idiom=_merged({role: executable.idiom for role, executable in executables.items()}),
+        options=_merged({role: executable.options for role, executable in executables.items()}),
+        text=driver.text(),
+        details=driver.details(),
+    )
+
+
+def _status(correctness: Correctness, proof: Proof) -> tuple[Status, str]:
+    if proof.mismatches:
+        return "fallback", "; ".join(proof.mismatches)
+    if not correctness.passed:
+        return "incorrect", correctness.reason
+    return "ok", ""
+
+
+def _joined(proofs: Mapping[str, Proof], moved: Mapping[str, int]) -> Proof:
+    """One proof for a case of several programs: placements add up, every mismatch counts."""
+    parts = list(proofs.values())
+    placement: dict[str, int] = {}
+    for part in parts:
+        for place, count in part.placement.items():
+            placement[place] = placement.get(place, 0) + count
+    moved_text = tuple(f"{name} moved by {count} inside the timed window" for name, count in moved.items())
+    mismatches = tuple(dict.fromkeys(text for part in parts for text in part.mismatches)) + moved_text
+    details = dict(parts[0].details) if len(parts) == 1 else {role: dict(part.details) for role, part in proofs.items()}
+    dtypes = sorted({part.dtype for part in parts})
+    return dataclasses.replace(
+        parts[0],
+        dtype=dtypes[0] if len(dtypes) == 1 else " and ".join(dtypes),
+        placement=placement,
+        graph_breaks=_total(part.graph_breaks for part in parts),
+        recompiles=moved.get("recompiles", 0) if any(part.recompiles is not None for part in parts) else None,
+        mismatches=mismatches,
+        details=details,
+    )
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _merged(by_role: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """One table for a case of several programs: equal entries once, differing ones marked by role."""
+    merged: dict[str, Any] = {}
+    for name in dict.fromkeys(name for entry in by_role.values() for name in entry):
+        values = {role: entry[name] for role, entry in by_role.items() if name in entry}
+        distinct = list(values.values())
+        if all(value == distinct[0] for value in distinct):
+            merged[name] = distinct[0]
+        else:
+            merged.update({f"{name} ({role})": value for role, value in values.items()})
+    return merged
+
+
+def _tensors(path: str) -> dict[str, Any]:
+    """All tensors of a safetensors file as numpy arrays."""
+    with safe_open(path, framework="np") as stream:
+        return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)

@@ -1,0 +1,187 @@
+"""From what the user asked to cases: points x backends, formats, minutes and gigabytes, before anything starts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from steelyard import plugins
+from steelyard.core.backend import BackendSpec, Budget, Device, parse_backend
+from steelyard.core.case import CONTROL_SUFFIX, Arm, Case, Scenario
+from steelyard.core.errors import UsageError, unknown_name
+from steelyard.core.run import LeftOut
+from steelyard.core.workload import Point, Selection, Suite
+from steelyard.engine.probe import probe
+
+MINIMUM_ROUNDS = 8
+QUICK_ROUNDS = 3
+MAXIMUM_ROUNDS = 30
+COLD_START_ROUNDS = 5
+
+# Seconds per gigabyte of weights on a 2-core machine, and seconds whatever the size: orders of
+# magnitude from SmolLM2-135M (0.54 GB), for the estimate only; the clock of `--time` does not use them.
+_LOWER_S_PER_GB: Mapping[str, float] = {"module": 0, "onnx": 50, "stablehlo": 5, "openvino": 25, "pt2": 10}
+_REFERENCE_S_PER_GB = 110.0
+_LAUNCH_S_PER_GB = 12.0
+_LAUNCH_S = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asked of `bench run`, parsed but not yet looked up."""
+
+    suite: str
+    backends: tuple[str, ...]
+    device: Device
+    budget: Budget
+    selection: Selection
+    baseline: str = "eager"
+    scenario: Scenario = "single-stream"
+    rounds: int | None = None
+    quick: bool = False
+    time_s: float | None = None
+    window_s: float = 2.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will run: arms (the control arm among them), points, the formats each point needs, what is left out."""
+
+    request: Request
+    suite: Suite
+    points: tuple[Point, ...]
+    arms: tuple[Arm, ...]
+    baseline: Arm
+    left_out: tuple[LeftOut, ...]
+    formats: Mapping[str, tuple[str, ...]]
+    minimum_rounds: int
+    maximum_rounds: int
+
+    def case(self, arm: Arm, point: Point) -> Case:
+        """The case of an arm at a point. The control arm's case is the baseline's."""
+        return Case(
+            point=point,
+            backend=arm.backend,
+            device_kind=self.request.device.kind,
+            scenario=self.request.scenario,
+            budget=self.request.budget,
+        )
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """Every case once; the control arm adds none."""
+        return tuple(self.case(arm, point) for arm in self.arms if not arm.control for point in self.points)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Minutes and gigabytes by term. Rough, printed before anything starts."""
+
+    lower_s: float
+    round_s: float
+    rounds: int
+    disk_bytes: int
+    memory_bytes: int
+    terms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def total_s(self) -> float:
+        """All of it; the cold round counts as one more."""
+        return self.lower_s + self.round_s * (self.rounds + 1)
+
+
+def make_plan(request: Request) -> Plan:
+    """Look up names, probe backends in child processes, expand points. Raises UsageError."""
+    suite = plugins.suite(request.suite)
+    points = suite.points(request.selection)
+    if not points:
+        raise UsageError(f"suite '{suite.name}': nothing is left to run after --workload and --exclude")
+    wanted = _wanted(request)
+    found = probe([spec.text for spec in wanted], request.device.kind)
+    usable = [spec for spec in wanted if found[spec.text].available]
+    left_out = [
+        LeftOut(backend=spec.text, reason=found[spec.text].reason) for spec in wanted if not found[spec.text].available
+    ]
+    if not usable:
+        reasons = "; ".join(f"{entry.backend}: {entry.reason}" for entry in left_out)
+        raise UsageError(f"no backend can run on {request.device.id}: {reasons}")
+    baseline = _baseline(request, usable)
+    rest = [spec for spec in usable if spec.text != baseline.text]
+    control = Arm(label=baseline.text + CONTROL_SUFFIX, backend=baseline, control=True)
+    arms = (Arm(label=baseline.text, backend=baseline), *(Arm(label=spec.text, backend=spec) for spec in rest), control)
+    formats = {spec.text: plugins.runner(spec.runner).needs(spec) for spec in usable}
+    return Plan(
+        request=request,
+        suite=suite,
+        points=points,
+        arms=arms,
+        baseline=arms[0],
+        left_out=tuple(left_out),
+        formats=formats,
+        minimum_rounds=_minimum(request),
+        maximum_rounds=_maximum(request),
+    )
+
+
+def estimate(plan: Plan, cached_points: int) -> Estimate:
+    """Seconds and bytes by term, from the weights' size and the windows."""
+    programs = {program.key: program for point in plan.points for program in point.programs.values()}
+    gigabytes = sum((point.work.weight_bytes or 0) for point in plan.points) / max(1, len(plan.points)) / 1e9
+    formats = sorted({name for needed in plan.formats.values() for name in needed})
+    share = 1 - cached_points / len(plan.points)
+    terms = {
+        f"lower {name}": _LOWER_S_PER_GB.get(name.split("@")[0], 20) * gigabytes * len(programs) * share
+        for name in formats
+    }
+    terms["references"] = _REFERENCE_S_PER_GB * gigabytes * len(plan.points) * share
+    lower_s = sum(terms.values())
+    launch_s = _LAUNCH_S + _LAUNCH_S_PER_GB * gigabytes + 2 * plan.request.window_s * len(plan.points)
+    copies = sum(1 for name in formats if name.split("@")[0] in ("openvino",)) + 1
+    return Estimate(
+        lower_s=lower_s,
+        round_s=launch_s * len(plan.arms),
+        rounds=plan.minimum_rounds,
+        disk_bytes=round(gigabytes * 1e9 * copies),
+        memory_bytes=round(gigabytes * 1e9 * 4),
+        terms=terms,
+    )
+
+
+def _wanted(request: Request) -> list[BackendSpec]:
+    names: list[str] = []
+    for text in request.backends:
+        if text == "all":
+            names += [name for name, kind in plugins.runners().items() if not kind.idle]
+        else:
+            names.append(text)
+    if request.baseline not in names:
+        names.insert(0, request.baseline)
+    specs = {}
+    for text in names:
+        spec = parse_backend(text)
+        kind = plugins.runner(spec.runner)
+        for option in spec.options:
+            if option not in kind.accepts:
+                raise unknown_name(f"option of backend '{spec.runner}'", option, kind.accepts)
+        specs.setdefault(spec.text, spec)
+    return list(specs.values())
+
+
+def _baseline(request: Request, usable: Sequence[BackendSpec]) -> BackendSpec:
+    wanted = parse_backend(request.baseline).text
+    return next((spec for spec in usable if spec.text == wanted), usable[0])
+
+
+def _minimum(request: Request) -> int:
+    if request.quick:
+        return QUICK_ROUNDS
+    if request.scenario == "cold-start":
+        return max(COLD_START_ROUNDS, request.rounds or 0)
+    return min(MINIMUM_ROUNDS, request.rounds) if request.rounds else MINIMUM_ROUNDS
+
+
+def _maximum(request: Request) -> int:
+    if request.quick:
+        return QUICK_ROUNDS
+    if request.scenario == "cold-start":
+        return max(COLD_START_ROUNDS, request.rounds or 0)
+    return request.rounds or MAXIMUM_ROUNDS

@@ -1,0 +1,58 @@
+"""What supervisor and worker say to each other: one JSON request in, JSON lines out."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from steelyard.core.backend import BackendSpec, Budget, Device
+from steelyard.core.lowered import LoweredPoint
+from steelyard.core.result import Result, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long a timed window lasts: at least `seconds` and `minimum` calls, at most `maximum` calls or `cap_s`."""
+
+    seconds: float
+    minimum: int
+    maximum: int
+    cap_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRequest:
+    """One case of a launch: its id and everything needed to run and check its point."""
+
+    case_id: str
+    lowered: LoweredPoint
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchRequest:
+    """One launch: an arm, its budget, its place in the run, and the bundle of cases in their order.
+
+    A launch that is not `steady` gives the phases, two runs and the check, and no timed window.
+    """
+
+    launch: str
+    arm: str
+    round: int
+    position: int
+    backend: BackendSpec
+    device: Device
+    budget: Budget
+    compile_cache: str
+    scratch: str
+    seed: int
+    steady: bool
+    cases: tuple[CaseRequest, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line from the worker. `stage` says what begins for which case; `result` ends a case; `done` the launch."""
+
+    kind: Literal["stage", "result", "done"]
+    case_id: str = ""
+    stage: Stage = "spawn"
+    result: Result | None = None

@@ -1,0 +1,277 @@
+"""The rounds of one segment: every arm once per round in a fresh process, until a cap or the precision is reached."""
+
+import dataclasses
+import os
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from steelyard.core.case import Arm
+from steelyard.core.hashing import stable_hash
+from steelyard.core.lowered import LoweredPoint
+from steelyard.core.metrics import Reading, absent
+from steelyard.core.result import LaunchRecord, Result
+from steelyard.core.workload import Point
+from steelyard.engine.launch import DEFAULT_TIMEOUTS, Interrupted, Outcome, run_launch
+from steelyard.engine.plan import Plan
+from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
+from steelyard.engine.rounds import balanced_orders, rotated
+from steelyard.engine.stopping import Precision, precision
+from steelyard.measure.memory import read_peak
+
+_MAXIMUM_CALLS = 20_000
+_MINIMUM_CALLS = {"call": 10, "generate": 3}
+_SHORTEST_WINDOW_S = 0.5
+_CAP_FACTOR = 10.0
+
+
+class Sink(Protocol):
+    """Where what happens goes: the store, and the screen."""
+
+    def launch(self, record: LaunchRecord) -> None:
+        """A launch ended."""
+
+    def result(self, result: Result) -> None:
+        """A case ended."""
+
+    def round_begins(self, number: int, planned: int, remaining_s: float | None) -> None:
+        """A round begins; round 0 is the cold one."""
+
+    def launch_begins(self, arm: Arm, number: int, position: int) -> None:
+        """A launch begins."""
+
+    def event(self, event: Event) -> None:
+        """The worker said something."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """What a session did: the complete rounds, why it ended, what the supervisor itself used."""
+
+    rounds: tuple[int, ...]
+    ended: str
+    supervisor: Mapping[str, Reading]
+
+
+class Session:
+    """Runs one segment. `first_round` is 1 for a new run, the next free number for a resumed one."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        lowered: Mapping[str, LoweredPoint],
+        sink: Sink,
+        *,
+        run_id: str,
+        work: Path,
+        started_s: float,
+        first_round: int = 1,
+        earlier: Sequence[Result] = (),
+        timeouts: Mapping[str, float] = DEFAULT_TIMEOUTS,
+    ) -> None:
+        self._plan = plan
+        self._lowered = lowered
+        self._sink = sink
+        self._run_id = run_id
+        self._work = work
+        self._started_s = started_s
+        self._first_round = first_round
+        self._timeouts = timeouts
+        self._results: list[Result] = list(earlier)
+        self._failures: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+        self._window_s = plan.request.window_s
+        self._supervisor_cpu_s = 0.0
+        self._launches = 0
+
+    def run(self) -> Segment:
+        """The cold round, then whole rounds. Ctrl-C ends it and keeps every finished launch."""
+        plan, request = self._plan, self._plan.request
+        cold_start = request.scenario == "cold-start"
+        begun = time.monotonic()
+        affinity = os.sched_getaffinity(0)
+        _step_aside(request.budget.cpus)
+        orders = balanced_orders(plan.arms, request.seed + self._first_round)
+        complete: list[int] = []
+        ended = "rounds"
+        try:
+            self._unsupported()
+            self._round(0, next(orders), steady=False)
+            complete.append(0)
+            self._fit_window(time.monotonic() - begun)
+            last = self._first_round + plan.maximum_rounds - (1 if not cold_start else 2)
+            for number in range(self._first_round, last + 1):
+                longest = self._round_s(complete, begun)
+                if request.time_s is not None and self._remaining_s() < longest * 0.9:
+                    ended = "time"
+                    break
+                self._round(number, next(orders), steady=not cold_start)
+                complete.append(number)
+                if not cold_start and len(complete) > plan.minimum_rounds and self._precision().reached:
+                    ended = "precision"
+                    break
+        except Interrupted:
+            ended = "interrupted"
+        finally:
+            os.sched_setaffinity(0, affinity)
+        return Segment(rounds=tuple(complete), ended=ended, supervisor=self._supervisor(time.monotonic() - begun))
+
+    def _round(self, number: int, order: Sequence[Arm], *, steady: bool) -> None:
+        remaining = self._remaining_s() if self._plan.request.time_s is not None else None
+        self._sink.round_begins(number, self._plan.maximum_rounds, remaining)
+        for position, arm in enumerate(order):
+            cases = self._bundle(arm, number)
+            if not cases:
+                continue
+            self._sink.launch_begins(arm, number, position)
+            outcome = self._launch(arm, number, position, cases, steady=steady)
+            self._supervisor_cpu_s += outcome.record.supervisor_cpu_s
+            self._sink.launch(outcome.record)
+            for result in outcome.results:
+                self._keep(result)
+
+    def _launch(self, arm: Arm, number: int, position: int, cases: tuple[CaseRequest, ...], *, steady: bool) -> Outcome:
+        request = self._plan.request
+        self._launches += 1
+        name = f"{self._run_id}/{self._first_round}-{self._launches:04d}"
+        scratch = self._work / f"launch-{self._launches:04d}"
+        compile_cache = self._work / "compile" / f"arm-{self._plan.arms.index(arm)}"
+        if not steady:  # cold: nothing from an earlier launch may remain
+            shutil.rmtree(compile_cache, ignore_errors=True)
+        try:
+            return run_launch(
+                LaunchRequest(
+                    launch=name,
+                    arm=arm.label,
+                    round=number,
+                    position=position,
+                    backend=arm.backend,
+                    device=request.device,
+                    budget=request.budget,
+                    compile_cache=str(compile_cache),
+                    scratch=str(scratch),
+                    seed=int(stable_hash([request.seed, self._first_round, number, position], 8), 16),
+                    steady=steady,
+                    cases=cases,
+                ),
+                origin_s=self._started_s,
+                timeouts=self._timeouts,
+                on_event=self._sink.event,
+            )
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _bundle(self, arm: Arm, number: int) -> tuple[CaseRequest, ...]:
+        """The arm's cases: the headline first in the cold round, another first in each later one.
+
+        Cases that failed before come last, so that a crash takes no other case with it; a case that
+        failed twice at the same stage for the same reason is not launched again.
+        """
+        cases = []
+        for point in self._ordered_points(number):
+            case_id = self._plan.case(arm, point).id
+            failures = self._failures[arm.label, case_id]
+            if not self._runnable(arm, point) or (len(failures) > 1 and failures[-1] == failures[-2]):
+                continue
+            pace = Pace(
+                seconds=self._window_s,
+                minimum=_MINIMUM_CALLS[point.driver],
+                maximum=_MAXIMUM_CALLS,
+                cap_s=self._window_s * _CAP_FACTOR,
+            )
+            cases.append((bool(failures), CaseRequest(case_id=case_id, lowered=self._lowered[point.key], pace=pace)))
+        return tuple(case for _, case in sorted(cases, key=lambda entry: entry[0]))
+
+    def _ordered_points(self, number: int) -> tuple[Point, ...]:
+        points = self._plan.points
+        if number > 0:
+            return rotated(points, number - 1)
+        headline = self._plan.suite.headline
+        return tuple(sorted(points, key=lambda point: point.workload != headline))
+
+    def _runnable(self, arm: Arm, point: Point) -> bool:
+        return point.key in self._lowered and not self._missing(arm, point)
+
+    def _missing(self, arm: Arm, point: Point) -> str:
+        """Why a format that the arm needs could not be made for the point; '' if it could."""
+        for lowered in self._lowered[point.key].programs.values():
+            for name in self._plan.formats[arm.backend.text]:
+                if name in lowered.failures:
+                    return f"{name} of {lowered.program.name}: {lowered.failures[name]}"
+        return ""
+
+    def _unsupported(self) -> None:
+        """One row for each case that lowering has ruled out."""
+        if self._first_round > 1:
+            return
+        for arm in self._plan.arms:
+            for point in self._plan.points:
+                reason = self._missing(arm, point) if point.key in self._lowered else "the point could not be lowered"
+                if reason:
+                    self._keep(
+                        Result(
+                            case_id=self._plan.case(arm, point).id,
+                            arm=arm.label,
+                            round=0,
+                            position=0,
+                            launch="lowering",
+                            status="unsupported" if point.key in self._lowered else "failed",
+                            stage="lower",
+                            reason=reason,
+                        )
+                    )
+
+    def _keep(self, result: Result) -> None:
+        self._results.append(result)
+        if result.status not in ("ok", "unsupported", "skipped"):
+            self._failures[result.arm, result.case_id].append((result.stage, result.reason))
+        elif result.status == "unsupported":
+            self._failures[result.arm, result.case_id] += [(result.stage, result.reason)] * 2
+        self._sink.result(result)
+
+    def _precision(self) -> Precision:
+        headline = [point for point in self._plan.points if point.workload == self._plan.suite.headline]
+        cases = {arm.label: [self._plan.case(arm, point).id for point in headline] for arm in self._plan.arms}
+        return precision(self._results, baseline=self._plan.baseline.label, headline_cases=cases)
+
+    def _fit_window(self, cold_round_s: float) -> None:
+        """After the cold round: shorten the windows if the rounds that a verdict needs would not fit the time."""
+        request = self._plan.request
+        if request.time_s is None or request.scenario == "cold-start":
+            return
+        per_round = self._remaining_s() / self._plan.minimum_rounds
+        windows = len(self._plan.arms) * len(self._plan.points)
+        # A warm launch takes about half of a cold one besides its windows.
+        room = (per_round - cold_round_s / 2) / windows
+        fitted = max(_SHORTEST_WINDOW_S, min(request.window_s, room / 1.5))
+        if fitted < request.window_s:
+            self._window_s = fitted
+            self._sink.note(f"timed windows shortened from {request.window_s:g} s to {fitted:.2g} s to fit the time")
+
+    def _round_s(self, complete: Sequence[int], begun: float) -> float:
+        return (time.monotonic() - begun) / max(1, len(complete))
+
+    def _remaining_s(self) -> float:
+        return (self._plan.request.time_s or 0.0) - (time.monotonic() - self._started_s)
+
+    def _supervisor(self, wall_s: float) -> dict[str, Reading]:
+        spare = os.sched_getaffinity(0) - set(self._plan.request.budget.cpus)
+        where = "on a CPU of its own" if spare else "shares the measured CPUs: the host has no spare one"
+        share = (
+            Reading(value=self._supervisor_cpu_s / wall_s, unit="1", method=f"CPU time during launches; {where}")
+            if wall_s > 0
+            else absent("1", "nothing ran")
+        )
+        return {"cpu_share": share, "peak_bytes": read_peak()}
+
+
+def _step_aside(measured: tuple[int, ...]) -> None:
+    """Leave the measured CPUs to the workers where the host has a spare one."""
+    spare = os.sched_getaffinity(0) - set(measured)
+    if measured and spare:
+        os.sched_setaffinity(0, spare)

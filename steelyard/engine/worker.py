@@ -1,0 +1,186 @@
+"""The launch: one fresh process, one backend, a bundle of cases.
+
+Started as `python -m steelyard.engine.worker REQUEST EVENTS_FD`. It imports the standard library,
+numpy and the one runtime of its runner. Its own output goes to the launch's log; what it has to say
+goes to the event pipe, one JSON line each, so that nothing said is lost when it dies.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from steelyard import plugins, wire
+from steelyard.core.errors import FellBack, Unsupported
+from steelyard.core.metrics import Reading
+from steelyard.core.result import Result, Stage, Status
+from steelyard.core.runner import Executable, LaunchContext, Runner
+from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest
+from steelyard.measure.memory import read_peak, reset_peak
+
+_LOG_LINES = 30
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Read the request, pin the process, run the bundle."""
+    request_path, events_fd = Path(sys.argv[1]), int(sys.argv[2])
+    _die_with_parent()
+    # The working directory goes last on the path: a user's `onnx.py` must not shadow a package.
+    sys.path = [entry for entry in sys.path if entry not in ("", os.getcwd())] + [os.getcwd()]
+    request = wire.read(request_path, LaunchRequest)
+    if request.budget.cpus:
+        os.sched_setaffinity(0, request.budget.cpus)
+    Launch(request, events_fd).run()
+
+
+class Launch:
+    """Runs the cases in order and reports each. One runner, programs compiled once and shared."""
+
+    def __init__(self, request: LaunchRequest, events_fd: int) -> None:
+        self.request = request
+        self._fd = events_fd
+        self._stage: Stage = "import"
+        self._compiled: dict[str, Executable] = {}
+        self._case_id = ""
+        self.phases: dict[str, float] = {}
+        self.memory: dict[str, Reading] = {}
+
+    def run(self) -> None:
+        """The whole launch. A failure of the runner itself becomes the result of every case."""
+        try:
+            runner = self._start()
+        except Exception as error:  # noqa: BLE001 (any failure of a foreign runtime is a row)
+            for index, case in enumerate(self.request.cases):
+                self._send_failure(case, error, first=index == 0)
+        else:
+            for index, case in enumerate(self.request.cases):
+                self._run_case(runner, case, first=index == 0)
+        self._send(Event(kind="done"))
+
+    def compiled(self, runner: Runner, case: CaseRequest) -> Mapping[str, Executable]:
+        """The executables of a case by role; loads and compiles what this launch has not compiled yet."""
+        found = {}
+        for role, lowered in case.lowered.programs.items():
+            key = lowered.program.key
+            if key not in self._compiled:
+                with self.phase("load"):
+                    executable = runner.load(lowered)
+                with self.phase("compile"):
+                    executable.compile()
+                self._compiled[key] = executable
+            found[role] = self._compiled[key]
+        return found
+
+    @contextmanager
+    def phase(self, stage: Stage) -> Iterator[None]:
+        """Time a phase and take its memory peak; several programs of one case add up."""
+        self.enter(stage)
+        refused = reset_peak()
+        start = time.perf_counter_ns()
+        yield
+        elapsed = (time.perf_counter_ns() - start) * 1e-9
+        self.phases[f"{stage}_s"] = self.phases.get(f"{stage}_s", 0.0) + elapsed
+        self.note_peak(stage, refused)
+
+    def note_peak(self, stage: Stage, refused: str) -> None:
+        """Keep the larger peak of a stage that happens more than once."""
+        key, reading = f"host_peak_bytes/{stage}", read_peak(refused)
+        earlier = self.memory.get(key)
+        if earlier is None or earlier.value is None or (reading.value or 0) > earlier.value:
+            self.memory[key] = reading
+
+    def enter(self, stage: Stage) -> None:
+        """Tell the supervisor which stage begins: its time-out starts here."""
+        self._stage = stage
+        self._send(Event(kind="stage", case_id=self._case_id, stage=stage))
+
+    def _start(self) -> Runner:
+        request = self.request
+        kind = plugins.runner(request.backend.runner)
+        context = LaunchContext(
+            backend=request.backend,
+            device=request.device,
+            budget=request.budget,
+            compile_cache=Path(request.compile_cache),
+            scratch=Path(request.scratch),
+        )
+        runner = kind(context)
+        with self.phase("import"):
+            runner.start()
+        return runner
+
+    def _run_case(self, runner: Runner, case: CaseRequest, *, first: bool) -> None:
+        from steelyard.engine.measuring import measure_case
+
+        if not first:
+            self.phases, self.memory = {}, {}
+        self._case_id = case.case_id
+        try:
+            result = measure_case(self, runner, case, first=first)
+        except Exception as error:  # noqa: BLE001 (any failure of a foreign runtime is a row)
+            self._send_failure(case, error, first=first)
+        else:
+            self._send(Event(kind="result", case_id=case.case_id, result=result))
+
+    def _send_failure(self, case: CaseRequest, error: Exception, *, first: bool) -> None:
+        traceback.print_exception(error)
+        result = self.result(
+            case,
+            first=first,
+            status=_status_of(error),
+            reason=f"{type(error).__name__}: {error}".strip().splitlines()[0][:500],
+            log_tail="".join(traceback.format_exception(error)[-_LOG_LINES:])[-4000:],
+        )
+        self._send(Event(kind="result", case_id=case.case_id, result=result))
+
+    def result(self, case: CaseRequest, *, first: bool, status: Status, **fields: Any) -> Result:
+        """A result of this launch with what is known of every case filled in."""
+        return Result(
+            case_id=case.case_id,
+            arm=self.request.arm,
+            round=self.request.round,
+            position=self.request.position,
+            launch=self.request.launch,
+            status=status,
+            stage=self._stage,
+            first_in_launch=first,
+            phases=dict(self.phases),
+            memory=dict(self.memory),
+            **fields,
+        )
+
+    def _send(self, event: Event) -> None:
+        data = wire.encode(event) + b"\n"
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+
+def _status_of(error: Exception) -> Status:
+    if isinstance(error, Unsupported):
+        return "unsupported"
+    if isinstance(error, FellBack):
+        return "fallback"
+    text = f"{type(error).__name__}: {error}".lower()
+    if isinstance(error, MemoryError) or any(mark in text for mark in _OUT_OF_MEMORY):
+        return "out_of_memory"
+    return "failed"
+
+
+_OUT_OF_MEMORY = ("outofmemory", "out of memory", "bad_alloc", "resource_exhausted", "failed to allocate memory")
+
+
+def _die_with_parent() -> None:
+    """End with the supervisor, even when that was killed and could not say so (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

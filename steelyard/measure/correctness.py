@@ -1,0 +1,175 @@
+"""Are the outputs of timed calls right? Held against fp64 references, with a scale-aware error.
+
+The error of an output is |out - ref| / |ref| in the 2-norm. An absolute tolerance would pass zeros for
+small references; a relative one per element would fail on elements near zero.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steelyard.core.lowered import LoweredPoint
+from steelyard.core.result import Correctness, OutputCheck
+from steelyard.core.runner import Binding
+from steelyard.core.workload import Program, TensorSpec
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, Any]
+else:
+    Array = np.ndarray
+
+
+@dataclass(slots=True)
+class _Worst:
+    relative_l2: float = 0.0
+    max_abs: float = 0.0
+    reasons: list[str] = field(default_factory=list)
+
+
+class Checker:
+    """Collects the errors of checked calls of one point in one launch."""
+
+    def __init__(self, lowered: LoweredPoint, references: Sequence[Mapping[str, Array]], inputs: Sequence[Mapping[str, Array]]):
+        self._lowered = lowered
+        self._references = references
+        self._inputs = inputs
+        self._worst: dict[str, _Worst] = {}
+        self._seen: dict[str, dict[int, bytes]] = {}
+        self.calls = 0
+
+    def program_call(self, slot: int, program: Program, binding: Binding) -> None:
+        """Check every output of one call of a program bound to input set `slot`."""
+        self.calls += 1
+        for spec in program.outputs:
+            actual = binding.read((spec.name,))[spec.name]
+            if spec.role == "state":
+                self._state(slot, spec, actual)
+            elif spec.name == "next_token" and "logits" in self._references[slot]:
+                self._token(slot, spec.name, actual)
+            else:
+                self._data(slot, spec.name, actual)
+
+    def answer(self, slot: int, chosen: Array, last_logits: Array) -> None:
+        """Check one generated answer: tokens up to the first ambiguous step, and the last step's logits."""
+        self.calls += 1
+        entry = self._lowered.pool[slot]
+        reference = np.asarray(entry.tokens)
+        until = reference.shape[1] if entry.forced_from is None else entry.forced_from
+        worst = self._worst.setdefault("tokens", _Worst())
+        wrong = np.argwhere(chosen[:, :until] != reference[:, :until])
+        if wrong.size:
+            row, step = min(map(tuple, wrong), key=lambda place: place[1])
+            worst.relative_l2 = max(worst.relative_l2, float(np.mean(chosen[:, :until] != reference[:, :until])))
+            worst.max_abs = 1.0
+            worst.reasons.append(
+                f"token {step + 1} of answer {slot + 1} is {chosen[row, step]} instead of {reference[row, step]}"
+            )
+            return
+        self._data(slot, "logits", last_logits)
+
+    def verdict(self) -> Correctness:
+        """The errors so far against the point's tolerances."""
+        outputs = tuple(self._judge(name, worst) for name, worst in self._worst.items())
+        failed = [check for check in outputs if not check.passed]
+        if self.calls == 0:
+            return Correctness(passed=False, calls_checked=0, outputs=(), reason="no call was checked")
+        reason = "; ".join(f"{check.output}: {check.reason}" for check in failed[:3])
+        if len(failed) > 3:
+            reason += f"; and {len(failed) - 3} more outputs"
+        return Correctness(passed=not failed, calls_checked=self.calls, outputs=outputs, reason=reason)
+
+    def _judge(self, name: str, worst: _Worst) -> OutputCheck:
+        tolerance = self._lowered.tolerances[name].limit if name in self._lowered.tolerances else 0.0
+        reasons = list(dict.fromkeys(worst.reasons))
+        if not reasons and not worst.relative_l2 <= tolerance:
+            reasons.append(f"relative error {worst.relative_l2:.2g} exceeds {tolerance:.2g}")
+        return OutputCheck(
+            output=name,
+            relative_l2=worst.relative_l2,
+            max_abs=worst.max_abs,
+            tolerance=tolerance,
+            passed=not reasons,
+            reason="; ".join(reasons[:2]),
+        )
+
+    def _data(self, slot: int, name: str, actual: Array) -> None:
+        reference = self._references[slot][name]
+        self._ignores_input(slot, name, actual, reference)
+        self._compare(name, actual, reference)
+
+    def _state(self, slot: int, spec: TensorSpec, actual: Array) -> None:
+        window = self._lowered.point.window
+        if window is None:
+            self._data(slot, spec.name, actual)
+            return
+        if actual.shape != spec.shape:
+            self._record(spec.name, 1.0, 1.0, f"shape {actual.shape} instead of {spec.shape}")
+            return
+        inside = [slice(None)] * actual.ndim
+        inside[window.axis] = slice(window.start, window.start + window.length)
+        self._compare(spec.name, actual[tuple(inside)], self._references[slot][spec.name])
+        before = self._inputs[slot].get(spec.name)
+        for low, high in ((0, window.start), (window.start + window.length, spec.shape[window.axis])):
+            outside = list(inside)
+            outside[window.axis] = slice(low, high)
+            rest = actual[tuple(outside)]
+            kept = not rest.any() if before is None else np.array_equal(rest, before[tuple(outside)])
+            if not kept:
+                self._record(spec.name, 0.0, 0.0, "places outside the written window changed")
+
+    def _token(self, slot: int, name: str, actual: Array) -> None:
+        """A token may differ from the reference's only where the reference's own logits are that close.
+
+        |err_i| <= |err|_2 <= limit x |ref|_2 bounds the error of any one logit, so two logits can swap
+        only if they are within twice that.
+        """
+        logits = np.asarray(self._references[slot]["logits"], dtype=np.float64)
+        limit = self._lowered.tolerances["logits"].limit
+        tokens = np.asarray(actual).reshape(-1)
+        for row, token in enumerate(tokens):
+            if not 0 <= token < logits.shape[1]:
+                self._record(name, 1.0, 1.0, f"token {token} is not in the vocabulary")
+                continue
+            gap = float(logits[row].max() - logits[row, token])
+            allowed = 2 * limit * float(np.linalg.norm(logits[row]))
+            reason = "" if gap <= allowed else f"token {token} is not the most likely one (gap {gap:.2g})"
+            self._record(name, 0.0 if not reason else 1.0, gap, reason)
+
+    def _compare(self, name: str, actual: Array, reference: Array) -> None:
+        actual64 = np.asarray(actual).astype(np.float64)
+        reference64 = np.asarray(reference, dtype=np.float64)
+        if actual64.shape != reference64.shape:
+            self._record(name, 1.0, 1.0, f"shape {actual64.shape} instead of {reference64.shape}")
+            return
+        if not np.isfinite(actual64).all():
+            self._record(name, 1.0, 1.0, "holds NaN or infinity")
+            return
+        difference = actual64 - reference64
+        scale = float(np.linalg.norm(reference64))
+        error = float(np.linalg.norm(difference))
+        relative = error / scale if scale else error
+        reason = ""
+        if scale and not actual64.any():
+            reason = "all zeros"
+        elif actual64.size > 1 and np.ptp(actual64) == 0 and np.ptp(reference64) > 0:
+            reason = "a constant"
+        self._record(name, relative, float(np.abs(difference).max(initial=0.0)), reason)
+
+    def _ignores_input(self, slot: int, name: str, actual: Array, reference: Array) -> None:
+        """Bit-identical outputs for input sets whose references differ: cached, or blind to the input."""
+        digest = hashlib.sha256(np.ascontiguousarray(actual).tobytes()).digest()
+        seen = self._seen.setdefault(name, {})
+        for other, earlier in seen.items():
+            if other != slot and earlier == digest and not np.array_equal(self._references[other][name], reference):
+                self._record(name, 1.0, 0.0, "does not depend on the input")
+        seen[slot] = digest
+
+    def _record(self, name: str, relative: float, max_abs: float, reason: str = "") -> None:
+        worst = self._worst.setdefault(name, _Worst())
+        worst.relative_l2 = max(worst.relative_l2, relative)
+        worst.max_abs = max(worst.max_abs, max_abs)
+        if reason:
+            worst.reasons.append(reason)

@@ -1,0 +1,135 @@
+"""Real workers that end in every way: each end is the right row, and the neighbours' rows stay whole."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from steelyard.core.backend import Budget, Device, parse_backend
+from steelyard.engine.launch import DEFAULT_TIMEOUTS, Outcome, run_launch
+from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
+from tests.fakes.numpy_work import PATH, lowered_point
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)  # so that the worker finds tests.fakes through its working directory
+
+
+def launch(tmp_path: Path, backend: str, *, cases: int = 1, steady: bool = True, timeouts=DEFAULT_TIMEOUTS) -> Outcome:
+    points = [lowered_point(tmp_path / f"p{index}", name=f"affine{index}", seed=index) for index in range(cases)]
+    request = LaunchRequest(
+        launch="run/0001",
+        arm=backend,
+        round=1,
+        position=0,
+        backend=parse_backend(backend),
+        device=Device(kind="cpu", index=0, name="a CPU", memory_bytes=None),
+        budget=Budget(threads=1, cpus=(min(os.sched_getaffinity(0)),)),
+        compile_cache=str(tmp_path / "cache"),
+        scratch=str(tmp_path / "scratch"),
+        seed=3,
+        steady=steady,
+        cases=tuple(
+            CaseRequest(
+                case_id=f"case{index}",
+                lowered=point,
+                pace=Pace(seconds=0.05, minimum=10, maximum=5000, cap_s=1.0),
+            )
+            for index, point in enumerate(points)
+        ),
+    )
+    return run_launch(request, origin_s=time.monotonic(), timeouts=timeouts)
+
+
+def test_a_good_launch_gives_samples_in_time_order_phases_memory_and_proof(tmp_path: Path) -> None:
+    outcome = launch(tmp_path, PATH, cases=2)
+    assert [result.status for result in outcome.results] == ["ok", "ok"]
+    first, second = outcome.results
+    latency = first.measurement("latency_s")
+    assert latency is not None
+    assert len(latency.samples) >= 10
+    assert list(latency.starts_s) == sorted(latency.starts_s)
+    assert all(0 < value < 0.1 for value in latency.samples)
+    assert {"import_s", "load_s", "compile_s", "first_run_s", "second_run_s"} <= set(first.phases)
+    assert first.first_in_launch
+    assert not second.first_in_launch
+    assert "import_s" not in second.phases
+    assert first.memory["host_peak_bytes/steady"].value > 1e6
+    assert first.proof is not None
+    assert first.proof.runtime == "numpy"
+    assert first.correctness is not None
+    assert first.correctness.passed
+    assert first.correctness.calls_checked >= 2
+    assert outcome.record.exit_code == 0
+    assert 0 <= outcome.record.supervisor_cpu_s < 1
+
+
+def test_a_cold_launch_has_no_timed_window(tmp_path: Path) -> None:
+    (result,) = launch(tmp_path, PATH, steady=False).results
+    assert result.status == "ok"
+    assert result.measurements == ()
+    assert result.phases["compile_s"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "stage", "reason"),
+    [
+        ("killed", "crashed", "first_run", "SIGKILL"),
+        ("exit", "crashed", "first_run", "code 7"),
+        ("raise", "failed", "first_run", "RuntimeError: <boom> & more"),
+        ("import", "failed", "import", "no such runtime"),
+        ("compile", "failed", "compile", "cannot compile this"),
+        ("memory", "out_of_memory", "load", "want more"),
+        ("unsupported", "unsupported", "load", "not for us"),
+        ("wrong", "incorrect", "check", "relative error 0.01"),
+        ("late wrong", "incorrect", "check", "relative error"),
+        ("zeros", "incorrect", "check", "all zeros"),
+        ("constant", "incorrect", "check", "a constant"),
+        ("nan", "incorrect", "check", "NaN"),
+        ("shape", "incorrect", "check", "shape (2, 8) instead of (4, 8)"),
+        ("cached", "incorrect", "check", "does not depend on the input"),
+        ("fallback", "fallback", "check", "ran in bfloat16, not float32"),
+        ("raised fallback", "fallback", "check", "ran somewhere else"),
+        ("recompile", "fallback", "check", "compilations moved by"),
+    ],
+)
+def test_every_way_to_fail_is_its_own_row(tmp_path: Path, fault: str, status: str, stage: str, reason: str) -> None:
+    (result,) = launch(tmp_path, f"{PATH}[fault={fault}]").results
+    assert (result.status, result.stage) == (status, stage)
+    assert reason in result.reason
+
+
+def test_a_hanging_stage_is_ended_at_its_time_out(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    outcome = launch(tmp_path, f"{PATH}[fault=hang]", cases=2, timeouts={**DEFAULT_TIMEOUTS, "first_run": 0.5})
+    assert time.monotonic() - begun < 30
+    assert [(result.status, result.stage) for result in outcome.results] == [
+        ("timed_out", "first_run"),
+        ("skipped", "first_run"),
+    ]
+    assert outcome.record.exit_code == -9
+
+
+def test_a_crash_keeps_the_log_and_names_what_it_took_along(tmp_path: Path) -> None:
+    outcome = launch(tmp_path, f"{PATH}[fault=killed]", cases=2)
+    assert [result.status for result in outcome.results] == ["crashed", "skipped"]
+    assert "before this one" in outcome.results[1].reason
+
+
+def test_children_that_a_launch_leaves_behind_are_ended(tmp_path: Path) -> None:
+    def sleepers() -> int:
+        count = 0
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                count += b"time.sleep(600)" in entry.read_bytes()
+            except OSError:
+                continue  # it ended while we looked
+        return count
+
+    before = sleepers()
+    assert launch(tmp_path, f"{PATH}[fault=child]").results[0].status == "ok"
+    assert sleepers() == before

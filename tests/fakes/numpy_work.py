@@ -1,0 +1,191 @@
+"""A small real point (y = x @ w) made with numpy alone, and a runner for it that can fail in every known way.
+
+The runner is a real runner in a real process: `tests.fakes.numpy_work:NumpyRunner[fault=...]`.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from steelyard.core.backend import Availability, BackendSpec
+from steelyard.core.errors import FellBack, Unsupported
+from steelyard.core.lowered import InputSet, LoweredPoint, LoweredProgram, Tolerance
+from steelyard.core.result import Proof
+from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
+from steelyard.core.workload import Identity, Point, Program, TensorSpec, Weights, Work
+
+PATH = "tests.fakes.numpy_work:NumpyRunner"
+POOL = 8
+
+
+def lowered_point(directory: Path, *, name: str = "affine", seed: int = 0) -> LoweredPoint:
+    """The point on disk, as lowering would leave it."""
+    source = np.random.default_rng(seed)
+    directory.mkdir(parents=True, exist_ok=True)
+    weights = source.normal(size=(8, 8))
+    weights_file = directory / "weights.safetensors"
+    save_file({"w": weights.astype(np.float32)}, weights_file)
+    program = Program(
+        name=name,
+        source="tests.fakes.numpy_work:none",
+        arguments={},
+        weights=Weights(source="tests.fakes.numpy_work:none", arguments={"seed": seed}, origin="seeded"),
+        dtype="float32",
+        inputs=(TensorSpec(name="x", shape=(4, 8), dtype="float32"),),
+        outputs=(TensorSpec(name="y", shape=(4, 8), dtype="float32"),),
+    )
+    pool = []
+    for index in range(POOL):
+        x = source.normal(size=(4, 8)).astype(np.float32)
+        inputs, reference = directory / f"inputs-{index}.safetensors", directory / f"reference-{index}.safetensors"
+        save_file({"x": x}, inputs)
+        save_file({"y": x.astype(np.float64) @ weights.astype(np.float32).astype(np.float64)}, reference)
+        pool.append(InputSet(inputs=str(inputs), reference=str(reference)))
+    point = Point(
+        suite="numpy",
+        suite_version=1,
+        workload=name,
+        axes={"batch": 4},
+        driver="call",
+        programs={"main": program},
+        settings={},
+        pool="tests.fakes.numpy_work:none",
+        window=None,
+        work=Work(flop=2 * 4 * 8 * 8, weight_bytes=256, items=4, unit="rows"),
+    )
+    return LoweredPoint(
+        point=point,
+        identity=Identity(definition="d", weights="w", inputs="i", reference="r"),
+        programs={"main": LoweredProgram(program=program, weights_file=str(weights_file), artifacts={})},
+        pool=tuple(pool),
+        tolerances={"y": Tolerance(floor=1e-7, limit=1e-5)},
+    )
+
+
+class NumpyRunner(Runner):
+    """y = x @ w, or one of the ways in which a backend goes wrong."""
+
+    formats: ClassVar[tuple[str, ...]] = ("module",)
+    tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}, "max": {}}
+    keeps_cache: ClassVar[str] = ""
+    accepts: ClassVar[Mapping[str, str]] = {"fault": "what goes wrong", "sleep": "seconds a call takes"}
+
+    def __init__(self, context: LaunchContext) -> None:
+        super().__init__(context)
+        self.fault = context.backend.options.get("fault", "")
+        self.sleep_s = float(context.backend.options.get("sleep", "0"))
+        self.compilations = 1
+
+    @classmethod
+    def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
+        if backend.options.get("fault") == "absent":
+            return Availability(available=False, reason="asked to be absent")
+        return Availability(available=True, versions={"numpy": np.__version__}, devices=("cpu",))
+
+    def start(self) -> None:
+        if self.fault == "import":
+            raise ImportError("no such runtime")
+
+    def load(self, program: LoweredProgram) -> "NumpyExecutable":
+        if self.fault == "unsupported":
+            raise Unsupported("this program is not for us")
+        if self.fault == "memory":
+            raise MemoryError("want more")
+        return NumpyExecutable(self, load_file(program.weights_file)["w"])
+
+    def counters(self) -> Mapping[str, int]:
+        return {"compilations": self.compilations}
+
+
+class NumpyExecutable(Executable):
+    def __init__(self, runner: NumpyRunner, weights: Any) -> None:
+        self.runner, self.weights = runner, weights
+
+    def compile(self) -> None:
+        if self.runner.fault == "child":
+            subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        if self.runner.fault == "compile":
+            raise RuntimeError("cannot compile this")
+
+    def bind(self, inputs: Arrays) -> "NumpyBinding":
+        return NumpyBinding(self, inputs["x"])
+
+    def proof(self) -> Proof:
+        if self.runner.fault == "raised fallback":
+            raise FellBack("ran somewhere else")
+        mismatches = ("ran in bfloat16, not float32",) if self.runner.fault == "fallback" else ()
+        return Proof(
+            runtime="numpy",
+            versions={"numpy": np.__version__},
+            platform="cpu",
+            dtype="float32",
+            threads=1,
+            mismatches=mismatches,
+        )
+
+    @property
+    def idiom(self) -> Mapping[str, str]:
+        return {"weights": "arguments"}
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return {"fault": self.runner.fault}
+
+
+class NumpyBinding(Binding):
+    def __init__(self, executable: NumpyExecutable, x: Any) -> None:
+        self.executable, self.x, self.y, self.runs = executable, x, None, 0
+
+    def run(self) -> None:
+        runner = self.executable.runner
+        self.runs += 1
+        if runner.sleep_s:
+            time.sleep(runner.sleep_s)
+        match runner.fault:
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "exit":
+                os._exit(7)
+            case "hang":
+                time.sleep(600)
+            case "raise":
+                raise RuntimeError("<boom> & more")
+            case "recompile":
+                runner.compilations += 1
+        y = self.x @ self.executable.weights
+        match runner.fault:
+            case "wrong":
+                y = y * 1.01
+            case "zeros":
+                y = np.zeros_like(y)
+            case "constant":
+                y = np.full_like(y, 0.5)
+            case "nan":
+                y[0, 0] = np.nan
+            case "shape":
+                y = y[:2]
+            case "cached":
+                y = runner.__dict__.setdefault("first", y)
+            case "late wrong" if self.runs > 2:
+                y = y + 1
+        self.y = y
+
+    def read(self, names: tuple[str, ...] | None = None) -> Arrays:
+        return {"y": np.array(self.y)}
+
+    def settle(self) -> None:
+        self.y = None
+
+    def update(self, inputs: Arrays) -> None:
+        self.x = inputs["x"]
+
+    def adopt(self, source: Binding) -> None:
+        raise Unsupported("there is no state")
