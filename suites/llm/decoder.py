@@ -12,12 +12,36 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
 from transformers.cache_utils import Cache, CacheLayerMixin
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 
-# A name of our own: transformers then builds no mask by itself. Prefill has none, so that attention takes the
+
+def _portable_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """scaled_dot_product_attention on as many key heads as query heads.
+
+    transformers hands grouped heads to PyTorch's kernel (`enable_gqa`), which converters of exported
+    programs get wrong: OpenVINO 2026.4 fails on it at run time.
+    """
+    groups = int(getattr(module, "num_key_value_groups", 1))
+    causal = attention_mask is None and query.shape[2] > 1
+    output = functional.scaled_dot_product_attention(
+        query, repeat_kv(key, groups), repeat_kv(value, groups), attention_mask, is_causal=causal, scale=scaling
+    )
+    return output.transpose(1, 2).contiguous(), None
+
+
+# Names of our own: transformers then builds no mask by itself. Prefill has none, so that attention takes the
 # causal kernel in eager and exported programs alike; decode brings an explicit one.
-_ATTENTION = "steelyard_sdpa"
-AttentionInterface.register(_ATTENTION, sdpa_attention_forward)
+_NATIVE, _PORTABLE = "steelyard_native", "steelyard_portable"
+AttentionInterface.register(_NATIVE, sdpa_attention_forward)
+AttentionInterface.register(_PORTABLE, _portable_attention)
 
 
 class _Place(CacheLayerMixin):  # type: ignore[misc]
@@ -76,7 +100,8 @@ class Decoder(nn.Module):  # type: ignore[misc]
     - `decode`: (input_ids [batch, 1], position [1], keys and values of each layer) -> the same outputs, with
       the new keys and values at `position`; attention runs over the whole capacity, masked beyond it.
 
-    With `in_place` decode writes into the passed cache tensors and returns them; else it returns new ones.
+    With `in_place` decode writes into the passed cache tensors and returns them, which is how PyTorch is
+    used; else it returns new ones and repeats grouped key heads itself, which is what exports.
     """
 
     def __init__(self, model: nn.Module, *, kind: str, capacity: int, in_place: bool) -> None:
@@ -134,7 +159,8 @@ def build(*, in_place: bool, kind: str, config: dict[str, Any], capacity: int, d
     values = {key: value for key, value in config.items() if key != "model_type"}
     settings = AutoConfig.for_model(config["model_type"], **values)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(settings, attn_implementation=_ATTENTION, **_experts(settings))
+        attention = _NATIVE if in_place else _PORTABLE
+        model = AutoModelForCausalLM.from_config(settings, attn_implementation=attention, **_experts(settings))
         decoder = Decoder(model, kind=kind, capacity=capacity, in_place=in_place)
     for parameter in decoder.parameters():
         parameter.requires_grad_(False)
