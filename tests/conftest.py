@@ -1,0 +1,70 @@
+"""What every test shares: outside programs, and the rule that CI skips nothing.
+
+Under STEELYARD_REQUIRE_TOOLS=1 a skipped test is a failure; only a test marked `hardware` may skip.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A busy machine makes single examples slow; the timeout of the whole test stays.
+settings.register_profile("steelyard", deadline=None)
+settings.load_profile("steelyard")
+
+PACKAGES = {
+    "pdflatex": "texlive-latex-recommended lmodern",
+    "pdffonts": "poppler-utils",
+    "pdftotext": "poppler-utils",
+    "pdftoppm": "poppler-utils",
+    "chromium": "chromium",
+}
+
+
+@pytest.fixture
+def require_tool() -> Callable[[str], str]:
+    """The path of an outside program; the test skips, naming the Debian package, where it is missing."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            pytest.skip(f"{name} is not installed: apt install {PACKAGES.get(name, name)}")
+        return path
+
+    return find
+
+
+def _nothing_skips() -> bool:
+    return os.environ.get("STEELYARD_REQUIRE_TOOLS") == "1"
+
+
+def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"{report.nodeid}: STEELYARD_REQUIRE_TOOLS=1 allows no skipped test, but: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    expected_failure = hasattr(report, "wasxfail")
+    if report.skipped and not expected_failure and _nothing_skips() and not item.get_closest_marker("hardware"):
+        _fail(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.skipped and _nothing_skips():
+        _fail(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the working tree."""
+    return Path(__file__).parents[1]
