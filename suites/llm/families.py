@@ -122,7 +122,7 @@ _MOE: dict[str, Any] = {
     "tie_word_embeddings": True,
 }
 
-_TINY: dict[str, Any] = {"vocab_size": 512, "hidden_size": 64, "num_hidden_layers": 2, "max_position_embeddings": 1024}
+_TINY: dict[str, Any] = {"vocab_size": 512, "hidden_size": 64, "num_hidden_layers": 2}
 
 
 def _families() -> tuple[Family, ...]:
@@ -148,7 +148,10 @@ def _families() -> tuple[Family, ...]:
             name="gpt2",
             title="GPT-2 124M",
             configs={
-                "tiny": _GPT2 | {"vocab_size": 512, "n_embd": 64, "n_layer": 2, "n_head": 4},
+                # GPT-2's special tokens lie beyond a small vocabulary
+                "tiny": _GPT2
+                | {"vocab_size": 512, "n_embd": 64, "n_layer": 2, "n_head": 4}
+                | {"bos_token_id": None, "eos_token_id": None},
                 "small": _GPT2,
                 "full": _GPT2,
             },
