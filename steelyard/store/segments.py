@@ -1,0 +1,195 @@
+"""Segments on disk: a journal while they are written, an immutable directory of files afterwards.
+
+segment-000.open/journal.jsonl                     while running, or left by a killed supervisor
+segment-000/{segment.json,launches.jsonl,results.jsonl,samples.parquet}     published, never edited
+"""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from steelyard.core.errors import StoreError
+from steelyard.core.hashing import file_sha256
+from steelyard.core.result import LaunchRecord, Result
+from steelyard.core.run import SCHEMA_VERSION, Segment
+from steelyard.store import codec, journal, samples, schema
+from steelyard.store.files import publish, sync, write_file, writing
+
+SEGMENT, LAUNCHES, RESULTS = "segment.json", "launches.jsonl", "results.jsonl"
+_FILES = (LAUNCHES, RESULTS, samples.NAME)
+_NAME = re.compile(r"^segment-(\d{3,})(\.open)?$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentData:
+    """A segment with everything measured in it."""
+
+    segment: Segment
+    launches: tuple[LaunchRecord, ...]
+    results: tuple[Result, ...]
+
+
+def directory(run: Path, index: int, *, open_: bool = False) -> Path:
+    """Where a segment lies, published or still open."""
+    return run / f"segment-{index:03d}{'.open' if open_ else ''}"
+
+
+def found(run: Path) -> dict[int, bool]:
+    """The segments of a run by index: True where published, False where only a journal is there."""
+    segments: dict[int, bool] = {}
+    for path in run.iterdir():
+        if match := _NAME.match(path.name):
+            index = int(match[1])
+            segments[index] = segments.get(index, False) or match[2] is None
+    return dict(sorted(segments.items()))
+
+
+def read_open(run: Path, index: int, notes: list[str]) -> SegmentData | None:
+    """A segment out of its journal; None if its writer ended before the first line was whole.
+
+    Without an `end` it is `recovered`, and its rounds are those known to be whole.
+    """
+    path = directory(run, index, open_=True) / journal.NAME
+    head: dict[str, Any] | None = None
+    end: dict[str, Any] | None = None
+    launches: list[LaunchRecord] = []
+    results: list[Result] = []
+    version = 1
+    for event, value in journal.events(path, notes):
+        if event == "segment" and isinstance(value, dict):
+            version = schema.check_version(value.get("schema_version"), str(path))
+            head = value
+        elif head is None:
+            raise StoreError(f"{path}: does not begin with a segment's header")
+        elif event == "launch":
+            launches.append(codec.from_plain(schema.migrated(value, event, version), LaunchRecord, str(path)))
+        elif event == "result":
+            results.append(_result(schema.migrated(value, event, version), str(path)))
+        elif event == "end":
+            end = value
+        else:
+            raise StoreError(f"{path}: unknown event '{event}'")
+    if head is None:
+        notes.append(f"segment {index} ended before anything was measured")
+        return None
+    if end is None:
+        notes.append(f"segment {index} was not finished: its whole rounds count, all its results are kept")
+        end = {"ended": "recovered", "rounds": whole_rounds(results), "supervisor": {}}
+    fields = {name: value for name, value in {**head, **end}.items() if name != "schema_version"}
+    segment = codec.from_plain(schema.migrated(fields, "segment", version), Segment, str(path))
+    return SegmentData(segment=segment, launches=tuple(launches), results=tuple(results))
+
+
+def whole_rounds(results: list[Result]) -> list[int]:
+    """The rounds known to be whole: those after which another began, and the last one if nothing of the
+    round before it is missing. Rounds run one after another, so the order in the journal tells."""
+    rounds: dict[int, set[tuple[str, str]]] = {}
+    for result in results:
+        if result.stage not in ("plan", "lower"):
+            rounds.setdefault(result.round, set()).add((result.arm, result.case_id))
+    numbers = list(rounds)
+    if len(numbers) < 2:
+        return []
+    last = [numbers[-1]] if rounds[numbers[-1]] >= rounds[numbers[-2]] else []
+    return numbers[:-1] + last
+
+
+def publish_open(run: Path, index: int, notes: list[str]) -> None:
+    """Turn an open segment into a published one; an empty one is removed.
+
+    A crash at any point leaves the one or the other whole.
+    """
+    data = read_open(run, index, notes)
+    if data is None:
+        discard_open(run, index)
+        return
+    final, opened = directory(run, index), directory(run, index, open_=True)
+    with writing(final, f"everything measured is in {opened / journal.NAME}; resume the run to publish it"):
+        built = Path(tempfile.mkdtemp(prefix=f".segment-{index:03d}-", dir=run))
+        try:
+            built.chmod(0o755)
+            _write(built, data, file_sha256(run / "manifest.json"))
+            publish(built, final)
+        except BaseException:
+            shutil.rmtree(built, ignore_errors=True)
+            raise
+    discard_open(run, index)
+
+
+def discard_open(run: Path, index: int) -> None:
+    """Remove the journal of a segment that is published or empty."""
+    opened = directory(run, index, open_=True)
+    if opened.exists():
+        with writing(opened, "the segment itself is published and whole"):
+            shutil.rmtree(opened)
+
+
+def read_published(run: Path, index: int) -> SegmentData:
+    """A published segment; every file is held against its hash first."""
+    base = directory(run, index)
+    document, version = schema.read_document(base / SEGMENT, "segment")
+    files = document.get("files")
+    if not isinstance(files, Mapping) or set(files) != set(_FILES):
+        raise StoreError(f"{base / SEGMENT}: 'files' must name exactly {', '.join(_FILES)}")
+    for name in _FILES:
+        _check(base / name, str(files[name]))
+    _check(run / "manifest.json", str(document.get("manifest_sha256")))
+    segment = codec.from_plain(document.get("segment"), Segment, str(base / SEGMENT))
+    launches = tuple(
+        codec.from_plain(schema.migrated(value, "launch", version), LaunchRecord, where)
+        for value, where in _lines(base / LAUNCHES)
+    )
+    reader = samples.SampleReader(base / samples.NAME)
+    results = []
+    for value, where in _lines(base / RESULTS):
+        samples.join(value, reader, where)
+        results.append(_result(schema.migrated(value, "result", version), where))
+    reader.end()
+    return SegmentData(segment=segment, launches=launches, results=tuple(results))
+
+
+def _write(base: Path, data: SegmentData, manifest_sha256: str) -> None:
+    write_file(base / LAUNCHES, b"".join(codec.dump(codec.to_plain(record)) + b"\n" for record in data.launches))
+    lines = []
+    with samples.SampleWriter(base / samples.NAME) as writer:
+        for result in data.results:
+            lines.append(codec.dump(samples.split(result, writer)) + b"\n")
+    sync(base / samples.NAME)
+    write_file(base / RESULTS, b"".join(lines))
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "segment": codec.to_plain(data.segment),
+        "manifest_sha256": manifest_sha256,
+        "files": {name: file_sha256(base / name) for name in _FILES},
+    }
+    write_file(base / SEGMENT, codec.dump(document) + b"\n")
+
+
+def _result(value: Any, where: str) -> Result:
+    result = codec.from_plain(value, Result, where)
+    fixed = (
+        replace(entry, samples=tuple(entry.samples), starts_s=tuple(entry.starts_s)) for entry in result.measurements
+    )
+    return replace(result, measurements=tuple(fixed))  # lists come out of JSON; what is stored never changes
+
+
+def _check(path: Path, expected: str) -> None:
+    try:
+        actual = file_sha256(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    if actual != expected:
+        raise StoreError(f"{path}: damaged or edited: its sha256 is {actual[:12]}…, segment.json says {expected[:12]}…")
+
+
+def _lines(path: Path) -> Iterator[tuple[Any, str]]:
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        where = f"{path}, line {number}"
+        value = codec.load(line, where)
+        if not isinstance(value, dict):
+            raise StoreError(f"{where}: not a JSON object")
+        yield value, where
