@@ -5,6 +5,8 @@ the meta device (so that nothing is allocated twice) and makes the buffers that 
 as rotary frequencies, for real and in the right precision.
 """
 
+import json
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +88,13 @@ def load_weights(
     return tensors
 
 
+def example_inputs(program: Program) -> "tuple[torch.Tensor, ...]":
+    """Zeros of the program's inputs, in its order: what it is traced with."""
+    import torch
+
+    return tuple(torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in program.inputs)
+
+
 def stored_names(module: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"]) -> dict[str, str]:
     """For every parameter and stored buffer of a module its name in the weight file.
 
@@ -142,3 +151,16 @@ def _tensors(module: "torch.nn.Module") -> Iterator[tuple[str, "torch.Tensor"]]:
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
+
+
+def file_places(weights_file: Path) -> dict[str, tuple[int, int]]:
+    """Offset and length in bytes of every tensor in a safetensors file.
+
+    The format is eight bytes of header length (little-endian), a JSON header with offsets relative
+    to its end, then the data.
+    """
+    with weights_file.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(length))
+    places = {name: facts["data_offsets"] for name, facts in header.items() if name != "__metadata__"}
+    return {name: (8 + length + first, end - first) for name, (first, end) in places.items()}
