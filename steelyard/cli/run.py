@@ -18,7 +18,9 @@ def run(
         list[str] | None,
         typer.Option(help="Backends, comma lists allowed: NAME[:PROVIDER][opt=value,...], module.path:Class, or all."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="The device, e.g. cpu or cuda:0. Default: the best present.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="The device, e.g. cpu or cuda:0. Default: the best present.")
+    ] = None,
     size: Annotated[str | None, typer.Option(help="Model size: tiny, small or full. Default: by device.")] = None,
     workload: Annotated[list[str] | None, typer.Option(help="Only these workloads (comma lists allowed).")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Leave these workloads out.")] = None,
@@ -30,9 +32,14 @@ def run(
     tuning: Annotated[str, typer.Option(help="default or max: which of each runner's option tables.")] = "default",
     scenario: Annotated[str, typer.Option(help="single-stream or cold-start.")] = "single-stream",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of every backend. Default: all cores.")] = None,
-    cpus: Annotated[str | None, typer.Option(help="CPUs to measure on, e.g. 0-3,8. Default: the first --threads.")] = None,
+    cpus: Annotated[
+        str | None, typer.Option(help="CPUs to measure on, e.g. 0-3,8. Default: the first --threads.")
+    ] = None,
     time: Annotated[str | None, typer.Option(help="Stop before this much time has passed, e.g. 90s, 20m, 2h.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="At most so many rounds after the cold one.")] = None,
+    timeout: Annotated[
+        list[str] | None, typer.Option(help="Seconds a stage may last, e.g. --timeout compile=1800.")
+    ] = None,
     quick: Annotated[bool, typer.Option(help="3 rounds: numbers, no verdicts.")] = False,
     window: Annotated[float, typer.Option(min=0.01, help="Seconds of timed calls per case and launch.")] = 2.0,
     seed: Annotated[int, typer.Option(help="Seed of the orders and of the checked calls.")] = 0,
@@ -49,7 +56,18 @@ def run(
     from steelyard.cli import running
 
     if resume is not None:
-        sys.exit(running.resume_run(output, resume, time_s=_seconds(time), rounds=rounds, report=report, json=json))
+        sys.exit(
+            running.resume_run(
+                output,
+                resume,
+                weights=weights,
+                time_s=_seconds(time),
+                rounds=rounds,
+                timeouts=_timeouts(timeout or []),
+                report=report,
+                json=json,
+            )
+        )
     request = _request(
         suite=suite,
         backends=_split(backend) or ["all"],
@@ -69,6 +87,7 @@ def run(
         quick=quick,
         window_s=window,
         seed=seed,
+        timeouts=_timeouts(timeout or []),
     )
     sys.exit(running.new_run(request, output, weights=weights, dry_run=dry_run, report=report, json=json))
 
@@ -91,17 +110,14 @@ def _request(
     from steelyard.core.backend import Budget
     from steelyard.core.workload import Selection
     from steelyard.engine.plan import Request
-    from steelyard.hardware.devices import pick_device
-    from steelyard.hardware.processors import choose_cpus
+    from steelyard.hardware.choice import choose_cpus, pick_device
 
     chosen = pick_device(device)
     cpu_set = choose_cpus(threads, cpus)
     return Request(
         backends=tuple(backends),
         device=chosen,
-        budget=Budget(
-            threads=threads or len(cpu_set), cpus=cpu_set, tuning=cast(Literal["default", "max"], tuning)
-        ),
+        budget=Budget(threads=threads or len(cpu_set), cpus=cpu_set, tuning=cast(Literal["default", "max"], tuning)),
         selection=Selection(
             device_kind=chosen.kind,
             size=size,
@@ -132,6 +148,22 @@ def _axes(settings: list[str]) -> dict[str, tuple[str, ...]]:
             raise UsageError(f"--set '{setting}' is not of the form AXIS=VALUE[,VALUE...]")
         axes[name] = tuple(value.strip() for value in values.split(",") if value.strip())
     return axes
+
+
+def _timeouts(settings: list[str]) -> dict[str, float]:
+    from steelyard.core.errors import UsageError, unknown_name
+    from steelyard.engine.plan import DEFAULT_TIMEOUTS
+
+    timeouts = dict(DEFAULT_TIMEOUTS)
+    for setting in settings:
+        stage, _, value = setting.partition("=")
+        if stage not in timeouts:
+            raise unknown_name("stage", stage, timeouts)
+        try:
+            timeouts[stage] = float(value)
+        except ValueError:
+            raise UsageError(f"--timeout '{setting}' is not of the form STAGE=SECONDS") from None
+    return timeouts
 
 
 def _choice(name: str, value: str, valid: tuple[str, ...]) -> str:

@@ -22,18 +22,6 @@ from steelyard.core.runner import LaunchContext
 from steelyard.engine.protocol import Event, LaunchRequest
 from steelyard.guard.boundary import boundary_sample
 
-DEFAULT_TIMEOUTS: Mapping[str, float] = {
-    "spawn": 60.0,
-    "import": 180.0,
-    "load": 300.0,
-    "compile": 900.0,
-    "first_run": 300.0,
-    "second_run": 300.0,
-    "steady": 120.0,  # added to the window's cap
-    "check": 120.0,
-}
-"""Seconds a stage may last before its launch is ended and the case is `timed_out`."""
-
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CC", "CXX", "CUDA_HOME")
 _KEPT_PREFIXES = ("LC_", "XDG_", "STEELYARD_", "CUDA_VISIBLE", "NVIDIA_", "HSA_", "ROCR_", "HIP_", "TPU_", "COV_")
 _TAIL_BYTES = 4000
@@ -78,7 +66,7 @@ def run_launch(
     request: LaunchRequest,
     *,
     origin_s: float,
-    timeouts: Mapping[str, float] = DEFAULT_TIMEOUTS,
+    timeouts: Mapping[str, float],
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Outcome:
     """Run one launch to its end, whatever that is. Raises Interrupted on Ctrl-C, and OSError if it cannot start."""

@@ -16,6 +16,18 @@ QUICK_ROUNDS = 3
 MAXIMUM_ROUNDS = 30
 COLD_START_ROUNDS = 5
 
+DEFAULT_TIMEOUTS: Mapping[str, float] = {
+    "spawn": 60.0,
+    "import": 180.0,
+    "load": 300.0,
+    "compile": 900.0,
+    "first_run": 300.0,
+    "second_run": 300.0,
+    "steady": 120.0,  # added to the window's cap
+    "check": 120.0,
+}
+"""Seconds a stage may last before its launch is ended and the case is `timed_out`."""
+
 # Seconds per gigabyte of weights on a 2-core machine, and seconds whatever the size: orders of
 # magnitude from SmolLM2-135M (0.54 GB), for the estimate only; the clock of `--time` does not use them.
 _LOWER_S_PER_GB: Mapping[str, float] = {"module": 0, "onnx": 50, "stablehlo": 5, "openvino": 25, "pt2": 10}
@@ -40,6 +52,7 @@ class Request:
     time_s: float | None = None
     window_s: float = 2.0
     seed: int = 0
+    timeouts: Mapping[str, float] = field(default_factory=lambda: DEFAULT_TIMEOUTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

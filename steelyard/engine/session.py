@@ -15,7 +15,7 @@ from steelyard.core.lowered import LoweredPoint
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.workload import Point
-from steelyard.engine.launch import DEFAULT_TIMEOUTS, Interrupted, Outcome, run_launch
+from steelyard.engine.launch import Interrupted, Outcome, run_launch
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
 from steelyard.engine.rounds import balanced_orders, rotated
@@ -73,7 +73,6 @@ class Session:
         started_s: float,
         first_round: int = 1,
         earlier: Sequence[Result] = (),
-        timeouts: Mapping[str, float] = DEFAULT_TIMEOUTS,
     ) -> None:
         self._plan = plan
         self._lowered = lowered
@@ -82,7 +81,6 @@ class Session:
         self._work = work
         self._started_s = started_s
         self._first_round = first_round
-        self._timeouts = timeouts
         self._results: list[Result] = list(earlier)
         self._failures: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
         self._window_s = plan.request.window_s
@@ -160,7 +158,7 @@ class Session:
                     cases=cases,
                 ),
                 origin_s=self._started_s,
-                timeouts=self._timeouts,
+                timeouts=request.timeouts,
                 on_event=self._sink.event,
             )
         finally:

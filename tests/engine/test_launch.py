@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from steelyard.core.backend import Budget, Device, parse_backend
-from steelyard.engine.launch import DEFAULT_TIMEOUTS, Outcome, run_launch
+from steelyard.engine.launch import Outcome, run_launch
+from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from tests.fakes.numpy_work import PATH, lowered_point
 

@@ -1,0 +1,76 @@
+"""The plan as text, and a plan made again from a stored manifest."""
+
+from collections.abc import Iterator, Mapping
+
+from steelyard import plugins
+from steelyard.core.run import Manifest
+from steelyard.core.workload import Selection
+from steelyard.engine.plan import MAXIMUM_ROUNDS, Estimate, Plan, Request
+
+
+def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
+    """What will run, what will not and why, and about how long it takes."""
+    request = plan.request
+    cpus = ",".join(map(str, request.budget.cpus))
+    yield (
+        f"suite {plan.suite.name} on {request.device.name} ({request.device.id}), {request.budget.threads} threads "
+        f"on CPUs {cpus}, tuning {request.budget.tuning}, {request.scenario}"
+    )
+    labels = [arm.label for arm in plan.arms if not arm.control]
+    yield f"backends: {', '.join(labels)}; baseline {plan.baseline.label}, measured twice a round as control"
+    for entry in plan.left_out:
+        yield f"left out: {entry.backend}: {entry.reason}"
+    for point in plan.points:
+        origin = next(iter(point.programs.values())).weights.origin
+        yield f"  {point.title} weights={origin}"
+    rounds = f"{plan.minimum_rounds} to {plan.maximum_rounds}"
+    yield f"rounds: one cold, then {rounds}; {len(plan.points)} cases x {len(plan.arms)} launches a round"
+    terms = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in guess.terms.items() if seconds >= 3)
+    yield (
+        f"estimate: lowering {guess.lower_s / 60:.1f} min{f' ({terms})' if terms else ''}, a round "
+        f"{guess.round_s / 60:.1f} min, {guess.rounds} rounds and the cold one {guess.total_s / 60:.0f} min; "
+        f"disk {guess.disk_bytes / 1e9:.1f} GB, memory {guess.memory_bytes / 1e9:.1f} GB"
+    )
+    if request.time_s is not None:
+        yield f"time: at most {request.time_s / 60:.0f} min, lowering included"
+
+
+def plan_of(
+    manifest: Manifest, *, time_s: float | None, rounds: int | None, timeouts: Mapping[str, float], done: int
+) -> Plan:
+    """The plan of a stored run, for the rounds that are still to come.
+
+    `done` rounds are measured already; they count towards the minimum and the maximum.
+    """
+    stored = manifest.plan
+    request = Request(
+        suite=stored["suite"],
+        backends=tuple(arm.backend.text for arm in manifest.arms if not arm.control),
+        device=manifest.device,
+        budget=manifest.budget,
+        selection=Selection(device_kind=manifest.device.kind),
+        baseline=manifest.baseline,
+        scenario=stored["scenario"],
+        rounds=rounds,
+        quick=stored["quick"],
+        time_s=time_s if time_s is not None else stored["time_s"],
+        window_s=stored["window_s"],
+        seed=stored["seed"],
+        timeouts=timeouts,
+    )
+    points = {case.point.key: case.point for case in manifest.cases}
+    backends = {arm.backend.text: arm.backend for arm in manifest.arms}
+    maximum = rounds if rounds is not None else max(stored["maximum_rounds"] - done, 0)
+    if rounds is None and maximum == 0:
+        maximum = MAXIMUM_ROUNDS
+    return Plan(
+        request=request,
+        suite=plugins.suite(stored["suite"]),
+        points=tuple(points.values()),
+        arms=manifest.arms,
+        baseline=next(arm for arm in manifest.arms if arm.label == manifest.baseline),
+        left_out=manifest.left_out,
+        formats={text: plugins.runner(spec.runner).needs(spec) for text, spec in backends.items()},
+        minimum_rounds=max(0, stored["minimum_rounds"] - done),
+        maximum_rounds=maximum,
+    )

@@ -1,0 +1,107 @@
+"""What a run says while it runs: a bar on a terminal, plain lines elsewhere, JSON lines when asked. All on stderr
+but the JSON, which is data."""
+
+import json
+import sys
+import time
+from collections import Counter
+from types import TracebackType
+from typing import Any, Self
+
+from steelyard.core.case import Arm
+from steelyard.core.result import LaunchRecord, Result
+from steelyard.engine.protocol import Event
+
+
+class Screen:
+    """Tells the user where a run stands. Knows nothing of how it is measured or stored."""
+
+    def __init__(self, *, arms: int, as_json: bool, time_s: float | None, started_s: float) -> None:
+        self._json = as_json
+        self._arms = arms
+        self._time_s = time_s
+        self._started_s = started_s
+        self._counts: Counter[str] = Counter()
+        self._told: set[tuple[str, str, str]] = set()
+        self._bar: Any = None
+        self._task: Any = None
+        self._round = ""
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty() and not self._json:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[left]}"),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+            )
+            self._task = self._bar.add_task("lowering", total=None, left="")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def line(self, text: str) -> None:
+        """One line for the user."""
+        if self._json:
+            self._data("note", text=text)
+        elif self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def round_begins(self, number: int, planned: int, remaining_s: float | None) -> None:
+        """A round begins."""
+        self._round = "cold round" if number == 0 else f"round {number}"
+        if self._json:
+            self._data("round", round=number, planned=planned, remaining_s=remaining_s)
+        elif self._bar is None:
+            self.line(f"{self._round} ({self._left(number, planned)})")
+        else:
+            total = (planned + 1) * self._arms
+            self._bar.update(self._task, total=total, left=self._left(number, planned))
+
+    def launch_begins(self, arm: Arm, number: int, position: int) -> None:
+        """A launch begins."""
+        if self._json:
+            self._data("launch", arm=arm.label, round=number, position=position)
+        elif self._bar is not None:
+            self._bar.update(self._task, description=f"{self._round}: {arm.label}")
+
+    def event(self, event: Event) -> None:
+        """The worker entered a stage."""
+        if self._json and event.kind == "stage":
+            self._data("stage", case=event.case_id, stage=event.stage)
+
+    def launch(self, record: LaunchRecord) -> None:
+        """A launch ended."""
+        if self._json:
+            self._data("launch_end", arm=record.arm, round=record.round, seconds=record.ended_s - record.started_s)
+        elif self._bar is not None:
+            self._bar.advance(self._task)
+
+    def result(self, result: Result, title: str) -> None:
+        """A case ended. A failure is said once per arm, case and reason; it is stored each time."""
+        self._counts[result.status] += 1
+        if self._json:
+            self._data("result", case=result.case_id, arm=result.arm, round=result.round, status=result.status)
+        elif result.status != "ok" and (result.arm, result.case_id, result.reason) not in self._told:
+            self._told.add((result.arm, result.case_id, result.reason))
+            self.line(f"  {result.arm}, {title}: {result.status} at {result.stage}: {result.reason}")
+
+    def _left(self, number: int, planned: int) -> str:
+        elapsed = time.monotonic() - self._started_s
+        if self._time_s is not None:
+            return f"at most {max(0.0, self._time_s - elapsed) / 60:.0f} min left"
+        return f"of at most {planned}" if number else f"then up to {planned} more"
+
+    def _data(self, kind: str, **fields: Any) -> None:
+        print(json.dumps({"event": kind, **fields}), flush=True)

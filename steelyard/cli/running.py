@@ -1,0 +1,231 @@
+"""What `bench run` does once its options are read: the parts of the engine joined to the store and the screen."""
+
+import dataclasses
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from steelyard import __version__, plugins
+from steelyard.cli.planning import describe, plan_of
+from steelyard.cli.progress import Screen
+from steelyard.core.case import Arm
+from steelyard.core.lowered import LoweredPoint
+from steelyard.core.result import LaunchRecord, Result
+from steelyard.core.run import Manifest, Segment, TuningRow
+from steelyard.engine.lower import facts, lower_points
+from steelyard.engine.plan import Plan, Request, estimate, make_plan
+from steelyard.engine.protocol import Event
+from steelyard.engine.session import Session
+from steelyard.guard.preflight import preflight
+from steelyard.hardware.fingerprint import fingerprint
+from steelyard.lowering.cache import Cache, cache_root
+from steelyard.store import RunWriter, create_run, find_run, new_run_id, open_run, resume
+
+_FAILED = 3
+
+
+class Recorder:
+    """Hands what the session says to the store and to the screen."""
+
+    def __init__(self, writer: RunWriter, screen: Screen, titles: Mapping[str, str]) -> None:
+        self._writer, self._screen, self._titles = writer, screen, titles
+        self.last: dict[tuple[str, str], Result] = {}
+
+    def launch(self, record: LaunchRecord) -> None:
+        """Store and show."""
+        self._writer.launch(record)
+        self._screen.launch(record)
+
+    def result(self, result: Result) -> None:
+        """Store and show."""
+        self._writer.result(result)
+        self.last[result.arm, result.case_id] = result
+        self._screen.result(result, self._titles[result.case_id])
+
+    def round_begins(self, number: int, planned: int, remaining_s: float | None) -> None:
+        """Show."""
+        self._screen.round_begins(number, planned, remaining_s)
+
+    def launch_begins(self, arm: Arm, number: int, position: int) -> None:
+        """Show."""
+        self._screen.launch_begins(arm, number, position)
+
+    def event(self, event: Event) -> None:
+        """Show."""
+        self._screen.event(event)
+
+    def note(self, text: str) -> None:
+        """Show."""
+        self._screen.line(text)
+
+
+def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bool, report: bool, json: bool) -> int:
+    """Plan, lower, measure, store, report. Returns the exit code."""
+    started = time.monotonic()
+    plan = make_plan(request)
+    cache = Cache(cache_root())
+    cached = sum(cache.find("points", point.key) is not None for point in plan.points)
+    for line in describe(plan, estimate(plan, cached)):
+        typer.echo(line, err=not dry_run)
+    if dry_run:
+        return 0
+    with Screen(arms=len(plan.arms), as_json=json, time_s=request.time_s, started_s=started) as screen:
+        lowered = _lower(plan, weights, screen)
+        with create_run(output, _manifest(plan, lowered)) as writer:
+            code = _segment(plan, lowered, writer, screen, started_s=started, first_round=1, earlier=())
+    return _finish(writer.path, code, report=report)
+
+
+def resume_run(
+    output: Path,
+    which: str,
+    *,
+    weights: Path | None,
+    time_s: float | None,
+    rounds: int | None,
+    timeouts: Mapping[str, float],
+    report: bool,
+    json: bool,
+) -> int:
+    """A further segment of whole rounds of a stored run. Returns the exit code."""
+    started = time.monotonic()
+    path = find_run(output, which)
+    run = open_run(path)
+    done = _rounds_done(run.segments)
+    plan = plan_of(run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done)
+    with Screen(arms=len(plan.arms), as_json=json, time_s=plan.request.time_s, started_s=started) as screen:
+        lowered = _lower(plan, weights, screen)
+        now = dataclasses.replace(
+            run.manifest,
+            tool_version=__version__,
+            lowered={key: facts(point) for key, point in lowered.items()},
+            environment=fingerprint(),
+        )
+        with resume(path, now) as writer:
+            code = _segment(
+                plan,
+                lowered,
+                writer,
+                screen,
+                started_s=started,
+                first_round=max((result.round for result in run.results), default=0) + 1,
+                earlier=run.results,
+            )
+    return _finish(path, code, report=report)
+
+
+def _lower(plan: Plan, weights: Path | None, screen: Screen) -> dict[str, LoweredPoint]:
+    formats = sorted({name for needed in plan.formats.values() for name in needed if name != "module"})
+    lowered, errors = lower_points(plan.points, formats, weights, say=screen.line)
+    for key, reason in errors.items():
+        title = next(point.title for point in plan.points if point.key == key)
+        screen.line(f"  {title}: failed at lower: {reason}")
+    return lowered
+
+
+def _segment(
+    plan: Plan,
+    lowered: Mapping[str, LoweredPoint],
+    writer: RunWriter,
+    screen: Screen,
+    *,
+    started_s: float,
+    first_round: int,
+    earlier: Iterable[Result],
+) -> int:
+    noise = preflight(plan.request.budget.cpus)
+    screen.line(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
+    writer.begin_segment(started_utc=_now(), noise=noise)
+    recorder = Recorder(writer, screen, {case.id: case.point.title for case in plan.cases})
+    work = Path(tempfile.mkdtemp(prefix="steelyard-"))
+    try:
+        session = Session(
+            plan,
+            lowered,
+            recorder,
+            run_id=writer.path.name,
+            work=work,
+            started_s=started_s,
+            first_round=first_round,
+            earlier=tuple(earlier),
+        )
+        done = session.run()
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    writer.finish(done.ended, rounds=done.rounds, supervisor=done.supervisor)
+    screen.line(f"ended: {_ENDED[done.ended]}; {max(0, len(done.rounds) - 1)} rounds after the cold one")
+    bad = [result for result in recorder.last.values() if result.status not in ("ok", "unsupported")]
+    return _FAILED if bad else 0
+
+
+_ENDED = {
+    "precision": "the intervals of the headline are as narrow as asked for",
+    "rounds": "the planned number of rounds is reached",
+    "time": "the time given is used up",
+    "interrupted": "interrupted; what was measured is kept, --resume goes on",
+}
+
+
+def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
+    request = plan.request
+    return Manifest(
+        run_id=new_run_id(plan.suite.name),
+        tool_version=__version__,
+        created_utc=_now(),
+        command=("bench", *sys.argv[1:]),
+        suite=plan.suite.name,
+        suite_version=plan.suite.version,
+        headline=plan.suite.headline,
+        device=request.device,
+        budget=request.budget,
+        baseline=plan.baseline.label,
+        arms=plan.arms,
+        cases=plan.cases,
+        left_out=plan.left_out,
+        tunings=tuple(
+            TuningRow(
+                backend=arm.backend.text,
+                tuning=request.budget.tuning,
+                options=plugins.runner(arm.backend.runner).tunings[request.budget.tuning],
+                keeps_cache=plugins.runner(arm.backend.runner).keeps_cache,
+            )
+            for arm in plan.arms
+            if not arm.control
+        ),
+        lowered={key: facts(point) for key, point in lowered.items()},
+        plan={
+            "suite": request.suite,
+            "scenario": request.scenario,
+            "minimum_rounds": plan.minimum_rounds,
+            "maximum_rounds": plan.maximum_rounds,
+            "quick": request.quick,
+            "time_s": request.time_s,
+            "window_s": request.window_s,
+            "seed": request.seed,
+        },
+        environment=fingerprint(),
+    )
+
+
+def _rounds_done(segments: Iterable[Segment]) -> int:
+    return sum(1 for segment in segments for number in segment.rounds if number > 0)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _finish(path: Path, code: int, *, report: bool) -> int:
+    typer.echo(f"run: {path}", err=True)
+    if report:
+        from steelyard.cli.report import write_report
+
+        for line in write_report(path):
+            typer.echo(line, err=True)
+    return code

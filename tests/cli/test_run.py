@@ -1,0 +1,216 @@
+"""`bench run` from the outside: real processes, a real run directory, every way it can end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from steelyard.compare import compare_run
+from steelyard.core.run import Run
+from steelyard.store import find_run, open_run
+from tests.fakes.numpy_work import PATH
+
+ROOT = Path(__file__).parents[2]
+SUITE = "tests.fakes.small_suite:SUITE"
+FAST = ("--window", "0.03", "--no-report")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def bench(cache: Path, tmp_path: Path):
+    def call(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command(*arguments), cwd=ROOT, env=env(cache), capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == code, done.stderr
+        return done
+
+    def command(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "steelyard", *arguments]
+
+    call.command = command  # type: ignore[attr-defined]
+    call.env = env(cache)  # type: ignore[attr-defined]
+    call.output = tmp_path / "runs"  # type: ignore[attr-defined]
+    return call
+
+
+def env(cache: Path) -> dict[str, str]:
+    return {**os.environ, "STEELYARD_CACHE": str(cache)}
+
+
+def run_of(bench) -> Run:
+    return open_run(find_run(bench.output, "latest"))
+
+
+def small(bench, *backends: str) -> list[str]:
+    listed = [part for name in backends for part in ("--backend", name)]
+    return ["run", "--suite", SUITE, "--baseline", PATH, "--output", str(bench.output), *listed, *FAST]
+
+
+FAULTS = {
+    "killed": ("crashed", "SIGKILL"),
+    "hang": ("timed_out", "time-out"),
+    "raise": ("failed", "RuntimeError: <boom> & more"),
+    "wrong": ("incorrect", "relative error"),
+    "fallback": ("fallback", "ran in bfloat16"),
+}
+
+
+def test_five_failures_are_five_statuses_and_the_other_rows_stay_whole(bench) -> None:
+    backends = [f"{PATH}[fault={fault}]" for fault in FAULTS]
+    bench(*small(bench, *backends), "--rounds", "2", "--timeout", "first_run=1", code=3)
+    run = run_of(bench)
+    for fault, (status, reason) in FAULTS.items():
+        rows = [result for result in run.results if result.arm == f"{PATH}[fault={fault}]"]
+        assert {row.status for row in rows} <= {status, "skipped"}, fault
+        said = [row for row in rows if row.status == status]
+        assert said, fault
+        assert all(reason in row.reason for row in said), (fault, said[0].reason)
+        assert all(row.measurements == () or row.status in ("incorrect", "fallback") for row in rows)
+    for arm in (PATH, f"{PATH} (control)"):
+        rows = [result for result in run.results if result.arm == arm]
+        assert Counter(row.status for row in rows) == {"ok": 6}  # 2 cases, a cold round and two more
+        assert all(row.measurement("latency_s") for row in rows if row.round > 0)
+    assert not [entry for entry in compare_run(run) if entry.verdict in ("faster", "slower")]
+
+
+def test_a_resumed_run_has_whole_rounds_and_goes_on_from_the_last(bench) -> None:
+    bench(*small(bench, f"{PATH}[sleep=0.001]"), "--rounds", "1")
+    bench("run", "--resume", "latest", "--output", str(bench.output), "--rounds", "2", "--no-report")
+    run = run_of(bench)
+    assert [segment.rounds for segment in run.segments] == [(0, 1), (0, 2, 3)]
+    rounds = Counter((result.arm, result.round) for result in run.results if result.round > 0)
+    assert set(rounds.values()) == {2}
+    assert len(rounds) == 9  # 3 arms x 3 rounds
+
+
+def test_a_killed_supervisor_loses_no_finished_launch_and_the_run_can_be_resumed(bench) -> None:
+    process = subprocess.Popen(
+        bench.command(*small(bench, f"{PATH}[sleep=0.01]"), "--rounds", "30", "--json"),
+        cwd=ROOT,
+        env=bench.env,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    finished = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "launch_end":
+            finished.append((event["arm"], event["round"]))
+        if len(finished) == 7:  # in the middle of the second round after the cold one
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    run = run_of(bench)
+    kept = {(record.arm, record.round) for record in run.launches}
+    assert set(finished) <= kept
+    (segment,) = run.segments
+    assert (segment.ended, segment.rounds) == ("recovered", (0, 1))
+    bench("run", "--resume", "latest", "--output", str(bench.output), "--rounds", "1", "--no-report")
+    assert len(run_of(bench).segments) == 2
+
+
+def test_ctrl_c_ends_cleanly_and_keeps_what_was_measured(bench) -> None:
+    process = subprocess.Popen(
+        bench.command(*small(bench, f"{PATH}[sleep=0.01]"), "--rounds", "30", "--json"),
+        cwd=ROOT,
+        env=bench.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "stage" and event["stage"] == "steady":
+            process.send_signal(signal.SIGINT)
+            break
+    _, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors
+    (segment,) = run_of(bench).segments
+    assert segment.ended == "interrupted"
+    assert 0 in segment.rounds
+
+
+def test_eight_rounds_give_a_verdict_or_say_why_not(bench) -> None:
+    slow = f"{PATH}[sleep=0.004]"
+    bench(*small(bench, slow, f"{PATH}[fault=absent]"), "--baseline", f"{PATH}[sleep=0.002]", "--rounds", "8")
+    run = run_of(bench)
+    assert [entry.backend for entry in run.manifest.left_out] == [f"{PATH}[fault=absent]"]
+    found = {entry.workload: entry for entry in compare_run(run) if entry.candidate == slow}
+    for workload, comparison in found.items():
+        assert comparison.ratio is not None
+        assert 1.5 < comparison.ratio.value < 2.5, workload
+        assert comparison.verdict in ("slower", "withheld")
+    assert found["wide"].family == "primary"
+    assert found["narrow"].family == "exploratory"
+
+
+def test_quick_prints_numbers_and_no_verdict(bench) -> None:
+    bench(*small(bench, f"{PATH}[sleep=0.003]"), "--quick")
+    run = run_of(bench)
+    assert {result.round for result in run.results} == {0, 1, 2, 3}
+    assert {entry.verdict for entry in compare_run(run)} <= {"inconclusive", "withheld"}
+
+
+def test_a_dry_run_prints_the_plan_and_measures_nothing(bench) -> None:
+    done = bench(*small(bench, f"{PATH}[fault=absent]"), "--dry-run")
+    assert "left out: " in done.stdout
+    assert "asked to be absent" in done.stdout
+    assert "estimate: " in done.stdout
+    assert not bench.output.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--suite", "llmm"], "unknown suite 'llmm'; did you mean 'llm'?"),
+        (["--backend", "inductr"], "unknown backend 'inductr'; did you mean 'inductor'?"),
+        (["--backend", "openvino[strems=2]"], "did you mean 'streams'?"),
+        (["--device", "cudda"], "unknown device 'cudda'"),
+        (["--workload", "decod"], "did you mean 'decode'?"),
+        (["--set", "prompts=3"], "unknown axis 'prompts'; did you mean 'prompt'?"),
+        (["--set", "prompt=many"], "'many'"),
+        (["--set", "model"], "is not of the form AXIS=VALUE"),
+        (["--size", "huge"], "unknown size 'huge'"),
+        (["--time", "soon"], "is not a duration"),
+        (["--cpus", "4096"], "may not use CPU 4096"),
+        (["--timeout", "compil=3"], "unknown stage 'compil'; did you mean 'compile'?"),
+        (["--tuning", "best"], "unknown tuning 'best'"),
+        (["--backend", "no.such.module:Thing"], "cannot import module 'no.such.module'"),
+        (["--resume", "nothing"], "nothing"),
+    ],
+)
+def test_bad_input_names_what_is_wrong_and_the_closest_valid_name(bench, arguments: list[str], said: str) -> None:
+    done = bench("run", "--size", "tiny", "--output", str(bench.output), *arguments, code=2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_stored_run_names_neither_host_nor_user_nor_home(bench) -> None:
+    bench(*small(bench, f"{PATH}[fault=raise]"), "--rounds", "1", code=3)
+    home, host = str(Path.home()), os.uname().nodename
+    text = b"".join(path.read_bytes() for path in bench.output.rglob("*") if path.is_file())
+    assert len(text) > 1000
+    assert host.encode() not in text
+    if home != "/":
+        assert home.encode() + b"/" not in text
+
+
+def test_time_ends_the_run_between_rounds(bench) -> None:
+    begun = time.monotonic()
+    bench(*small(bench, PATH), "--time", "12s")
+    assert time.monotonic() - begun < 60
+    (segment,) = run_of(bench).segments
+    assert segment.ended in ("time", "precision", "rounds")

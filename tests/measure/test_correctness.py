@@ -1,0 +1,144 @@
+"""The checker on a decode-like program: scale-aware errors, tokens near a tie, untouched places of a cache."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard.core.lowered import InputSet, LoweredPoint, LoweredProgram, Tolerance
+from steelyard.core.result import Correctness
+from steelyard.core.workload import Identity, Point, Program, StateWindow, TensorSpec, Weights, Work
+from steelyard.measure.correctness import Checker
+
+LIMIT = 1e-4
+WEIGHTS = Weights(source="m:f", arguments={}, origin="seeded")
+STATE = TensorSpec(name="cache.0.k", shape=(1, 1, 6, 2), dtype="float32", role="state")
+PROGRAM = Program(
+    name="decode",
+    source="m:f",
+    arguments={},
+    weights=WEIGHTS,
+    dtype="float32",
+    inputs=(TensorSpec(name="input_ids", shape=(1, 1), dtype="int64"), STATE),
+    outputs=(
+        TensorSpec(name="next_token", shape=(1,), dtype="int64"),
+        TensorSpec(name="logits", shape=(1, 4), dtype="float32"),
+        STATE,
+    ),
+)
+LOGITS = np.array([[1.0, 5.0, 4.9999, -3.0]])
+WINDOW = StateWindow(axis=2, start=3, length=1)
+
+
+def lowered() -> LoweredPoint:
+    point = Point(
+        suite="s",
+        suite_version=1,
+        workload="decode",
+        axes={},
+        driver="call",
+        programs={"main": PROGRAM},
+        settings={},
+        pool="m:f",
+        window=WINDOW,
+        work=Work(flop=None, weight_bytes=None, items=1, unit="tokens"),
+    )
+    return LoweredPoint(
+        point=point,
+        identity=Identity(definition="", weights="", inputs="", reference=""),
+        programs={"main": LoweredProgram(program=PROGRAM, weights_file="", artifacts={})},
+        pool=(InputSet(inputs="", reference="", tokens=((1, 2, 3),)),) * 2,
+        tolerances={name: Tolerance(floor=LIMIT / 10, limit=LIMIT) for name in ("logits", "cache.0.k")},
+    )
+
+
+class Outputs:
+    """A binding that has run."""
+
+    def __init__(self, **arrays: Any) -> None:
+        self.arrays = {name.replace("__", "."): array for name, array in arrays.items()}
+
+    def read(self, names: tuple[str, ...]) -> Mapping[str, Any]:
+        return {name: self.arrays[name] for name in names}
+
+
+BEFORE = np.arange(12, dtype=np.float32).reshape(1, 1, 6, 2)
+WRITTEN = np.array([[[[20.0, -7.0]]]])
+
+
+def after(**changes: Any) -> Outputs:
+    state = BEFORE.copy()
+    state[:, :, 3:4] = WRITTEN
+    arrays = {"next_token": np.array([1]), "logits": LOGITS.astype(np.float32), "cache__0__k": state}
+    return Outputs(**{**arrays, **changes})
+
+
+def checked(*calls: tuple[int, Outputs]) -> Correctness:
+    references = [{"logits": LOGITS, "cache.0.k": WRITTEN}, {"logits": LOGITS * 2, "cache.0.k": WRITTEN}]
+    checker = Checker(lowered(), references, [{"cache.0.k": BEFORE}] * 2)
+    for slot, outputs in calls:
+        checker.program_call(slot, PROGRAM, outputs)  # type: ignore[arg-type]
+    return checker.verdict()
+
+
+def test_right_outputs_pass_and_their_errors_are_kept() -> None:
+    verdict = checked((0, after()))
+    assert verdict.passed, verdict.reason
+    errors = {check.output: check.relative_l2 for check in verdict.outputs}
+    assert 0 < errors["logits"] < LIMIT
+    assert errors["cache.0.k"] == 0
+
+
+@given(st.floats(-30, 30), st.floats(0, 1e-2))
+def test_the_error_does_not_depend_on_scale(exponent: float, relative: float) -> None:
+    scale = 2.0**exponent
+    checker = Checker(lowered(), [{"logits": LOGITS * scale}], [{}])
+    noise = np.array([[0.6, -0.8, 0.0, 0.0]]) * np.linalg.norm(LOGITS) * scale * relative
+    checker._compare("logits", LOGITS * scale + noise, LOGITS * scale)
+    (check,) = checker.verdict().outputs if checker.calls else (checker._judge("logits", checker._worst["logits"]),)
+    assert check.relative_l2 == pytest.approx(relative, rel=1e-6, abs=1e-12)
+    if abs(relative - LIMIT) > 1e-9:
+        assert check.passed == (relative <= LIMIT)
+
+
+def test_a_token_may_differ_only_within_the_tolerance_of_the_logits() -> None:
+    assert checked((0, after(next_token=np.array([2])))).passed  # 4.9999 against 5
+    wrong = checked((0, after(next_token=np.array([0]))))
+    assert not wrong.passed
+    assert "token 0 is not the most likely one" in wrong.reason
+    assert "not in the vocabulary" in checked((0, after(next_token=np.array([4])))).reason
+
+
+def test_places_outside_the_window_must_not_change() -> None:
+    state = after().arrays["cache.0.k"].copy()
+    state[0, 0, 5, 1] += 1e-3
+    verdict = checked((0, after(cache__0__k=state)))
+    assert not verdict.passed
+    assert "outside the written window changed" in verdict.reason
+
+
+def test_a_write_at_the_wrong_place_is_wrong_twice() -> None:
+    state = BEFORE.copy()
+    state[:, :, 2:3] = WRITTEN
+    assert not checked((0, after(cache__0__k=state))).passed
+
+
+def test_an_output_that_ignores_its_input_is_caught_even_inside_the_tolerance() -> None:
+    verdict = checked((0, after()), (1, after()))
+    assert not verdict.passed
+    assert "does not depend on the input" in verdict.reason
+
+
+def test_nothing_checked_is_not_a_pass() -> None:
+    assert not checked().passed
+
+
+def test_answers_must_have_the_reference_tokens_up_to_the_ambiguous_step() -> None:
+    checker = Checker(lowered(), [{"logits": LOGITS}] * 2, [{}] * 2)
+    checker.answer(0, np.array([[1, 2, 3]]), LOGITS.astype(np.float32))
+    assert checker.verdict().passed
+    checker.answer(1, np.array([[1, 7, 3]]), LOGITS.astype(np.float32))
+    assert "token 2 of answer 2 is 7 instead of 2" in checker.verdict().reason
