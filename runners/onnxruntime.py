@@ -9,14 +9,24 @@ program both ways and compares bit by bit; `kv_cache=ping_pong` binds two buffer
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from steelyard.bound import (
+    Array,
+    BoundBinding,
+    Place,
+    Places,
+    artifact_of,
+    carried_state,
+    check_ports,
+    in_place_agrees,
+    numpy_type,
+)  # fmt: skip
 from steelyard.core.backend import Availability, BackendSpec
-from steelyard.core.errors import FellBack, MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
+from steelyard.core.errors import FellBack, MissingPackage, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof
@@ -51,47 +61,7 @@ _DEFAULT = {
 }
 
 
-def _numpy_type(spec: TensorSpec) -> np.dtype[Any]:
-    if spec.dtype == "bfloat16":
-        import ml_dtypes
-
-        wide: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
-        return wide
-    plain: np.dtype[Any] = np.dtype(spec.dtype)
-    return plain
-
-
-@dataclass(slots=True, weakref_slot=True)
-class _Place:
-    """Where one tensor lives: an `OrtValue`, and on the CPU the numpy array that is its memory."""
-
-    spec: TensorSpec
-    value: Any
-    host: np.ndarray[Any, Any] | None
-
-    def write(self, array: np.ndarray[Any, Any]) -> None:
-        """Copy `array` in; the address stays."""
-        wanted = _numpy_type(self.spec)
-        if array.shape != self.spec.shape or array.dtype != wanted:
-            raise UsageError(
-                f"'{self.spec.name}' is {array.dtype}{list(array.shape)}, "
-                f"the program takes {wanted}{list(self.spec.shape)}"
-            )
-        if self.host is not None:
-            np.copyto(self.host, array)
-        else:
-            self.value.update_inplace(_host_value(np.ascontiguousarray(array), self.spec))
-
-    def read(self) -> np.ndarray[Any, Any]:
-        """A copy on the host."""
-        if self.host is not None:
-            return self.host.copy()
-        array = np.empty(self.spec.shape, _numpy_type(self.spec))
-        _host_value(array, self.spec).update_inplace(self.value)
-        return array
-
-
-def _host_value(array: np.ndarray[Any, Any], spec: TensorSpec) -> Any:
+def _value(array: Array, spec: TensorSpec) -> Any:
     """An `OrtValue` on the memory of `array`. bfloat16 passes as uint16: numpy itself has no such type."""
     import onnxruntime
 
@@ -99,82 +69,55 @@ def _host_value(array: np.ndarray[Any, Any], spec: TensorSpec) -> Any:
     return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(plain, _ONNX_TYPES[spec.dtype][1])
 
 
-class _Bound(Binding):
-    """One input set. `run` is one call into the session with everything bound.
+class _DevicePlace(Place):
+    """A tensor in device memory."""
 
-    A *turn* is a wired `IOBinding` with the places it reads and writes: one turn when the state is
-    written in place, two that alternate when two buffers swap roles.
-    """
+    def __init__(self, spec: TensorSpec, kind: str, index: int) -> None:
+        import onnxruntime
 
-    def __init__(self, executable: "_Session", inputs: Arrays) -> None:
-        program = executable.program.program
-        missing = sorted({spec.name for spec in program.inputs} - set(inputs))
-        if missing:
-            raise UsageError(f"program '{program.name}': no value for the inputs {', '.join(missing)}")
-        self._wiring_of = executable.wiring
-        self._session = executable.session
-        self._carried = executable.carried
-        places = {spec.name: executable.place(spec) for spec in program.inputs}
-        self._data = {name: place for name, place in places.items() if name not in self._carried}
-        self._results = {
-            spec.name: executable.place(spec) for spec in program.outputs if spec.name not in self._carried
-        }
-        self._spare = (
-            {} if executable.in_place else {name: executable.place(places[name].spec) for name in self._carried}
+        self.spec = spec
+        self.value = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
+            list(spec.shape), _ONNX_TYPES[spec.dtype][1], kind, index
         )
-        self._wire({name: places[name] for name in self._carried})
-        self.update(inputs)
+        self.value.update_inplace(_value(np.zeros(spec.shape, numpy_type(spec)), spec))
 
-    def _wire(self, state: Mapping[str, _Place]) -> None:
-        pairs = [(state, state)] if not self._spare else [(state, self._spare), (self._spare, state)]
-        self._turns = [
-            (self._wiring_of(reads, writes), reads, writes)
-            for reads, writes in (({**self._data, **old}, {**self._results, **new}) for old, new in pairs)
-        ]
-        self._wiring, self._reads, self._writes = self._turns[0]
+    def write(self, array: Array) -> None:
+        self.check(array)
+        self.value.update_inplace(_value(np.ascontiguousarray(array), self.spec))
+
+    def read(self) -> Array:
+        array = np.empty(self.spec.shape, numpy_type(self.spec))
+        _value(array, self.spec).update_inplace(self.value)
+        return array
+
+
+class _Bound(BoundBinding):
+    """One input set. `run` is one call into the session with everything bound."""
+
+    def __init__(self, executable: "_Session", inputs: Arrays, in_place: bool) -> None:
+        self._session, self._ports = executable.session, executable.ports
+        super().__init__(executable.program.program, inputs, executable.place, in_place)
+
+    def wire(self, turn: int, reads: Places, writes: Places) -> Any:
+        """An `IOBinding` of these places."""
+        binding = self._session.io_binding()
+        inputs, outputs = self._ports
+        for name, port in inputs.items():
+            binding.bind_ortvalue_input(port, reads[name].value)
+        for name, port in outputs.items():
+            binding.bind_ortvalue_output(port, writes[name].value)
+        return binding
 
     def run(self) -> None:
-        self._session.run_with_iobinding(self._wiring)
-
-    def read(self, names: tuple[str, ...] | None = None) -> Arrays:
-        return {name: self._writes[name].read() for name in (self._writes if names is None else names)}
-
-    def settle(self) -> None:
-        if self._spare:
-            self._turns.reverse()
-            self._wiring, self._reads, self._writes = self._turns[0]
-
-    def update(self, inputs: Arrays) -> None:
-        for name, array in inputs.items():
-            if name not in self._reads:
-                raise unknown_name("input", name, self._reads)
-            self._reads[name].write(array)
-
-    def adopt(self, source: Binding) -> None:
-        """Bind the places that `source` wrote its state to as this one's state. No copy."""
-        if not isinstance(source, _Bound):
-            raise UsageError(f"an ONNX Runtime binding cannot take state from a {type(source).__name__}")
-        for name in self._carried:
-            given = source._writes.get(name)
-            if given is None or (given.spec.shape, given.spec.dtype) != (
-                self._reads[name].spec.shape,
-                self._reads[name].spec.dtype,
-            ):
-                raise UsageError(f"the source has no state '{name}' of shape {list(self._reads[name].spec.shape)}")
-        self._wire({name: source._writes[name] for name in self._carried})
-
-    def close(self) -> None:
-        self._turns = []
-        self._wiring = None
-        self._data, self._results, self._spare, self._reads, self._writes = {}, {}, {}, {}, {}
+        self._session.run_with_iobinding(self.request)
 
 
-class _AcceleratorBound(_Bound):
+class _DeviceBound(_Bound):
     """The same on a device of its own: a run ends when the device has finished."""
 
     def run(self) -> None:
-        self._session.run_with_iobinding(self._wiring)
-        self._wiring.synchronize_outputs()
+        self._session.run_with_iobinding(self.request)
+        self.request.synchronize_outputs()
 
 
 class _Session(Executable):
@@ -188,9 +131,9 @@ class _Session(Executable):
         self._artifact = artifact
         self._device = runner.context.device
         self._tuning = runner.tuning
-        state = {spec.name for spec in program.program.state}
-        self.carried = tuple(spec.name for spec in program.program.inputs if spec.name in state)
-        self.in_place = self._tuning["kv_cache"] == "in_place"
+        self.ports: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
+        self._carried = carried_state(program.program)
+        self._in_place = self._tuning["kv_cache"] == "in_place"
         self._threads: int | None = None
 
     def compile(self) -> None:
@@ -222,44 +165,25 @@ class _Session(Executable):
         # driver starts threads of its own, so that the difference says nothing.
         if self._device.kind == "cpu":
             self._threads = _own_threads() - before + 1
-        self._names = {
-            "input": self._match("input", self._artifact.inputs, self.session.get_inputs()),
-            "output": self._match("output", self._artifact.outputs, self.session.get_outputs()),
-        }
-
-    def _match(self, kind: str, names: tuple[str, ...], found: Any) -> dict[str, str]:
-        """The session's own name of each of the program's names; both stand in the same order."""
-        if len(names) != len(found):
-            raise SteelyardError(
-                f"{self._artifact.entry} has {len(found)} {kind}s, the artifact's record {len(names)}; "
-                "clear the cache entry with 'bench cache clean'"
-            )
-        return {name: node.name for name, node in zip(names, found, strict=True)}
-
-    def place(self, spec: TensorSpec) -> _Place:
-        """A zeroed place on the device."""
-        import onnxruntime
-
-        zeros = np.zeros(spec.shape, _numpy_type(spec))
-        if self._device.kind == "cpu":
-            return _Place(spec, _host_value(zeros, spec), zeros)
-        value = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-            list(spec.shape), _ONNX_TYPES[spec.dtype][1], self._device.kind, self._device.index
+        inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
+        check_ports(self._artifact, len(inputs), len(outputs))
+        # By place: the record has the order of the file, whose own names may carry a suffix.
+        self.ports = (
+            {name: port.name for name, port in zip(self._artifact.inputs, inputs, strict=True)},
+            {name: port.name for name, port in zip(self._artifact.outputs, outputs, strict=True)},
         )
-        value.update_inplace(_host_value(zeros, spec))
-        return _Place(spec, value, None)
 
-    def wiring(self, reads: Mapping[str, _Place], writes: Mapping[str, _Place]) -> Any:
-        """An `IOBinding` of these places."""
-        binding = self.session.io_binding()
-        for name, own in self._names["input"].items():
-            binding.bind_ortvalue_input(own, reads[name].value)
-        for name, own in self._names["output"].items():
-            binding.bind_ortvalue_output(own, writes[name].value)
-        return binding
+    def place(self, spec: TensorSpec) -> Place:
+        """A zeroed place on the device."""
+        if self._device.kind == "cpu":
+            return Place(spec, _value)
+        return _DevicePlace(spec, self._device.kind, self._device.index)
 
     def bind(self, inputs: Arrays) -> Binding:
-        return (_Bound if self._device.kind == "cpu" else _AcceleratorBound)(self, inputs)
+        return self._bind(inputs, self._in_place)
+
+    def _bind(self, inputs: Arrays, in_place: bool) -> Binding:
+        return (_Bound if self._device.kind == "cpu" else _DeviceBound)(self, inputs, in_place)
 
     def proof(self) -> Proof:
         """Placement as the session recorded it while partitioning. With an in-place cache this makes one
@@ -285,7 +209,7 @@ class _Session(Executable):
         dtype = ", ".join(sorted({floats[node.type] for node in self.session.get_outputs() if node.type in floats}))
         if dtype != program.dtype:
             mismatches.append(f"the outputs are {dtype}, the program is {program.dtype}")
-        if self.carried and self.in_place and not self._in_place_holds():
+        if self._carried and self._in_place and not in_place_agrees(program, self._bind):
             mismatches.append("the state bound in place gives other outputs than beside: use [kv_cache=ping_pong]")
         options = self.session.get_provider_options().get(provider, {})
         if budget.precision == "strict" and options.get("use_tf32") == "1":
@@ -306,34 +230,13 @@ class _Session(Executable):
             },
         )
 
-    def _in_place_holds(self) -> bool:
-        """Whether one run with the state in place equals one with separate buffers, bit by bit.
-
-        The state is random, so that a node that reads it after it was overwritten shows.
-        """
-        random = np.random.default_rng(0)
-        arrays = {
-            spec.name: (random.standard_normal(spec.shape) if "float" in spec.dtype else np.zeros(spec.shape)).astype(
-                _numpy_type(spec)
-            )
-            for spec in self.program.program.inputs
-        }
-        chosen, outputs = self.in_place, []
-        for self.in_place in (True, False):
-            binding = self.bind(arrays)
-            binding.run()
-            outputs.append(binding.read())
-            binding.close()
-        self.in_place = chosen
-        return all(outputs[0][name].tobytes() == outputs[1][name].tobytes() for name in outputs[0])
-
     def memory(self) -> Mapping[str, Reading]:
         reason = "ONNX Runtime tells its arena's statistics to C callers only"
         return {"planned_bytes": absent("B", reason), "allocator_peak_bytes": absent("B", reason)}
 
     @property
     def idiom(self) -> Mapping[str, str]:
-        cache = ("bound in place" if self.in_place else "two bound buffers, swapped") if self.carried else "none"
+        cache = ("bound in place" if self._in_place else "two bound buffers, swapped") if self._carried else "none"
         return {"weights": "constants, pre-packed", "kv_cache": cache, "inputs": "bound", "outputs": "bound"}
 
     @property
@@ -444,10 +347,7 @@ class OnnxRuntime(Runner):
     def load(self, program: LoweredProgram) -> Executable:
         """Choose the artifact; the session reads it in `compile`."""
         (wanted,) = self.needs(self.context.backend)
-        if wanted not in program.artifacts:
-            reason = program.failures.get(wanted, "it was not lowered")
-            raise Unsupported(f"program '{program.program.name}' has no {wanted} artifact: {reason}")
-        return _Session(self, program, program.artifacts[wanted])
+        return _Session(self, program, artifact_of(program, wanted))
 
 
 def _provider(backend: BackendSpec, device_kind: str) -> str:

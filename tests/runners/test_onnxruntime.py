@@ -73,7 +73,7 @@ def test_prefill_then_decode_shares_the_cache_without_a_copy(artifacts, tmp_path
         expected = toy.reference("prefill", toy.inputs("prefill", seed))
         toy.agree(start.read(), expected)
         step.adopt(start)
-        assert step._reads["k"].value is start._writes["k"].value
+        assert step.reads["k"] is start.writes["k"]
         start.settle()
         for position, token in enumerate((4, 9, 17), start=toy.PROMPT):
             given = {"token": np.array([[token]]), "position": np.array([position])}
@@ -263,7 +263,7 @@ def test_damaged_record_is_refused(artifacts, tmp_path):
 
     good: LoweredProgram = artifacts["decode"]
     artifact = dataclasses.replace(good.artifacts["onnx"], outputs=("logits",))
-    with pytest.raises(SteelyardError, match="has 3 outputs, the artifact's record 1"):
+    with pytest.raises(SteelyardError, match="has 4 inputs and 3 outputs, its record 4 and 1"):
         ready(dataclasses.replace(good, artifacts={"onnx": artifact}), tmp_path)
 
 
