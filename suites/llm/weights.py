@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from transformers.utils import logging
 
 from steelyard.core.errors import CheckpointError
 from steelyard.core.hashing import file_sha256
@@ -41,6 +42,7 @@ def write(arguments: Mapping[str, Any], directory: Path, local: Path | None) -> 
         in_place=False, kind="prefill", config=dict(arguments["config"]), capacity=1, dtype=arguments["dtype"]
     )
     dtype = getattr(torch, arguments["dtype"])
+    logging.disable_progress_bar()  # lowering reports progress itself
     if arguments["from"] == "seed":
         tensors = _seeded(model, int(arguments["seed"]), dtype)
     elif arguments["from"] == checkpoint.SMOLLM2_PACKAGE:
