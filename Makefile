@@ -47,7 +47,7 @@ pytest: env ## Run the tests.
 	$(BIN)/pytest $(PYTEST)
 
 benchmark: env ## Measure what the tool itself costs.
-	$(BIN)/pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-only $(PYTEST)
+	$(BIN)/pytest tests/benchmarks -s -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-only $(PYTEST)
 
 fmt: env ## Format the code and mend what can be mended.
 	$(BIN)/ruff check --fix
