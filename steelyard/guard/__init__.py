@@ -1,1 +1,1 @@
-"""Supervisor side: noise, energy sources, device locks."""
+"""The supervisor's guard: how noisy the machine is, and what its energy meters say."""

@@ -154,10 +154,8 @@ def read_published(run: Path, index: int) -> SegmentData:
 
 def _write(base: Path, data: SegmentData, manifest_sha256: str) -> None:
     write_file(base / LAUNCHES, b"".join(codec.dump(codec.to_plain(record)) + b"\n" for record in data.launches))
-    lines = []
     with samples.SampleWriter(base / samples.NAME) as writer:
-        for result in data.results:
-            lines.append(codec.dump(samples.split(result, writer)) + b"\n")
+        lines = [codec.dump(samples.split(result, writer)) + b"\n" for result in data.results]
     sync(base / samples.NAME)
     write_file(base / RESULTS, b"".join(lines))
     document = {

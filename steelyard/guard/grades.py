@@ -1,0 +1,85 @@
+"""From readings to a grade, with a sentence for everything that spoke against an A."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from steelyard.core.metrics import Reading
+from steelyard.core.run import Grade
+
+_ORDER = "ABCDF"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """The largest value of a reading for A, B, C and D; above the last it is F. `remedy` is what to do."""
+
+    bounds: tuple[float, float, float, float]
+    says: str
+    remedy: str
+
+
+# A quiet two-core virtual machine loses 0.1-0.5 % to its timer interrupts. At 15 % lost or 10 %
+# stolen a ratio of two programs says more about the neighbours: verdicts are withheld.
+SCALES: Mapping[str, Scale] = {
+    "hiccup_share": Scale(
+        bounds=(0.01, 0.03, 0.07, 0.15),
+        says="a spinning process lost {value:.1%} of the worst CPU's time to others",
+        remedy="end other programs, or choose idle CPUs with --cpus",
+    ),
+    "steal_share": Scale(
+        bounds=(0.002, 0.01, 0.03, 0.10),
+        says="the hypervisor gave {value:.1%} of the CPU time to other guests",
+        remedy="use a host or instance type with dedicated CPUs",
+    ),
+    "foreign_cpu_share": Scale(
+        bounds=(0.03, 0.06, 0.12, 0.25),
+        says="other processes used {value:.1%} of the CPUs while this one slept",
+        remedy="end other programs, or choose idle CPUs with --cpus",
+    ),
+    "throttled_share": Scale(
+        bounds=(0.0, 0.01, 0.05, 0.20),
+        says="the container's CPU quota stopped this process in {value:.1%} of the scheduler periods",
+        remedy="raise the quota, or use fewer --threads",
+    ),
+    "thermal_throttles": Scale(
+        bounds=(0.0, 0.0, 1.0, 10.0),
+        says="the CPU throttled {value:.0f} times for heat",
+        remedy="let it cool, or cap its clock",
+    ),
+}
+
+_UNKNOWN_AT_BEST: Grade = "C"
+"""Without the spin meter the machine cannot be called quiet."""
+
+
+def grade(readings: Mapping[str, Reading]) -> tuple[Grade, tuple[str, ...]]:
+    """The worst grade of any reading, and the evidence for each that is below A.
+
+    A governor other than `performance` makes it B at best. Readings that are absent do not count,
+    but for the spin meter. The load average does not grade: it lags and counts the caller's own work.
+    """
+    found: list[tuple[Grade, str]] = []
+    for name, scale in SCALES.items():
+        reading = readings.get(name)
+        if reading is not None and reading.value is not None:
+            letter = letter_of(reading.value, scale.bounds)
+            if letter != "A":
+                found.append((letter, f"{letter}: {scale.says.format(value=reading.value)}; {scale.remedy}"))
+    spun = readings.get("hiccup_share")
+    if spun is None or spun.value is None:
+        why = "it was not run" if spun is None else spun.reason
+        found.append((_UNKNOWN_AT_BEST, f"{_UNKNOWN_AT_BEST}: no spin meter: {why}"))
+    governor = readings.get("governor_performance")
+    if governor is not None and governor.value == 0.0:
+        found.append(("B", f"B: {governor.method}; sudo cpupower frequency-set --governor performance"))
+    found.sort(key=lambda entry: _ORDER.index(entry[0]), reverse=True)
+    return (found[0][0] if found else "A"), tuple(sentence for _, sentence in found)
+
+
+def letter_of(value: float, bounds: tuple[float, float, float, float]) -> Grade:
+    """The grade of a value: A up to the first bound, ..., F above the last."""
+    for letter, bound in zip("ABCD", bounds, strict=True):
+        if value <= bound:
+            return cast(Grade, letter)
+    return "F"
