@@ -53,12 +53,13 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A whole entry of the cache."""
+    """A whole entry of the cache; `fresh` if it was made just now and not found."""
 
     kind: Kind
     key: str
     path: Path
     manifest: Manifest
+    fresh: bool = False
 
     @property
     def sha256(self) -> str:
@@ -222,7 +223,7 @@ class Cache:
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         # Read back, so that a fresh entry and a found one hold the same types.
-        return Entry(kind=kind, key=key, path=final, manifest=wire.read(final / _MANIFEST, Manifest))
+        return Entry(kind=kind, key=key, path=final, manifest=wire.read(final / _MANIFEST, Manifest), fresh=True)
 
     def _faults(self, entry: Entry, fresh: dict[tuple[int, int, int], str] | None = None) -> list[str]:
         """What is wrong with an entry's files. With `fresh`, remembered hashes count only if taken in this pass."""

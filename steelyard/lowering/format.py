@@ -1,17 +1,18 @@
 """What every format shares: the exported program that goes in, the draft that comes out, and the roll of formats.
 
-A format is a module with `PACKAGES` (whose versions enter the cache key) and
-`convert(source, directory, option) -> Draft`, which writes into an empty directory.
+A format is a module with `PACKAGES` (whose versions enter the cache key), `EXTRA` (of this project,
+which installs them) and `convert(source, directory, option) -> Draft`, which writes into an empty directory.
 """
 
 import importlib
 import importlib.metadata
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from steelyard.core.errors import LoweringError, UsageError, unknown_name
+from steelyard.core.errors import LoweringError, MissingPackage, UsageError, unknown_name
 from steelyard.core.workload import Program
 from steelyard.lowering.cache import Cache
 
@@ -87,6 +88,14 @@ def split(name: str) -> tuple[str, str | None]:
         valid = ", ".join(f"{head}@{each}" for each in options) or head
         raise UsageError(f"the format {head} has no variant '{option}'. Valid: {valid}")
     return head, option or None
+
+
+def require(name: str) -> None:
+    """Raises MissingPackage, naming the command, if a package of the format is not installed."""
+    module = importlib.import_module(FORMATS[split(name)[0]])
+    for package in module.PACKAGES:
+        if importlib.util.find_spec(package.replace("-", "_")) is None:
+            raise MissingPackage(package, module.EXTRA)
 
 
 def made_with(name: str, platform: str) -> dict[str, str]:

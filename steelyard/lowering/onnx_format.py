@@ -15,6 +15,7 @@ from steelyard.lowering.format import SIDES, Draft, Source, check_ends
 from steelyard.lowering.onnx_weights import Places
 
 PACKAGES = ("onnx", "onnxscript", "onnx-ir")
+EXTRA = "onnxruntime"
 OPTIONS = ("20", "23")
 DEFAULT = "23"
 """Attention and RMSNormalization are operators from opset 23 on; 20 spells them out."""

@@ -6,10 +6,10 @@ outputs carry the program's names; a state's output is called `next.NAME`, since
 
 from pathlib import Path
 
-from steelyard.core.errors import MissingPackage
 from steelyard.lowering.format import SIDES, Draft, Source, check_ends
 
 PACKAGES = ("openvino",)
+EXTRA = "openvino"
 _DTYPES = {
     "f32": "float32",
     "f16": "float16",
@@ -23,10 +23,7 @@ _DTYPES = {
 
 def convert(source: Source, directory: Path, option: str | None) -> Draft:
     """Write `program.xml` and `program.bin`."""
-    try:
-        import openvino
-    except ImportError:
-        raise MissingPackage("openvino", "openvino") from None
+    import openvino
 
     program = source.program
     # Without shapes the converter forgets those of the exported program and makes everything dynamic.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 PACKAGES: tuple[str, ...] = ()
+EXTRA = "torch"
 
 
 def convert(source: Source, directory: Path, option: str | None) -> Draft:

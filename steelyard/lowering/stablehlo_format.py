@@ -8,15 +8,15 @@ of the module. JAX without 64-bit types has int32 where the program has int64;
 """
 
 import contextlib
-import importlib.util
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from steelyard.core.errors import LoweringError, MissingPackage
+from steelyard.core.errors import LoweringError
 from steelyard.lowering.format import Draft, Source, check_ends
 
 PACKAGES = ("torchax", "jax", "jaxlib")
+EXTRA = "xla"
 _PLATFORMS: Mapping[str, str] = {"cpu": "cpu", "cuda": "cuda", "rocm": "rocm", "tpu": "tpu"}
 _CONSTANT_BYTES = 1 << 24
 _LIMIT = f"{_CONSTANT_BYTES >> 20} MiB"
@@ -103,9 +103,6 @@ def import_torchax() -> Any:
     up such an overload answers with a placeholder instead of AttributeError. Nothing can call one:
     no program that torch exports holds an operator that torch lacks.
     """
-    for package in ("jax", "torchax"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingPackage(package, "xla")
     with _named_overloads_tolerated():
         import torchax
         import torchax.export

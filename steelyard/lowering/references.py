@@ -1,0 +1,176 @@
+"""Input sets, float64 references and tolerances of points, as entries of the cache."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steelyard.core.errors import LoweringError
+from steelyard.core.hashing import stable_hash
+from steelyard.core.lowered import InputSet, Tolerance
+from steelyard.core.workload import Point, Program, StateWindow
+from steelyard.lowering.cache import Entry
+from steelyard.lowering.entry import PoolEntry
+from steelyard.lowering.format import versions
+from steelyard.lowering.source import build_with
+from steelyard.lowering.tolerance import forced_from, relative_l2, tolerance
+from steelyard.plugins import load_attribute
+
+if TYPE_CHECKING:
+    import torch
+
+    Tensors = Mapping[str, torch.Tensor]
+
+
+def point_versions() -> dict[str, str]:
+    """What references depend on besides the point's definition."""
+    return versions("torch", "transformers", "tokenizers")
+
+
+def point_key(point: Point, count: int) -> str:
+    """The key of a point's entry with `count` input sets."""
+    return stable_hash([point.key, count, point_versions()], 24)
+
+
+def make_pool(
+    point: Point, tensors: "Tensors", modules: "dict[str, torch.nn.Module]", tokenizer: Path | None, count: int
+) -> list[PoolEntry]:
+    """The point's input sets with references, by its own pool function.
+
+    `tensors` are the weights in float64; `modules` keeps the modules of programs that points share.
+    """
+    for program in point.programs.values():
+        if program.key not in modules:
+            modules[program.key] = build_with(program, tensors, in_place=False, dtype="float64")
+    by_role = {role: modules[program.key] for role, program in point.programs.items()}
+    pool = list(load_attribute(point.pool)(point, by_role, tokenizer, count))
+    if len(pool) != count:
+        raise LoweringError(f"{point.title}: {point.pool} made {len(pool)} input sets instead of {count}")
+    return pool
+
+
+def write_point(
+    point: Point, pool: Sequence[PoolEntry], modules: "Mapping[str, torch.nn.Module]", directory: Path
+) -> Mapping[str, Any]:
+    """Write input sets and references; returns facts: tolerances, tokens, digests.
+
+    `modules` are the point's programs by role in the case's own dtype; running them gives the floor.
+    """
+    from safetensors.torch import save_file
+
+    errors: dict[str, list[float]] = {}
+    logit_errors: list[float] = []
+    for entry in pool:
+        outputs = _answer(point, entry, modules) if point.driver == "generate" else _call(point, entry, modules)
+        for name, reference in entry.references.items():
+            if name not in outputs:
+                raise LoweringError(f"{point.title}: {point.pool} gives a reference for '{name}', which is no output")
+            if reference.is_floating_point():
+                errors.setdefault(name, []).append(relative_l2(outputs[name], reference))
+                if "logits" in name:
+                    logit_errors.append(float((outputs[name].double() - reference).abs().max()))
+    last = list(point.programs.values())[-1]
+    tolerances = {name: tolerance(point.title, name, last.dtype, found) for name, found in errors.items()}
+    logit_error = max(logit_errors, default=0.0)
+    sets = []
+    for index, entry in enumerate(pool):
+        for kind, tensors in (("inputs", entry.inputs), ("reference", entry.references)):
+            held = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+            save_file(held, directory / f"{index}.{kind}.safetensors")
+        step = forced_from(entry.margins, logit_error)
+        sets.append(
+            {
+                "tokens": entry.tokens,
+                "forced_from": step,
+                "margin": None if step is None else entry.margins[step],
+                "text": entry.text,
+            }
+        )
+    return {
+        "sets": sets,
+        "tolerances": {name: {"floor": each.floor, "limit": each.limit} for name, each in tolerances.items()},
+        "logit_error": logit_error,
+        "inputs_sha256": _digest([entry.inputs for entry in pool]),
+        "reference_sha256": stable_hash(
+            [_digest([entry.references for entry in pool]), [entry.tokens for entry in pool]]
+        ),
+    }
+
+
+def read_point(entry: Entry) -> tuple[tuple[InputSet, ...], dict[str, Tolerance]]:
+    """The input sets and tolerances of a point's entry."""
+    sets = tuple(
+        InputSet(
+            inputs=str(entry.path / f"{index}.inputs.safetensors"),
+            reference=str(entry.path / f"{index}.reference.safetensors"),
+            tokens=tuple(tuple(row) for row in facts["tokens"]),
+            forced_from=facts["forced_from"],
+            margin=facts["margin"],
+            text=facts["text"],
+        )
+        for index, facts in enumerate(entry.manifest.facts["sets"])
+    )
+    return sets, {name: Tolerance(**each) for name, each in entry.manifest.facts["tolerances"].items()}
+
+
+def _call(point: Point, entry: PoolEntry, modules: "Mapping[str, torch.nn.Module]") -> "Tensors":
+    """One run of the program `main`, state outputs cut to the window."""
+    program = point.programs["main"]
+    outputs = _run(program, modules["main"], entry.inputs)
+    window = point.window
+    if window is not None:
+        for spec in program.state:
+            outputs[spec.name] = _inside(outputs[spec.name], window)
+    return outputs
+
+
+def _answer(point: Point, entry: PoolEntry, modules: "Mapping[str, torch.nn.Module]") -> "Tensors":
+    """First and last logits of the reference's own answer: its tokens are fed, so that one early
+    difference does not make all later steps incomparable."""
+    import torch
+
+    prefill, decode = point.programs["prefill"], point.programs["decode"]
+    outputs = _run(prefill, modules["prefill"], entry.inputs)
+    first = outputs["logits"]
+    tokens = torch.tensor(entry.tokens, dtype=torch.int64)
+    for step in range(1, tokens.shape[1]):
+        fed = {
+            **{spec.name: outputs[spec.name] for spec in decode.state},
+            "input_ids": tokens[:, step - 1 : step],
+            "position": torch.tensor([int(point.settings["prompt"]) + step - 1]),
+        }
+        outputs = _run(decode, modules["decode"], fed)
+    return {"first_logits": first, "logits": outputs["logits"]}
+
+
+def _run(program: Program, module: "torch.nn.Module", inputs: "Tensors") -> "dict[str, torch.Tensor]":
+    import torch
+
+    lost = [spec.name for spec in program.inputs if spec.name not in inputs]
+    if lost:
+        raise LoweringError(f"{program.name}: the input set lacks {', '.join(lost)}")
+    with torch.inference_mode():
+        outputs = module(*(inputs[spec.name] for spec in program.inputs))
+    if len(outputs) != len(program.outputs):
+        raise LoweringError(f"{program.name}: the module gave {len(outputs)} outputs instead of {len(program.outputs)}")
+    return {spec.name: value for spec, value in zip(program.outputs, outputs, strict=True)}
+
+
+def _inside(tensor: "torch.Tensor", window: StateWindow) -> "torch.Tensor":
+    return tensor.narrow(window.axis, window.start, window.length)
+
+
+def _digest(sets: "Sequence[Tensors]") -> str:
+    return stable_hash([{name: tensor_sha256(tensor) for name, tensor in each.items()} for each in sets])
+
+
+def tensor_sha256(tensor: "torch.Tensor") -> str:
+    """A digest over dtype, shape and bytes."""
+    import torch
+
+    flat = tensor.detach().contiguous().reshape(-1).view(torch.uint8) if tensor.numel() else tensor.reshape(-1)
+    head = json.dumps([str(tensor.dtype), list(tensor.shape)])
+    digest = hashlib.sha256(head.encode())
+    digest.update(flat.numpy().data if tensor.numel() else b"")
+    return digest.hexdigest()

@@ -1,0 +1,62 @@
+"""What goes into the lowering process and what comes out of it, as JSON files."""
+
+from dataclasses import dataclass
+
+from steelyard.core.lowered import LoweredPoint
+from steelyard.core.workload import Point
+from steelyard.lowering.cache import Cache
+from steelyard.lowering.references import point_key
+
+POOL = 8
+"""Input sets of a point: enough that no runtime can live off one answer, few enough to store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweringRequest:
+    """Points to lower and the formats to make of each of their programs (`module` asks for weights only).
+
+    `cache` is the cache's root; `weights_dir` the user's checkpoint or None. `progress` names a file to
+    which a JSON line is appended for every step, see `Progress`.
+    """
+
+    points: tuple[Point, ...]
+    formats: tuple[str, ...]
+    cache: str
+    weights_dir: str | None = None
+    device_kind: str = "cpu"
+    pool: int = POOL
+    progress: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One step done: `done` of `total`. `cached` means that nothing had to be made."""
+
+    done: int
+    total: int
+    label: str
+    cached: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweringFailure:
+    """A point of which nothing can be measured. `error` is the class of the error, `reason` its message."""
+
+    point: str
+    title: str
+    error: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweringResponse:
+    """Every point of the request, in one of the two."""
+
+    points: tuple[LoweredPoint, ...]
+    failures: tuple[LoweringFailure, ...] = ()
+
+
+def is_lowered(cache: Cache, point: Point, pool: int = POOL) -> bool:
+    """Whether the cache holds the point's inputs and references. Imports no framework."""
+    return cache.find("points", point_key(point, pool)) is not None

@@ -1,0 +1,62 @@
+"""How far an output may lie from its float64 reference.
+
+The floor is what the same program in the case's own dtype, run by PyTorch eager, already differs. A
+runtime may order sums differently and approximate functions: ten times the floor, within bounds.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from steelyard.core.errors import LoweringError
+from steelyard.core.lowered import Tolerance
+from steelyard.core.workload import DType
+
+if TYPE_CHECKING:
+    import torch
+
+FACTOR = 10.0
+
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    # The smallest limit is some tens of unit roundoffs: on small programs eager happens to be better than
+    # any other right order of operations. The largest is where the result would no longer be one of that
+    # dtype: a float32 program computed in bfloat16 is off by 5e-3 and more, and must not pass.
+    "float64": (1e-14, 1e-9),
+    "float32": (5e-6, 1e-3),
+    "float16": (1e-2, 5e-2),
+    "bfloat16": (5e-2, 2e-1),
+}
+
+
+def tolerance(program: str, output: str, dtype: DType, errors: Iterable[float]) -> Tolerance:
+    """The tolerance of an output from eager's errors over the pool.
+
+    Raises LoweringError where eager itself is beyond the bound: no result could be told from a wrong one.
+    """
+    floor = max(errors)
+    low, high = BOUNDS[dtype]
+    if not floor <= high:
+        raise LoweringError(
+            f"{program}: output '{output}' computed by PyTorch eager in {dtype} differs from float64 by {floor:.2g} "
+            f"(relative), more than the {high:g} within which a {dtype} result can be checked; use a wider dtype"
+        )
+    return Tolerance(floor=floor, limit=min(max(FACTOR * floor, low), high))
+
+
+def relative_l2(actual: "torch.Tensor", reference: "torch.Tensor") -> float:
+    """|actual - reference| / |reference| in the 2-norm; infinite for a wrong non-zero where zeros are right."""
+    difference = float((actual.double() - reference.double()).norm())
+    size = float(reference.double().norm())
+    if math.isnan(difference):
+        return math.inf
+    return difference / size if size else (math.inf if difference else 0.0)
+
+
+def forced_from(margins: Sequence[float], logit_error: float) -> int | None:
+    """The first step at which two right implementations may choose different tokens.
+
+    `margins` are the distances between the best and the second logit, `logit_error` is eager's largest
+    absolute error of a logit. Each of two logits may be off by FACTOR x logit_error.
+    """
+    close = 2.0 * FACTOR * logit_error
+    return next((step for step, margin in enumerate(margins) if margin < close), None)

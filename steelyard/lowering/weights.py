@@ -1,0 +1,40 @@
+"""Weights as entries of the cache."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from steelyard.core.errors import LoweringError
+from steelyard.core.hashing import stable_hash
+from steelyard.core.workload import Weights
+from steelyard.lowering.cache import Cache, Entry
+from steelyard.lowering.format import versions
+from steelyard.lowering.references import tensor_sha256
+from steelyard.lowering.source import load_weights
+from steelyard.plugins import load_attribute
+
+FILE = "weights.safetensors"
+
+
+def obtain_weights(cache: Cache, weights: Weights, local: Path | None, label: str) -> Entry:
+    """The entry with `weights.safetensors` and, where the source has one, a tokenizer.
+
+    `local` is the user's checkpoint directory; it is no part of the key, since the arguments hold
+    hashes of what lies in it. Facts: `sha256`, over the tensors by name. Raises CheckpointError.
+    """
+
+    def build(directory: Path) -> Mapping[str, Any]:
+        load_attribute(weights.source)(weights.arguments, directory, local)
+        if not (directory / FILE).is_file():
+            raise LoweringError(f"{label}: {weights.source} wrote no {FILE}")
+        tensors = load_weights(directory / FILE)
+        return {"sha256": stable_hash({name: tensor_sha256(tensor) for name, tensor in tensors.items()})}
+
+    made_with = versions("torch", "transformers", "safetensors", "gguf")
+    key = stable_hash([weights.key, made_with], 24)
+    return cache.obtain("weights", key, label=f"weights of {label}", made_with=made_with, build=build)
+
+
+def tokenizer(entry: Entry) -> Path | None:
+    """The directory of the tokenizer, if there is one."""
+    return entry.path if (entry.path / "tokenizer.json").is_file() else None
