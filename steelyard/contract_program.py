@@ -81,6 +81,16 @@ def prompt_ids(seed: int) -> "Array":
     return np.random.default_rng(seed).integers(0, VOCABULARY, (BATCH, PROMPT), dtype=np.int64)
 
 
+def decode_inputs(seed: int) -> "dict[str, Array]":
+    """The inputs of `decode` after a prompt: its last answer, its state in float32, the next position."""
+    after = prefill_reference(prompt_ids(seed))
+    return {
+        "input_ids": after["next_token"][:, None],
+        "position": np.array([PROMPT], dtype=np.int64),
+        "cache.0.k": after["cache.0.k"].astype(np.float32),
+    }
+
+
 def prefill_reference(input_ids: "Array") -> "dict[str, Array]":
     """The outputs of `prefill` in float64, stated in numpy."""
     weights = {name: array.astype(np.float64) for name, array in weights_arrays().items()}

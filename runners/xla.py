@@ -1,0 +1,355 @@
+"""XLA through JAX: the exported StableHLO program compiled ahead of time, weights as arguments, the cache donated.
+
+The process imports JAX and no torch. Weights are read once per launch and shared by all programs.
+"""
+
+import contextlib
+import importlib.metadata
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from steelyard.bound import artifact_of
+from steelyard.core.backend import Availability, BackendSpec
+from steelyard.core.errors import FellBack, MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
+from steelyard.core.lowered import LoweredProgram
+from steelyard.core.metrics import Reading, absent
+from steelyard.core.result import Proof
+from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
+from steelyard.core.workload import DTYPE_BYTES, Program
+
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+_HLO_TYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16"}
+_DOT = re.compile(r"= (\w+)\[[^\]]*\]\S* (?:dot|convolution)\(")
+_CUSTOM_CALL = re.compile(r'custom_call_target="([^"]+)"')
+_STABLEHLO_DOT = re.compile(r"stablehlo\.dot_general[^\n]*")
+
+
+class XlaBinding(Binding):
+    """Inputs as device arrays; state inputs are given to each call (donated) and its new state put in their place."""
+
+    def __init__(self, executable: "XlaExecutable", arguments: Sequence[Any]) -> None:
+        import jax
+
+        self._wait, self._put = jax.block_until_ready, executable.put
+        self._call, self._weights, self._arguments = executable.call, executable.weights, list(arguments)
+        self._program = executable.program
+        self._place = {spec.name: index for index, spec in enumerate(self._program.inputs)}
+        self._returned = {spec.name: index for index, spec in enumerate(self._program.outputs)}
+        state = [spec.name for spec in self._program.inputs if spec.role == "state"]
+        self._carried = tuple((self._place[name], self._returned[name]) for name in state)
+        self._adopted = tuple((self._place[name], name) for name in state)
+        self._outputs: Sequence[Any] | None = None
+
+    def run(self) -> None:  # noqa: D102
+        outputs = self._call(self._weights, *self._arguments)
+        self._wait(outputs)
+        self._outputs = outputs
+
+    def output(self, name: str) -> Any:
+        """The device array of an output of the last run."""
+        if self._outputs is None:
+            raise SteelyardError(f"output '{name}' was asked for outside run() and settle(): call run() first")
+        if name not in self._returned:
+            raise unknown_name("output", name, self._returned)
+        return self._outputs[self._returned[name]]
+
+    def read(self, names: tuple[str, ...] | None = None) -> Arrays:
+        """See `Binding`; integers that XLA holds in 32 bits come back in the program's type."""
+        import numpy as np
+
+        found = {}
+        for name in self._returned if names is None else names:
+            array = self.output(name)
+            dtype = self._program.outputs[self._returned[name]].dtype
+            found[name] = np.array(array, dtype=array.dtype if dtype == "bfloat16" else dtype, copy=True)
+        return found
+
+    def settle(self) -> None:  # noqa: D102
+        outputs = self._outputs
+        if outputs is not None:
+            for place, index in self._carried:
+                self._arguments[place] = outputs[index]
+        self._outputs = None
+
+    def update(self, inputs: Arrays) -> None:  # noqa: D102
+        for name, array in inputs.items():
+            index = self._place[name]
+            self._arguments[index] = self._put(index, array)
+
+    def adopt(self, source: Binding) -> None:
+        """Take the other binding's state arrays themselves; the next run consumes them."""
+        if not isinstance(source, XlaBinding):
+            raise SteelyardError(f"an XLA binding cannot adopt the state of a {type(source).__name__}")
+        for place, name in self._adopted:
+            self._arguments[place] = source.output(name)
+
+    def close(self) -> None:  # noqa: D102
+        self._outputs, self._arguments = None, []
+
+
+class XlaExecutable(Executable):
+    """One exported program, compiled for one device."""
+
+    def __init__(self, runner: "Xla", program: Program, exported: Any, weights: tuple[Any, ...]) -> None:
+        self._runner, self.program, self._exported, self.weights = runner, program, exported, weights
+        self._avals = exported.in_avals[len(weights) :]
+        self.call: Any = None
+
+    def compile(self) -> None:
+        """Lower and compile ahead of the first call; state inputs are donated."""
+        import jax
+
+        exported, runner = self._exported, self._runner
+        sharding = jax.sharding.SingleDeviceSharding(runner.device)
+        shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype, sharding=sharding) for aval in exported.in_avals]
+        count = len(self.weights)
+        state = [index + 1 for index, spec in enumerate(self.program.inputs) if spec.role == "state"]
+        jitted = jax.jit(exported.call, donate_argnums=state, keep_unused=True)
+        before = runner.counters()["compilations"]
+        lowered = jitted.lower(tuple(shapes[:count]), *shapes[count:])
+        self.call = lowered.compile(compiler_options=dict(runner.compiler_options()) or None)
+        runner.asked_compilations += runner.counters()["compilations"] - before
+
+    def put(self, index: int, array: Any) -> Any:
+        """An array of the host as the input at `index`, in the type that the exported program takes."""
+        import jax
+
+        wanted = self._avals[index].dtype
+        array = array if array.dtype == wanted else array.astype(wanted)
+        # Never a view of the caller's memory: it may be written again, and a borrowed buffer cannot be donated.
+        return jax.device_put(array, self._runner.device, may_alias=False)
+
+    def bind(self, inputs: Arrays) -> XlaBinding:  # noqa: D102
+        if self.call is None:
+            raise SteelyardError(f"program '{self.program.name}': compile() must come before bind()")
+        arguments = []
+        for index, spec in enumerate(self.program.inputs):
+            if spec.name not in inputs:
+                raise UsageError(f"program '{self.program.name}': input '{spec.name}' ({spec.role}) is missing")
+            array = inputs[spec.name]
+            if array.shape != spec.shape or array.dtype.name != spec.dtype:
+                raise UsageError(
+                    f"program '{self.program.name}': input '{spec.name}' is {array.dtype}{list(array.shape)}, "
+                    f"not {spec.dtype}{list(spec.shape)}"
+                )
+            arguments.append(self.put(index, array))
+        return XlaBinding(self, arguments)
+
+    def proof(self) -> Proof:  # noqa: D102
+        runner, program = self._runner, self.program
+        platform, kind = runner.device.platform, runner.context.device.kind
+        hlo = self.call.as_text()
+        products = Counter(_DOT.findall(hlo))
+        precise = Counter("HIGHEST, HIGHEST" in dot for dot in _STABLEHLO_DOT.findall(self._exported.mlir_module()))
+        floating = [_HLO_TYPES[name] for name in products if name in _HLO_TYPES]
+        dtype = min(floating, key=DTYPE_BYTES.__getitem__, default=program.dtype)
+        threads = runner.threads()
+        budget = runner.context.budget
+        mismatches = []
+        if platform != _PLATFORMS[kind]:
+            mismatches.append(f"ran on platform '{platform}' instead of '{_PLATFORMS[kind]}'")
+        if kind == "cpu" and threads is not None and threads != budget.threads:
+            mismatches.append(f"a pool of {threads} threads instead of {budget.threads}")
+        if budget.precision == "strict":
+            if DTYPE_BYTES[dtype] < DTYPE_BYTES[program.dtype]:
+                mismatches.append(f"matrix products in {dtype} instead of {program.dtype}")
+            if kind != "cpu" and program.dtype == "float32" and precise[False]:
+                mismatches.append(f"{precise[False]} matrix products were exported without precision HIGHEST")
+        return Proof(
+            runtime="xla",
+            versions=_versions(),
+            platform=platform,
+            dtype=dtype,
+            threads=threads,
+            placement=dict(Counter(str(device) for array in self.weights for device in array.devices())),
+            recompiles=runner.counters()["compilations"] - runner.asked_compilations,
+            mismatches=tuple(mismatches),
+            details={
+                "device_kind": runner.device.device_kind,
+                "hlo_modules": len(self.call.runtime_executable().hlo_modules()),
+                "hlo_products": dict(products),
+                "custom_calls": dict(Counter(_CUSTOM_CALL.findall(hlo))),
+                "products_exported_highest": precise[True],
+                "products_exported_default": precise[False],
+                "thread_names": runner.thread_names(),
+                "xla_flags": os.environ.get("XLA_FLAGS", "unset"),
+                "default_matmul_precision": runner.matmul_precision(),
+            },
+        )
+
+    def memory(self) -> Mapping[str, Reading]:
+        """Planned: what one call needs beside its arguments. Allocator: the device's own peak, where it keeps one."""
+        plan = self.call.memory_analysis()
+        if plan is None:
+            planned = absent("B", "XLA gives no memory analysis on this platform")
+        else:
+            needed = plan.output_size_in_bytes + plan.temp_size_in_bytes - plan.alias_size_in_bytes
+            planned = Reading(value=float(needed), unit="B", method="memory_analysis: outputs + temporaries - aliased")
+        peak = (self._runner.device.memory_stats() or {}).get("peak_bytes_in_use")
+        allocator = (
+            absent("B", f"JAX keeps no allocator statistics on {self._runner.device.platform}")
+            if peak is None
+            else Reading(value=float(peak), unit="B", method="memory_stats: peak_bytes_in_use")
+        )
+        return {"planned_bytes": planned, "allocator_peak_bytes": allocator}
+
+    @property
+    def idiom(self) -> Mapping[str, str]:  # noqa: D102
+        sides = (self.program.inputs, self.program.outputs)
+        inputs, outputs = (any(spec.role == "state" for spec in side) for side in sides)
+        return {"weights": "arguments", "kv_cache": "donated" if inputs else "created" if outputs else "none"}
+
+    @property
+    def options(self) -> Mapping[str, Any]:  # noqa: D102
+        table = self._runner.tunings[self._runner.context.budget.tuning]
+        return {**table, "compiler_options": dict(self._runner.compiler_options())}
+
+
+_PLATFORMS = {"cpu": "cpu", "cuda": "gpu"}
+_PINNED = {"jax_default_matmul_precision": "highest (precision=strict)", "donate": "state inputs", "aot": True}
+_MAX_CUDA: Mapping[str, Any] = {"xla_gpu_exhaustive_tiling_search": True}
+
+
+class Xla(Runner):
+    """XLA as JAX users run it: `jit(...).lower(...).compile()` with donated state."""
+
+    formats = ("stablehlo",)
+    tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "default": {**_PINNED, "compiler_options": {}},
+        "max": {**_PINNED, "compiler_options": {"cpu": {}, "cuda": _MAX_CUDA}},
+    }
+    keeps_cache = "compiled executables (jax_compilation_cache_dir)"
+
+    def __init__(self, context: LaunchContext) -> None:
+        super().__init__(context)
+        for option in context.backend.options:
+            raise unknown_name("option of xla", option, self.accepts)
+        self.device: Any = None
+        self.asked_compilations = 0
+        self._compilations = 0
+        self._weights: dict[str, dict[str, Any]] = {}
+
+    @classmethod
+    def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
+        """JAX is there and has a platform for such a device."""
+        if device_kind not in _PLATFORMS:
+            return Availability(available=False, reason=f"not tried yet on {device_kind}")
+        try:
+            import jax
+        except ImportError as error:
+            missing = error.name in ("jax", "jaxlib")
+            reason = str(MissingPackage("jax", "xla")) if missing else f"jax does not import: {error}"
+            return Availability(available=False, reason=reason)
+        try:
+            devices = jax.devices(device_kind)
+        except RuntimeError as error:
+            reason = f"JAX offers no {device_kind} device: {str(error).splitlines()[0]}"
+            if device_kind == "cuda":
+                reason += " (pip install 'steelyard[cuda]')"
+            return Availability(available=False, reason=reason, versions=_versions())
+        names = tuple(device.device_kind for device in devices)
+        return Availability(available=True, versions=_versions(), devices=names)
+
+    @classmethod
+    def environment(cls, context: LaunchContext) -> Mapping[str, str]:
+        """The platform pinned, so that JAX cannot take another; NPROC sizes XLA's pool, beside the CPU set."""
+        return {
+            "JAX_PLATFORMS": context.device.kind,
+            "JAX_COMPILATION_CACHE_DIR": str(context.compile_cache / "jax"),
+            "NPROC": str(context.budget.threads),
+        }
+
+    def start(self) -> None:
+        """Import JAX, pin the matrix precision, find the device. Raises FellBack where JAX has another platform."""
+        try:
+            import jax
+        except ImportError as error:
+            raise MissingPackage("jax", "xla") from error
+        context = self.context
+        if context.device.kind not in _PLATFORMS:
+            raise Unsupported(f"xla was not tried yet on {context.device.kind}")
+        if context.budget.precision == "strict":
+            jax.config.update("jax_default_matmul_precision", "highest")
+        jax.config.update("jax_compilation_cache_dir", str(context.compile_cache / "jax"))
+        # Keep everything: by default only what took longer than a second to compile is kept.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        jax.monitoring.register_event_duration_secs_listener(self._heard)
+        try:
+            devices = jax.devices(context.device.kind)
+        except RuntimeError as error:
+            raise FellBack(f"JAX offers no {context.device.kind} device: {error}") from error
+        if context.device.index >= len(devices):
+            raise FellBack(
+                f"JAX sees {len(devices)} {context.device.kind} devices, none with index {context.device.index}"
+            )
+        self.device = devices[context.device.index]
+        jax.config.update("jax_default_device", self.device)
+
+    def load(self, program: LoweredProgram) -> Executable:
+        """Read the exported program, and those of its weights that no earlier program has brought."""
+        import jax.export
+
+        artifact = artifact_of(program, "stablehlo")
+        exported = jax.export.deserialize(bytearray((Path(artifact.directory) / artifact.entry).read_bytes()))
+        weights = self._read_weights(program.weights_file, artifact.details["weights"])
+        return XlaExecutable(self, program.program, exported, weights)
+
+    def counters(self) -> Mapping[str, int]:
+        """Compilations since the process started, those served by the persistent cache included."""
+        return {"compilations": self._compilations}
+
+    def compiler_options(self) -> Mapping[str, Any]:
+        """What `compile` is given beyond XLA's defaults."""
+        return _MAX_CUDA if self.context.budget.tuning == "max" and self.context.device.kind == "cuda" else {}
+
+    def matmul_precision(self) -> str:
+        """The precision that JAX would give to products it traces itself."""
+        import jax
+
+        return str(jax.config.jax_default_matmul_precision)
+
+    def thread_names(self) -> dict[str, int] | None:
+        """How many threads of each name this process has; None where the system does not tell."""
+        tasks = Path("/proc/self/task")
+        if not tasks.is_dir():
+            return None
+        found: Counter[str] = Counter()
+        for task in tasks.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
+                found[re.sub(r"-?\d+$", "", (task / "comm").read_text().strip())] += 1
+        return dict(found)
+
+    def threads(self) -> int | None:
+        """The size of XLA's own compute pool, counted among the threads of the process."""
+        names = self.thread_names()
+        return None if names is None else names.get("tf_XLAEigen")
+
+    def _heard(self, event: str, seconds: float, **facts: Any) -> None:
+        if event == _COMPILED:
+            self._compilations += 1
+
+    def _read_weights(self, weights_file: str, names: Sequence[str]) -> tuple[Any, ...]:
+        import jax
+        import ml_dtypes  # noqa: F401 (numpy learns bfloat16 from it, which safetensors asks numpy for)
+        from safetensors import safe_open
+
+        held = self._weights.setdefault(weights_file, {})
+        with safe_open(weights_file, framework="numpy") as file:
+            for name in names:
+                if name not in held:
+                    held[name] = jax.device_put(file.get_tensor(name), self.device)
+        weights = tuple(held[name] for name in names)
+        jax.block_until_ready(weights)
+        return weights
+
+
+def _versions() -> dict[str, str]:
+    return {package: importlib.metadata.version(package) for package in ("jax", "jaxlib")}
+
+
+RUNNERS = {"xla": Xla}

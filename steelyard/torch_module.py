@@ -1,0 +1,366 @@
+"""What every runner on PyTorch shares: the original module, its parameters shared by a launch's programs, its binding.
+
+A program that takes its KV cache as state is built with `in_place=True`: the tensors passed in are
+updated and stay where they are, as PyTorch users do it.
+"""
+
+import contextlib
+import functools
+import importlib.metadata
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from steelyard.core.backend import Availability, BackendSpec
+from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
+from steelyard.core.lowered import LoweredProgram
+from steelyard.core.metrics import Reading, absent
+from steelyard.core.result import Proof
+from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
+from steelyard.core.workload import Program, TensorSpec
+
+Tensors = Sequence[Any]
+Call = Callable[..., Tensors]
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_OPENMP = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_PROC_BIND", "KMP_BLOCKTIME")
+PINNED: Mapping[str, Any] = {
+    "inference_mode": True,
+    "interop_threads": 1,
+    "precision=strict": {"float32_matmul_precision": "highest", "allow_tf32": False},
+}
+"""What every tuning on PyTorch has."""
+
+
+class TorchBinding(Binding):
+    """Inputs as device tensors in positional order; state tensors are updated where they lie.
+
+    With `fixed` (CUDA graphs) the state keeps its address: adopting copies on the device.
+    """
+
+    def __init__(
+        self, program: Program, call: Call, returned: tuple[str, ...], arguments: Tensors, fixed: bool
+    ) -> None:
+        import torch
+
+        self._call, self._arguments, self._fixed = call, list(arguments), fixed
+        self._place = {spec.name: index for index, spec in enumerate(program.inputs)}
+        self._state = tuple(spec.name for spec in program.inputs if spec.role == "state")
+        self._returned = {name: index for index, name in enumerate(returned)}
+        self._outputs = tuple(spec.name for spec in program.outputs)
+        self._result: Tensors | None = None
+        if fixed:
+            for name in self._state:
+                torch._dynamo.mark_static_address(self._arguments[self._place[name]], guard=False)
+        device = self._arguments[0].device
+        self._wait = functools.partial(torch.cuda.synchronize, device) if device.type == "cuda" else None
+
+    def run(self) -> None:  # noqa: D102
+        self._result = self._call(*self._arguments)
+        if self._wait is not None:
+            self._wait()
+
+    def output(self, name: str) -> Any:
+        """The tensor of an output as it stands after `run`: returned, or a state input updated in place."""
+        if self._result is None:
+            raise SteelyardError(f"output '{name}' was asked for outside run() and settle(): call run() first")
+        index = self._returned.get(name)
+        if index is not None:
+            return self._result[index]
+        if name not in self._state:
+            raise unknown_name("output", name, self._outputs)
+        return self._arguments[self._place[name]]
+
+    def read(self, names: tuple[str, ...] | None = None) -> Arrays:  # noqa: D102
+        return {name: _to_numpy(self.output(name)) for name in (self._outputs if names is None else names)}
+
+    def settle(self) -> None:  # noqa: D102
+        self._result = None
+
+    def update(self, inputs: Arrays) -> None:  # noqa: D102
+        for name, array in inputs.items():
+            self._arguments[self._place[name]].copy_(_from_numpy(array))
+
+    def adopt(self, source: Binding) -> None:  # noqa: D102
+        if not isinstance(source, TorchBinding):
+            raise SteelyardError(f"a torch binding cannot adopt the state of a {type(source).__name__}")
+        for name in self._state:
+            index, tensor = self._place[name], source.output(name)
+            held = self._arguments[index]
+            # Another layout would be another program to a compiler with guards, so it is copied into place.
+            if self._fixed or tensor.stride() != held.stride() or tensor.shape != held.shape:
+                held.copy_(tensor)
+            else:
+                self._arguments[index] = tensor
+
+    def close(self) -> None:  # noqa: D102
+        self._result, self._arguments = None, []
+
+
+class TorchExecutable(Executable):
+    """One program as a torch module, called as it is; subclasses translate it first."""
+
+    fixed_state = False
+
+    def __init__(self, runner: "TorchRunner", program: Program, module: Any) -> None:
+        self._runner, self._program, self._module = runner, program, module
+        self._held = {spec.name for spec in program.inputs if spec.role == "state"}
+        self._call: Call | None = None
+        self._returned: tuple[str, ...] = ()
+        self._seen: Counter[str] = Counter()
+
+    def compile(self) -> None:
+        """Translate, then make one call with zeros: PyTorch finishes its compilation on the first call."""
+        call, self._returned = self._translate()
+        arguments = [_zeros(spec, self._runner.device) for spec in self._program.inputs]
+        binding = TorchBinding(self._program, call, self._returned, list(arguments), self.fixed_state)
+        binding.run()
+        for spec in self._program.outputs:
+            tensor = binding.output(spec.name)
+            if tuple(tensor.shape) != spec.shape:
+                raise SteelyardError(
+                    f"{self._where}: output '{spec.name}' is {list(tensor.shape)}, not {list(spec.shape)}"
+                )
+            self._seen[str(tensor.device)] += 1
+            if spec.name in self._held and tensor.data_ptr() not in {item.data_ptr() for item in arguments}:
+                raise SteelyardError(f"{self._where}: the module was built in_place, yet '{spec.name}' is a new tensor")
+        binding.close()
+        self._call = call
+
+    @property
+    def _where(self) -> str:
+        return f"program '{self._program.name}'"
+
+    def _translate(self) -> tuple[Call, tuple[str, ...]]:
+        """What a call executes, and the outputs it returns in this order."""
+        return self._module, tuple(spec.name for spec in self._program.outputs)
+
+    def bind(self, inputs: Arrays) -> TorchBinding:  # noqa: D102
+        if self._call is None:
+            raise SteelyardError(f"{self._where}: compile() must come before bind()")
+        return TorchBinding(self._program, self._call, self._returned, self._place(inputs), self.fixed_state)
+
+    def _place(self, inputs: Arrays) -> list[Any]:
+        """The inputs as tensors of the runner's device, in positional order, checked against the program."""
+        tensors = []
+        for spec in self._program.inputs:
+            if spec.name not in inputs:
+                raise UsageError(f"{self._where}: input '{spec.name}' ({spec.role}) is missing")
+            tensor = _from_numpy(inputs[spec.name])
+            if tuple(tensor.shape) != spec.shape or str(tensor.dtype) != f"torch.{spec.dtype}":
+                raise UsageError(
+                    f"{self._where}: input '{spec.name}' is {tensor.dtype}{list(tensor.shape)}, "
+                    f"not torch.{spec.dtype}{list(spec.shape)}"
+                )
+            tensors.append(tensor.to(self._runner.device, copy=True))
+        return tensors
+
+    def proof(self) -> Proof:  # noqa: D102
+        import torch
+
+        runner, program = self._runner, self._program
+        tensors = [*self._module.parameters(), *self._module.buffers()]
+        placement = self._seen + Counter(str(tensor.device) for tensor in tensors)
+        floating = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
+        dtype = min(floating, key=lambda item: item.itemsize, default=getattr(torch, program.dtype))
+        threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+        mismatches = [
+            f"{count} tensors on {where}" for where, count in placement.items() if where != str(runner.device)
+        ]
+        if threads != runner.context.budget.threads:
+            mismatches.append(f"{threads} threads instead of {runner.context.budget.threads}")
+        if runner.context.budget.precision == "strict":
+            if dtype.itemsize < getattr(torch, program.dtype).itemsize:
+                mismatches.append(f"weights in {dtype} instead of {program.dtype}")
+            if precision != "highest":
+                mismatches.append(f"float32 matrix products in '{precision}' precision instead of 'highest'")
+        graph_breaks, recompiles = self._trouble()
+        return Proof(
+            runtime="torch",
+            versions=_versions("torch", "triton"),
+            platform=torch.cuda.get_device_name(runner.device) if runner.device.type == "cuda" else runner.device.type,
+            dtype=str(dtype).removeprefix("torch."),
+            threads=threads,
+            placement=dict(placement),
+            graph_breaks=graph_breaks,
+            recompiles=recompiles,
+            mismatches=tuple(mismatches),
+            details={**runner.facts(), **self._facts()},
+        )
+
+    def _trouble(self) -> tuple[int | None, int | None]:
+        """Graph breaks and recompilations since this program was compiled; None where nothing compiles."""
+        return None, None
+
+    def _facts(self) -> Mapping[str, Any]:
+        return {}
+
+    def memory(self) -> Mapping[str, Reading]:  # noqa: D102
+        import torch
+
+        planned = absent("B", "PyTorch plans no memory ahead of a call")
+        if self._runner.device.type != "cuda":
+            return {"planned_bytes": planned, "allocator_peak_bytes": absent("B", "torch counts no CPU allocations")}
+        peak = Reading(
+            value=float(torch.cuda.max_memory_allocated(self._runner.device)),
+            unit="B",
+            method="torch.cuda.max_memory_allocated",
+        )
+        return {"planned_bytes": planned, "allocator_peak_bytes": peak}
+
+    @property
+    def idiom(self) -> Mapping[str, str]:  # noqa: D102
+        inputs, outputs = (
+            any(spec.role == "state" for spec in side) for side in (self._program.inputs, self._program.outputs)
+        )
+        return {"weights": "module parameters", "kv_cache": "in place" if inputs else "created" if outputs else "none"}
+
+    @property
+    def options(self) -> Mapping[str, Any]:  # noqa: D102
+        return self._runner.tunings[self._runner.context.budget.tuning]
+
+
+class TorchRunner(Runner):
+    """A runtime that executes the original torch module; as it stands, eager."""
+
+    formats = ("module",)
+    tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "default": PINNED,
+        "max": {**PINNED, "cudnn.benchmark": True},
+    }
+    keeps_cache = ""
+    accepts: ClassVar[Mapping[str, str]] = {}
+    executable: ClassVar[type[TorchExecutable]] = TorchExecutable
+
+    def __init__(self, context: LaunchContext) -> None:
+        super().__init__(context)
+        for option in context.backend.options:
+            if option not in self.accepts:
+                raise unknown_name(f"option of {context.backend.runner}", option, self.accepts)
+        self.device: Any = None
+        self._parameters: dict[str, dict[str, Any]] = {}
+
+    @classmethod
+    def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
+        """Torch is there and sees such a device."""
+        if device_kind not in ("cpu", "cuda"):
+            return Availability(available=False, reason=f"not tried yet on {device_kind}")
+        try:
+            import torch
+        except ImportError as error:
+            missing = error.name == "torch"
+            reason = str(MissingPackage("torch", "torch")) if missing else f"torch does not import: {error}"
+            return Availability(available=False, reason=reason)
+        versions = _versions("torch", "triton")
+        if device_kind == "cpu":
+            return Availability(available=True, versions=versions, devices=("cpu",))
+        if not torch.cuda.is_available():
+            built = torch.version.cuda
+            reason = (
+                "torch sees no CUDA device"
+                if built
+                else f"torch {torch.__version__} is built without CUDA: pip install 'steelyard[cuda]'"
+            )
+            return Availability(available=False, reason=reason, versions=versions)
+        names = tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+        return Availability(available=True, versions=versions, devices=names)
+
+    @classmethod
+    def environment(cls, context: LaunchContext) -> Mapping[str, str]:
+        """OpenMP and MKL sized by the budget. The wait policy stays the runtime's own and is recorded in the proof."""
+        return dict.fromkeys(_THREADS, str(context.budget.threads))
+
+    def start(self) -> None:
+        """Import torch; pin threads and precision; enter inference mode for the life of the process."""
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingPackage("torch", "torch") from error
+        budget, device = self.context.budget, self.context.device
+        if device.kind not in ("cpu", "cuda"):
+            raise Unsupported(f"{self.context.backend.text} was not tried yet on {device.kind}")
+        torch.set_num_threads(budget.threads)
+        if torch.get_num_interop_threads() != 1:
+            torch.set_num_interop_threads(1)
+        if budget.precision == "strict":
+            torch.set_float32_matmul_precision("highest")
+            torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = budget.tuning == "max"
+        self.device = torch.device("cpu") if device.kind == "cpu" else torch.device(device.kind, device.index)
+        if device.kind == "cuda":
+            torch.cuda.set_device(self.device)
+        self._mode = torch.inference_mode()
+        self._mode.__enter__()
+
+    def load(self, program: LoweredProgram) -> Executable:
+        """Build the original module; programs of one launch share one set of parameters."""
+        return self.executable(self, program.program, self.module(program))
+
+    def module(self, program: LoweredProgram) -> Any:
+        """The module with its weights on the device, parameters shared by name with those built before."""
+        from steelyard.lowering.source import build_module
+
+        module = build_module(program.program, program.weights_file, in_place=True)
+        held = self._parameters.setdefault(program.weights_file, {})
+        for prefix, part in module.named_modules(remove_duplicate=False):
+            for name, parameter in tuple(part.named_parameters(recurse=False)):
+                shared = held.get(f"{prefix}.{name}")
+                if shared is not None and shared.shape == parameter.shape and shared.dtype == parameter.dtype:
+                    setattr(part, name, shared)
+        module.to(self.device)
+        for prefix, part in module.named_modules(remove_duplicate=False):
+            held.update((f"{prefix}.{name}", item) for name, item in part.named_parameters(recurse=False))
+        return module
+
+    def facts(self) -> dict[str, Any]:
+        """What the process says of itself: threads, waiting, instruction set, precision switches."""
+        import torch
+
+        return {
+            "interop_threads": torch.get_num_interop_threads(),
+            "affinity_cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            "openmp": {name: os.environ.get(name, "unset") for name in _OPENMP},
+            # File names only: a preloaded OpenMP or allocator changes everything, its folder is the user's affair.
+            "preloaded": [os.path.basename(path) for path in os.environ.get("LD_PRELOAD", "").split()],
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "mkldnn": torch.backends.mkldnn.is_available(),
+            "float32_matmul_precision": torch.get_float32_matmul_precision(),
+            "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
+            "inference_mode": torch.is_inference_mode_enabled(),
+        }
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def _zeros(spec: TensorSpec, device: Any) -> Any:
+    import torch
+
+    return torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype), device=device)
+
+
+def _from_numpy(array: Any) -> Any:
+    """A tensor over the array's memory; numpy has no bfloat16 of its own, so that one goes by its bits."""
+    import torch
+
+    if not array.flags.writeable:
+        array = array.copy()
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view("uint16")).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _to_numpy(tensor: Any) -> Any:
+    """A copy on the host."""
+    import torch
+
+    if tensor.dtype == torch.bfloat16:
+        import ml_dtypes
+
+        return tensor.to("cpu", copy=True).view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.to("cpu", copy=True).numpy()
