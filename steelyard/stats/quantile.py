@@ -1,0 +1,67 @@
+"""Quantiles with order-statistic intervals, and binomial proportions with Clopper-Pearson intervals."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from steelyard.core.comparison import Estimate, Interval
+
+
+def supported(n: int, p: float) -> bool:
+    """Whether n samples say something about the p-quantile: at least 10 of them lie beyond it on average."""
+    return n * (1 - p) >= 10 * (1 - 1e-12)
+
+
+def percentile(values: ArrayLike, p: float, confidence: float = 0.95) -> Estimate | None:
+    """The p-quantile of independent values, 0 < p < 1; None where n < 10 / (1 - p) does not support it.
+
+    The interval runs between two order statistics, which hold for any distribution: the number of
+    values below the true quantile is binomial. It is None where the upper one would lie past the last value.
+    """
+    if not 0 < p < 1:
+        raise ValueError(f"a quantile lies between 0 and 1, not at {p}")
+    data = np.sort(np.asarray(values, dtype=np.float64))
+    n = data.size
+    if not supported(n, p):
+        return None
+    value = float(np.quantile(data, p))
+    tail = (1 - confidence) / 2
+    below = _binomial_cumulative(n, p)
+    low = int(np.searchsorted(below, tail, side="right")) - 1  # largest l with P(B <= l) <= tail
+    high = int(np.searchsorted(below, 1 - tail, side="left")) + 1  # smallest h with P(B >= h) <= tail
+    if low < 0 or high > n:
+        return Estimate(value=value, interval=None, n=n, reason=f"{n} samples do not bound the {100 * p:g} % quantile")
+    interval = Interval(low=float(data[low]), high=float(data[high - 1]), confidence=confidence)
+    return Estimate(value=value, interval=interval, n=n)
+
+
+def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+    """The exact interval of a proportion: no coverage below `confidence` (Clopper and Pearson 1934)."""
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(f"{successes} of {trials} is not a proportion")
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes == 0 else _root(lambda p: 1 - _at_most(successes - 1, trials, p) - tail)
+    high = 1.0 if successes == trials else _root(lambda p: tail - _at_most(successes, trials, p))
+    return Interval(low=low, high=high, confidence=confidence)
+
+
+def _at_most(k: int, n: int, p: float) -> float:
+    return float(_binomial_cumulative(n, p)[k])
+
+
+def _binomial_cumulative(n: int, p: float) -> NDArray[np.float64]:
+    """P(B <= k) for k = 0 ... n, through logarithms so that large n does not overflow."""
+    counts = np.arange(n + 1)
+    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
+    logs = factorials[n] - factorials - factorials[::-1] + counts * math.log(p) + (n - counts) * math.log1p(-p)
+    return np.asarray(np.minimum(np.cumsum(np.exp(logs)), 1.0))
+
+
+def _root(rising: Callable[[float], float]) -> float:
+    """Where a function that rises through 0 between 0 and 1 does so, by halving to the last bit."""
+    low, high = 0.0, 1.0
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
+    return middle
