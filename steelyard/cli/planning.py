@@ -6,6 +6,7 @@ from steelyard import plugins
 from steelyard.core.run import Manifest
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import MAXIMUM_ROUNDS, Estimate, Plan, Request
+from steelyard.engine.stopping import families
 
 
 def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
@@ -25,6 +26,11 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
         yield f"  {point.title} weights={origin}"
     rounds = f"{plan.minimum_rounds} to {plan.maximum_rounds}"
     yield f"rounds: one cold, then {rounds}; {len(plan.points)} cases x {len(plan.arms)} launches a round"
+    others = len(labels) - 1
+    headline = sum(point.workload == plan.suite.headline for point in plan.points)
+    metrics = sum(3 if point.driver == "generate" else 1 for point in plan.points)
+    if not request.quick and others:
+        yield families(others * headline, others * (metrics - headline))
     terms = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in guess.terms.items() if seconds >= 3)
     yield (
         f"estimate: lowering {guess.lower_s / 60:.1f} min{f' ({terms})' if terms else ''}, a round "

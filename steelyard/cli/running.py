@@ -25,6 +25,7 @@ from steelyard.engine.session import Session
 from steelyard.guard.preflight import preflight
 from steelyard.hardware.fingerprint import fingerprint
 from steelyard.lowering.cache import Cache, cache_root
+from steelyard.lowering.request import is_lowered
 from steelyard.store import RunWriter, create_run, find_run, new_run_id, open_run, resume
 
 _FAILED = 3
@@ -70,7 +71,7 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
     started = time.monotonic()
     plan = make_plan(request)
     cache = Cache(cache_root())
-    cached = sum(cache.find("points", point.key) is not None for point in plan.points)
+    cached = sum(is_lowered(cache, point) for point in plan.points)
     for line in describe(plan, estimate(plan, cached)):
         typer.echo(line, err=not dry_run)
     if dry_run:
@@ -122,7 +123,9 @@ def resume_run(
 
 def _lower(plan: Plan, weights: Path | None, screen: Screen) -> dict[str, LoweredPoint]:
     formats = sorted({name for needed in plan.formats.values() for name in needed if name != "module"})
-    lowered, errors = lower_points(plan.points, formats, weights, say=screen.line)
+    lowered, errors = lower_points(
+        plan.points, formats, weights_dir=weights, device_kind=plan.request.device.kind, say=screen.line
+    )
     for key, reason in errors.items():
         title = next(point.title for point in plan.points if point.key == key)
         screen.line(f"  {title}: failed at lower: {reason}")
@@ -158,7 +161,7 @@ def _segment(
         done = session.run()
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    writer.finish(done.ended, rounds=done.rounds, supervisor=done.supervisor)
+    writer.finish(ended=done.ended, rounds=done.rounds, supervisor=done.supervisor)
     screen.line(f"ended: {_ENDED[done.ended]}; {max(0, len(done.rounds) - 1)} rounds after the cold one")
     bad = [result for result in recorder.last.values() if result.status not in ("ok", "unsupported")]
     return _FAILED if bad else 0

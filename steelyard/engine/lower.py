@@ -1,7 +1,77 @@
 """Lowering seen from outside: one child process for all points, progress as it goes, facts for the manifest."""
 
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from steelyard import wire
+from steelyard.core.errors import LoweringError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.run import LoweredFacts
+from steelyard.core.workload import Point
+from steelyard.lowering.cache import cache_root
+from steelyard.lowering.request import LoweringRequest, LoweringResponse, Progress
+
+_TAIL_BYTES = 2000
+_START = (
+    "import os, sys; sys.path.append(os.getcwd());"  # last: a user's file must not shadow a package
+    "from steelyard.lowering.__main__ import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
+def lower_points(
+    points: Sequence[Point],
+    formats: Sequence[str],
+    *,
+    weights_dir: Path | None,
+    device_kind: str,
+    say: Callable[[str], None],
+) -> tuple[dict[str, LoweredPoint], dict[str, str]]:
+    """Lower in a child process, which may import every framework. Returns points and reasons of failure by point key.
+
+    Raises LoweringError if the child as a whole fails: killed, out of memory, disk full.
+    """
+    with tempfile.TemporaryDirectory(prefix="steelyard-") as directory:
+        base = Path(directory)
+        request = LoweringRequest(
+            points=tuple(points),
+            formats=tuple(formats),
+            cache=str(cache_root()),
+            weights_dir=None if weights_dir is None else str(weights_dir.resolve()),
+            device_kind=device_kind,
+            progress=str(base / "progress"),
+        )
+        (base / "request.json").write_bytes(wire.encode(request))
+        os.mkfifo(base / "progress")
+        log = base / "log.txt"
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _START, str(base / "request.json"), str(base / "response.json")],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            _follow(base / "progress", process, say)
+            code = process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        if code != 0:
+            tail = log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
+            raise LoweringError(f"lowering ended with {_ending(code)}: {tail or 'it said nothing'}")
+        response = wire.read(base / "response.json", LoweringResponse)
+    return (
+        {entry.point.key: entry for entry in response.points},
+        {failure.point: f"{failure.error}: {failure.reason}" for failure in response.failures},
+    )
 
 
 def facts(lowered: LoweredPoint) -> LoweredFacts:
@@ -21,3 +91,33 @@ def facts(lowered: LoweredPoint) -> LoweredFacts:
         forced_from=tuple(entry.forced_from for entry in lowered.pool),
         reference_text=lowered.pool[0].text,
     )
+
+
+def _follow(fifo: Path, process: "subprocess.Popen[bytes]", say: Callable[[str], None]) -> None:
+    """Pass on each step until the child ends. Blocks; the pipe is held open for writing so that it has no end."""
+    pipe, pidfd = os.open(fifo, os.O_RDWR), os.pidfd_open(process.pid)
+    buffer = b""
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_READ)
+            selector.register(pidfd, selectors.EVENT_READ)
+            while True:
+                ready = {key.fd for key, _ in selector.select()}
+                if pipe in ready:
+                    *lines, buffer = (buffer + os.read(pipe, 1 << 16)).split(b"\n")
+                    for line in lines:
+                        _tell(wire.decode(line, Progress, "a step of lowering"), say)
+                elif pidfd in ready:
+                    return
+    finally:
+        os.close(pipe)
+        os.close(pidfd)
+
+
+def _tell(step: Progress, say: Callable[[str], None]) -> None:
+    if not step.cached:
+        say(f"lowering {step.done}/{step.total}: {step.label} ({step.seconds:.1f} s)")
+
+
+def _ending(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"code {code}"

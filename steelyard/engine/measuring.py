@@ -10,8 +10,9 @@ from steelyard.core.metrics import absent
 from steelyard.core.result import Correctness, Measurement, Proof, Result, Stage, Status
 from steelyard.core.runner import Runner
 from steelyard.engine.drivers import DRIVERS
+from steelyard.guard.meters import meter_for
 from steelyard.measure.correctness import Checker
-from steelyard.measure.loop import CheckPoints, Limits, timed_window
+from steelyard.measure.loop import CheckPoints, Limits, loop_overhead_s, timed_window
 from steelyard.measure.memory import reset_peak
 
 if TYPE_CHECKING:
@@ -38,10 +39,13 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
 
     moved: Mapping[str, int] = {}
     measurements: tuple[Measurement, ...] = ()
+    energy = absent("J", "too_short: a cold launch has no timed window")
     if launch.request.steady:
         launch.enter("steady")
         before = dict(runner.counters())
+        meter = meter_for(launch.request.device.kind, launch.request.device.index)
         refused = reset_peak()
+        opened = meter.open_window()
         window = timed_window(
             driver.calls,
             Limits(
@@ -53,6 +57,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
             inspect=driver.inspect,
             checks=CheckPoints(launch.request.seed, early=case.pace.minimum),
         )
+        energy = meter.close_window(opened).per(len(window.durations_ns))
         launch.note_peak("steady", refused)
         after = runner.counters()
         moved = {name: after[name] - count for name, count in before.items() if after[name] != count}
@@ -73,13 +78,13 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         status=status,
         reason=reason,
         measurements=measurements,
-        energy=absent("J", "no meter is read inside a launch; see the run's meters"),
+        energy=energy,
         proof=proof,
         correctness=correctness,
         idiom=_merged({role: executable.idiom for role, executable in executables.items()}),
         options=_merged({role: executable.options for role, executable in executables.items()}),
         text=driver.text(),
-        details=driver.details(),
+        details={**driver.details(), "loop_overhead_s": loop_overhead_s()},
     )
 
 

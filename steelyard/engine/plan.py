@@ -80,6 +80,14 @@ class Plan:
         )
 
     @property
+    def bundles(self) -> tuple[tuple[Point, ...], ...]:
+        """The points grouped by their weights, in order: a launch runs one group, so that weights are loaded once."""
+        groups: dict[str, list[Point]] = {}
+        for point in self.points:
+            groups.setdefault(next(iter(point.programs.values())).weights.key, []).append(point)
+        return tuple(tuple(group) for group in groups.values())
+
+    @property
     def cases(self) -> tuple[Case, ...]:
         """Every case once; the control arm adds none."""
         return tuple(self.case(arm, point) for arm in self.arms if not arm.control for point in self.points)
@@ -147,7 +155,8 @@ def estimate(plan: Plan, cached_points: int) -> Estimate:
     }
     terms["references"] = _REFERENCE_S_PER_GB * gigabytes * len(plan.points) * share
     lower_s = sum(terms.values())
-    launch_s = _LAUNCH_S + _LAUNCH_S_PER_GB * gigabytes + 2 * plan.request.window_s * len(plan.points)
+    launch_s = (_LAUNCH_S + _LAUNCH_S_PER_GB * gigabytes) * len(plan.bundles)
+    launch_s += 2 * plan.request.window_s * len(plan.points)
     copies = sum(1 for name in formats if name.split("@")[0] in ("openvino",)) + 1
     return Estimate(
         lower_s=lower_s,
@@ -168,7 +177,7 @@ def _wanted(request: Request) -> list[BackendSpec]:
             names.append(text)
     if request.baseline not in names:
         names.insert(0, request.baseline)
-    specs = {}
+    specs: dict[str, BackendSpec] = {}
     for text in names:
         spec = parse_backend(text)
         kind = plugins.runner(spec.runner)

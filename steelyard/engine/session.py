@@ -19,7 +19,7 @@ from steelyard.engine.launch import Interrupted, Outcome, run_launch
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
 from steelyard.engine.rounds import balanced_orders, rotated
-from steelyard.engine.stopping import Precision, precision
+from steelyard.engine.stopping import PILOT_ROUNDS, Pairs, paired_logs, pilot, precision
 from steelyard.measure.memory import read_peak
 
 _MAXIMUM_CALLS = 20_000
@@ -86,6 +86,7 @@ class Session:
         self._window_s = plan.request.window_s
         self._supervisor_cpu_s = 0.0
         self._launches = 0
+        self._orders = balanced_orders(plan.arms, plan.request.seed + first_round)
 
     def run(self) -> Segment:
         """The cold round, then whole rounds. Ctrl-C ends it and keeps every finished launch."""
@@ -94,12 +95,11 @@ class Session:
         begun = time.monotonic()
         affinity = os.sched_getaffinity(0)
         _step_aside(request.budget.cpus)
-        orders = balanced_orders(plan.arms, request.seed + self._first_round)
         complete: list[int] = []
         ended = "rounds"
         try:
             self._unsupported()
-            self._round(0, next(orders), steady=False)
+            self._round(0, steady=False)
             complete.append(0)
             self._fit_window(time.monotonic() - begun)
             last = self._first_round + plan.maximum_rounds - (1 if not cold_start else 2)
@@ -108,9 +108,13 @@ class Session:
                 if request.time_s is not None and self._remaining_s() < longest * 0.9:
                     ended = "time"
                     break
-                self._round(number, next(orders), steady=not cold_start)
+                self._round(number, steady=not cold_start)
                 complete.append(number)
-                if not cold_start and len(complete) > plan.minimum_rounds and self._precision().reached:
+                if cold_start:
+                    continue
+                if number == PILOT_ROUNDS and plan.maximum_rounds > PILOT_ROUNDS:
+                    self._pilot()
+                if len(complete) > plan.minimum_rounds and precision(self._pairs()).reached:
                     ended = "precision"
                     break
         except Interrupted:
@@ -119,26 +123,28 @@ class Session:
             os.sched_setaffinity(0, affinity)
         return Segment(rounds=tuple(complete), ended=ended, supervisor=self._supervisor(time.monotonic() - begun))
 
-    def _round(self, number: int, order: Sequence[Arm], *, steady: bool) -> None:
+    def _round(self, number: int, *, steady: bool) -> None:
         remaining = self._remaining_s() if self._plan.request.time_s is not None else None
         self._sink.round_begins(number, self._plan.maximum_rounds, remaining)
-        for position, arm in enumerate(order):
-            cases = self._bundle(arm, number)
-            if not cases:
-                continue
-            self._sink.launch_begins(arm, number, position)
-            outcome = self._launch(arm, number, position, cases, steady=steady)
-            self._supervisor_cpu_s += outcome.record.supervisor_cpu_s
-            self._sink.launch(outcome.record)
-            for result in outcome.results:
-                self._keep(result)
+        for bundle in self._plan.bundles:
+            for position, arm in enumerate(next(self._orders)):
+                cases = self._cases(arm, bundle, number)
+                if not cases:
+                    continue
+                self._sink.launch_begins(arm, number, position)
+                outcome = self._launch(arm, number, position, cases, steady=steady)
+                self._supervisor_cpu_s += outcome.record.supervisor_cpu_s
+                self._sink.launch(outcome.record)
+                for result in outcome.results:
+                    self._keep(result)
 
     def _launch(self, arm: Arm, number: int, position: int, cases: tuple[CaseRequest, ...], *, steady: bool) -> Outcome:
         request = self._plan.request
         self._launches += 1
         name = f"{self._run_id}/{self._first_round}-{self._launches:04d}"
         scratch = self._work / f"launch-{self._launches:04d}"
-        compile_cache = self._work / "compile" / f"arm-{self._plan.arms.index(arm)}"
+        weights = next(iter(cases[0].lowered.programs.values())).program.weights.key
+        compile_cache = self._work / "compile" / f"arm-{self._plan.arms.index(arm)}-{weights}"
         if not steady:  # cold: nothing from an earlier launch may remain
             shutil.rmtree(compile_cache, ignore_errors=True)
         try:
@@ -164,14 +170,14 @@ class Session:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _bundle(self, arm: Arm, number: int) -> tuple[CaseRequest, ...]:
+    def _cases(self, arm: Arm, bundle: tuple[Point, ...], number: int) -> tuple[CaseRequest, ...]:
         """The arm's cases: the headline first in the cold round, another first in each later one.
 
         Cases that failed before come last, so that a crash takes no other case with it; a case that
         failed twice at the same stage for the same reason is not launched again.
         """
         cases = []
-        for point in self._ordered_points(number):
+        for point in self._ordered(bundle, number):
             case_id = self._plan.case(arm, point).id
             failures = self._failures[arm.label, case_id]
             if not self._runnable(arm, point) or (len(failures) > 1 and failures[-1] == failures[-2]):
@@ -185,12 +191,11 @@ class Session:
             cases.append((bool(failures), CaseRequest(case_id=case_id, lowered=self._lowered[point.key], pace=pace)))
         return tuple(case for _, case in sorted(cases, key=lambda entry: entry[0]))
 
-    def _ordered_points(self, number: int) -> tuple[Point, ...]:
-        points = self._plan.points
+    def _ordered(self, bundle: tuple[Point, ...], number: int) -> tuple[Point, ...]:
         if number > 0:
-            return rotated(points, number - 1)
+            return rotated(bundle, number - 1)
         headline = self._plan.suite.headline
-        return tuple(sorted(points, key=lambda point: point.workload != headline))
+        return tuple(sorted(bundle, key=lambda point: point.workload != headline))
 
     def _runnable(self, arm: Arm, point: Point) -> bool:
         return point.key in self._lowered and not self._missing(arm, point)
@@ -232,10 +237,17 @@ class Session:
             self._failures[result.arm, result.case_id] += [(result.stage, result.reason)] * 2
         self._sink.result(result)
 
-    def _precision(self) -> Precision:
+    def _pairs(self) -> Pairs:
         headline = [point for point in self._plan.points if point.workload == self._plan.suite.headline]
         cases = {arm.label: [self._plan.case(arm, point).id for point in headline] for arm in self._plan.arms}
-        return precision(self._results, baseline=self._plan.baseline.label, headline_cases=cases)
+        return paired_logs(self._results, baseline=self._plan.baseline.label, headline=cases)
+
+    def _pilot(self) -> None:
+        """Tell what the pilot's noise lets the run find, before the rest runs."""
+        arms = len([arm for arm in self._plan.arms if not arm.control]) - 1
+        headline = sum(point.workload == self._plan.suite.headline for point in self._plan.points)
+        for line in pilot(self._pairs(), planned=self._plan.minimum_rounds, family=arms * headline):
+            self._sink.note(line)
 
     def _fit_window(self, cold_round_s: float) -> None:
         """After the cold round: shorten the windows if the rounds that a verdict needs would not fit the time."""

@@ -1,13 +1,19 @@
 """When a run has enough rounds: the interval is narrow enough, or a cap is reached. Never sees a verdict."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from steelyard.core.result import Result
 from steelyard.stats.hodges_lehmann import one_sample
+from steelyard.stats.planning import minimum_detectable_effect, rounds_needed, rounds_to_fire, spread_upper
 
 TARGET_HALF_WIDTH = 0.02
+PILOT_ROUNDS = 3
+
+Pairs = Mapping[str, Sequence[Sequence[float]]]
+"""Per arm, for each headline case, the paired log-ratios to the baseline, one per round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,32 +29,74 @@ class Precision:
         return self.half_width is not None and self.half_width <= self.target
 
 
-def precision(results: Iterable[Result], *, baseline: str, headline_cases: Mapping[str, Sequence[str]]) -> Precision:
-    """The widest half-width over arms and headline points.
+def paired_logs(results: Iterable[Result], *, baseline: str, headline: Mapping[str, Sequence[str]]) -> Pairs:
+    """Log-ratios of per-launch medians of latency, paired by round.
 
-    `headline_cases` maps an arm's label to its case ids, in the points' order. The half-width is that
-    of the exact Hodges-Lehmann interval of paired log-ratios of per-launch medians (about a fraction).
+    `headline` maps an arm's label to its case ids, in the points' order. Round 0 gives no pair, nor
+    does a round in which one of the sides was not ok.
     """
-    medians: dict[tuple[str, str, int], float] = {}
-    for result in results:
-        measured = result.measurement("latency_s")
-        if result.status == "ok" and measured is not None and result.round > 0:
-            steady = sorted(measured.steady_samples)
-            medians[result.arm, result.case_id, result.round] = steady[len(steady) // 2]
-    widest: float | None = None
-    for arm, cases in headline_cases.items():
-        if arm == baseline:
-            continue
-        for case, reference in zip(cases, headline_cases[baseline], strict=True):
-            pairs = [
-                math.log(value / medians[baseline, reference, number])
-                for (label, case_id, number), value in medians.items()
-                if label == arm and case_id == case and (baseline, reference, number) in medians
+    medians = {
+        (result.arm, result.case_id, result.round): math.log(statistics.median(measured.steady_samples))
+        for result in results
+        if result.status == "ok" and result.round > 0 and (measured := result.measurement("latency_s")) is not None
+    }
+    rounds = sorted({number for _, _, number in medians})
+    return {
+        arm: [
+            [
+                medians[arm, case, number] - medians[baseline, reference, number]
+                for number in rounds
+                if (arm, case, number) in medians and (baseline, reference, number) in medians
             ]
-            if not pairs:
-                continue  # a backend that never ran ok does not keep the run going
-            interval = one_sample(pairs).interval
-            if interval is None:
-                return Precision(half_width=None)
-            widest = max(widest or 0.0, (interval.high - interval.low) / 2)
+            for case, reference in zip(cases, headline[baseline], strict=True)
+        ]
+        for arm, cases in headline.items()
+        if arm != baseline
+    }
+
+
+def precision(pairs: Pairs) -> Precision:
+    """The widest half-width of the exact Hodges-Lehmann interval over arms and headline cases.
+
+    A backend that never ran ok does not keep the run going; one with too few pairs for an interval does.
+    """
+    widest: float | None = None
+    for logs in (logs for cases in pairs.values() for logs in cases if logs):
+        interval = one_sample(logs).interval
+        if interval is None:
+            return Precision(half_width=None)
+        widest = max(widest or 0.0, (interval.high - interval.low) / 2)
     return Precision(half_width=widest)
+
+
+def pilot(pairs: Pairs, *, planned: int, family: int) -> Iterator[str]:
+    """What the first rounds say of those to come: rounds needed, and the smallest slowdown that can be found.
+
+    Computed from the upper 80 % limit of the spread between launches, since three rounds may well see
+    half of it.
+    """
+    spreads = {
+        arm: max((statistics.stdev(logs) for logs in cases if len(logs) > 1), default=None)
+        for arm, cases in pairs.items()
+    }
+    for arm, spread in spreads.items():
+        count = max((len(logs) for logs in pairs[arm]), default=0)
+        upper = None if spread is None else spread_upper(spread, count)
+        if spread is None or upper is None:
+            continue
+        needed = rounds_needed(upper, TARGET_HALF_WIDTH)
+        effect = minimum_detectable_effect(upper, planned, family=max(1, family))
+        found = "no slowdown can be found" if effect is None else f"a slowdown of {effect:.0%} would be found"
+        yield (
+            f"pilot: {arm}: spread between rounds {spread:.1%}; {found} in {planned} rounds; "
+            f"{'more than 10000' if needed is None else needed} rounds for an interval of +-{TARGET_HALF_WIDTH:.0%}"
+        )
+
+
+def families(primary: int, exploratory: int) -> str:
+    """The smallest number of rounds at which each family can give a verdict."""
+    parts = [f"primary ({primary} comparisons): {rounds_to_fire(max(1, primary))} rounds"]
+    if exploratory:
+        # Benjamini-Hochberg may fire on one member alone only at the level that Holm asks of it.
+        parts.append(f"exploratory ({exploratory}): {rounds_to_fire(exploratory)} rounds for a single effect")
+    return "verdicts become possible at: " + "; ".join(parts)
