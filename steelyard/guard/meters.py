@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from steelyard.core.metrics import Reading
 from steelyard.guard.energy import Absent, EnergySource, Fault, Meter
 from steelyard.guard.nvml import nvml_source
 from steelyard.guard.rapl import POWERCAP, rapl_source
@@ -19,3 +20,11 @@ def meter_for(device_kind: str, index: int = 0, root: Path = POWERCAP) -> Meter:
     if device_kind == "cuda":
         return Meter(nvml_source(index))
     return Meter(Absent(Fault(code="not_supported", detail=f"no energy meter is known for {device_kind}")))
+
+
+def describe(source: EnergySource) -> Reading:
+    """Its number of domains, or why it has none: what `bench doctor` shows."""
+    if isinstance(source, Absent):
+        return Reading(value=None, unit="1", reason=f"{source.fault.code}: {source.fault.detail}")
+    names = ", ".join(domain.id for domain in source.domains())
+    return Reading(value=float(len(source.domains())), unit="1", method=names)

@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import ClassVar
 
-from steelyard.core.metrics import Reading
 from steelyard.guard import proc
 from steelyard.guard.energy import Absent, Boundary, Count, Domain, EnergySource, Fault, Kind
 
@@ -111,14 +110,6 @@ def rapl_source(root: Path = POWERCAP) -> EnergySource:
     return source
 
 
-def describe(source: EnergySource) -> Reading:
-    """Its number of domains, or why it has none: what `bench doctor` shows."""
-    if isinstance(source, Absent):
-        return Reading(value=None, unit="1", reason=f"{source.fault.code}: {source.fault.detail}")
-    names = ", ".join(domain.id for domain in source.domains())
-    return Reading(value=float(len(source.domains())), unit="1", method=names)
-
-
 def _zones(root: Path) -> list[tuple[Path, Domain]]:
     """Zones with their domains. A zone that the mmio interface repeats is taken once, from the MSR."""
     named = []
@@ -164,4 +155,4 @@ def _energy_uj(directory: Path) -> int | Fault:
         return Fault(code="not_supported", detail=f"{directory.name}/energy_uj: {error.strerror}")
     if not content.isdecimal():
         return Fault(code="garbage", detail=f"{directory.name}/energy_uj holds {content[:20]!r}")
-    return cast(int, int(content))
+    return int(content)

@@ -1,1 +1,1 @@
-"""Devices and facts of this host. Imports no framework."""
+"""What this machine is: its devices, its processors, and the fingerprint that a run stores."""

@@ -1,0 +1,85 @@
+"""Which backends can run here: each asked in a child process of its own, so that a crash or a hang stays there.
+
+    python -m steelyard.engine.probe BACKEND DEVICE_KIND
+
+imports the backend's runner, calls its `availability`, and prints it as one line of JSON.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from steelyard import plugins, wire
+from steelyard.core.backend import Availability, parse_backend
+from steelyard.core.errors import StoreError
+
+TIMEOUT_S = 120.0
+"""Importing a framework from a cold disk has taken half a minute."""
+
+_MARK = b"steelyard-availability "
+
+
+def probe(backends: Sequence[str], device_kind: str, *, timeout_s: float = TIMEOUT_S) -> Mapping[str, Availability]:
+    """Availability by canonical backend text. A child that crashes or hangs makes its backend unavailable.
+
+    A few children run at once, one per CPU this process may use. Raises UsageError for a name that does
+    not exist; the caller's process imports no runtime.
+    """
+    specs = {parse_backend(text).text: parse_backend(text) for text in backends}
+    for spec in specs.values():
+        plugins.runner(spec.runner)  # unknown names are the user's error, not the child's
+    waiting, found = list(specs), {}
+    running: list[tuple[str, subprocess.Popen[bytes], float]] = []
+    while waiting or running:
+        while waiting and len(running) < len(os.sched_getaffinity(0)):
+            text = waiting.pop(0)
+            running.append((text, _start(text, device_kind), time.monotonic() + timeout_s))
+        text, child, deadline = running.pop(0)
+        found[text] = _finish(child, deadline, timeout_s)
+    return {text: found[text] for text in specs}
+
+
+def _start(text: str, device_kind: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "steelyard.engine.probe", text, device_kind],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _finish(child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -> Availability:
+    try:
+        out, err = child.communicate(timeout=max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
+        return Availability(available=False, reason=f"it did not answer within {timeout_s:g} s of being asked")
+    line = next((line for line in reversed(out.splitlines()) if line.startswith(_MARK)), None)
+    if line is not None:
+        try:
+            return wire.decode(line.removeprefix(_MARK), Availability, "probe")
+        except StoreError as error:
+            return Availability(available=False, reason=f"its answer cannot be read: {error}")
+    said = err.decode(errors="replace").strip().splitlines()
+    how = f"killed by signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
+    return Availability(available=False, reason=f"asking it crashed ({how}){': ' + said[-1] if said else ''}")
+
+
+def _answer(text: str, device_kind: str) -> Availability:
+    spec = parse_backend(text)
+    try:
+        return plugins.runner(spec.runner).availability(spec, device_kind)
+    except Exception as error:  # noqa: BLE001 (whatever a runtime raises while it is imported is the reason)
+        return Availability(available=False, reason=f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    sys.path.append(os.getcwd())  # last: a file here must not stand in for an installed module
+    answer = _answer(sys.argv[1], sys.argv[2])
+    sys.stdout.flush()
+    sys.stdout.buffer.write(b"\n" + _MARK + wire.encode(answer) + b"\n")
+    sys.stdout.buffer.flush()
+    os._exit(0)  # a runtime's threads must not hold up or crash the exit
