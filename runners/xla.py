@@ -117,11 +117,10 @@ class XlaExecutable(Executable):
     def put(self, index: int, array: Any) -> Any:
         """An array of the host as the input at `index`, in the type that the exported program takes."""
         import jax
+        import numpy as np
 
-        wanted = self._avals[index].dtype
-        array = array if array.dtype == wanted else array.astype(wanted)
-        # Never a view of the caller's memory: it may be written again, and a borrowed buffer cannot be donated.
-        return jax.device_put(array, self._runner.device, may_alias=False)
+        # Copied first: JAX reads the memory later or keeps it, and it is the caller's to overwrite.
+        return jax.device_put(np.array(array, dtype=self._avals[index].dtype), self._runner.device)
 
     def bind(self, inputs: Arrays) -> XlaBinding:  # noqa: D102
         if self.call is None:

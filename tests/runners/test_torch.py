@@ -1,8 +1,5 @@
 """The runners on PyTorch, held to the contract, and what only they promise."""
 
-import os
-import subprocess
-import sys
 
 import pytest
 
