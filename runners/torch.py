@@ -9,15 +9,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+from steelyard.bound import artifact_of
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import Unsupported, UsageError, unknown_name
-from steelyard.core.runner import LaunchContext
+from steelyard.core.hashing import stable_hash
+from steelyard.core.lowered import LoweredProgram
+from steelyard.core.runner import Executable, LaunchContext
 from steelyard.core.workload import Program
 from steelyard.plugins import load_attribute
-from steelyard.torch_module import PINNED, Call, Tensors, TorchExecutable, TorchRunner
+from steelyard.torch_module import PINNED, Call, Tensors, TorchExecutable, TorchRunner, zeros
 
 _COMPILE: Mapping[str, Any] = {**PINNED, "fullgraph": True, "dynamic": False}
 _MAX_CPU: Mapping[str, Any] = {"max_autotune": True, "freezing": True}
+_MAX_AOT: Mapping[str, Any] = {"max_autotune": True}
 _MAX_CUDA: Mapping[str, Any] = {**_MAX_CPU, "coordinate_descent_tuning": True, "triton.cudagraphs": True}
 
 
@@ -90,6 +94,60 @@ class CompiledExecutable(TorchExecutable):
         return facts | {"inductor": {name: int(count) for name, count in counters["inductor"].items()}}
 
 
+class AotExecutable(TorchExecutable):
+    """One exported program as an AOTInductor package. The weights are handed to it by reference, not packaged."""
+
+    def __init__(self, runner: "Inductor", lowered: LoweredProgram) -> None:
+        from steelyard.lowering.pt2_format import load
+
+        artifact = artifact_of(lowered, "pt2")
+        exported = load(artifact, lowered.program, lowered.weights_file)
+        if runner.device.type != "cpu":
+            from torch.export.passes import move_to_device_pass
+
+            exported = move_to_device_pass(exported, str(runner.device))
+        module = _write_back(exported.module(check_guards=False), lowered.program)
+        super().__init__(runner, lowered.program, runner.share(module, lowered.weights_file))
+        self._settings = {**runner.compile_options(), "aot_inductor.package_constants_in_so": False}
+        self._sha256, self._reused = artifact.sha256, True
+
+    def _translate(self) -> tuple[Call, tuple[str, ...]]:
+        import torch
+
+        runner, program = self._runner, self._program
+        # Kernels are generated for a thread count and an instruction set, by a version of torch.
+        made_for = [runner.context.budget.threads, runner.facts()["cpu_capability"], str(torch.__version__)]
+        key = stable_hash([self._sha256, self._settings, made_for, str(runner.device)], 24)
+        package = runner.context.compile_cache / "aot" / f"{program.name}-{key}.pt2"
+        if not package.is_file():
+            self._reused = False
+            package.parent.mkdir(parents=True, exist_ok=True)
+            inputs = tuple(zeros(spec, runner.device) for spec in program.inputs)
+            exported = torch.export.export(self._module, inputs, strict=False)
+            making = str(package.with_name(f"{key}.making.pt2"))
+            torch._inductor.aoti_compile_and_package(exported, package_path=making, inductor_configs=self._settings)
+            os.replace(making, package)
+        loaded = torch._inductor.aoti_load_package(str(package))
+        tensors = {**dict(self._module.named_parameters(remove_duplicate=False)), **dict(self._module.named_buffers())}
+        # Kept here: the package holds bare pointers to them.
+        self._constants = {name: tensors[name].detach() for name in loaded.get_constant_fqns()}
+        loaded.load_constants(self._constants, check_full_update=True, user_managed=True)
+        execute = loaded.loader.boxed_run
+        returned = tuple(spec.name for spec in program.outputs if spec.name not in self._held)
+        return lambda *arguments: cast(Tensors, execute(list(arguments))), returned
+
+    @property
+    def idiom(self) -> Mapping[str, str]:  # noqa: D102
+        return {**super().idiom, "weights": "package constants, by reference"}
+
+    @property
+    def options(self) -> Mapping[str, Any]:  # noqa: D102
+        return {**PINNED, "aot": True, "options": self._settings}
+
+    def _facts(self) -> Mapping[str, Any]:
+        return {"package_reused": self._reused, "package_constants": len(self._constants)}
+
+
 class TorchCompile(TorchRunner):
     """`torch.compile` with a registered backend (`torch_compile:NAME`) or a function (`torch_compile:module:fn`)."""
 
@@ -160,10 +218,16 @@ class Inductor(TorchCompile):
 
     tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "default": {**_COMPILE, "options": {}},
-        "max": {**_COMPILE, "options": {"cpu": _MAX_CPU, "cuda": _MAX_CUDA}},
+        "max": {**_COMPILE, "options": {"cpu": _MAX_CPU, "cuda": _MAX_CUDA, "aot": _MAX_AOT}},
     }
-    keeps_cache = "graphs and kernels, compiled (TORCHINDUCTOR_CACHE_DIR, TRITON_CACHE_DIR)"
+    keeps_cache = "graphs and kernels (TORCHINDUCTOR_CACHE_DIR, TRITON_CACHE_DIR; none for frozen graphs), AOT packages"
+    accepts: ClassVar[Mapping[str, str]] = {"aot": "compile the exported program ahead of time, with AOTInductor"}
     idle = ""
+
+    @classmethod
+    def needs(cls, backend: BackendSpec) -> tuple[str, ...]:
+        """The original module; the exported program where it is compiled ahead of time."""
+        return ("pt2",) if "aot" in backend.options else cls.formats
 
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
@@ -180,13 +244,46 @@ class Inductor(TorchCompile):
         # Dynamo asks the global switch whether to hand weights over as constants (torch 2.13).
         config.freezing = bool(self.compile_options().get("freezing"))
 
+    def load(self, program: LoweredProgram) -> Executable:
+        """The original module, or the exported program for `inductor[aot]`."""
+        return AotExecutable(self, program) if self._aot else super().load(program)
+
     def translator(self) -> Any:  # noqa: D102
         return "inductor"
 
-    def compile_options(self) -> Mapping[str, Any]:  # noqa: D102
+    def compile_options(self) -> Mapping[str, Any]:
+        """Those of the tuning; a package whose weights are handed in cannot have them frozen."""
         if self.context.budget.tuning == "default":
             return {}
+        if self._aot:
+            return _MAX_AOT
         return _MAX_CUDA if self.context.device.kind == "cuda" else _MAX_CPU
+
+    @property
+    def _aot(self) -> bool:
+        return "aot" in self.context.backend.options
+
+
+def _write_back(module: Any, program: Program) -> Any:
+    """An exported program, which returns new state, as a module that updates its state and returns only what is new."""
+    import torch
+
+    places = {spec.name: index for index, spec in enumerate(program.inputs)}
+    outputs = [(index, places.get(spec.name)) for index, spec in enumerate(program.outputs)]
+
+    class InPlace(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.program = module
+
+        def forward(self, *arguments: Any) -> Tensors:
+            results = self.program(*arguments)
+            for index, place in outputs:
+                if place is not None:
+                    arguments[place].copy_(results[index])
+            return tuple([results[index] for index, place in outputs if place is None])
+
+    return InPlace()
 
 
 def _dynamo_backend(provider: str | None) -> Callable[..., Any]:

@@ -112,7 +112,7 @@ class TorchExecutable(Executable):
     def compile(self) -> None:
         """Translate, then make one call with zeros: PyTorch finishes its compilation on the first call."""
         call, self._returned = self._translate()
-        arguments = [_zeros(spec, self._runner.device) for spec in self._program.inputs]
+        arguments = [zeros(spec, self._runner.device) for spec in self._program.inputs]
         binding = TorchBinding(self._program, call, self._returned, list(arguments), self.fixed_state)
         binding.run()
         for spec in self._program.outputs:
@@ -177,7 +177,7 @@ class TorchExecutable(Executable):
         graph_breaks, recompiles = self._trouble()
         return Proof(
             runtime="torch",
-            versions=_versions("torch", "triton"),
+            versions=package_versions("torch", "triton"),
             platform=torch.cuda.get_device_name(runner.device) if runner.device.type == "cuda" else runner.device.type,
             dtype=str(dtype).removeprefix("torch."),
             threads=threads,
@@ -251,7 +251,7 @@ class TorchRunner(Runner):
             missing = error.name == "torch"
             reason = str(MissingPackage("torch", "torch")) if missing else f"torch does not import: {error}"
             return Availability(available=False, reason=reason)
-        versions = _versions("torch", "triton")
+        versions = package_versions("torch", "triton")
         if device_kind == "cpu":
             return Availability(available=True, versions=versions, devices=("cpu",))
         if not torch.cuda.is_available():
@@ -297,11 +297,14 @@ class TorchRunner(Runner):
         return self.executable(self, program.program, self.module(program))
 
     def module(self, program: LoweredProgram) -> Any:
-        """The module with its weights on the device, parameters shared by name with those built before."""
+        """The original module with its weights on the device."""
         from steelyard.lowering.source import build_module
 
-        module = build_module(program.program, program.weights_file, in_place=True)
-        held = self._parameters.setdefault(program.weights_file, {})
+        return self.share(build_module(program.program, program.weights_file, in_place=True), program.weights_file)
+
+    def share(self, module: Any, weights_file: str) -> Any:
+        """The module on the device, its parameters those that an earlier module of the same weights has put there."""
+        held = self._parameters.setdefault(weights_file, {})
         for prefix, part in module.named_modules(remove_duplicate=False):
             for name, parameter in tuple(part.named_parameters(recurse=False)):
                 shared = held.get(f"{prefix}.{name}")
@@ -330,7 +333,8 @@ class TorchRunner(Runner):
         }
 
 
-def _versions(*packages: str) -> dict[str, str]:
+def package_versions(*packages: str) -> dict[str, str]:
+    """Versions of those that are installed."""
     found = {}
     for package in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -338,7 +342,8 @@ def _versions(*packages: str) -> dict[str, str]:
     return found
 
 
-def _zeros(spec: TensorSpec, device: Any) -> Any:
+def zeros(spec: TensorSpec, device: Any) -> Any:
+    """A tensor of zeros for an input or output."""
     import torch
 
     return torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype), device=device)

@@ -1,6 +1,5 @@
 """The runners on PyTorch, held to the contract, and what only they promise."""
 
-
 import pytest
 
 from steelyard.contract import RunnerContract
@@ -20,4 +19,9 @@ class TestInductor(RunnerContract):
 
 class TestRegisteredBackend(RunnerContract):
     backend = "torch_compile:aot_eager"
+    imports = frozenset({"torch"})
+
+
+class TestInductorAheadOfTime(RunnerContract):
+    backend = "inductor[aot]"
     imports = frozenset({"torch"})
