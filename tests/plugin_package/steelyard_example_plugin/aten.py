@@ -6,6 +6,8 @@ must have. `steelyard_example_plugin.aten:Exported` is the same without the brea
 
 from collections import Counter
 from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from steelyard.core.backend import Availability, BackendSpec
@@ -91,7 +93,7 @@ class AtenExecutable(Executable):
         narrowest = min((t.dtype for t in tensors if t.is_floating_point()), key=lambda kind: kind.itemsize)
         return Proof(
             runtime="torch",
-            versions={"torch": torch.__version__},
+            versions={"torch": version("torch")},
             platform="cpu",
             dtype=str(narrowest).removeprefix("torch."),
             threads=threads,
@@ -127,11 +129,9 @@ class Aten(Runner):
         """Wherever torch is, on a CPU."""
         if device_kind != "cpu":
             return Availability(available=False, reason=f"not tried yet on {device_kind}")
-        try:
-            import torch
-        except ImportError:
+        if find_spec("torch") is None:
             return Availability(available=False, reason=str(MissingPackage("torch", "torch")))
-        return Availability(available=True, versions={"torch": torch.__version__}, devices=("cpu",))
+        return Availability(available=True, versions={"torch": version("torch")}, devices=("cpu",))
 
     @classmethod
     def environment(cls, context: LaunchContext) -> Mapping[str, str]:
