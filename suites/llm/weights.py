@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers.utils import logging
@@ -16,7 +17,7 @@ from transformers.utils import logging
 from steelyard.core.errors import CheckpointError
 from steelyard.core.hashing import file_sha256
 
-from . import checkpoint
+from . import checkpoint, work
 from .decoder import Decoder, build
 
 FILE = "weights.safetensors"
@@ -59,6 +60,9 @@ def _seeded(model: Decoder, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     - The output projection gives logits a standard deviation of 3: the best two are then about 0.7 apart.
     - The last norm has random signs. With tied embeddings a token's own logit would otherwise stand out, and
       greedy decoding would repeat the last token of the prompt for ever.
+    - Queries are enlarged until the scores of attention have a standard deviation of 3, so that it picks a few
+      places. Attention to all of them alike averages random values away, and an answer that no longer depends on
+      the prompt soon repeats one token.
     - Where the embedding is multiplied (Granite), the matrices that write into the residual stream are
       enlarged until the layers weigh as much as the token itself.
 
@@ -71,12 +75,16 @@ def _seeded(model: Decoder, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     token = table * float(getattr(config, "embedding_multiplier", 1.0))
     branch = 0.5 * math.sqrt(2.0 * config.num_hidden_layers) * float(getattr(config, "residual_multiplier", 1.0))
     gain = max(1.0, token / branch)
+    shape = work.geometry(config.to_dict())
+    scale = float(getattr(config, "attention_multiplier", shape.head_dim**-0.5))
+    sharpness = 3.0 / (scale * math.sqrt(shape.head_dim))
     tensors = {}
     for name, parameter in model.named_parameters():
         key = hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8]
         generator = torch.Generator().manual_seed(int.from_bytes(key, "big") >> 1)
         noise = torch.randn(parameter.shape, generator=generator)
-        tensors[name] = _scaled(name, noise, table=table, gain=gain).to(dtype)
+        values = _scaled(name, noise, table=table, gain=gain)
+        tensors[name] = _sharpened(name, values, sharpness).to(dtype)
     return tensors
 
 
@@ -93,6 +101,15 @@ def _scaled(name: str, noise: Tensor, *, table: float, gain: float) -> Tensor:
     inputs = noise.shape[0] if transposed else noise.shape[-1]
     writes = owner in {"o_proj", "down_proj", "c_proj"} or name.endswith(".down_proj")
     return noise * ((gain if writes else 1.0) / math.sqrt(inputs))
+
+
+def _sharpened(name: str, values: Tensor, factor: float) -> Tensor:
+    owner = name.split(".")[-2]
+    if owner in {"q_proj", "q_norm"}:  # where a norm follows the projection, the norm decides
+        return values * factor
+    if owner == "c_attn" and values.dim() == 2:  # GPT-2: the first third of the columns are the queries
+        return torch.cat([values[:, : values.shape[0]] * factor, values[:, values.shape[0] :]], dim=1)
+    return values
 
 
 def _packaged(model: Decoder, arguments: Mapping[str, Any], directory: Path, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -135,7 +152,7 @@ def _local(
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{local}: transformers cannot load it: {error}") from error
     bad = sorted(report["missing_keys"]) + [str(item) for item in sorted(report["mismatched_keys"])]
     if bad:
