@@ -151,10 +151,11 @@ def _local(
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are reported and refused below, by name
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{local}: transformers cannot load it: {error}") from error
-    bad = sorted(report["missing_keys"]) + [str(item) for item in sorted(report["mismatched_keys"])]
+    bad = sorted(report["missing_keys"]) + sorted(str(item) for item in report["mismatched_keys"])
     if bad:
         raise CheckpointError(
             f"{local}: {len(bad)} tensors of a {arguments['config']['model_type']} model are missing or have another "
