@@ -5,7 +5,7 @@ signed-rank test. Two samples: the median of all differences; the interval inver
 With log ratios in, `exp` of what comes out is the ratio and its interval.
 """
 
-import math
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -17,37 +17,74 @@ from steelyard.stats import rank_sum, signed_rank
 Floats = NDArray[np.float64]
 
 
-def one_sample(values: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """The location of a sample of independent values that are symmetric about it.
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A location or shift before a confidence is chosen: the estimate, the intervals and the tests that belong together.
 
-    The interval is None, with the reason, where n is too small for the confidence (95 % needs 6
-    values). Raises ValueError for an empty sample or one with a value that is not finite.
+    `ordered` are the sorted Walsh averages or pairwise differences; the interval of index k runs from
+    ordered[k] to ordered[-1 - k]. `sizes` is the size of the sample, or of both. Built by `paired`
+    and `unpaired`.
     """
-    walsh = walsh_averages(values)
-    n = _size(walsh)
-    value = float(_middle(walsh))
-    k = signed_rank.critical(n, confidence)
-    if k is None:
-        return Estimate(value=value, interval=None, n=n, reason=_too_few(n, confidence))
-    interval = Interval(low=float(walsh[k]), high=float(walsh[-1 - k]), confidence=confidence)
-    return Estimate(value=value, interval=interval, n=n)
+
+    ordered: Floats
+    sizes: tuple[int, ...]
+
+    @property
+    def value(self) -> float:
+        """The estimate: the median of `ordered`."""
+        return float(_middle(self.ordered))
+
+    def estimate(self, confidence: float = 0.95) -> Estimate:
+        """The estimate with its interval; None, with the reason, where there is too little for the confidence."""
+        k = _critical(self.sizes, confidence)
+        if k is None:
+            return Estimate(value=self.value, interval=None, n=min(self.sizes), reason=_too_few(self.sizes, confidence))
+        low, high = float(self.ordered[k]), float(self.ordered[-1 - k])
+        interval = Interval(low=low, high=high, confidence=confidence)
+        return Estimate(value=self.value, interval=interval, n=min(self.sizes))
+
+    def p_above(self, bound: float) -> float:
+        """One-sided p-value against a location at or below `bound`.
+
+        At most (1 - confidence) / 2 exactly when the interval of that confidence lies above `bound`: the
+        number of averages (differences) at or below it is the rank statistic of the shifted sample.
+        """
+        return self._tail(int(np.searchsorted(self.ordered, bound, side="right")))
+
+    def p_below(self, bound: float) -> float:
+        """One-sided p-value against a location at or above `bound`; see `p_above`."""
+        return self._tail(self.ordered.size - int(np.searchsorted(self.ordered, bound, side="left")))
+
+    def _tail(self, count: int) -> float:
+        if len(self.sizes) == 1:
+            return signed_rank.lower_tail(self.sizes[0], count)
+        return rank_sum.lower_tail(self.sizes[0], self.sizes[1], count)
+
+
+def paired(values: ArrayLike) -> Location:
+    """The location of one sample of values (paired differences) that are symmetric about it.
+
+    Raises ValueError for an empty sample or one with a value that is not finite.
+    """
+    return Location(walsh_averages(values), (np.size(values),))
+
+
+def unpaired(candidate: ArrayLike, baseline: ArrayLike) -> Location:
+    """The shift from `baseline` to `candidate`, two independent samples of equal shape.
+
+    Raises ValueError for an empty sample or one with a value that is not finite.
+    """
+    return Location(pairwise_differences(candidate, baseline), (np.size(candidate), np.size(baseline)))
+
+
+def one_sample(values: ArrayLike, confidence: float = 0.95) -> Estimate:
+    """The location of one sample with its interval, which needs 6 values for 95 %; see `paired`."""
+    return paired(values).estimate(confidence)
 
 
 def two_sample(candidate: ArrayLike, baseline: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """The shift from `baseline` to `candidate`, two independent samples of equal shape.
-
-    The interval is None, with the reason, where the samples are too small; `n` is the smaller one's
-    size. Raises ValueError for an empty sample or one with a value that is not finite.
-    """
-    differences = pairwise_differences(candidate, baseline)
-    m, n = np.size(candidate), np.size(baseline)
-    value = float(_middle(differences))
-    k = rank_sum.critical(m, n, confidence)
-    if k is None:
-        reason = f"{m} and {n} launches support no {confidence:.4g} interval"
-        return Estimate(value=value, interval=None, n=min(m, n), reason=reason)
-    interval = Interval(low=float(differences[k]), high=float(differences[-1 - k]), confidence=confidence)
-    return Estimate(value=value, interval=interval, n=min(m, n))
+    """The shift between two samples with its interval; `n` is the smaller size; see `unpaired`."""
+    return unpaired(candidate, baseline).estimate(confidence)
 
 
 def walsh_averages(values: ArrayLike) -> Floats:
@@ -72,24 +109,11 @@ def intervals(values: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floa
     For simulation. Raises ValueError where n is too small for the confidence.
     """
     walsh = walsh_averages(values)
-    k = signed_rank.critical(_size(walsh), confidence)
+    n = np.shape(values)[-1]
+    k = signed_rank.critical(n, confidence)
     if k is None:
-        raise ValueError(_too_few(_size(walsh), confidence))
+        raise ValueError(_too_few((n,), confidence))
     return _middle(walsh), walsh[..., k], walsh[..., -1 - k]
-
-
-def p_above(walsh: Floats, bound: float) -> float:
-    """One-sided p-value against a location at or below `bound`, from one sample's sorted Walsh averages.
-
-    Below (1 - confidence) / 2 exactly when the interval of that confidence lies above `bound`: the
-    number of averages at or below it is the signed-rank statistic of the shifted sample.
-    """
-    return signed_rank.lower_tail(_size(walsh), int(np.searchsorted(walsh, bound, side="right")))
-
-
-def p_below(walsh: Floats, bound: float) -> float:
-    """One-sided p-value against a location at or above `bound`; see `p_above`."""
-    return signed_rank.lower_tail(_size(walsh), walsh.shape[-1] - int(np.searchsorted(walsh, bound, side="left")))
 
 
 @cache
@@ -98,9 +122,10 @@ def _pairs(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return rows, columns
 
 
-def _size(walsh: Floats) -> int:
-    """n from M = n(n+1)/2."""
-    return (math.isqrt(8 * int(walsh.shape[-1]) + 1) - 1) // 2
+def _critical(sizes: tuple[int, ...], confidence: float) -> int | None:
+    if len(sizes) == 1:
+        return signed_rank.critical(sizes[0], confidence)
+    return rank_sum.critical(sizes[0], sizes[1], confidence)
 
 
 def _middle(ordered: Floats) -> Floats:
@@ -118,8 +143,10 @@ def _checked(values: ArrayLike) -> Floats:
     return data
 
 
-def _too_few(n: int, confidence: float) -> str:
-    count = n
-    while signed_rank.critical(count, confidence) is None:
-        count += 1
-    return f"{n} launches support no {100 * confidence:.4g} % interval; {count} would"
+def _too_few(sizes: tuple[int, ...], confidence: float) -> str:
+    """Says how many launches there are and how many would do."""
+    enough = sizes
+    while _critical(enough, confidence) is None:
+        enough = tuple(size + 1 for size in enough)
+    have, would = (" and ".join(map(str, counts)) for counts in (sizes, enough))
+    return f"{have} launches support no {100 * confidence:.4g} % interval; {would} would"
