@@ -12,6 +12,7 @@ from typer.main import get_command
 from steelyard import plugins
 from steelyard.cli.main import app
 from steelyard.core.backend import parse_backend, split_backends
+from steelyard.lowering.tolerance import BOUNDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -90,6 +91,11 @@ def test_extras_exist(words):
 def test_links_lead_somewhere(path):
     missing = [link for link in LINK.findall(path.read_text()) if not (path.parent / link).exists()]
     assert not missing
+
+
+def test_tolerances_are_those_of_the_code():
+    shown = re.findall(r"^\| `(\w+)` \| ([\d.e-]+) \| ([\d.e-]+) \|$", (ROOT / "docs/measurement.md").read_text(), re.M)
+    assert {dtype: (float(low), float(high)) for dtype, low, high in shown} == dict(BOUNDS)
 
 
 def test_the_reference_lists_every_command():
