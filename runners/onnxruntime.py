@@ -6,7 +6,6 @@ That is right only if nothing reads the old state after it was overwritten, so `
 program both ways and compares bit by bit; `kv_cache=ping_pong` binds two buffers and swaps them instead.
 """
 
-import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -163,8 +162,9 @@ class _Session(Executable):
             raise FellBack(f"asked for {provider}, the session has {', '.join(self.session.get_providers())}")
         # The pool's threads live as long as the session; the caller works too. On a device the
         # driver starts threads of its own, so that the difference says nothing.
-        if self._device.kind == "cpu":
-            self._threads = _own_threads() - before + 1
+        after = _own_threads()
+        if self._device.kind == "cpu" and before is not None and after is not None:
+            self._threads = after - before + 1
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         check_ports(self._artifact, len(inputs), len(outputs))
         # By place: the record has the order of the file, whose own names may carry a suffix.
@@ -374,8 +374,10 @@ def _checked(backend: BackendSpec) -> Mapping[str, str]:
     return backend.options
 
 
-def _own_threads() -> int:
-    return len(os.listdir("/proc/self/task"))
+def _own_threads() -> int | None:
+    """Threads of this process; None where the system does not list them."""
+    tasks = Path("/proc/self/task")
+    return len(list(tasks.iterdir())) if tasks.exists() else None
 
 
 RUNNERS = {"onnxruntime": OnnxRuntime}

@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 import toy_decoder as toy
 
 from steelyard import plugins, wire
+from steelyard.contract import RunnerContract
 from steelyard.core.backend import parse_backend
 from steelyard.core.errors import FellBack, SteelyardError, Unsupported, UsageError
 from steelyard.core.lowered import LoweredProgram
@@ -20,6 +21,11 @@ from steelyard.core.workload import TensorSpec
 
 pytestmark = pytest.mark.backends
 OnnxRuntime = plugins.runner("onnxruntime")
+
+
+class TestContract(RunnerContract):
+    backend = "onnxruntime"
+    imports = frozenset({"onnxruntime"})
 
 
 @pytest.fixture(scope="module")
@@ -284,3 +290,24 @@ def test_nodes_on_the_cpu_are_a_mismatch(artifacts, tmp_path):
     executable = runner.load(artifacts["decode"])
     executable.compile()
     assert any("run on CPUExecutionProvider" in text for text in executable.proof().mismatches)
+
+
+def test_the_path_of_an_accelerator_on_host_memory(artifacts, tmp_path, monkeypatch):
+    """Places without a numpy view, filled and read through copies, and a run that synchronises: what a GPU gets."""
+    import ml_dtypes
+
+    from steelyard.runners.onnxruntime import _DeviceBound, _DevicePlace
+
+    narrow = _DevicePlace(TensorSpec(name="x", shape=(2,), dtype="bfloat16"), "cpu", 0)
+    assert narrow.read().tolist() == [0, 0]
+    narrow.write(np.array([1.5, -3], ml_dtypes.bfloat16))
+    assert narrow.read().dtype == ml_dtypes.bfloat16
+    assert narrow.read().tolist() == [1.5, -3]
+    executable = ready(artifacts["decode"], tmp_path)
+    monkeypatch.setattr(executable, "place", lambda spec: _DevicePlace(spec, "cpu", 0))
+    arrays = toy.inputs("decode")
+    binding = _DeviceBound(executable, arrays, True)
+    for _ in range(2):
+        binding.run()
+        toy.agree(binding.read(), toy.reference("decode", arrays))
+        binding.settle()

@@ -14,12 +14,18 @@ pytest.importorskip("torch")
 import toy_decoder as toy
 
 from steelyard import plugins, wire
+from steelyard.contract import RunnerContract
 from steelyard.core.backend import parse_backend
 from steelyard.core.errors import SteelyardError, Unsupported, UsageError
 from steelyard.core.workload import TensorSpec
 
 pytestmark = pytest.mark.backends
 OpenVino = plugins.runner("openvino")
+
+
+class TestContract(RunnerContract):
+    backend = "openvino"
+    imports = frozenset({"openvino"})
 
 
 @pytest.fixture(scope="module")
