@@ -1,0 +1,137 @@
+"""`bench doctor`: what is usable here, what to install for the rest, and how quiet the machine is."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from steelyard.cli.output import print_json, print_table, printable
+
+if TYPE_CHECKING:
+    from steelyard.core.backend import Device
+    from steelyard.core.metrics import Reading
+    from steelyard.core.run import Noise
+
+
+def doctor(
+    device: Annotated[str | None, typer.Option(help="Ask about this device only. Default: all that are found.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print data instead of tables.")] = False,
+) -> None:
+    """Say which backends and devices are usable, what to install for the rest, the meters and the machine's noise."""
+    from steelyard.guard.preflight import preflight
+    from steelyard.hardware.devices import devices, pick_device
+    from steelyard.hardware.processors import default_cpus, format_cpus
+
+    found = devices()
+    asked = found if device is None else (pick_device(device, found),)
+    noise = preflight(default_cpus())  # before the probes load frameworks and warm the machine
+    backends = _backends(asked)
+    meters = _meters()
+    notes = advice(backends, meters, noise)
+    if json:
+        fields = {"devices": asked, "backends": backends, "meters": meters, "noise": noise, "advice": notes}
+        print_json("doctor", fields)
+        return
+    print_table("devices", ("device", "name", "memory"), [(d.id, d.name, _size(d.memory_bytes)) for d in asked])
+    typer.echo(f"CPUs that a run would use: {format_cpus(default_cpus())}\n")
+    rows = [(row["backend"], row["device"], _usable(row), row["reason"] or _versions(row)) for row in backends]
+    print_table("backends", ("backend", "device", "usable", "versions, or why not"), rows)
+    print_table("\nenergy meters", ("meter", "usable", "domains, or why not"), [_meter(row) for row in meters])
+    typer.echo(f"\nmachine noise: grade {noise.grade}")
+    readings = [(name, _value(reading), reading.reason or reading.method) for name, reading in noise.readings.items()]
+    print_table("", ("reading", "value", "how, or why not"), readings)
+    typer.echo("\nadvice")
+    for line in notes:
+        typer.echo(f"- {printable(line)}")
+
+
+def advice(backends: list[dict[str, Any]], meters: list[dict[str, Any]], noise: "Noise") -> list[str]:
+    """One line on backends, one on each meter that is missing, one on each source of noise."""
+    usable = sorted({row["backend"] for row in backends if row["available"]})
+    lines = [
+        f"run: bench run --backend {','.join(usable)}" if usable else "no backend is usable: see the reasons above"
+    ]
+    lines += [
+        f"{row['backend']} on {row['device']}: {row['reason']}"
+        for row in backends
+        if not row["available"] and not row["idle"]
+    ]
+    if not any(row["available"] for row in meters):
+        reasons = "; ".join(f"{row['meter']}: {row['reason']}" for row in meters)
+        lines.append(f"energy will be empty, with the reason ({reasons})")
+    lines += [f"noise: {sentence}" for sentence in noise.evidence]
+    if noise.grade == "F":
+        lines.append("noise: at grade F numbers are stored and verdicts withheld")
+    elif noise.grade == "A":
+        lines.append("noise: none to speak of; keep the machine as it is while a run lasts")
+    return lines
+
+
+def _backends(asked: "tuple[Device, ...]") -> list[dict[str, Any]]:
+    from steelyard import plugins
+    from steelyard.engine.probe import probe
+
+    # What needs a name behind the colon cannot be asked about by itself; its `idle` says so.
+    names = sorted(plugins.runners())
+    rows = []
+    for device in asked:
+        if device.index > 0:
+            continue  # the same kind gives the same answer
+        ready = [name for name in names if not plugins.runner(name).idle]
+        found = probe(ready, device.kind)
+        for name in names:
+            answer = found.get(name)
+            rows.append(
+                {
+                    "backend": name,
+                    "device": device.id,
+                    "available": answer is not None and answer.available,
+                    "idle": answer is None,
+                    "reason": answer.reason if answer is not None else plugins.runner(name).idle,
+                    "versions": dict(answer.versions) if answer is not None else {},
+                    "devices": list(answer.devices) if answer is not None else [],
+                }
+            )
+    return rows
+
+
+def _meters() -> list[dict[str, Any]]:
+    from steelyard.guard.energy import Absent
+    from steelyard.guard.meters import describe, sources
+
+    rows = []
+    for name, source in sources().items():
+        reading = describe(source)
+        rows.append(
+            {
+                "meter": name,
+                "available": not isinstance(source, Absent),
+                "domains": [domain.id for domain in source.domains()],
+                "reason": reading.reason,
+            }
+        )
+        source.close()
+    return rows
+
+
+def _value(reading: "Reading") -> str:
+    if reading.value is None:
+        return ""
+    return f"{reading.value:.4g}" + (f" {reading.unit}" if reading.unit != "1" else "")
+
+
+def _usable(row: dict[str, Any]) -> str:
+    return "yes" if row["available"] else "no"
+
+
+def _versions(row: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+
+
+def _meter(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["meter"], _usable(row), row["reason"] or ", ".join(row["domains"])
+
+
+def _size(count: int | None) -> str:
+    from steelyard.tables.format import size
+
+    return "not known" if count is None else size(count)

@@ -1,0 +1,121 @@
+"""`bench list`: what there is to run, to run on, and what has been run."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from steelyard.cli.output import RUNS, print_json, print_table
+
+Rows = Sequence[dict[str, Any]]
+
+# In the data only: too wide for a table.
+_DATA_ONLY = frozenset({"formats", "created_utc"})
+
+
+def list_(
+    what: Annotated[
+        str | None, typer.Argument(metavar="[suites|backends|devices|workloads|runs]", help="One kind; default: all.")
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
+    json: Annotated[bool, typer.Option("--json", help="Print data instead of tables.")] = False,
+) -> None:
+    """List suites, backends, devices, workloads and runs. Nothing is probed: `bench doctor` does that."""
+    from steelyard.core.errors import unknown_name
+
+    kinds: dict[str, Callable[[], Rows]] = {
+        "suites": _suites,
+        "backends": _backends,
+        "devices": _devices,
+        "workloads": _workloads,
+        "runs": lambda: _runs(runs),
+    }
+    if what is not None and what not in kinds:
+        raise unknown_name("kind for bench list", what, kinds)
+    found = {kind: rows() for kind, rows in kinds.items() if what in (None, kind)}
+    if json:
+        print_json("list", found)
+        return
+    for kind, rows in found.items():
+        if not rows:
+            typer.echo(f"{kind}: none" + (f" under {runs}" if kind == "runs" else ""))
+            continue
+        columns = [
+            name for name in rows[0] if name not in _DATA_ONLY and any(row[name] not in (None, "", []) for row in rows)
+        ]
+        print_table(kind, columns, [[_cell(row[name]) for name in columns] for row in rows])
+        typer.echo("")
+
+
+def _suites() -> Rows:
+    from steelyard import plugins
+
+    return [
+        {"suite": suite.name, "version": suite.version, "headline": suite.headline, "question": suite.question}
+        for suite in plugins.suites().values()
+    ]
+
+
+def _backends() -> Rows:
+    import inspect
+
+    from steelyard import plugins
+
+    return [
+        {
+            "backend": name,
+            "what": (inspect.getdoc(runner) or "").partition("\n")[0],
+            "formats": list(runner.formats),
+            "options": list(runner.accepts),
+            "idle": runner.idle,
+        }
+        for name, runner in sorted(plugins.runners().items())
+    ]
+
+
+def _devices() -> Rows:
+    from steelyard.hardware.devices import devices
+
+    return [{"device": device.id, "name": device.name, "memory_bytes": device.memory_bytes} for device in devices()]
+
+
+def _workloads() -> Rows:
+    from steelyard import plugins
+
+    return [
+        {
+            "suite": suite.name,
+            "workload": name,
+            "meaning": meaning,
+            "axes": [axis.name for axis in suite.axes if not axis.workloads or name in axis.workloads],
+        }
+        for suite in plugins.suites().values()
+        for name, meaning in suite.workloads.items()
+    ]
+
+
+def _runs(root: Path) -> Rows:
+    from steelyard.store import list_runs
+
+    return [
+        {
+            "run": entry.run_id,
+            "created_utc": entry.created_utc,
+            "suite": entry.suite,
+            "device": entry.device,
+            "backends": list(entry.arms),
+            "segments": entry.segments,
+            "unfinished": entry.unfinished,
+            "problem": entry.problem,
+        }
+        for entry in list_runs(root)
+    ]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return str(value)

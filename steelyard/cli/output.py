@@ -1,0 +1,48 @@
+"""What the reading verbs print: tables that fit the terminal, or versioned JSON. Stored text is shown, never obeyed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+JSON_VERSION = 1
+"""Of every JSON document the reading verbs print; see docs/json.md. Raised when a field changes its meaning or goes."""
+
+RUNS = Path("bench-results")
+"""Where `bench run` stores runs unless told otherwise."""
+
+
+def print_json(kind: str, fields: Mapping[str, Any]) -> None:
+    """One JSON object on stdout: `kind`, `version`, then the fields. Unknown numbers are null."""
+    import msgspec
+
+    from steelyard import wire
+
+    data = wire.encode({"kind": f"steelyard-{kind}", "version": JSON_VERSION, **fields})
+    typer.echo(msgspec.json.format(data, indent=2).decode())
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
+    """A table as wide as the terminal at most (80 columns where there is none); long words fold.
+
+    `right` names the columns that are set flush right.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if title:
+        typer.echo(printable(title))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console(highlight=False, soft_wrap=False).print(table)
+
+
+def printable(text: str) -> str:
+    """`text` without control characters: a stored reason must not move the cursor or change the terminal."""
+    return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text)

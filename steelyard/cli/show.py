@@ -1,0 +1,142 @@
+"""`bench show`: a stored run in the terminal, or the same as data."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from steelyard.cli.output import RUNS, print_json, print_table, printable
+
+if TYPE_CHECKING:
+    from steelyard.core.case import Arm
+    from steelyard.core.comparison import Comparison, Estimate
+    from steelyard.core.workload import Point
+    from steelyard.store import StoredRun
+    from steelyard.tables.facts import Facts
+
+_METRICS = ("latency_s", "ttft_s", "tpot_s")
+
+
+def show(
+    run: Annotated[str, typer.Argument(help="A run: its path, id, the beginning or end of its id, or 'latest'.")],
+    runs: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
+    json: Annotated[bool, typer.Option("--json", help="Print data instead of tables.")] = False,
+) -> None:
+    """Show a stored run: medians with intervals, ratios, verdicts, statuses."""
+    from steelyard.store import find_run, read_run
+    from steelyard.tables.facts import gather
+
+    stored = read_run(find_run(runs, run))
+    facts = gather(stored.run)
+    if json:
+        print_json("run", document(stored, facts))
+    else:
+        _print(stored, facts)
+
+
+def document(stored: "StoredRun", facts: "Facts") -> dict[str, Any]:
+    """The fields of `bench show --json`, as docs/json.md lists them."""
+    manifest = stored.run.manifest
+    return {
+        "run_id": manifest.run_id,
+        "created_utc": manifest.created_utc,
+        "suite": {"name": manifest.suite, "version": manifest.suite_version, "headline": manifest.headline},
+        "device": manifest.device,
+        "budget": manifest.budget,
+        "baseline": manifest.baseline,
+        "rows": [_row(facts, arm, point) for point in facts.points for arm in _arms(facts)],
+        "left_out": manifest.left_out,
+        "segments": stored.run.segments,
+        "notes": list(stored.notes),
+    }
+
+
+def _arms(facts: "Facts") -> tuple["Arm", ...]:
+    return (*facts.arms, *([facts.control] if facts.control else []))
+
+
+def _row(facts: "Facts", arm: "Arm", point: "Point") -> dict[str, Any]:
+    outcome = facts.outcome(arm, point)
+    metrics = {}
+    for metric in _METRICS:
+        estimate = facts.estimate(arm, point, metric) if outcome.speed else None
+        comparison = facts.comparison(arm, point, metric)
+        if estimate is not None or comparison is not None:
+            metrics[metric] = {"estimate": estimate, "comparison": comparison}
+    return {
+        "workload": point.workload,
+        "point": point.key,
+        "axes": dict(point.axes),
+        "arm": arm.label,
+        "control": arm.control,
+        "status": outcome.status,
+        "stage": outcome.stage,
+        "reason": outcome.reason,
+        "launches": outcome.launches,
+        "launches_ok": outcome.ok,
+        "metrics": metrics,
+    }
+
+
+def _print(stored: "StoredRun", facts: "Facts") -> None:
+    manifest = stored.run.manifest
+    typer.echo(f"{printable(manifest.run_id)}  suite {printable(manifest.suite)}, {printable(manifest.device.name)}")
+    typer.echo(f"{manifest.budget.threads} threads, tuning {manifest.budget.tuning}, {manifest.created_utc}")
+    for note in stored.notes:
+        typer.echo(f"note: {printable(note)}")
+    for segment in stored.run.segments:
+        typer.echo(f"segment {segment.index}: ended by {segment.ended}; machine noise: grade {segment.noise.grade}")
+        for sentence in segment.noise.evidence:
+            typer.echo(f"  {printable(sentence)}")
+    for point in facts.points:
+        shown = [metric for metric in _METRICS if any(facts.estimate(arm, point, metric) for arm in facts.arms)]
+        for metric in shown or ["latency_s"]:
+            _print_metric(facts, point, metric)
+    if manifest.left_out:
+        rows = [(entry.backend, entry.point, entry.reason) for entry in manifest.left_out]
+        print_table("\nleft out", ("backend", "point", "reason"), rows)
+
+
+def _print_metric(facts: "Facts", point: "Point", metric: str) -> None:
+    rows = []
+    remarks = []
+    for arm in _arms(facts):
+        outcome = facts.outcome(arm, point)
+        comparison = facts.comparison(arm, point, metric)
+        median, interval = _times(facts.estimate(arm, point, metric) if outcome.speed else None)
+        ratio = comparison.ratio if comparison is not None else None
+        rows.append((arm.label, median, interval, _ratio(ratio), _verdict(facts, arm, comparison), outcome.status))
+        if outcome.status != "ok":
+            remarks.append(f"{arm.label}: {outcome.remark}")
+        elif comparison is not None and comparison.verdict in ("inconclusive", "withheld", "incomparable"):
+            remarks.append(f"{arm.label}: {comparison.verdict}: {comparison.reason}")
+    columns = ("backend", "median", "interval", f"/ {facts.run.manifest.baseline}", "verdict", "status")
+    print_table(f"\n{point.title}, {metric.removesuffix('_s')}", columns, rows, right=columns[1:4])
+    for remark in dict.fromkeys(remarks):
+        typer.echo(f"  {printable(remark)}")
+
+
+def _times(estimate: "Estimate | None") -> tuple[str, str]:
+    from steelyard.tables.format import ABSENT, duration
+
+    if estimate is None:
+        return ABSENT, ABSENT
+    if estimate.interval is None:
+        return duration(estimate.value), ABSENT
+    return duration(estimate.value), f"{duration(estimate.interval.low)} to {duration(estimate.interval.high)}"
+
+
+def _ratio(ratio: "Estimate | None") -> str:
+    from steelyard.tables.format import ABSENT
+
+    if ratio is None:
+        return ABSENT
+    if ratio.interval is None:
+        return f"{ratio.value:.3f}"
+    return f"{ratio.value:.3f} [{ratio.interval.low:.3f}, {ratio.interval.high:.3f}]"
+
+
+def _verdict(facts: "Facts", arm: "Arm", comparison: "Comparison | None") -> str:
+    if arm.label == facts.run.manifest.baseline:
+        return "baseline"
+    return comparison.verdict if comparison is not None else ""
