@@ -295,7 +295,6 @@ def test_nodes_on_the_cpu_are_a_mismatch(artifacts, tmp_path):
 def test_the_path_of_an_accelerator_on_host_memory(artifacts, tmp_path, monkeypatch):
     """Places without a numpy view, filled and read through copies, and a run that synchronises: what a GPU gets."""
     import ml_dtypes
-
     from steelyard.runners.onnxruntime import _DeviceBound, _DevicePlace
 
     narrow = _DevicePlace(TensorSpec(name="x", shape=(2,), dtype="bfloat16"), "cpu", 0)
