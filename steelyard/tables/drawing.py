@@ -113,7 +113,7 @@ def new_figure(width_in: float, height_in: float) -> Any:
     figure = MplFigure(figsize=(width_in, height_in), layout="constrained")
     FigureCanvasAgg(figure)
     engine: Any = figure.get_layout_engine()
-    engine.set(w_pad=0.02, h_pad=0.02, wspace=0.03, hspace=0.04)
+    engine.set(w_pad=0.03, h_pad=0.02, wspace=0.03, hspace=0.04)
     return figure
 
 

@@ -109,8 +109,7 @@ def size(count: float) -> str:
 
 def percent(fraction: float) -> str:
     """A fraction as percent, e.g. `2.1 %`."""
-    value = fraction * 100
-    return f"{fixed(value, min(decimals(value), 2))} %"
+    return f"{fraction * 100:.3g} %"
 
 
 def level(interval: Interval) -> str:

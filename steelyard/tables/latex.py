@@ -83,7 +83,7 @@ _ACCENTS: Mapping[str, str] = {
 }
 
 _BREAK_AFTER = frozenset("/_=,:;.-+")
-_LONGEST_UNBROKEN = 18
+LONGEST_UNBROKEN = 18
 
 
 def escape(text: str) -> str:
@@ -104,7 +104,7 @@ def breakable(text: str) -> str:
     for character in spaced:
         parts.append(_character(character))
         unbroken = 0 if character == " " else unbroken + 1
-        if character in _BREAK_AFTER or unbroken >= _LONGEST_UNBROKEN:
+        if character in _BREAK_AFTER or unbroken >= LONGEST_UNBROKEN:
             parts.append(r"\allowbreak{}")
             unbroken = 0
     return _unligatured("".join(parts))

@@ -38,7 +38,7 @@ class Column:
     def heading(self) -> str:
         """The title with the printed unit in brackets."""
         unit = self.shown or self.unit
-        return f"{self.title} [{unit}]" if unit and unit != "1" else self.title
+        return f"{self.title} [{unit}]" if unit and unit not in ("1", "×") else self.title
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,91 @@
+"""Speed-up over the baseline with its interval, the band of ties and the noise floor: a forest plot."""
+
+from steelyard.tables.charts import PANELS, Mark, labels, left_out, log_ticks, marks, stacked, whisker
+from steelyard.tables.drawing import Drawing
+from steelyard.tables.format import TIMES, decimals, fixed
+from steelyard.tables.style import BAND, FAINT, GRID, INK, arm_styles, short
+from steelyard.tables.table import ReportData
+
+MARGIN = 0.02
+"""Half-width of the band in which two backends count as equivalent."""
+
+
+class Speedup:
+    """Points right of the line are faster than the baseline; hollow ones carry no verdict of a difference."""
+
+    name = "speedup"
+    title = "Speed-up over the baseline"
+
+    def draw(self, data: ReportData) -> Drawing:
+        """Draw the speed-up columns of the speed tables."""
+        groups: dict[str, list[Mark]] = {}
+        verdicts: dict[tuple[str, str], str] = {}
+        for table in data.speed_tables():
+            for point, group in marks(table, "speedup").items():
+                groups[point] = [mark for mark in group if mark.arm != data.baseline]
+            for row in table.rows:
+                verdicts[row.tags["point"], row.tags["arm"]] = row.tags["verdict"]
+        groups = {point: group for point, group in groups.items() if group}
+        drawn = [mark for group in groups.values() for mark in group if mark.value is not None]
+        if not drawn:
+            return Drawing(figure=None, reason=f"nothing could be compared with {data.baseline}")
+        chosen = list(groups.items())[:PANELS]
+        floors = self._floors(data)
+        styles = arm_styles(data.arms, data.baseline)
+        figure, axes = stacked([group for _, group in chosen])
+        low = min([0.9, *(mark.low or mark.value or 1.0 for mark in drawn)]) / 1.2
+        high = max([1.1, *(mark.high or mark.value or 1.0 for mark in drawn)]) * 1.1
+        for axis, (point, group) in zip(axes, chosen, strict=True):
+            axis.set_title(short(point, 60))
+            floor = floors.get(point)
+            if floor is not None:
+                axis.axvspan(1 / (1 + floor), 1 + floor, color=BAND, lw=0, zorder=0)
+            axis.axvspan(1 - MARGIN, 1 + MARGIN, color="#d0d0d0", lw=0, zorder=0.5)
+            axis.axvline(1, color=INK, lw=0.6, zorder=1)
+            for position, mark in enumerate(group):
+                if mark.value is None:
+                    axis.annotate(mark.word, (1, position), (5, 0), textcoords="offset points", va="center",
+                                  color=FAINT, style="italic", fontsize=6)  # fmt: skip
+                    continue
+                style = styles[mark.arm]
+                verdict = verdicts[point, mark.arm]
+                filled = verdict in ("faster", "slower")
+                whisker(axis, mark, position)
+                face, edge, width = (style.colour, INK, 0.5) if filled else ("white", style.colour, 1.0)
+                axis.plot([mark.value], [position], marker=style.marker, ls="none", mec=edge, mfc=face, mew=width,
+                          zorder=6)  # fmt: skip
+                text = f"{fixed(mark.value, decimals(mark.value))}{TIMES}"
+                if verdict not in ("faster", "slower", "equivalent"):
+                    text += f" {verdict}"
+                axis.annotate(text, (1, position), (-3, 0), xycoords=("axes fraction", "data"), ha="right", va="center",
+                              textcoords="offset points", fontsize=6, weight="bold" if mark.strong else "normal",
+                              bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8})  # fmt: skip
+            labels(axis, group)
+            axis.set_xscale("log")
+            axis.set_xlim(low, high * (high / low) ** 0.28)
+            log_ticks(axis.xaxis, low, high, suffix=TIMES)
+            axis.grid(axis="x", color=GRID, lw=0.4)
+        axes[-1].set_xlabel(f"speed-up over {short(data.baseline)} (right is faster)")
+        rows = tuple(
+            (m.point, m.arm, m.value, m.low, m.high, verdicts[m.point, m.arm], floors.get(m.point))
+            for group in groups.values()
+            for m in group
+        )
+        return Drawing(
+            figure=figure,
+            caption=f"Speed-up over {data.baseline} on {data.device} with intervals adjusted for the family. "
+            f"Dark band: margin of equivalence; light band: noise floor of the control arm. Filled marks: "
+            f"verdict faster or slower; hollow marks: no such verdict.{left_out(len(chosen), len(groups))}",
+            columns=("point", "backend", "speedup", "low", "high", "verdict", "noise_floor"),
+            rows=rows,
+            alternative=f"Forest plot of speed-ups over {data.baseline}; the numbers are in the speed tables.",
+        )
+
+    def _floors(self, data: ReportData) -> dict[str, float | None]:
+        table = data.table("control")
+        return {
+            row.tags["point"]: table.cell(row, "floor").value for row in table.rows if row.tags["metric"] == "latency_s"
+        }
+
+
+FIGURE = Speedup()

@@ -1,0 +1,51 @@
+"""From a run to what a report prints."""
+
+from steelyard.core.run import Run
+from steelyard.tables import circumstances, coverage, evidence, noise, provenance, resources, speed, startup, words
+from steelyard.tables.facts import Facts, gather
+from steelyard.tables.macros import macros
+from steelyard.tables.table import ReportData
+
+
+def build(run: Run) -> ReportData:
+    """Compare and summarise a run, and lay everything out as tables, sentences and macros."""
+    return lay_out(gather(run))
+
+
+def lay_out(facts: Facts) -> ReportData:
+    """The same from facts gathered before."""
+    manifest = facts.run.manifest
+    speeds = speed.speed_tables(facts)
+    device = provenance.device(facts)
+    return ReportData(
+        run_id=manifest.run_id,
+        title=f"{manifest.suite} on {manifest.device.name}",
+        created_utc=manifest.created_utc,
+        device=device,
+        baseline=manifest.baseline,
+        headline_workload=manifest.headline,
+        arms=tuple(arm.label for arm in facts.arms),
+        headline=words.headline(facts),
+        paragraphs=words.paragraphs(facts),
+        tables=(
+            *speeds,
+            speed.tokens_table(facts),
+            startup.startup_table(facts),
+            resources.memory_table(facts),
+            resources.energy_table(facts),
+            coverage.coverage_table(facts),
+            evidence.correctness_table(facts),
+            evidence.proof_table(facts),
+            evidence.tuning_table(facts),
+            evidence.identity_table(facts),
+            circumstances.spread_table(facts),
+            circumstances.outlook_table(facts),
+            noise.control_table(facts),
+            noise.segments_table(facts),
+            circumstances.texts_table(facts),
+            circumstances.plan_table(facts),
+            circumstances.environment_table(facts),
+            noise.launches_table(facts),
+        ),
+        macros=macros(manifest.run_id, manifest.device.name, manifest.baseline, len(facts.run.launches), speeds),
+    )

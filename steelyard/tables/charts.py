@@ -1,0 +1,148 @@
+"""Pieces that several figures are made of: the rows of a table as marks, panels of bars, direct labels."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from steelyard.tables.format import decimals, fixed, scaled
+from steelyard.tables.style import COLUMN_WIDTH_IN, FAINT, GRID, INK, ArmStyle, short
+from steelyard.tables.table import Column, Row, Table
+
+PANELS = 8
+"""Panels that one figure holds before it is taller than a page; the rest stays in the table and the CSV."""
+
+LOG_FROM = 20.0
+"""Ratio of the largest to the smallest value from which bars would hide the small ones: dots on a log axis instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """One row of a table as it is drawn: value and interval in printed units, or the word in their place."""
+
+    arm: str
+    point: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    word: str = ""
+    strong: bool = False
+
+
+def marks(table: Table, key: str) -> dict[str, list[Mark]]:
+    """The rows of a table by point, in order, as marks of one column."""
+    column = table.columns[table.index(key)]
+    found: dict[str, list[Mark]] = {}
+    for row in table.rows:
+        found.setdefault(row.tags["point"], []).append(_mark(table, column, row))
+    return found
+
+
+def _mark(table: Table, column: Column, row: Row) -> Mark:
+    cell = table.cell(row, column.key)
+    about = {"arm": row.tags["arm"], "point": row.tags["point"]}
+    if cell.value is None:
+        status = row.tags["status"].replace("_", " ")
+        word = status if status != "ok" else cell.text.replace("–", "no number")
+        return Mark(value=None, word=word, arm=about["arm"], point=about["point"])
+    interval = cell.interval
+    return Mark(
+        value=scaled(cell.value, column),
+        low=None if interval is None else scaled(interval.low, column),
+        high=None if interval is None else scaled(interval.high, column),
+        strong="best" in cell.flags or "tied" in cell.flags,
+        arm=about["arm"],
+        point=about["point"],
+    )
+
+
+def panel_rows(groups: Sequence[Sequence[Mark]]) -> list[float]:
+    """Heights of stacked panels in inches, by their count of rows."""
+    return [0.32 + 0.145 * len(group) for group in groups]
+
+
+def stacked(groups: Sequence[Sequence[Mark]]) -> tuple[Any, list[Any]]:
+    """A one-column figure with a panel per group, one below the other."""
+    from steelyard.tables.drawing import new_figure
+
+    heights = panel_rows(groups)
+    figure = new_figure(COLUMN_WIDTH_IN, sum(heights) + 0.18)
+    axes = figure.subplots(len(groups), 1, height_ratios=heights, squeeze=False)
+    return figure, [row[0] for row in axes]
+
+
+def bars(axis: Any, group: Sequence[Mark], styles: dict[str, ArmStyle]) -> None:
+    """Horizontal bars from zero with whiskers and their values; dots on a log axis where bars would deceive the eye."""
+    values = [mark.value for mark in group if mark.value is not None and mark.value > 0]
+    logarithmic = bool(values) and max(values) / min(values) > LOG_FROM
+    farthest = max([mark.high or mark.value or 0.0 for mark in group], default=0.0) or 1.0
+    for position, mark in enumerate(group):
+        if mark.value is None:
+            start = min(values) if logarithmic else 0.0
+            axis.annotate(mark.word, (start, position), (2, 0), textcoords="offset points", va="center", color=FAINT,
+                          style="italic", fontsize=6)  # fmt: skip
+            continue
+        style = styles[mark.arm]
+        if logarithmic:
+            axis.plot([mark.value], [position], marker=style.marker, color=style.colour, mec=INK, mew=0.4, ls="none")
+        else:
+            axis.barh(
+                position, mark.value, height=0.68, color=style.colour, edgecolor=INK, hatch=style.hatch, alpha=0.85
+            )
+        whisker(axis, mark, position)
+        end = mark.high if mark.high is not None else mark.value
+        text = fixed(mark.value, decimals(mark.value))
+        axis.annotate(text, (end, position), (4, 0), textcoords="offset points", va="center", color=INK, fontsize=6,
+                      weight="bold" if mark.strong else "normal")  # fmt: skip
+    labels(axis, group)
+    if logarithmic:
+        axis.set_xscale("log")
+        low, high = min(values) / 1.6, farthest * 2.4
+        axis.set_xlim(low, high)
+        log_ticks(axis.xaxis, low, high)
+    else:
+        axis.set_xlim(0, farthest * 1.17)
+    axis.grid(axis="x", color=GRID, lw=0.4)
+
+
+def whisker(axis: Any, mark: Mark, position: float) -> None:
+    """The interval of a mark."""
+    if mark.value is not None and mark.low is not None and mark.high is not None:
+        reach = [[max(0.0, mark.value - mark.low)], [max(0.0, mark.high - mark.value)]]
+        axis.errorbar([mark.value], [position], xerr=reach, fmt="none", ecolor=INK, elinewidth=0.7, capsize=1.6,
+                      capthick=0.7, zorder=5)  # fmt: skip
+
+
+def labels(axis: Any, group: Sequence[Mark]) -> None:
+    """Backends as tick labels, the first on top."""
+    axis.set_yticks(range(len(group)), [short(mark.arm) for mark in group])
+    axis.set_ylim(len(group) - 0.4, -0.6)
+    axis.tick_params(axis="y", length=0)
+
+
+def log_ticks(side: Any, low: float, high: float, *, suffix: str = "") -> None:
+    """Plain numbers on a log axis (`axis.xaxis` or `axis.yaxis`): 0.5, 1, 2, 5, ..."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    steps: tuple[float, ...] = (1.0, 2.0, 5.0) if high / low < 100 else (1.0,)
+    if high / low < 4:
+        steps = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    every = max(1, len(powers) // 6)
+    ticks = [step * 10.0**power for power in powers if power % every == 0 for step in steps]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    side.set_major_locator(FixedLocator(ticks))
+    side.set_major_formatter(FixedFormatter([f"{plain_number(tick)}{suffix}" for tick in ticks]))
+    side.set_minor_locator(NullLocator())
+
+
+def plain_number(value: float) -> str:
+    """A tick in words that need no mathematics: 0.02, 5, 2000, 1e6."""
+    return (
+        f"{value:.3g}" if value < 1000 else (f"{value:.0f}" if value < 100_000 else f"{value:.0e}".replace("e+0", "e"))
+    )
+
+
+def left_out(shown: int, total: int) -> str:
+    """A sentence of the caption where not everything fits."""
+    return f" {shown} of {total} workload points are drawn; all are in the CSV." if shown < total else ""

@@ -1,0 +1,249 @@
+"""A run, indexed for the tables: points and arms in printing order, outcomes, comparisons, summaries."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from steelyard.compare import (
+    BreakEven,
+    Outlook,
+    Summary,
+    break_even,
+    compare_run,
+    launch_medians,
+    pilot,
+    summaries,
+)
+from steelyard.core.case import Arm
+from steelyard.core.comparison import Comparison, Estimate
+from steelyard.core.result import Result, Status
+from steelyard.core.run import Run
+from steelyard.core.workload import Point
+from steelyard.tables.format import counted
+
+_WORST_FIRST: tuple[Status, ...] = (
+    "incorrect",
+    "fallback",
+    "crashed",
+    "out_of_memory",
+    "timed_out",
+    "failed",
+    "unsupported",
+    "skipped",
+)
+_WITHOUT_SPEED = frozenset({"incorrect", "fallback"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an arm fared at a point over all launches: the worst status, and how many launches ended ok.
+
+    `speed` says whether its times may be shown: a wrong answer, or one computed elsewhere, has no speed.
+    """
+
+    status: Status
+    ok: int
+    launches: int
+    stage: str = ""
+    reason: str = ""
+    log_tail: str = ""
+
+    @property
+    def speed(self) -> bool:
+        """Whether a time may be shown."""
+        return self.ok > 0 and self.status not in _WITHOUT_SPEED
+
+    @property
+    def remark(self) -> str:
+        """The footnote of an outcome that is not plain ok."""
+        words = self.status.replace("_", " ")
+        where = f" at {self.stage}" if self.stage and self.status not in ("unsupported", "skipped") else ""
+        share = f" in {self.launches - self.ok} of {counted(self.launches, 'launch', 'launches')}" if self.ok else ""
+        return f"{words}{where}{share}: {self.reason or 'no reason was recorded'}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that is known about one run. Built by `gather`."""
+
+    run: Run
+    comparisons: tuple[Comparison, ...]
+    summaries: tuple[Summary, ...]
+
+    @cached_property
+    def points(self) -> tuple[Point, ...]:
+        """Every point once, by workload, the headline workload first, otherwise in the plan's order."""
+        found = {case.point.key: case.point for case in self.run.manifest.cases}
+        headline = self.run.manifest.headline
+        names = list(dict.fromkeys(point.workload for point in found.values()))
+        return tuple(sorted(found.values(), key=lambda p: (p.workload != headline, names.index(p.workload))))
+
+    @cached_property
+    def workloads(self) -> tuple[str, ...]:
+        """Workload names, the headline first."""
+        return tuple(dict.fromkeys(point.workload for point in self.points))
+
+    @cached_property
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms but for the control: the baseline first, the others in the order in which they were named."""
+        baseline = self.run.manifest.baseline
+        return tuple(
+            sorted((arm for arm in self.run.manifest.arms if not arm.control), key=lambda a: a.label != baseline)
+        )
+
+    @cached_property
+    def control(self) -> Arm | None:
+        """The control arm, if the run had one."""
+        return next((arm for arm in self.run.manifest.arms if arm.control), None)
+
+    def at(self, workload: str) -> tuple[Point, ...]:
+        """The points of a workload."""
+        return tuple(point for point in self.points if point.workload == workload)
+
+    def varying(self, points: Sequence[Point]) -> tuple[str, ...]:
+        """The axes on which these points differ."""
+        names = dict.fromkeys(name for point in points for name in point.axes)
+        return tuple(name for name in names if len({str(point.axes.get(name)) for point in points}) > 1)
+
+    def constant(self, points: Sequence[Point]) -> str:
+        """The axes on which they agree, as `name=value` words."""
+        varying = set(self.varying(points))
+        return " ".join(f"{name}={value}" for name, value in points[0].axes.items() if name not in varying)
+
+    @cached_property
+    def _labels(self) -> Mapping[str, str]:
+        labels: dict[str, str] = {}
+        for workload in self.workloads:
+            points = self.at(workload)
+            varying = self.varying(points)
+            for point in points:
+                labels[point.key] = " ".join(
+                    [workload, *(f"{name}={point.axes[name]}" for name in varying if name in point.axes)]
+                )
+        return labels
+
+    def label(self, point: Point) -> str:
+        """The shortest name that tells a point from the others of this run."""
+        return self._labels[point.key]
+
+    @cached_property
+    def _results(self) -> Mapping[tuple[str, str], tuple[Result, ...]]:
+        points = {case.id: case.point.key for case in self.run.manifest.cases}
+        found: dict[tuple[str, str], list[Result]] = {}
+        for result in self.run.results:
+            if result.case_id in points:
+                found.setdefault((result.arm, points[result.case_id]), []).append(result)
+        return {key: tuple(sorted(results, key=lambda r: (r.round, r.position))) for key, results in found.items()}
+
+    def results(self, arm: Arm, point: Point) -> tuple[Result, ...]:
+        """Every result of an arm at a point, by round."""
+        return self._results.get((arm.label, point.key), ())
+
+    def last_ok(self, arm: Arm, point: Point) -> Result | None:
+        """The latest result that ended ok."""
+        return next((result for result in reversed(self.results(arm, point)) if result.status == "ok"), None)
+
+    def outcome(self, arm: Arm, point: Point) -> Outcome:
+        """How the arm fared at the point."""
+        results = self.results(arm, point)
+        ok = sum(result.status == "ok" for result in results)
+        if results and ok == len(results):
+            return Outcome(status="ok", ok=ok, launches=ok)
+        worst = min(
+            (result for result in results if result.status != "ok"),
+            key=lambda result: _WORST_FIRST.index(result.status),
+            default=None,
+        )
+        if worst is None:
+            reasons = [
+                entry.reason
+                for entry in self.run.manifest.left_out
+                if entry.backend in (arm.label, arm.backend.text) and entry.point in ("", point.key, point.title)
+            ]
+            return Outcome(status="skipped", ok=0, launches=0, reason="; ".join(reasons) or "it was never launched")
+        return Outcome(
+            status=worst.status,
+            ok=ok,
+            launches=len(results),
+            stage=worst.stage.replace("_", " "),
+            reason=worst.reason,
+            log_tail=worst.log_tail,
+        )
+
+    @cached_property
+    def _comparisons(self) -> Mapping[tuple[str, str, str], Comparison]:
+        return {(item.candidate, item.point, item.metric): item for item in self.comparisons}
+
+    def comparison(self, arm: Arm, point: Point, metric: str) -> Comparison | None:
+        """The comparison of an arm with the baseline."""
+        return self._comparisons.get((arm.label, point.key, metric))
+
+    @cached_property
+    def _summaries(self) -> Mapping[tuple[str, str, str], Summary]:
+        return {(item.arm, item.point, item.metric): item for item in self.summaries}
+
+    def summary(self, arm: Arm, point: Point, metric: str) -> Summary | None:
+        """The summary of one metric."""
+        return self._summaries.get((arm.label, point.key, metric))
+
+    def estimate(self, arm: Arm, point: Point, metric: str) -> Estimate | None:
+        """The estimate of one metric over the launches."""
+        found = self.summary(arm, point, metric)
+        return None if found is None else found.estimate
+
+    def reason(self, arm: Arm, point: Point, metric: str) -> str:
+        """Why there is no estimate of a metric."""
+        found = self.summary(arm, point, metric)
+        return found.reason if found is not None and found.reason else "no launch gave a value"
+
+    def phase(self, arm: Arm, point: Point, metric: str, state: str) -> Estimate | None:
+        """The estimate of a start-up phase; `state` is `cold` or `warm`."""
+        return self.estimate(arm, point, f"{metric}/{state}")
+
+    def memory(self, arm: Arm, point: Point, key: str) -> Estimate | None:
+        """The estimate of a memory peak; `key` is `metric/phase`."""
+        return self.estimate(arm, point, key)
+
+    @cached_property
+    def _break_even(self) -> Mapping[tuple[str, str, str], BreakEven]:
+        return {(item.arm, item.point, item.state): item for item in break_even(self.run)}
+
+    def break_even(self, arm: Arm, point: Point, state: str) -> tuple[float | None, str]:
+        """Calls after which the arm has made good its start; None with the reason where that is not known."""
+        found = self._break_even.get((arm.label, point.key, state))
+        return (None, "not compared with the baseline") if found is None else (found.calls, found.reason)
+
+    @cached_property
+    def _medians(self) -> Mapping[tuple[str, str, str], Mapping[int, float]]:
+        return launch_medians(self.run)
+
+    def launch_median(self, arm: str, point: Point, metric: str, number: int) -> float | None:
+        """The median of the steady samples of an arm's launch in a round; None where it gave no steady number."""
+        return self._medians.get((arm, point.key, metric), {}).get(number)
+
+    @cached_property
+    def outlooks(self) -> tuple[Outlook, ...]:
+        """What the run's own noise says of the effects that its rounds could find."""
+        warm = {number for segment in self.run.segments for number in segment.rounds if number > 0}
+        return pilot(self.run, rounds=len(warm)) if warm else ()
+
+    @cached_property
+    def versions(self) -> Mapping[str, str]:
+        """What ran, by arm label, as the proofs say: `torch 2.13.0`."""
+        found: dict[str, str] = {}
+        for arm in self.arms:
+            proofs = [r.proof for point in self.points for r in self.results(arm, point) if r.proof is not None]
+            if proofs:
+                found[arm.label] = ", ".join(f"{name} {text}" for name, text in sorted(proofs[-1].versions.items()))
+        return found
+
+
+def gather(run: Run) -> Facts:
+    """Compare and summarise a run."""
+    return Facts(run=run, comparisons=compare_run(run), summaries=summaries(run))
+
+
+def slug(text: str) -> str:
+    """A part of a file name from any text: small letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unnamed"

@@ -1,0 +1,160 @@
+"""What the machine did meanwhile: the control arm, the segments with their grades, every launch in time order."""
+
+from steelyard.core.metrics import METRICS
+from steelyard.tables import provenance
+from steelyard.tables.facts import Facts
+from steelyard.tables.format import ABSENT, plain
+from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
+
+
+def control_table(facts: Facts) -> Table:
+    """The baseline against itself: the ratio that ought to be one, and the noise floor that follows."""
+    foot = Footnotes()
+    rows, ratios = [], []
+    control = facts.control
+    for point in facts.points if control is not None else ():
+        assert control is not None
+        for metric in METRICS:
+            comparison = facts.comparison(control, point, metric)
+            if comparison is None:
+                continue
+            cells = [Cell(text=facts.label(point)), Cell(text=metric)]
+            if comparison.ratio is None:
+                mark = foot.mark(comparison.reason or "the control arm gave no pairs")
+                cells += [Cell(text=ABSENT, notes=(mark,)), Cell(text=ABSENT), Cell(text=ABSENT)]
+            else:
+                ratios.append(comparison.ratio)
+                floor = comparison.floor
+                why = () if floor is not None else (foot.mark(comparison.reason or "too few rounds for an interval"),)
+                cells += [
+                    Cell(value=comparison.ratio.value, interval=comparison.ratio.interval),
+                    Cell(value=floor) if floor is not None else Cell(text=ABSENT, notes=why),
+                    Cell(value=comparison.ratio.n),
+                ]
+            about = {"point": facts.label(point), "workload": point.workload, "metric": metric, "arm": control.label}
+            rows.append(Row(cells=tuple(cells), tags=about))
+    return Table(
+        name="control",
+        title="Control arm",
+        caption=provenance.plain_caption(
+            facts,
+            f"The baseline ({facts.run.manifest.baseline}) launched twice in each round: the ratio of the two, which "
+            f"ought to be 1 ({provenance.levels(r.interval for r in ratios)}), and the noise floor, the end "
+            f"of its interval that lies farther from 1.",
+        ),
+        columns=(
+            Column(key="point", title="Workload"),
+            Column(key="metric", title="Metric", kind="code"),
+            Column(key="ratio", title="Control / baseline", kind="number", unit="1"),
+            Column(key="floor", title="Noise floor", kind="number", unit="1", shown="%"),
+            Column(key="pairs", title="Rounds", kind="integer"),
+        ),
+        rows=tuple(rows),
+        footnotes=foot.all(),
+        place="detail",
+        empty="the run had no control arm, so that its noise floor is not known",
+    )
+
+
+def segments_table(facts: Facts) -> Table:
+    """The segments: rounds, why each ended, the grade of the machine with its evidence."""
+    rows = []
+    for segment in facts.run.segments:
+        readings = "; ".join(
+            f"{name}: {plain(reading.value) if reading.value is not None else reading.reason}"
+            for name, reading in sorted(segment.noise.readings.items())
+        )
+        supervisor = "; ".join(
+            f"{name}: {plain(reading.value) if reading.value is not None else reading.reason}"
+            for name, reading in sorted(segment.supervisor.items())
+        )
+        cells = (
+            Cell(value=segment.index),
+            Cell(text=segment.started_utc),
+            Cell(value=len(segment.rounds)),
+            Cell(text=segment.ended),
+            Cell(text=segment.noise.grade, flags=("withheld",) if segment.noise.grade == "F" else ()),
+            Cell(text="; ".join(segment.noise.evidence) or readings or "nothing was read"),
+            Cell(text=supervisor or "nothing was read"),
+        )
+        rows.append(Row(cells=cells))
+    return Table(
+        name="segments",
+        title="Segments and noise grade",
+        caption="What was measured in one go, why it ended, and the grade (A to F) that the machine got beforehand. At "
+        "F all verdicts are withheld.",
+        columns=(
+            Column(key="segment", title="Segment", kind="integer"),
+            Column(key="started", title="Started"),
+            Column(key="rounds", title="Rounds", kind="integer"),
+            Column(key="ended", title="Ended by"),
+            Column(key="grade", title="Grade"),
+            Column(key="evidence", title="Evidence", wide=True),
+            Column(key="supervisor", title="Supervisor", wide=True),
+        ),
+        rows=tuple(rows),
+        place="detail",
+        empty="no segment was finished",
+    )
+
+
+def launches_table(facts: Facts) -> Table:
+    """One row per launch, point and metric: its median, in time order. The raw material of every estimate."""
+    started = {record.launch: record.started_s for record in facts.run.launches}
+    # A segment's clock begins at zero, so that later segments are set behind the earlier ones.
+    offsets: dict[int, float] = {}
+    end = 0.0
+    ends = {record.round: record.ended_s for record in facts.run.launches}
+    for segment in facts.run.segments:
+        offsets.update(dict.fromkeys(segment.rounds, end))
+        end += max((ends[number] for number in segment.rounds if number in ends), default=0.0)
+    points = {case.id: case.point for case in facts.run.manifest.cases}
+    rows = []
+    for result in facts.run.results:
+        point = points.get(result.case_id)
+        if point is None or result.launch not in started:
+            continue
+        for measurement in result.measurements:
+            median = facts.launch_median(result.arm, point, measurement.metric, result.round)
+            cells = (
+                Cell(value=result.round),
+                Cell(value=result.position),
+                Cell(text=result.arm),
+                Cell(text=facts.label(point)),
+                Cell(text=measurement.metric),
+                Cell(text=measurement.layer),
+                Cell(text=result.status),
+                Cell(value=started[result.launch] + offsets.get(result.round, 0.0)),
+                Cell(value=median)
+                if median is not None
+                else Cell(text="no steady number" if result.round else "cold round"),
+                Cell(value=len(measurement.samples)),
+                Cell(value=measurement.cut),
+                Cell(text=measurement.steady),
+                Cell(text=measurement.stop),
+            )
+            about = {"arm": result.arm, "point": facts.label(point), "workload": point.workload}
+            rows.append(Row(cells=cells, tags=about | {"metric": measurement.metric, "status": result.status}))
+    return Table(
+        name="launches",
+        title="Medians of every launch",
+        caption="The median of the samples after the warm-up cut, per launch, workload and metric, in base units.",
+        columns=(
+            Column(key="round", title="Round", kind="integer"),
+            Column(key="position", title="Position", kind="integer"),
+            Column(key="arm", title="Backend"),
+            Column(key="point", title="Workload"),
+            Column(key="metric", title="Metric"),
+            Column(key="layer", title="Layer"),
+            Column(key="status", title="Status"),
+            Column(key="started_s", title="Started", kind="number", unit="s"),
+            Column(key="median_s", title="Median", kind="number", unit="s"),
+            Column(key="samples", title="Samples", kind="integer"),
+            Column(key="cut", title="Warm-up", kind="integer"),
+            Column(key="steady", title="Steady state"),
+            Column(key="stop", title="Stopped by"),
+        ),
+        rows=tuple(rows),
+        place="data",
+        empty="no launch took samples",
+    )

@@ -1,0 +1,94 @@
+"""What every table says of its numbers: device, versions, n, statistic, interval level, tuning and idiom."""
+
+from collections.abc import Iterable, Sequence
+
+from steelyard.core.comparison import Comparison, Estimate, Interval
+from steelyard.core.workload import Point
+from steelyard.tables.facts import Facts
+from steelyard.tables.format import counted, level, percent, plain
+
+
+def device(facts: Facts) -> str:
+    """The device, threads and dtype in one clause."""
+    manifest = facts.run.manifest
+    threads = counted(manifest.budget.threads, "thread")
+    dtypes = sorted({str(p.dtype) for point in facts.points for p in point.programs.values()})
+    return f"{manifest.device.name} ({manifest.device.id}), {threads}, {', '.join(dtypes)}"
+
+
+def sizes(estimates: Iterable[Estimate | None]) -> str:
+    """The count of launches behind the estimates: `n = 8 launches` or `n = 6 to 8 launches`."""
+    counts = [estimate.n for estimate in estimates if estimate is not None and estimate.n > 0]
+    if not counts:
+        return "no launch gave a number"
+    few, many = min(counts), max(counts)
+    return f"n = {counted(many, 'launch', 'launches')}" if few == many else f"n = {few} to {many} launches"
+
+
+def levels(intervals: Iterable[Interval | None]) -> str:
+    """The levels of intervals: `95 % intervals`, or all of them where they differ, or that there are none."""
+    found = sorted({interval.confidence for interval in intervals if interval is not None})
+    if not found:
+        return "no intervals (too few launches)"
+    texts = [level(Interval(low=0, high=0, confidence=value)) for value in found]
+    return f"{' and '.join([', '.join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)} intervals"
+
+
+def caption(facts: Facts, points: Sequence[Point], what: str, estimates: Sequence[Estimate | None]) -> str:
+    """A caption: what it is, the constant axes, device, n, statistic and level of the intervals."""
+    interval = levels(None if estimate is None else estimate.interval for estimate in estimates)
+    return (
+        f"{what} {_axes(facts, points)}On {device(facts)}; {sizes(estimates)} (fresh processes) per backend; "
+        f"Hodges-Lehmann estimate over the medians of the launches, {interval}."
+    )
+
+
+def plain_caption(facts: Facts, what: str) -> str:
+    """A caption for evidence: what it is, and the device."""
+    return f"{what} On {device(facts)}."
+
+
+def notes(facts: Facts) -> tuple[str, ...]:
+    """The lines below a table: versions, tuning and idiom of each backend."""
+    versions = "; ".join(f"{label}: {text}" for label, text in facts.versions.items())
+    idioms = "; ".join(f"{arm.label}: {idiom(facts, arm.label)}" for arm in facts.arms if idiom(facts, arm.label))
+    lines = [
+        f"Versions: {versions or 'no backend ran'}.",
+        f"Tuning: {facts.run.manifest.budget.tuning} (exact options in the tuning table). "
+        f"Idioms: {idioms or 'none recorded'}.",
+    ]
+    return tuple(lines)
+
+
+def idiom(facts: Facts, label: str) -> str:
+    """How a backend was used, over all points: `kv_cache=in place, weights=constants`."""
+    found: dict[str, list[str]] = {}
+    for arm in facts.arms:
+        if arm.label != label:
+            continue
+        for point in facts.points:
+            for result in facts.results(arm, point):
+                for name, value in result.idiom.items():
+                    if value not in found.setdefault(name, []):
+                        found[name].append(value)
+    return plain({name: " or ".join(values) for name, values in found.items()}) if found else ""
+
+
+def family(comparisons: Sequence[Comparison]) -> str:
+    """Which family of hypotheses the verdicts belong to, and the rule that gave them."""
+    if not comparisons:
+        return ""
+    primary = comparisons[0].family == "primary"
+    kind = "the primary family of this run (Holm)" if primary else "the exploratory family (Benjamini-Hochberg)"
+    floors = [item.floor for item in comparisons if item.floor is not None]
+    floor = f"noise floor {percent(max(floors))}" if floors else "no control arm, so no noise floor"
+    margin = percent(comparisons[0].margin)
+    return (
+        f"Verdicts are against {comparisons[0].baseline} and belong to {kind}; faster or slower: the whole interval "
+        f"lies beyond the larger of {margin} and the noise floor; equivalent: it lies within {margin}; {floor}."
+    )
+
+
+def _axes(facts: Facts, points: Sequence[Point]) -> str:
+    constant = facts.constant(points) if points else ""
+    return f"{constant}. " if constant else ""

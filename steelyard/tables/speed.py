@@ -1,0 +1,248 @@
+"""The speed tables: latency, throughput, speed-up and verdict per workload; first token and time per token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steelyard.core.case import Arm
+from steelyard.core.comparison import Comparison, Estimate, Interval
+from steelyard.core.workload import Point
+from steelyard.tables import provenance
+from steelyard.tables.facts import Facts, slug
+from steelyard.tables.format import TIMES
+from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
+
+_DECIDED = ("faster", "slower", "equivalent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speedup:
+    """How many times faster than the baseline: the inverse of the ratio of times, with its interval."""
+
+    value: float
+    interval: Interval | None
+
+
+def speedup(comparison: Comparison | None) -> Speedup | None:
+    """The speed-up of a comparison that has a ratio."""
+    if comparison is None or comparison.ratio is None or comparison.ratio.value <= 0:
+        return None
+    interval = comparison.ratio.interval
+    turned = None
+    if interval is not None and interval.low > 0:
+        turned = Interval(low=1 / interval.high, high=1 / interval.low, confidence=interval.confidence)
+    return Speedup(value=1 / comparison.ratio.value, interval=turned)
+
+
+def winners(facts: Facts, point: Point, metric: str = "latency_s") -> tuple[Flag, tuple[str, ...]] | None:
+    """Who may be set in bold: the fastest arm where its interval separates it from all others (`best`), or the fastest
+    and those whose intervals overlap its own (`tied`). None where no verdict tells the fastest from the baseline.
+
+    Every arm is compared with the baseline only, so two others are told apart by their intervals against it.
+    """
+    baseline = facts.arms[0]
+    if not facts.outcome(baseline, point).speed:
+        return None
+    unit = Interval(low=1.0, high=1.0, confidence=1.0)
+    found: dict[str, tuple[float, Interval]] = {baseline.label: (1.0, unit)}
+    verdicts: dict[str, str] = {}
+    for arm in facts.arms[1:]:
+        comparison = facts.comparison(arm, point, metric)
+        if comparison is None or not facts.outcome(arm, point).speed:
+            continue
+        if comparison.ratio is None or comparison.ratio.interval is None or comparison.verdict not in _DECIDED:
+            return None  # one arm cannot be placed, so that nobody can be called the fastest
+        found[arm.label] = (comparison.ratio.value, comparison.ratio.interval)
+        verdicts[arm.label] = comparison.verdict
+    if not verdicts:
+        return None
+    first = min(found, key=lambda label: found[label][0])
+    if first == baseline.label:
+        separate = all(verdict == "slower" for verdict in verdicts.values())
+        return ("best", (first,)) if separate else None
+    if verdicts[first] != "faster":
+        return None
+    tied = tuple(label for label in verdicts if found[label][1].low <= found[first][1].high)
+    return ("best", tied) if len(tied) == 1 else ("tied", tied)
+
+
+def speed_tables(facts: Facts) -> tuple[Table, ...]:
+    """One table a workload, the headline workload first."""
+    tables, names = [], set()
+    for workload in facts.workloads:
+        name = f"speed-{slug(workload)}"
+        while name in names:
+            name += "-x"
+        names.add(name)
+        tables.append(_speed(facts, workload, name))
+    return tuple(tables)
+
+
+def _speed(facts: Facts, workload: str, name: str) -> Table:
+    points = facts.at(workload)
+    axes = facts.varying(points)
+    unit = points[0].work.unit
+    columns = (
+        *(Column(key=f"axis_{axis}", title=axis) for axis in axes),
+        Column(key="backend", title="Backend"),
+        Column(key="latency_s", title="Latency", kind="number", unit="s", shown="ms"),
+        Column(key="throughput", title="Throughput", kind="number", unit=f"{unit}/s"),
+        Column(key="speedup", title="Speed-up", kind="number", unit="1", shown=TIMES),
+        Column(key="verdict", title="Verdict"),
+    )
+    foot = Footnotes()
+    rows, estimates, comparisons = [], [], []
+    for point in points:
+        bold = winners(facts, point)
+        for arm in facts.arms:
+            estimates.append(facts.estimate(arm, point, "latency_s"))
+            comparison = facts.comparison(arm, point, "latency_s")
+            if comparison is not None:
+                comparisons.append(comparison)
+            rows.append(_speed_row(facts, arm, point, axes, bold, foot))
+    marked = {flag for row in rows for cell in row.cells for flag in cell.flags}
+    remarks = [provenance.family(comparisons)] if comparisons else []
+    remarks += _bold_note(marked)
+    ratios = [None if item.ratio is None else item.ratio.interval for item in comparisons]
+    what = (
+        f"Latency of one call of {workload}, inputs bound beforehand, every output complete; throughput in {unit} per "
+        f"second; speed-up over {facts.run.manifest.baseline} from paired rounds "
+        f"({provenance.levels(ratios)}, adjusted for the family), above 1 is faster."
+    )
+    return Table(
+        name=name,
+        title=f"Speed of {workload}",
+        caption=provenance.caption(facts, points, what, estimates),
+        columns=columns,
+        rows=tuple(rows),
+        footnotes=foot.all(),
+        notes=(*remarks, *provenance.notes(facts)),
+        empty="nothing was planned",
+    )
+
+
+def _speed_row(
+    facts: Facts,
+    arm: Arm,
+    point: Point,
+    axes: Sequence[str],
+    bold: tuple[Flag, tuple[str, ...]] | None,
+    foot: Footnotes,
+) -> Row:
+    outcome = facts.outcome(arm, point)
+    comparison = facts.comparison(arm, point, "latency_s")
+    estimate = facts.estimate(arm, point, "latency_s")
+    baseline = arm.label == facts.run.manifest.baseline
+    marks = () if outcome.status == "ok" else (foot.mark(f"{arm.label}: {outcome.remark}"),)
+    flags: tuple[Flag, ...] = ("baseline",) if baseline else ()
+    if bold is not None and arm.label in bold[1]:
+        flags = (*flags, bold[0])
+    verdict: str = "baseline" if baseline else (comparison.verdict if comparison is not None else "")
+    latency, throughput = Cell(text="–", notes=marks), Cell(text="–")
+    if outcome.speed and estimate is not None:
+        latency = timed(estimate, foot, flags=flags, notes=marks)
+        throughput = Cell(value=point.work.items / estimate.value)
+    else:
+        verdict = outcome.status.replace("_", " ") if outcome.status != "ok" else "no number"
+        if not marks:
+            latency = Cell(text="–", notes=(foot.mark(f"{arm.label}: {facts.reason(arm, point, 'latency_s')}"),))
+    times = speedup(comparison) if outcome.speed else None
+    verdict_notes: tuple[str, ...] = ()
+    if comparison is not None and outcome.speed and comparison.verdict not in _DECIDED and comparison.reason:
+        verdict_notes = (foot.mark(comparison.reason),)
+    verdict_flags: tuple[Flag, ...] = ()
+    if verdict in ("withheld", "inconclusive", "incomparable"):
+        verdict_flags = ("withheld",)
+    elif not outcome.speed:
+        verdict_flags = ("failed",)
+    return Row(
+        cells=(
+            *(Cell(text=str(point.axes.get(axis, ""))) for axis in axes),
+            Cell(text=arm.label, flags=flags),
+            latency,
+            throughput,
+            Cell(text="1 (baseline)" if baseline and outcome.speed else "–")
+            if times is None
+            else Cell(value=times.value, interval=times.interval, flags=tuple(f for f in flags if f != "baseline")),
+            Cell(text=verdict or "not compared", flags=verdict_flags, notes=verdict_notes),
+        ),
+        tags=tags(facts, arm, point) | {"verdict": verdict},
+    )
+
+
+def timed(estimate: Estimate, foot: Footnotes, *, flags: tuple[Flag, ...] = (), notes: tuple[str, ...] = ()) -> Cell:
+    """An estimate as a cell; without an interval the footnote says why."""
+    if estimate.interval is None and estimate.reason:
+        notes = (*notes, foot.mark(f"no interval: {estimate.reason}"))
+    return Cell(value=estimate.value, interval=estimate.interval, flags=flags, notes=notes)
+
+
+def tags(facts: Facts, arm: Arm, point: Point) -> dict[str, str]:
+    """What a row is about."""
+    return {
+        "arm": arm.label,
+        "point": facts.label(point),
+        "workload": point.workload,
+        "status": facts.outcome(arm, point).status,
+    }
+
+
+def tokens_table(facts: Facts) -> Table:
+    """First token and time per output token of the workloads that generate."""
+    points = tuple(point for point in facts.points if point.driver == "generate")
+    several = len(points) > 1
+    columns = (
+        *((Column(key="point", title="Workload"),) if several else ()),
+        Column(key="backend", title="Backend"),
+        Column(key="ttft_s", title="First token", kind="number", unit="s", shown="ms"),
+        Column(key="ttft_speedup", title="Speed-up", kind="number", unit="1", shown=TIMES),
+        Column(key="tpot_s", title="Per token", kind="number", unit="s", shown="ms"),
+        Column(key="tpot_speedup", title="Speed-up", kind="number", unit="1", shown=TIMES),
+    )
+    foot = Footnotes()
+    rows, estimates = [], []
+    for point in points:
+        for arm in facts.arms:
+            outcome = facts.outcome(arm, point)
+            marks = () if outcome.status == "ok" else (foot.mark(f"{arm.label}: {outcome.remark}"),)
+            cells: list[Cell] = []
+            for metric in ("ttft_s", "tpot_s"):
+                estimate = facts.estimate(arm, point, metric)
+                estimates.append(estimate)
+                if not outcome.speed or estimate is None:
+                    reason = marks or (foot.mark(f"{arm.label}: {facts.reason(arm, point, metric)}"),)
+                    cells += [Cell(text="–", notes=reason), Cell(text="–")]
+                    continue
+                comparison = facts.comparison(arm, point, metric)
+                times = speedup(comparison)
+                cells.append(timed(estimate, foot, notes=marks))
+                if times is None:
+                    cells.append(Cell(text="1 (baseline)" if arm.label == facts.run.manifest.baseline else "–"))
+                else:
+                    undecided = comparison is not None and comparison.verdict not in _DECIDED and comparison.reason
+                    why = (foot.mark(comparison.reason),) if undecided and comparison is not None else ()
+                    cells.append(Cell(value=times.value, interval=times.interval, notes=why))
+            head = (Cell(text=facts.label(point)),) if several else ()
+            rows.append(Row(cells=(*head, Cell(text=arm.label), *cells), tags=tags(facts, arm, point)))
+    what = (
+        "Time to the first token on the host and from one token to the next, each step timed by itself; "
+        f"speed-up over {facts.run.manifest.baseline}, above 1 is faster; exploratory."
+    )
+    return Table(
+        name="tokens",
+        title="First token and time per token",
+        caption=provenance.caption(facts, points, what, estimates) if points else "",
+        columns=columns,
+        rows=tuple(rows),
+        footnotes=foot.all(),
+        notes=provenance.notes(facts),
+        empty="no workload of this run generates tokens",
+    )
+
+
+def _bold_note(marked: set[Flag]) -> list[str]:
+    notes = []
+    if "best" in marked:
+        notes.append("Bold: the fastest, its interval apart from all others.")
+    if "tied" in marked:
+        notes.append("Bold on several: faster than the baseline, but their intervals overlap.")
+    return notes

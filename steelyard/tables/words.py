@@ -1,0 +1,144 @@
+"""The run in sentences: the summary, and paragraphs on method and hardware that carry the run's own values."""
+
+from steelyard.core.comparison import Comparison
+from steelyard.tables import provenance
+from steelyard.tables.circumstances import effect_sentence
+from steelyard.tables.facts import Facts
+from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain
+from steelyard.tables.speed import speedup
+from steelyard.tables.table import Paragraph
+
+
+def headline(facts: Facts) -> tuple[str, ...]:
+    """Three sentences: what ran, what the headline workload says, what a reader must beware of."""
+    return (_what_ran(facts), _what_it_says(facts), _beware(facts))
+
+
+def _what_ran(facts: Facts) -> str:
+    manifest = facts.run.manifest
+    warm = {number for segment in facts.run.segments for number in segment.rounds if number != 0}
+    return (
+        f"Suite {manifest.suite} (version {manifest.suite_version}) on {provenance.device(facts)}: "
+        f"{counted(len(facts.arms), 'backend')}, {counted(len(facts.points), 'workload point')}, "
+        f"{counted(len(warm), 'warm round')} of fresh processes in random balanced order."
+    )
+
+
+def _what_it_says(facts: Facts) -> str:
+    manifest = facts.run.manifest
+    points = facts.at(manifest.headline)
+    if not points:
+        return f"The headline workload {manifest.headline} was not part of this run."
+    point = points[0]
+    baseline = facts.arms[0]
+    base = facts.estimate(baseline, point, "latency_s")
+    if base is None or not facts.outcome(baseline, point).speed:
+        remark = facts.outcome(baseline, point).remark
+        return f"{facts.label(point)}: the baseline {baseline.label} gave no time ({remark})."
+    claims = [_claim(comparison) for arm in facts.arms[1:] if (comparison := _shown(facts, arm.label, point.key))]
+    first = f"On {facts.label(point)} the baseline {baseline.label} took {duration(base.value)} a call"
+    return f"{first}; {'; '.join(claims)}." if claims else f"{first}; nothing was compared with it."
+
+
+def _shown(facts: Facts, label: str, point: str) -> Comparison | None:
+    arm = next(arm for arm in facts.arms if arm.label == label)
+    place = next(item for item in facts.points if item.key == point)
+    return facts.comparison(arm, place, "latency_s") if facts.outcome(arm, place).speed else None
+
+
+def _claim(comparison: Comparison) -> str:
+    times = speedup(comparison)
+    if times is None:
+        return f"{comparison.candidate} is {comparison.verdict} ({comparison.reason})"
+    places = decimals(times.value, None if times.interval is None else (times.interval.low, times.interval.high))
+    ratio = f"{fixed(times.value, places)}{TIMES}"
+    if times.interval is not None:
+        low, high = fixed(times.interval.low, places), fixed(times.interval.high, places)
+        ratio += f" ({level(times.interval)} interval {low} to {high})"
+    if comparison.verdict in ("faster", "slower"):
+        return f"{comparison.candidate} is {comparison.verdict}, speed-up {ratio}"
+    if comparison.verdict == "equivalent":
+        return f"{comparison.candidate} is equivalent, speed-up {ratio}"
+    return f"{comparison.candidate}: {comparison.verdict}, speed-up {ratio}"
+
+
+def _beware(facts: Facts) -> str:
+    parts = []
+    grades = sorted({segment.noise.grade for segment in facts.run.segments})
+    if grades:
+        parts.append(f"noise grade of the machine {', '.join(grades)}")
+    withheld = sum(item.verdict == "withheld" for item in facts.comparisons if item.factor != "control")
+    if withheld:
+        parts.append(f"{counted(withheld, 'verdict')} withheld because the machine was too noisy")
+    bad = [
+        f"{arm.label} {outcome.status.replace('_', ' ')} on {facts.label(point)}"
+        for point in facts.points
+        for arm in facts.arms
+        if (outcome := facts.outcome(arm, point)).status != "ok"
+    ]
+    if bad:
+        more = f" and {len(bad) - 4} more" if len(bad) > 4 else ""
+        parts.append(f"not ok: {', '.join(bad[:4])}{more}")
+    left = [entry.backend for entry in facts.run.manifest.left_out if not entry.point]
+    if left:
+        parts.append(f"left out: {', '.join(left)}")
+    if not bad:
+        parts.append("every backend that ran was correct on every workload")
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def paragraphs(facts: Facts) -> tuple[Paragraph, ...]:
+    """Methodology and hardware in whole sentences."""
+    return (
+        Paragraph(name="methodology", title="Methodology", sentences=_methodology(facts)),
+        Paragraph(name="hardware", title="Hardware and software", sentences=_hardware(facts)),
+    )
+
+
+def _methodology(facts: Facts) -> tuple[str, ...]:
+    manifest = facts.run.manifest
+    budget = manifest.budget
+    warm = {number for segment in facts.run.segments for number in segment.rounds if number != 0}
+    ended = sorted({segment.ended for segment in facts.run.segments})
+    origins = sorted({p.weights.origin for point in facts.points for p in point.programs.values()})
+    control = "; the baseline was launched a second time in each round as a control arm" if facts.control else ""
+    checked = sum(r.correctness.calls_checked for r in facts.run.results if r.correctness is not None)
+    primary = [item for item in facts.comparisons if item.family == "primary" and item.factor != "control"]
+    floors = [item.floor for item in primary if item.floor is not None]
+    sentences = [
+        f"Measured with steelyard {manifest.tool_version}, suite {manifest.suite} version {manifest.suite_version}.",
+        f"All backends ran the same computation with the same weights ({', '.join(origins)}) and the same input bytes, "
+        f"with {counted(budget.threads, 'thread')}, tuning {budget.tuning}, precision {budget.precision} and "
+        f"{budget.shapes} shapes; copies lie {budget.copies} the timed call.",
+        f"In each of {counted(len(warm), 'round')} every backend was launched once as a fresh process, in random "
+        f"balanced order{control}; a further round with empty compile caches gave the cold compile times.",
+        f"Measuring ended by {', '.join(ended) or 'nothing: no segment was finished'}.",
+        "Each sample is one call on the host's monotonic clock with inputs bound beforehand and every output complete; "
+        "leading samples judged to be warm-up were left out of the medians and are kept in the data.",
+        "A launch gives one number, the median of its steady samples; backends are compared by the Hodges-Lehmann "
+        f"estimate of the paired log-ratios of the launches of a round with the exact signed-rank interval against "
+        f"{manifest.baseline}.",
+        f"The primary family is the latency of {manifest.headline}, one comparison per backend, adjusted by Holm's "
+        "method; all other comparisons are exploratory and adjusted by that of Benjamini and Hochberg.",
+        f"Outputs of {counted(checked, 'timed call')} in all, unknown to the backends beforehand, were checked against "
+        "an fp64 reference.",
+    ]
+    if floors:
+        sentences.append(f"The noise floor of {manifest.headline}, from the control arm, is {percent(max(floors))}.")
+    sentence = effect_sentence(facts)
+    return tuple([*sentences, sentence] if sentence else sentences)
+
+
+def _hardware(facts: Facts) -> tuple[str, ...]:
+    manifest = facts.run.manifest
+    versions = "; ".join(f"{label}: {text}" for label, text in facts.versions.items())
+    known = [
+        f"{name.replace('_', ' ')} {plain(value)}"
+        for name, value in manifest.environment.items()
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    ]
+    sentences = [f"The device was {provenance.device(facts)}.", f"Runtimes: {versions or 'none ran'}."]
+    if known:
+        sentences.append(f"Environment: {'; '.join(known)}.")
+    return tuple(sentences)
