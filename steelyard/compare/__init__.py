@@ -1,1 +1,20 @@
-"""Pairs, factors, verdicts."""
+"""Pairs, factors, verdicts: from stored samples to comparisons and summaries. Everything is recomputed from samples."""
+
+from steelyard.compare.across import compare_runs
+from steelyard.compare.break_even import BreakEven, break_even
+from steelyard.compare.pilot import Outlook, pilot
+from steelyard.compare.summary import Summary, launch_medians, summaries
+from steelyard.compare.within import compare_run, noise_floor
+
+__all__ = [
+    "BreakEven",
+    "Outlook",
+    "Summary",
+    "break_even",
+    "compare_run",
+    "compare_runs",
+    "launch_medians",
+    "noise_floor",
+    "pilot",
+    "summaries",
+]

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A location or shift before a confidence is chosen: the estimate, the intervals and the tests that belong together.
+    """A location or shift before a confidence is chosen: estimate, intervals and tests that belong together.
 
     `ordered` are the sorted Walsh averages or pairwise differences; the interval of index k runs from
     ordered[k] to ordered[-1 - k]. `sizes` is the size of the sample, or of both. Built by `paired`
@@ -149,4 +149,5 @@ def _too_few(sizes: tuple[int, ...], confidence: float) -> str:
     while _critical(enough, confidence) is None:
         enough = tuple(size + 1 for size in enough)
     have, would = (" and ".join(map(str, counts)) for counts in (sizes, enough))
-    return f"{have} launches support no {100 * confidence:.4g} % interval; {would} would"
+    noun = "launch supports" if sizes == (1,) else "launches support"
+    return f"{have} {noun} no {100 * confidence:.4g} % interval; {would} would"

@@ -174,7 +174,7 @@ def synthetic_run(
             arm = arms[int(number)]
             launch = f"r{index:03d}-{position:02d}"
             seconds = 0.0
-            for order, point in enumerate(points):
+            for order, point in enumerate(_ordered(points, index, headline)):
                 truth = _effect(effect, arm, point.workload)
                 scale = truth * shared[point.key] * float(np.exp(rng.normal(0, shape.spread)))
                 outcome = (statuses or {}).get((arm.label, point.workload))
@@ -267,6 +267,14 @@ def synthetic_run(
         launches=tuple(launches),
         results=tuple(results),
     )
+
+
+def _ordered(points: Sequence[Point], round_: int, headline: str) -> list[Point]:
+    """The headline first in the cold round, another point first in each later one."""
+    if round_ == 0:
+        return sorted(points, key=lambda point: point.workload != headline)
+    turn = (round_ - 1) % len(points)
+    return [*points[turn:], *points[:turn]]
 
 
 def _effect(effect: Mapping[str, float] | None, arm: Arm, workload: str) -> float:

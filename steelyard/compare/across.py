@@ -1,0 +1,207 @@
+"""Comparisons across runs: unpaired, and believed only beyond what one run differs from the next.
+
+Launches of one run share that run's luck (heat, memory layout, neighbours), so that their number says
+nothing about a difference between runs. The run-to-run effect is estimated from the control arms: with
+c the median log of a run's control launches, s their pooled standard deviation within the sides and k
+runs on each side, it is t(0.975, k_a + k_b - 2) s sqrt(1/k_a + 1/k_b). A difference must lie beyond it;
+the room for `equivalent` shrinks by it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from steelyard.compare.factor import Factor, find_factor
+from steelyard.compare.sides import UNSTEADY_SHARE, Side, Sides, metrics_of, sides_of
+from steelyard.compare.verdict import MARGIN, Question, as_ratio, decide
+from steelyard.compare.within import obstacle, too_noisy, withhold
+from steelyard.core.comparison import Comparison, Family, Verdict
+from steelyard.core.errors import UsageError
+from steelyard.core.run import Run
+from steelyard.core.workload import Identity, Point
+from steelyard.stats.hodges_lehmann import Location, unpaired
+from steelyard.stats.planning import MINIMUM_ROUNDS, t_quantile
+
+FEWEST_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """The runs of one side. Points are matched by title, because their keys belong to what is checked."""
+
+    runs: tuple[Run, ...]
+    sides: tuple[Sides, ...]
+    keys: tuple[Mapping[str, str], ...]
+
+    @property
+    def points(self) -> dict[str, Point]:
+        """The points that every run has, by title."""
+        shared = set.intersection(*(set(keys) for keys in self.keys))
+        return {title: self.sides[0].points[key] for title, key in self.keys[0].items() if title in shared}
+
+    def identities(self, title: str) -> list[Identity | None]:
+        """Each run's identity of a point; None where the run holds none."""
+        found = []
+        for run, keys in zip(self.runs, self.keys, strict=True):
+            facts = run.manifest.lowered.get(keys[title])
+            found.append(None if facts is None else facts.identity)
+        return found
+
+    def arm(self, label: str, title: str) -> list[Side]:
+        """What an arm measured at a point, for each run."""
+        return [
+            sides.side(next(arm for arm in sides.arms if arm.label == label), keys[title])
+            for sides, keys in zip(self.sides, self.keys, strict=True)
+        ]
+
+    def control(self, title: str, metric: str) -> list[float]:
+        """The median log of the control launches, for each run that has any."""
+        controls = [
+            sides.side(sides.control, keys[title]).medians(metric)
+            for sides, keys in zip(self.sides, self.keys, strict=True)
+            if sides.control is not None
+        ]
+        return [float(np.median(np.log(list(medians.values())))) for medians in controls if medians]
+
+
+def compare_runs(
+    baseline_runs: Sequence[Run], candidate_runs: Sequence[Run], factor: str | None = None
+) -> tuple[Comparison, ...]:
+    """Each backend of the candidate runs against the baseline runs, at each common point and timed metric.
+
+    The sides differ in one factor, which is found or given. A point whose identity differs, or sides
+    that differ in something else as well, are incomparable, with the difference named. Families are
+    as within a run. Raises UsageError where there is no single factor or no common point.
+    """
+    what = find_factor(baseline_runs, candidate_runs, factor)
+    before, after = _group(baseline_runs), _group(candidate_runs)
+    common = [title for title in before.points if title in after.points]
+    if not common:
+        raise UsageError(
+            f"the runs have no point in common: {', '.join(before.points)} against {', '.join(after.points)}; "
+            "run both with the same --workload, --size and --set"
+        )
+    headline = baseline_runs[0].manifest.headline
+    found: list[Comparison] = []
+    questions: dict[Family, list[tuple[int, Question]]] = {"primary": [], "exploratory": []}
+    for title in common:
+        point = before.points[title]
+        unlike = _unlike([*before.identities(title), *after.identities(title)])
+        for metric in metrics_of(point):
+            effect, why = _run_effect(before.control(title, metric), after.control(title, metric))
+            family: Family = "primary" if point.workload == headline and metric == "latency_s" else "exploratory"
+            for labels in what.arms:
+                sides = before.arm(labels[0], title), after.arm(labels[1], title)
+                comparison, location = _comparison(sides, metric, what, unlike, family, effect)
+                if location is not None and effect is None:
+                    comparison = replace(comparison, reason="; ".join(filter(None, (why, comparison.reason))))
+                elif location is not None:
+                    p_value = min(1.0, 2 * min(location.p_above(0.0), location.p_below(0.0)))
+                    question = Question(location=location, floor=effect, p_value=p_value, bias=effect or 0.0)
+                    questions[family].append((len(found), question))
+                found.append(comparison)
+    for family, asked in questions.items():
+        for (place, question), answer in zip(asked, decide([item for _, item in asked], family), strict=True):
+            found[place] = replace(
+                found[place],
+                verdict=answer.verdict,
+                reason="; ".join(filter(None, (answer.reason, found[place].reason))),
+                ratio=answer.ratio,
+                p_value=question.p_value,
+                p_adjusted=answer.p_adjusted,
+                evidence={**found[place].evidence, "claim_level": answer.claim_level},
+            )
+    noisy = "; ".join(
+        f"run {run.manifest.run_id}: {why}" for run in (*baseline_runs, *candidate_runs) if (why := too_noisy(run))
+    )
+    return tuple(withhold(comparison, noisy) for comparison in found)
+
+
+def _group(runs: Sequence[Run]) -> _Group:
+    sides = tuple(sides_of(run) for run in runs)
+    keys = tuple({point.title: key for key, point in item.points.items()} for item in sides)
+    return _Group(runs=tuple(runs), sides=sides, keys=keys)
+
+
+def _unlike(identities: Sequence[Identity | None]) -> str:
+    """Which parts of the identity differ among the runs, or empty."""
+    known = [identity for identity in identities if identity is not None]
+    if len(known) < len(identities):
+        return "a run does not say which definition, weights and inputs it used"
+    parts = ("definition", "weights", "inputs", "reference")
+    different = [part for part in parts if len({getattr(identity, part) for identity in known}) > 1]
+    return f"the identity differs in {' and '.join(different)}" if different else ""
+
+
+def _run_effect(baseline: Sequence[float], candidate: Sequence[float]) -> tuple[float | None, str]:
+    """The run-to-run effect as a fraction, or None and the reason."""
+    counts = len(baseline), len(candidate)
+    if min(counts) < FEWEST_RUNS:
+        return None, (
+            f"{counts[0]} and {counts[1]} runs with a control arm; {FEWEST_RUNS} on each side are needed to tell "
+            "a difference from what one run differs from the next"
+        )
+    freedom = sum(counts) - 2
+    squares = sum(float(np.var(values)) * len(values) for values in (baseline, candidate))
+    error = math.sqrt(squares / freedom * (1 / counts[0] + 1 / counts[1]))
+    return math.expm1(t_quantile(0.975, freedom) * error), ""
+
+
+def _comparison(
+    sides: tuple[Sequence[Side], Sequence[Side]],
+    metric: str,
+    what: Factor,
+    unlike: str,
+    family: Family,
+    effect: float | None,
+) -> tuple[Comparison, Location | None]:
+    """The comparison as far as it goes without a family; with its location if it is open to a verdict."""
+    values = [[value for side in group for value in side.medians(metric).values()] for group in sides]
+    blocked = [unlike] if unlike else [f"also differs: {text}" for text in what.others]
+    usable = all(values)
+    if not blocked:
+        blocked = list(dict.fromkeys(t for a in sides[0] for b in sides[1] if (t := obstacle(a, b, metric, usable))))
+    unsteady = [side.unsteady(metric, side.medians(metric)) for group in sides for side in group]
+    remarks = [text for _, text in unsteady if text]
+    verdict: Verdict = "inconclusive"
+    location = unpaired(np.log(values[1]), np.log(values[0])) if usable and not blocked else None
+    decidable = False
+    if blocked:
+        verdict, reason = "incomparable", "; ".join(blocked)
+    elif not usable:
+        reason = f"a side has no steady samples of {metric}"
+    elif min(map(len, values)) < MINIMUM_ROUNDS:
+        reason = f"{len(values[0])} and {len(values[1])} of {MINIMUM_ROUNDS} launches on each side"
+    else:
+        reason = "; ".join(remarks)
+        decidable = max(share for share, _ in unsteady) <= UNSTEADY_SHARE
+    candidate = sides[1][0]
+    estimate = None if location is None else as_ratio(location.estimate())
+    evidence: dict[str, float] = {
+        "baseline_runs": len(sides[0]),
+        "candidate_runs": len(sides[1]),
+        "baseline_launches": len(values[0]),
+        "candidate_launches": len(values[1]),
+    }
+    if estimate is not None and estimate.interval is not None:
+        evidence |= {"low_95": estimate.interval.low, "high_95": estimate.interval.high}
+    comparison = Comparison(
+        point=candidate.point.key,
+        title=candidate.point.title,
+        workload=candidate.point.workload,
+        metric=metric,
+        factor=what.name,
+        baseline=sides[0][0].arm.label,
+        candidate=candidate.arm.label,
+        scope="across runs",
+        ratio=estimate,
+        verdict=verdict,
+        reason=reason,
+        family=family,
+        floor=effect,
+        margin=MARGIN,
+        evidence=evidence,
+    )
+    return comparison, location if decidable else None

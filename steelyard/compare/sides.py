@@ -1,0 +1,173 @@
+"""What each arm measured at each point: one value per launch, and what stands in the way of using it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from steelyard.core.case import Arm
+from steelyard.core.result import Measurement, Result, Steady
+from steelyard.core.run import Run
+from steelyard.core.workload import Point
+from steelyard.measure.steady import aligned_cut
+
+UNSTEADY: tuple[Steady, ...] = ("slowed", "cyclic", "none")
+UNSTEADY_SHARE = 0.25
+"""Above this share of launches without a steady state a side has no steady number. Single launches are judged
+unsteady by mistake now and then; they stay in with all of their samples."""
+_WRONG = ("incorrect", "fallback")
+
+
+def metrics_of(point: Point) -> tuple[str, ...]:
+    """The timed metrics of a point."""
+    return ("latency_s", "ttft_s", "tpot_s") if point.driver == "generate" else ("latency_s",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launched:
+    """One launch's steady samples of one metric: their median, and the measurement they come from.
+
+    `cut` is the measurement's own, or for `too_short` the one found from all launches aligned.
+    """
+
+    round: int
+    median: float
+    cut: int
+    measurement: Measurement
+
+    @property
+    def samples(self) -> Sequence[float]:
+        """The samples after the cut."""
+        return self.measurement.samples[self.cut :]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One arm at one point: all of its results in whole rounds, and why there are none where that is known."""
+
+    arm: Arm
+    point: Point
+    results: tuple[Result, ...]
+    reason: str = ""
+    _launched: dict[str, tuple[Launched, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    def launched(self, metric: str) -> tuple[Launched, ...]:
+        """The launches that ended ok and gave samples of the metric, by round."""
+        if metric not in self._launched:
+            self._launched[metric] = _launched(self.results, metric)
+        return self._launched[metric]
+
+    def medians(self, metric: str) -> dict[int, float]:
+        """The launch medians by round."""
+        return {launch.round: launch.median for launch in self.launched(metric)}
+
+    @property
+    def failures(self) -> str:
+        """Every status but ok in one line, e.g. `xla: incorrect in 3 of 9 launches: ...`; empty if there is none."""
+        bad: dict[str, list[Result]] = {}
+        for result in self.results:
+            if result.status != "ok":
+                bad.setdefault(result.status, []).append(result)
+        if not self.results:
+            return f"{self.arm.label}: {self.reason or 'never launched'}"
+        total = len(self.results)
+        return "; ".join(
+            f"{self.arm.label}: {status.replace('_', ' ')} in {len(results)} of {total} "
+            f"{'launch' if total == 1 else 'launches'}: {results[0].reason or f'at {results[0].stage}'}"
+            for status, results in bad.items()
+        )
+
+    @property
+    def wrong(self) -> bool:
+        """Whether any launch gave a wrong answer or ran elsewhere: then the side has no speed."""
+        return any(result.status in _WRONG for result in self.results)
+
+    def classes(self, metric: str, rounds: Iterable[int] | None = None) -> Counter[str]:
+        """How many of the launches (of these rounds) were flat, warmed, ..."""
+        wanted = None if rounds is None else set(rounds)
+        return Counter(
+            launch.measurement.steady for launch in self.launched(metric) if wanted is None or launch.round in wanted
+        )
+
+    def unsteady(self, metric: str, rounds: Iterable[int]) -> tuple[float, str]:
+        """The share of launches without a steady state, and its description (empty at 0)."""
+        classes = self.classes(metric, rounds)
+        total, bad = classes.total(), {name: classes[name] for name in UNSTEADY if classes[name]}
+        count = sum(bad.values())
+        if not count:
+            return 0.0, ""
+        kinds = ", ".join(f"{number} {name}" for name, number in bad.items())
+        return count / total, f"{self.arm.label}: {count} of {total} launches not steady ({kinds})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """A run by point and arm. `points` are in the plan's order."""
+
+    points: Mapping[str, Point]
+    arms: tuple[Arm, ...]
+    baseline: Arm
+    _sides: Mapping[tuple[str, str], Side]
+
+    def side(self, arm: Arm, point: str) -> Side:
+        """One arm at a point; an arm that was never launched there has a side without results."""
+        found = self._sides.get((arm.label, point))
+        return found if found is not None else Side(arm=arm, point=self.points[point], results=())
+
+    @property
+    def control(self) -> Arm | None:
+        """The control arm, if the run has one."""
+        return next((arm for arm in self.arms if arm.control), None)
+
+
+def sides_of(run: Run) -> Sides:
+    """Index a run. Results of rounds that no segment counts as whole are left out: they give no pairs."""
+    manifest = run.manifest
+    whole = {number for segment in run.segments for number in segment.rounds}
+    points: dict[str, Point] = {}
+    keys: dict[str, str] = {}
+    for case in manifest.cases:
+        keys[case.id] = key = case.point.key
+        points.setdefault(key, case.point)
+    found: dict[tuple[str, str], list[Result]] = {}
+    for result in run.results:
+        if result.round in whole and result.case_id in keys:
+            found.setdefault((result.arm, keys[result.case_id]), []).append(result)
+    arms = {arm.label: arm for arm in manifest.arms}
+    sides = {}
+    for label, arm in arms.items():
+        for key, point in points.items():
+            results = tuple(sorted(found.get((label, key), ()), key=lambda result: (result.round, result.launch)))
+            reasons = [
+                left.reason
+                for left in manifest.left_out
+                if left.backend in (label, arm.backend.text) and left.point in ("", key, point.title)
+            ]
+            sides[label, key] = Side(arm=arm, point=point, results=results, reason="; ".join(reasons))
+    return Sides(points=points, arms=tuple(manifest.arms), baseline=arms[manifest.baseline], _sides=sides)
+
+
+def median(values: Sequence[float]) -> float:
+    """The median of a non-empty sequence (numpy's costs several times as much for a few dozen values)."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    return float(ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2]) / 2
+
+
+def _launched(results: Sequence[Result], metric: str) -> tuple[Launched, ...]:
+    measured = [
+        (result.round, measurement)
+        for result in results
+        if result.status == "ok"
+        and result.round > 0
+        and (measurement := result.measurement(metric)) is not None
+        and len(measurement.samples)
+    ]
+    short = [measurement.samples for _, measurement in measured if measurement.steady == "too_short"]
+    common = aligned_cut(short) if short else 0
+    launched = []
+    for number, measurement in measured:
+        cut = common if measurement.steady == "too_short" else measurement.cut
+        value = median(measurement.samples[cut:])
+        launched.append(Launched(round=number, median=value, cut=cut, measurement=measurement))
+    return tuple(launched)

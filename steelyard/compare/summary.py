@@ -1,0 +1,206 @@
+"""What each arm measured, by itself: estimates over launches, spread, percentiles, start-up, memory."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.compare.sides import Launched, Side, median, metrics_of, sides_of
+from steelyard.compare.verdict import as_ratio
+from steelyard.core.comparison import Estimate
+from steelyard.core.metrics import METRICS
+from steelyard.core.result import Result
+from steelyard.core.run import Run
+from steelyard.stats.hodges_lehmann import one_sample
+from steelyard.stats.quantile import supported
+from steelyard.stats.spread import (
+    coefficient_of_variation,
+    effective_sample_size,
+    lag1_autocorrelation,
+    mad,
+    share_beyond,
+)
+
+State = Literal["steady", "cold", "warm"]
+PHASES = ("import_s", "load_s", "compile_s", "first_run_s", "second_run_s")
+_PERCENTILES = (("p90", 0.90), ("p99", 0.99))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One metric of one arm at one point over all launches that ended ok; values in the metric's base unit.
+
+    `metric` is a timed metric (state `steady`), a phase as `compile_s/cold` or `compile_s/warm`, or a
+    memory peak as `host_peak_bytes/steady` (warm rounds) or `host_peak_bytes/steady/cold`.
+    `estimate` is the Hodges-Lehmann location of the launch values with a 95 % interval, on the log
+    scale for timed metrics; None with `reason` where there is no value. `samples` counts steady samples.
+
+    Only for timed metrics: `mad` and `lag1` are medians over launches of what each launch's steady
+    samples show; `effective_samples` is their sum over launches; `far_share` the share of samples
+    beyond 3 MAD; `between_cv` the coefficient of variation of launch medians; `cut` the median number
+    of calls to the steady state; `steady` counts classes and `statuses` outcomes, cold round included.
+    """
+
+    arm: str
+    point: str
+    title: str
+    workload: str
+    metric: str
+    unit: str
+    state: State
+    estimate: Estimate | None
+    launches: int
+    reason: str = ""
+    samples: int | None = None
+    mad: float | None = None
+    between_cv: float | None = None
+    lag1: float | None = None
+    effective_samples: float | None = None
+    far_share: float | None = None
+    cut: float | None = None
+    p90: Estimate | None = None
+    p99: Estimate | None = None
+    steady: Mapping[str, int] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict)
+
+
+def summaries(run: Run) -> tuple[Summary, ...]:
+    """Every arm at every point: timed metrics, then phases, then memory peaks.
+
+    Phases and memory come only from launches in which the case ran first. Round 0 is cold, as is every
+    round of the scenario cold-start; a cold value from one launch has no interval.
+    """
+    sides = sides_of(run)
+    cold_points = {case.point.key for case in run.manifest.cases if case.scenario == "cold-start"}
+    found: list[Summary] = []
+    for key, point in sides.points.items():
+        for arm in sides.arms:
+            side = sides.side(arm, key)
+            statuses: Mapping[str, int] = Counter(str(result.status) for result in side.results)
+            found += [_timed(side, metric, statuses) for metric in metrics_of(point)]
+            found += _once(side, statuses, always_cold=key in cold_points)
+    return tuple(found)
+
+
+def launch_medians(run: Run) -> Mapping[tuple[str, str, str], Mapping[int, float]]:
+    """The median of each launch's steady samples by round, for each (arm, point key, timed metric)."""
+    sides = sides_of(run)
+    return {
+        (arm.label, key, metric): sides.side(arm, key).medians(metric)
+        for key, point in sides.points.items()
+        for arm in sides.arms
+        for metric in metrics_of(point)
+    }
+
+
+def location(side: Side, metric: str) -> Estimate | None:
+    """The Hodges-Lehmann location of a side's launch medians, on the log scale; None without launches."""
+    values = [launch.median for launch in side.launched(metric)]
+    return as_ratio(one_sample(np.log(values))) if values else None
+
+
+def _timed(side: Side, metric: str, statuses: Mapping[str, int]) -> Summary:
+    launches = side.launched(metric)
+    estimate = location(side, metric)
+    reason = "" if estimate is not None else side.failures or "no launch took steady samples"
+    if estimate is None:
+        return _summary(side, metric, "steady", None, 0, statuses, reason)
+    steady = [np.asarray(launch.samples, dtype=np.float64) for launch in launches]
+    lags = [value for samples in steady if (value := lag1_autocorrelation(samples)) is not None]
+    effective = [value for samples in steady if (value := effective_sample_size(samples)) is not None]
+    percentiles = {name: _percentile(launches, steady, share) for name, share in _PERCENTILES}
+    return Summary(
+        arm=side.arm.label,
+        point=side.point.key,
+        title=side.point.title,
+        workload=side.point.workload,
+        metric=metric,
+        unit=METRICS[metric].unit,
+        state="steady",
+        estimate=estimate,
+        launches=len(launches),
+        samples=sum(samples.size for samples in steady),
+        mad=median([mad(samples) for samples in steady]),
+        between_cv=coefficient_of_variation([launch.median for launch in launches]),
+        lag1=median(lags) if lags else None,
+        effective_samples=sum(effective) if len(effective) == len(steady) else None,
+        far_share=float(np.average([share_beyond(s) for s in steady], weights=[s.size for s in steady])),
+        cut=median([launch.cut for launch in launches]),
+        p90=percentiles["p90"],
+        p99=percentiles["p99"],
+        steady=side.classes(metric),
+        statuses=statuses,
+    )
+
+
+def _percentile(launches: Sequence[Launched], steady: Sequence[NDArray[np.float64]], share: float) -> Estimate | None:
+    """The quantile over launches, where each launch's samples support it; else pooled, without an interval; else None.
+
+    Pooled samples are not independent, so that no interval can be had from them alone.
+    """
+    if all(supported(samples.size, share) for samples in steady):
+        return as_ratio(one_sample(np.log([np.quantile(samples, share) for samples in steady])))
+    pooled = np.concatenate(steady)
+    if not supported(pooled.size, share):
+        return None
+    needed = math.ceil(10 / (1 - share) - 1e-9)
+    reason = f"pooled over launches: single ones have fewer than {needed} samples"
+    return Estimate(value=float(np.quantile(pooled, share)), interval=None, n=len(launches), reason=reason)
+
+
+def _once(side: Side, statuses: Mapping[str, int], *, always_cold: bool) -> Iterator[Summary]:
+    """What each launch has one value of."""
+    first = [result for result in side.results if result.status == "ok" and result.first_in_launch]
+    states: tuple[State, ...] = ("cold",) if always_cold else ("cold", "warm")
+    for state in states:
+        chosen = [result for result in first if always_cold or (result.round == 0) == (state == "cold")]
+        for phase in PHASES:
+            values = [result.phases[phase] for result in chosen if phase in result.phases]
+            yield _valued(side, f"{phase}/{state}", state, values, statuses, "")
+        for key in dict.fromkeys(key for result in chosen for key in result.memory):
+            values, reason = _readings(chosen, key)
+            yield _valued(side, key if state == "warm" else f"{key}/cold", state, values, statuses, reason)
+
+
+def _readings(results: Sequence[Result], key: str) -> tuple[list[float], str]:
+    readings = [result.memory[key] for result in results if key in result.memory]
+    values = [float(reading.value) for reading in readings if reading.value is not None]
+    return values, next((reading.reason for reading in readings if reading.reason), "")
+
+
+def _valued(
+    side: Side, metric: str, state: State, values: Sequence[float], statuses: Mapping[str, int], reason: str
+) -> Summary:
+    if values:
+        estimate = one_sample(values)
+        return _summary(side, metric, state, estimate, len(values), statuses, estimate.reason)
+    told = reason or ("" if "ok" in statuses else side.failures) or f"it ran first in no {state} launch"
+    return _summary(side, metric, state, None, 0, statuses, told)
+
+
+def _summary(
+    side: Side,
+    metric: str,
+    state: State,
+    estimate: Estimate | None,
+    launches: int,
+    statuses: Mapping[str, int],
+    reason: str,
+) -> Summary:
+    return Summary(
+        arm=side.arm.label,
+        point=side.point.key,
+        title=side.point.title,
+        workload=side.point.workload,
+        metric=metric,
+        unit=METRICS[metric.partition("/")[0]].unit,
+        state=state,
+        estimate=estimate,
+        launches=launches,
+        reason=reason,
+        statuses=statuses,
+    )

@@ -1,0 +1,202 @@
+"""Comparisons within a run: every arm against the baseline, paired by round."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from steelyard.compare.sides import UNSTEADY_SHARE, Side, Sides, metrics_of, sides_of
+from steelyard.compare.verdict import ALPHA, MARGIN, Question, as_ratio, decide
+from steelyard.core.comparison import Comparison, Family, Verdict
+from steelyard.core.run import Run
+from steelyard.stats import signed_rank
+from steelyard.stats.hodges_lehmann import paired
+from steelyard.stats.planning import MINIMUM_ROUNDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """The rounds in which both sides ended ok with samples of the metric, and the log ratio of each round.
+
+    A log ratio is log(candidate's launch median / baseline's).
+    """
+
+    baseline: Side
+    candidate: Side
+    metric: str
+    rounds: tuple[int, ...]
+    log_ratios: tuple[float, ...]
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the log ratios; None below 2 rounds."""
+        return float(np.std(self.log_ratios, ddof=1)) if len(self.log_ratios) > 1 else None
+
+
+def compare_run(run: Run) -> tuple[Comparison, ...]:
+    """Every arm but the baseline (the control arm too) against the baseline, for each point and timed metric.
+
+    Primary family (Holm): the headline workload's latency, one comparison per backend and point of it.
+    All else is exploratory (Benjamini-Hochberg). The control arm belongs to no family.
+    """
+    sides = sides_of(run)
+    withheld = too_noisy(run)
+    found: list[Comparison] = []
+    open_questions: dict[Family, list[tuple[int, Question]]] = {"primary": [], "exploratory": []}
+    for key, point in sides.points.items():
+        for metric in metrics_of(point):
+            floor = _floor(sides, key, metric)
+            for arm in sides.arms:
+                if arm.label == sides.baseline.label:
+                    continue
+                pairs = pair(sides.side(sides.baseline, key), sides.side(arm, key), metric)
+                primary = not arm.control and point.workload == run.manifest.headline and metric == "latency_s"
+                comparison, decidable = _comparison(pairs, floor, "primary" if primary else "exploratory")
+                if decidable:
+                    question = Question(
+                        location=paired(pairs.log_ratios), floor=floor, p_value=signed_rank.p_value(pairs.log_ratios)
+                    )
+                    if arm.control:
+                        comparison = _control(comparison, question)
+                    else:
+                        open_questions[comparison.family].append((len(found), question))
+                found.append(comparison)
+    for family, questions in open_questions.items():
+        answers = decide([question for _, question in questions], family)
+        for (place, question), answer in zip(questions, answers, strict=True):
+            found[place] = replace(
+                found[place],
+                verdict=answer.verdict,
+                reason="; ".join(filter(None, (answer.reason, found[place].reason))),
+                ratio=answer.ratio,
+                p_value=question.p_value,
+                p_adjusted=answer.p_adjusted,
+                evidence={**found[place].evidence, "claim_level": answer.claim_level},
+            )
+    return tuple(withhold(comparison, withheld) for comparison in found)
+
+
+def noise_floor(run: Run, point: str, metric: str = "latency_s") -> float | None:
+    """The larger absolute end of the control arm's 95 % log-ratio interval at a point (its key), as a fraction.
+
+    None where the run has no control arm, or too few rounds of it for an interval.
+    """
+    return _floor(sides_of(run), point, metric)
+
+
+def pair(baseline: Side, candidate: Side, metric: str) -> Pairs:
+    """Pair two sides by round."""
+    before, after = baseline.medians(metric), candidate.medians(metric)
+    rounds = tuple(number for number in before if number in after)
+    return Pairs(
+        baseline=baseline,
+        candidate=candidate,
+        metric=metric,
+        rounds=rounds,
+        log_ratios=tuple(math.log(after[number] / before[number]) for number in rounds),
+    )
+
+
+def obstacle(baseline: Side, candidate: Side, metric: str, usable: bool) -> str:
+    """Why two sides cannot be compared at all, or empty.
+
+    A wrong answer or a fallback in any launch takes a side's speed away. Other failures do so only
+    where they leave nothing usable.
+    """
+    wrong = [side.failures for side in (baseline, candidate) if side.wrong]
+    if wrong:
+        return "; ".join(wrong)
+    if not usable:
+        return "; ".join(text for side in (baseline, candidate) if (text := side.failures))
+    layers = [{launch.measurement.layer for launch in side.launched(metric)} for side in (baseline, candidate)]
+    if layers[0] != layers[1]:
+        told = [" and ".join(sorted(names)) for names in layers]
+        return f"the layers differ: {told[0]} for {baseline.arm.label}, {told[1]} for {candidate.arm.label}"
+    return ""
+
+
+def _comparison(pairs: Pairs, floor: float | None, family: Family) -> tuple[Comparison, bool]:
+    """The comparison as far as it goes without a family, and whether it is open to a verdict."""
+    baseline, candidate, metric = pairs.baseline, pairs.candidate, pairs.metric
+    verdict: Verdict = "inconclusive"
+    remarks = [text for side in (baseline, candidate) if side.results and (text := side.failures)]
+    blocked = obstacle(baseline, candidate, metric, bool(pairs.rounds))
+    unsteady = [side.unsteady(metric, pairs.rounds) for side in (baseline, candidate)]
+    decidable = False
+    if blocked:
+        verdict, reason = "incomparable", blocked
+    elif not pairs.rounds:
+        reason = f"no round has steady samples of {metric} on both sides"
+    elif len(pairs.rounds) < MINIMUM_ROUNDS:
+        reason = "; ".join([f"{len(pairs.rounds)} of {MINIMUM_ROUNDS} rounds", *remarks])
+    elif max(share for share, _ in unsteady) > UNSTEADY_SHARE:
+        reason = "; ".join([*(text for _, text in unsteady if text), *remarks])
+    else:
+        decidable = True
+        reason = "; ".join([*(text for _, text in unsteady if text), *remarks])
+    estimate = None
+    evidence: dict[str, float] = {"rounds": len(pairs.rounds)}
+    if pairs.rounds and verdict != "incomparable":
+        location = paired(pairs.log_ratios)
+        estimate = as_ratio(location.estimate())
+        if estimate.interval is not None:
+            evidence |= {"low_95": estimate.interval.low, "high_95": estimate.interval.high}
+        if pairs.spread is not None:
+            evidence["spread"] = pairs.spread
+        evidence["unsteady_share"] = max(share for share, _ in unsteady)
+    comparison = Comparison(
+        point=candidate.point.key,
+        title=candidate.point.title,
+        workload=candidate.point.workload,
+        metric=metric,
+        factor="control" if candidate.arm.control else "backend",
+        baseline=baseline.arm.label,
+        candidate=candidate.arm.label,
+        scope="within run",
+        ratio=estimate,
+        verdict=verdict,
+        reason=reason,
+        family=family,
+        floor=floor,
+        margin=MARGIN,
+        evidence=evidence,
+    )
+    return comparison, decidable
+
+
+def _control(comparison: Comparison, question: Question) -> Comparison:
+    """The control arm is judged by the margin alone, at 95 %: its own floor cannot excuse it."""
+    (answer,) = decide([replace(question, floor=0.0)], "primary")
+    return replace(
+        comparison,
+        verdict=answer.verdict,
+        reason="; ".join(filter(None, (answer.reason, comparison.reason))),
+        ratio=answer.ratio,
+        p_value=question.p_value,
+    )
+
+
+def _floor(sides: Sides, point: str, metric: str) -> float | None:
+    if sides.control is None:
+        return None
+    pairs = pair(sides.side(sides.baseline, point), sides.side(sides.control, point), metric)
+    if not pairs.rounds:
+        return None
+    interval = paired(pairs.log_ratios).estimate(1 - ALPHA).interval
+    return None if interval is None else math.expm1(max(abs(interval.low), abs(interval.high)))
+
+
+def too_noisy(run: Run) -> str:
+    """Why verdicts are withheld, or empty: the segments measured on a machine of grade F, with their evidence."""
+    noisy = [segment for segment in run.segments if segment.noise.grade == "F"]
+    return "; ".join(
+        f"noise grade F in segment {segment.index}: {', '.join(segment.noise.evidence) or 'no evidence was recorded'}"
+        for segment in noisy
+    )
+
+
+def withhold(comparison: Comparison, withheld: str) -> Comparison:
+    """The comparison with its numbers and without a verdict, if there is a reason to withhold it."""
+    if not withheld or comparison.verdict == "incomparable":
+        return comparison
+    return replace(comparison, verdict="withheld", reason=withheld)
