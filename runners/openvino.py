@@ -4,7 +4,7 @@ Idiom: weights are constants of the compiled model, `start_async` and `wait` run
 wraps every output in an array at each call, and by default copies it), and a KV cache is bound in place:
 the same tensor is set as the state's input and output. `proof` shows that this gives the outputs of
 separate tensors, bit by bit; `kv_cache=ping_pong` sets two and swaps them. The stateful form
-(`apply_make_stateful_transformation`) was tried: it copies the state inside the model and was slower.
+(`apply_make_stateful_transformation`) gave the same outputs 4 to 20 % slower on decode steps of 0.1 and 18 ms.
 
 The CPU plugin computes float32 models in bfloat16 wherever the CPU has it unless `INFERENCE_PRECISION_HINT`
 says otherwise, and keeps some caches in 8 bits: under strict precision all of that is pinned and read back.
