@@ -1,12 +1,141 @@
 """The XLA runner, held to the contract, and what only it promises."""
 
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from steelyard.contract import RunnerContract
+from steelyard import plugins, wire
+from steelyard.contract import RunnerContract, lowered_programs
+from steelyard.contract_launch import ContractRequest
+from steelyard.core.backend import Budget, Device, parse_backend
 
 pytestmark = pytest.mark.backends
+CPU = Device(kind="cpu", index=0, name="cpu", memory_bytes=None)
 
 
 class TestXla(RunnerContract):
     backend = "xla"
     imports = frozenset({"jax"})
+
+
+def launch(source: str, *, directory: Path, programs: Any, variables: dict[str, str] | None = None) -> Any:
+    """Run Python in a fresh process of one thread that holds `runner` and `lowered`; what it prints last, as data."""
+    asked = ContractRequest(
+        backend=parse_backend("xla"),
+        device=CPU,
+        budget=Budget(threads=1, cpus=()),
+        directory=str(directory),
+        programs=programs,
+    )
+    (directory / "request.json").write_bytes(wire.encode(asked))
+    prelude = f"""
+import dataclasses, json, sys
+from pathlib import Path
+from steelyard import plugins, wire
+from steelyard.contract_launch import ContractRequest
+request = wire.read(Path({str(directory / "request.json")!r}), ContractRequest)
+lowered = request.programs
+runner = plugins.runner("xla")(request.context)
+"""
+    pinned = plugins.runner("xla").environment(asked.context)
+    done = subprocess.run(
+        [sys.executable, "-c", prelude + textwrap.dedent(source)],
+        env={**os.environ, **pinned, **(variables or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    return lowered_programs(("stablehlo",), tmp_path_factory.getbasetemp())
+
+
+def test_the_pool_has_the_budgets_threads_and_the_cache_is_used_again(programs, tmp_path):
+    source = """
+        hits = []
+        runner.start()
+        import jax
+        jax.monitoring.register_event_listener(lambda event, **facts: hits.append(event))
+        programs = [runner.load(each) for each in lowered.values()]
+        for program in programs:
+            program.compile()
+        proof = programs[0].proof()
+        same = programs[0].weights[0] is programs[1].weights[0]
+        warm = hits.count("/jax/compilation_cache/cache_hits")
+        print(json.dumps([proof.threads, proof.mismatches, proof.details["hlo_modules"], same, warm]))
+        """
+    assert launch(source, directory=tmp_path, programs=programs) == [1, [], 1, True, 0]
+    assert launch(source, directory=tmp_path, programs=programs) == [1, [], 1, True, 2]
+
+
+def test_a_pool_of_another_size_is_a_mismatch(programs, tmp_path):
+    source = """
+        runner.start()
+        program = runner.load(lowered["prefill"])
+        program.compile()
+        print(json.dumps(program.proof().mismatches))
+        """
+    seen = launch(source, directory=tmp_path, programs=programs, variables={"NPROC": "3"})
+    assert seen == ["a pool of 3 threads instead of 1"]
+
+
+def test_state_is_donated_and_put_back(programs, tmp_path):
+    source = """
+        import numpy as np
+        from steelyard import contract_program as tiny
+        runner.start()
+        program = runner.load(lowered["decode"])
+        program.compile()
+        binding = program.bind(tiny.decode_inputs(0))
+        given = binding._arguments[2]
+        binding.run()
+        made = binding.output("cache.0.k")
+        binding.settle()
+        alias = program.call.memory_analysis().alias_size_in_bytes
+        print(json.dumps([given.is_deleted(), binding._arguments[2] is made, alias == made.nbytes]))
+        """
+    assert launch(source, directory=tmp_path, programs=programs) == [True, True, True]
+
+
+def test_a_platform_that_jax_does_not_have_is_a_fallback_not_a_cpu_run(programs, tmp_path):
+    source = """
+        from steelyard.core.backend import Device
+        gpu = Device(kind="cuda", index=0, name="gpu", memory_bytes=None)
+        try:
+            plugins.runner("xla")(dataclasses.replace(request.context, device=gpu)).start()
+        except Exception as error:
+            print(json.dumps([type(error).__name__, str(error)]))
+        """
+    kind, message = launch(source, directory=tmp_path, programs=programs)
+    assert kind == "FellBack"
+    assert "no cuda device" in message
+
+
+def test_a_program_that_was_not_lowered_is_unsupported_with_the_reason(programs, tmp_path):
+    source = """
+        runner.start()
+        bare = dataclasses.replace(lowered["prefill"], artifacts={}, failures={"stablehlo": "no such operator"})
+        try:
+            runner.load(bare)
+        except Exception as error:
+            print(json.dumps([type(error).__name__, str(error)]))
+        """
+    kind, message = launch(source, directory=tmp_path, programs=programs)
+    assert kind == "Unsupported"
+    assert "no such operator" in message
+
+
+def test_devices_not_tried_yet_say_so():
+    found = plugins.runner("xla").availability(parse_backend("xla"), "tpu")
+    assert not found.available
+    assert found.reason == "not tried yet on tpu"
