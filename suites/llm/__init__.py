@@ -4,7 +4,7 @@ from steelyard.core.workload import Suite
 
 from .axes import AXES, WORKLOADS
 from .families import SIZES
-from .points import VERSION, points
+from .programs import VERSION, points
 
 SUITE = Suite(
     name="llm",

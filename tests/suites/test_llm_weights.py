@@ -221,3 +221,15 @@ def test_seeded_logits_are_neither_flat_nor_degenerate(family, tmp_path):
     moved = (module(first_changed)[1] - logits).norm(dim=1) / logits.norm(dim=1)
     assert moved.median() > 1e-3, "the first token of the prompt is still felt at its end"
     assert math.isfinite(logits.abs().max())
+
+
+def test_older_spellings_of_rotary_parameters_mean_the_same(hugging_face_directory, tmp_path):
+    directory, theirs = hugging_face_directory
+    rope = dict(FAMILIES["llama"].configs["tiny"]["rope_parameters"])
+    edited(directory, rope_parameters=None, rope_theta=rope.pop("rope_theta"), rope_scaling=rope)
+    program = point(directory, axes=TINY_AXES).programs["main"]
+    weights.write(program.weights.arguments, tmp_path, directory)
+    ids = torch.arange(16)[None, :]
+    with torch.no_grad():
+        ours = build_module(program, tmp_path / weights.FILE, in_place=False)(ids)[1]
+        torch.testing.assert_close(ours, theirs(ids).logits[:, -1], atol=1e-5, rtol=1e-5)
