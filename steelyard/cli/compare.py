@@ -31,6 +31,9 @@ def compare(
     fail_on: Annotated[
         str | None, typer.Option(help="slower, inconclusive, or both as a comma list: exit with 1 or 4.")
     ] = None,
+    factor: Annotated[
+        str | None, typer.Option(help="What is compared across runs, if they differ in several things or in none.")
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
     json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
 ) -> None:
@@ -42,7 +45,7 @@ def compare(
         if word not in _CODES:
             raise unknown_name("verdict for --fail-on", word, _CODES)
     loaded = [_load(runs, side) for side in sides]
-    found = comparisons(loaded)
+    found = comparisons(loaded, factor)
     if json:
         ids = [[run.manifest.run_id for run in side] for side in loaded]
         print_json("comparison", {"sides": ids, "comparisons": found})
@@ -51,7 +54,7 @@ def compare(
     sys.exit(exit_code(found, wanted))
 
 
-def comparisons(sides: Sequence[Sequence["Run"]]) -> tuple["Comparison", ...]:
+def comparisons(sides: Sequence[Sequence["Run"]], factor: str | None = None) -> tuple["Comparison", ...]:
     """Within the run if there is one alone, otherwise each further side against the first."""
     from steelyard.compare import compare_run, compare_runs
 
@@ -61,7 +64,7 @@ def comparisons(sides: Sequence[Sequence["Run"]]) -> tuple["Comparison", ...]:
         from steelyard.core.errors import UsageError
 
         raise UsageError("bench compare: several runs of one side need another side to be compared with")
-    return tuple(entry for side in sides[1:] for entry in compare_runs(sides[0], side))
+    return tuple(entry for side in sides[1:] for entry in compare_runs(sides[0], side, factor))
 
 
 def exit_code(found: Sequence["Comparison"], wanted: Sequence[str]) -> int:
@@ -88,27 +91,21 @@ def _load(root: Path, side: str) -> list["Run"]:
 
 
 def _print(found: Sequence["Comparison"]) -> None:
-    from steelyard.tables.format import ABSENT
+    from steelyard.cli.show import with_interval
 
     if not found:
         typer.echo("nothing to compare: the sides have no point and metric in common")
         return
-    for scope, factor in dict.fromkeys((entry.scope, entry.factor) for entry in found):
-        rows = []
-        for entry in found:
-            if (entry.scope, entry.factor) == (scope, factor):
-                ratio = entry.ratio
-                interval = ratio.interval if ratio is not None else None
-                rows.append(
-                    (
-                        f"{entry.title}\n{entry.metric}",
-                        f"{entry.candidate}\nagainst {entry.baseline}",
-                        ABSENT if ratio is None else f"{ratio.value:.3f}",
-                        ABSENT if interval is None else f"[{interval.low:.3f}, {interval.high:.3f}]",
-                        entry.verdict + ("" if entry.family == "primary" else "\n(exploratory)"),
-                    )
-                )
-        print_table(f"{scope}, factor {factor}", ("point", "sides", "ratio", "interval", "verdict"), rows, ("ratio",))
+    groups: dict[str, list[Comparison]] = {}
     for entry in found:
-        if entry.reason and entry.verdict in _NO_ANSWER:
-            typer.echo(printable(f"{entry.candidate}, {entry.title}, {entry.metric}: {entry.verdict}: {entry.reason}"))
+        groups.setdefault(f"{entry.title}, {entry.metric.removesuffix('_s')}, {entry.scope}", []).append(entry)
+    for title, entries in groups.items():
+        rows = [
+            (entry.candidate, entry.baseline, with_interval(entry.ratio), entry.verdict, entry.family)
+            for entry in entries
+        ]
+        print_table(title, ("candidate", "baseline", "ratio", "verdict", "family"), rows, ("ratio",))
+        for entry in entries:
+            if entry.reason and entry.verdict in _NO_ANSWER:
+                typer.echo(printable(f"  {entry.candidate}: {entry.verdict}: {entry.reason}"))
+        typer.echo("")

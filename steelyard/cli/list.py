@@ -11,7 +11,13 @@ from steelyard.cli.output import RUNS, print_json, print_table
 Rows = Sequence[dict[str, Any]]
 
 # In the data only: too wide for a table.
-_DATA_ONLY = frozenset({"formats", "created_utc"})
+_DATA_ONLY = {
+    "suites": (),
+    "backends": ("formats", "options"),
+    "devices": (),
+    "workloads": (),
+    "runs": ("created_utc", "device"),
+}
 
 
 def list_(
@@ -41,9 +47,8 @@ def list_(
         if not rows:
             typer.echo(f"{kind}: none" + (f" under {runs}" if kind == "runs" else ""))
             continue
-        columns = [
-            name for name in rows[0] if name not in _DATA_ONLY and any(row[name] not in (None, "", []) for row in rows)
-        ]
+        filled = [name for name in rows[0] if any(row[name] not in (None, "", []) for row in rows)]
+        columns = [name for name in filled if name not in _DATA_ONLY[kind]]
         print_table(kind, columns, [[_cell(row[name]) for name in columns] for row in rows])
         typer.echo("")
 

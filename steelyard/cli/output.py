@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typer
 
 JSON_VERSION = 1
 """Of every JSON document the reading verbs print; see docs/json.md. Raised when a field changes its meaning or goes."""
+
+_WHOLE = 40
+"""A first column no wider than this is never folded: it holds the name that a user copies."""
 
 RUNS = Path("bench-results")
 """Where `bench run` stores runs unless told otherwise."""
@@ -35,9 +38,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
     if title:
         typer.echo(printable(title))
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
+    for number, column in enumerate(columns):
+        keep = number == 0 and all(len(row[0]) <= _WHOLE for row in rows)
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        table.add_column(Text(printable(column)), justify=justify, overflow="fold", no_wrap=keep)
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     Console(highlight=False, soft_wrap=False).print(table)

@@ -98,42 +98,48 @@ def _print(stored: "StoredRun", facts: "Facts") -> None:
 
 
 def _print_metric(facts: "Facts", point: "Point", metric: str) -> None:
+    estimates = {
+        arm.label: facts.estimate(arm, point, metric) if facts.outcome(arm, point).speed else None
+        for arm in _arms(facts)
+    }
+    unit = _unit([estimate.value for estimate in estimates.values() if estimate is not None])
     rows = []
     remarks = []
     for arm in _arms(facts):
         outcome = facts.outcome(arm, point)
         comparison = facts.comparison(arm, point, metric)
-        median, interval = _times(facts.estimate(arm, point, metric) if outcome.speed else None)
         ratio = comparison.ratio if comparison is not None else None
-        rows.append((arm.label, median, interval, _ratio(ratio), _verdict(facts, arm, comparison), outcome.status))
+        value = with_interval(estimates[arm.label], unit)
+        rows.append((arm.label, value, with_interval(ratio), _verdict(facts, arm, comparison), outcome.status))
         if outcome.status != "ok":
             remarks.append(f"{arm.label}: {outcome.remark}")
-        elif comparison is not None and comparison.verdict in ("inconclusive", "withheld", "incomparable"):
+        if comparison is not None and comparison.verdict in ("inconclusive", "withheld", "incomparable"):
             remarks.append(f"{arm.label}: {comparison.verdict}: {comparison.reason}")
-    columns = ("backend", "median", "interval", f"/ {facts.run.manifest.baseline}", "verdict", "status")
-    print_table(f"\n{point.title}, {metric.removesuffix('_s')}", columns, rows, right=columns[1:4])
+    columns = ("backend", f"median [{unit}]", f"/ {facts.run.manifest.baseline}", "verdict", "status")
+    print_table(f"\n{point.title}, {metric.removesuffix('_s')}", columns, rows, right=columns[1:3])
     for remark in dict.fromkeys(remarks):
         typer.echo(f"  {printable(remark)}")
 
 
-def _times(estimate: "Estimate | None") -> tuple[str, str]:
-    from steelyard.tables.format import ABSENT, duration
+def with_interval(estimate: "Estimate | None", unit: str = "") -> str:
+    """`0.419 [0.410, 0.425]`; a time in seconds is scaled to `unit`."""
+    from steelyard.tables.format import ABSENT, decimals, factor, fixed
 
     if estimate is None:
-        return ABSENT, ABSENT
-    if estimate.interval is None:
-        return duration(estimate.value), ABSENT
-    return duration(estimate.value), f"{duration(estimate.interval.low)} to {duration(estimate.interval.high)}"
-
-
-def _ratio(ratio: "Estimate | None") -> str:
-    from steelyard.tables.format import ABSENT
-
-    if ratio is None:
         return ABSENT
-    if ratio.interval is None:
-        return f"{ratio.value:.3f}"
-    return f"{ratio.value:.3f} [{ratio.interval.low:.3f}, {ratio.interval.high:.3f}]"
+    scale = factor("s", unit) if unit else 1.0
+    value = estimate.value * scale
+    if estimate.interval is None:
+        return fixed(value, decimals(value))
+    low, high = estimate.interval.low * scale, estimate.interval.high * scale
+    places = decimals(value, (low, high))
+    return f"{fixed(value, places)} [{fixed(low, places)}, {fixed(high, places)}]"
+
+
+def _unit(times_s: list[float]) -> str:
+    """The unit in which the shortest of these times is at least one."""
+    shortest = min(times_s, default=1e-3)
+    return "s" if shortest >= 1 else "ms" if shortest >= 1e-3 else "µs"
 
 
 def _verdict(facts: "Facts", arm: "Arm", comparison: "Comparison | None") -> str:

@@ -13,7 +13,7 @@ from steelyard.store.reader import MANIFEST, read_manifest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEntry:
-    """One line of `bench list runs`. `problem` says why a damaged or foreign run cannot be read."""
+    """One line of `bench list runs`. `arms` leaves the control arm out; `problem` says why a damaged or foreign run cannot be read."""
 
     run_id: str
     path: Path
@@ -83,7 +83,7 @@ def _entry(path: Path) -> RunEntry:
         created_utc=manifest.created_utc,
         suite=manifest.suite,
         device=manifest.device.name,
-        arms=tuple(arm.label for arm in manifest.arms),
+        arms=tuple(arm.label for arm in manifest.arms if not arm.control),
         segments=len(present),
         unfinished=sum(not published for published in present.values()),
     )

@@ -63,6 +63,16 @@ def test_two_runs_alone_cannot_tell_faster_from_slower(tmp_path):
     assert not {entry["verdict"] for entry in data["comparisons"]} & {"faster", "slower"}
 
 
+def test_runs_that_differ_in_nothing_need_a_factor(tmp_path):
+    stored(tmp_path, "a", seed=1)
+    stored(tmp_path, "b", seed=2)
+    with pytest.raises(UsageError, match="Name the factor that is meant"):
+        CliRunner().invoke(app, ["compare", "a", "b", "--runs", str(tmp_path)], catch_exceptions=False)
+    ended = bench("compare", "a", "b", "--runs", tmp_path, "--factor", "version", "--fail-on", "slower")
+    assert ended.exit_code == 0, ended.output
+    assert "across runs" in ended.output
+
+
 def comparison(verdict, factor="backend") -> Comparison:
     return Comparison(
         point="p", title="decode", workload="decode", metric="latency_s", factor=factor, baseline="eager",

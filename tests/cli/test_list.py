@@ -46,7 +46,7 @@ def test_runs_with_a_damaged_one_among_them(tmp_path):
     data = json.loads(bench("list", "runs", "--runs", tmp_path, "--json").output)
     broken, good = data["runs"]
     assert "newer steelyard" in broken["problem"]
-    assert good["backends"][:2] == ["eager", "xla"]
+    assert good["backends"] == ["eager", "xla"]
     assert good["problem"] == ""
 
 

@@ -48,6 +48,7 @@ def test_the_table(root):
     assert "machine noise: grade A" in output
     table = [line for line in output.splitlines() if line.startswith(("backend", "eager", "xla", "─"))]
     assert table
+    assert "median [ms]" in output
     assert max(map(len, table)) <= 80
 
 
