@@ -188,8 +188,8 @@ def _comparison(
     if estimate is not None and estimate.interval is not None:
         evidence |= {"low_95": estimate.interval.low, "high_95": estimate.interval.high}
     comparison = Comparison(
-        point=candidate.point.key,
-        title=candidate.point.title,
+        point=candidate.key,
+        title=candidate.title,
         workload=candidate.point.workload,
         metric=metric,
         factor=what.name,

@@ -81,8 +81,8 @@ def _outlook(pairs: Pairs, family: Family, size: int, threshold: float, rounds: 
     if spread is None:
         reason = side.failures or pairs.baseline.failures or f"{len(pairs.rounds)} of 2 paired rounds"
     return Outlook(
-        point=side.point.key,
-        title=side.point.title,
+        point=side.key,
+        title=side.title,
         metric=pairs.metric,
         arm=side.arm.label,
         family=family,

@@ -44,10 +44,12 @@ class Launched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One arm at one point: all of its results in whole rounds, and why there are none where that is known."""
+    """One arm at one point (`key` and `title` are the point's): its results in whole rounds, and why there are none where known."""
 
     arm: Arm
     point: Point
+    key: str
+    title: str
     results: tuple[Result, ...]
     reason: str = ""
     _launched: dict[str, tuple[Launched, ...]] = field(default_factory=dict, repr=False, compare=False)
@@ -111,9 +113,8 @@ class Sides:
     _sides: Mapping[tuple[str, str], Side]
 
     def side(self, arm: Arm, point: str) -> Side:
-        """One arm at a point; an arm that was never launched there has a side without results."""
-        found = self._sides.get((arm.label, point))
-        return found if found is not None else Side(arm=arm, point=self.points[point], results=())
+        """One arm at a point (its key); an arm that was never launched there has a side without results."""
+        return self._sides[arm.label, point]
 
     @property
     def control(self) -> Arm | None:
@@ -135,6 +136,7 @@ def sides_of(run: Run) -> Sides:
         if result.round in whole and result.case_id in keys:
             found.setdefault((result.arm, keys[result.case_id]), []).append(result)
     arms = {arm.label: arm for arm in manifest.arms}
+    titles = {key: point.title for key, point in points.items()}
     sides = {}
     for label, arm in arms.items():
         for key, point in points.items():
@@ -142,9 +144,11 @@ def sides_of(run: Run) -> Sides:
             reasons = [
                 left.reason
                 for left in manifest.left_out
-                if left.backend in (label, arm.backend.text) and left.point in ("", key, point.title)
+                if left.backend in (label, arm.backend.text) and left.point in ("", key, titles[key])
             ]
-            sides[label, key] = Side(arm=arm, point=point, results=results, reason="; ".join(reasons))
+            sides[label, key] = Side(
+                arm=arm, point=point, key=key, title=titles[key], results=results, reason="; ".join(reasons)
+            )
     return Sides(points=points, arms=tuple(manifest.arms), baseline=arms[manifest.baseline], _sides=sides)
 
 

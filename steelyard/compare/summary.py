@@ -17,13 +17,7 @@ from steelyard.core.result import Result
 from steelyard.core.run import Run
 from steelyard.stats.hodges_lehmann import one_sample
 from steelyard.stats.quantile import supported
-from steelyard.stats.spread import (
-    coefficient_of_variation,
-    effective_sample_size,
-    lag1_autocorrelation,
-    mad,
-    share_beyond,
-)
+from steelyard.stats.spread import coefficient_of_variation, describe
 
 State = Literal["steady", "cold", "warm"]
 PHASES = ("import_s", "load_s", "compile_s", "first_run_s", "second_run_s")
@@ -110,13 +104,14 @@ def _timed(side: Side, metric: str, statuses: Mapping[str, int]) -> Summary:
     if estimate is None:
         return _summary(side, metric, "steady", None, 0, statuses, reason)
     steady = [np.asarray(launch.samples, dtype=np.float64) for launch in launches]
-    lags = [value for samples in steady if (value := lag1_autocorrelation(samples)) is not None]
-    effective = [value for samples in steady if (value := effective_sample_size(samples)) is not None]
+    spreads = [describe(samples) for samples in steady]
+    lags = [spread.lag1 for spread in spreads if spread.lag1 is not None]
+    effective = [spread.effective_samples for spread in spreads if spread.effective_samples is not None]
     percentiles = {name: _percentile(launches, steady, share) for name, share in _PERCENTILES}
     return Summary(
         arm=side.arm.label,
-        point=side.point.key,
-        title=side.point.title,
+        point=side.key,
+        title=side.title,
         workload=side.point.workload,
         metric=metric,
         unit=METRICS[metric].unit,
@@ -124,11 +119,12 @@ def _timed(side: Side, metric: str, statuses: Mapping[str, int]) -> Summary:
         estimate=estimate,
         launches=len(launches),
         samples=sum(samples.size for samples in steady),
-        mad=median([mad(samples) for samples in steady]),
+        mad=median([spread.mad for spread in spreads]),
         between_cv=coefficient_of_variation([launch.median for launch in launches]),
         lag1=median(lags) if lags else None,
         effective_samples=sum(effective) if len(effective) == len(steady) else None,
-        far_share=float(np.average([share_beyond(s) for s in steady], weights=[s.size for s in steady])),
+        far_share=sum(spread.far_share * samples.size for spread, samples in zip(spreads, steady, strict=True))
+        / sum(samples.size for samples in steady),
         cut=median([launch.cut for launch in launches]),
         p90=percentiles["p90"],
         p99=percentiles["p99"],
@@ -193,8 +189,8 @@ def _summary(
 ) -> Summary:
     return Summary(
         arm=side.arm.label,
-        point=side.point.key,
-        title=side.point.title,
+        point=side.key,
+        title=side.title,
         workload=side.point.workload,
         metric=metric,
         unit=METRICS[metric.partition("/")[0]].unit,

@@ -145,8 +145,8 @@ def _comparison(pairs: Pairs, floor: float | None, family: Family) -> tuple[Comp
             evidence["spread"] = pairs.spread
         evidence["unsteady_share"] = max(share for share, _ in unsteady)
     comparison = Comparison(
-        point=candidate.point.key,
-        title=candidate.point.title,
+        point=candidate.key,
+        title=candidate.title,
         workload=candidate.point.workload,
         metric=metric,
         factor="control" if candidate.arm.control else "backend",

@@ -75,6 +75,11 @@ def p_value(values: ArrayLike) -> float | None:
     data = data[data != 0]
     if data.size == 0:
         return 1.0
+    order = np.argsort(np.abs(data))
+    magnitudes = np.abs(data[order])
+    if data.size <= EXACT_UP_TO and (np.diff(magnitudes) > 0).all():
+        positive = int(np.flatnonzero(data[order] > 0).sum()) + int((data > 0).sum())
+        return min(1.0, 2 * lower_tail(data.size, min(positive, data.size * (data.size + 1) // 2 - positive)))
     doubled = _doubled_ranks(np.abs(data))
     positive = int(doubled[data > 0].sum())
     total = int(doubled.sum())
