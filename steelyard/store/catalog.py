@@ -13,7 +13,10 @@ from steelyard.store.reader import MANIFEST, read_manifest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEntry:
-    """One line of `bench list runs`. `arms` leaves the control arm out; `problem` says why a damaged or foreign run cannot be read."""
+    """One line of `bench list runs`. `arms` leaves the control arm out.
+
+    `problem` says why a damaged or foreign run cannot be read.
+    """
 
     run_id: str
     path: Path
