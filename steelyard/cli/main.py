@@ -1,5 +1,6 @@
 """`bench`: the verbs and groups. Each verb's module imports what it needs only when it runs."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -45,6 +46,7 @@ def _root(
 
 def main() -> None:
     """The console script. Errors of this project end with their message and exit code, without a traceback."""
+    sys.path.append(os.getcwd())  # last: a plug-in of the user's is found there, and shadows no package
     try:
         app()
     except SteelyardError as error:

@@ -111,6 +111,10 @@ class Work:
     items: int
     unit: str
 
+    def __post_init__(self) -> None:
+        if self.flop is not None:  # an int would read back from JSON as a float, under another hash
+            object.__setattr__(self, "flop", float(self.flop))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:

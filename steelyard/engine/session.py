@@ -22,7 +22,7 @@ from steelyard.engine.rounds import balanced_orders, rotated
 from steelyard.engine.stopping import PILOT_ROUNDS, Pairs, paired_logs, pilot, precision
 from steelyard.measure.memory import read_peak
 
-_MAXIMUM_CALLS = 20_000
+_MAXIMUM_CALLS = 5_000
 _MINIMUM_CALLS = {"call": 10, "generate": 3}
 _SHORTEST_WINDOW_S = 0.5
 _CAP_FACTOR = 10.0
@@ -239,7 +239,8 @@ class Session:
 
     def _pairs(self) -> Pairs:
         headline = [point for point in self._plan.points if point.workload == self._plan.suite.headline]
-        cases = {arm.label: [self._plan.case(arm, point).id for point in headline] for arm in self._plan.arms}
+        arms = [arm for arm in self._plan.arms if not arm.control]
+        cases = {arm.label: [self._plan.case(arm, point).id for point in headline] for arm in arms}
         return paired_logs(self._results, baseline=self._plan.baseline.label, headline=cases)
 
     def _pilot(self) -> None:
