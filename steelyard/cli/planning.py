@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Mapping
 
 from steelyard import plugins
-from steelyard.core.run import Manifest
+from steelyard.compare import pilot
+from steelyard.core.run import Manifest, Run
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import MAXIMUM_ROUNDS, Estimate, Plan, Request
-from steelyard.engine.stopping import families
+from steelyard.engine.stopping import TARGET_HALF_WIDTH, families
+
+PILOT_ROUNDS = 3
 
 
 def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
@@ -39,6 +42,19 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
     )
     if request.time_s is not None:
         yield f"time: at most {request.time_s / 60:.0f} min, lowering included"
+
+
+def outlook(run: Run, rounds: int) -> Iterator[str]:
+    """What the pilot says of the primary comparisons: spread, the slowdown that would be found, rounds needed."""
+    for entry in pilot(run, rounds=rounds):
+        if entry.family != "primary" or entry.spread is None:
+            continue
+        found = "no slowdown" if entry.detectable is None else f"a slowdown of {entry.detectable:.0%}"
+        needed = "more than 10000" if entry.rounds_needed is None else f"{entry.rounds_needed}"
+        yield (
+            f"pilot: {entry.arm}, {entry.title}: spread between rounds {entry.spread:.1%}; {rounds} rounds would find "
+            f"{found}; {needed} rounds for an interval of +-{TARGET_HALF_WIDTH:.0%}"
+        )
 
 
 def plan_of(

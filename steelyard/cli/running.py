@@ -12,12 +12,12 @@ from pathlib import Path
 import typer
 
 from steelyard import __version__, plugins
-from steelyard.cli.planning import describe, plan_of
+from steelyard.cli.planning import PILOT_ROUNDS, describe, outlook, plan_of
 from steelyard.cli.progress import Screen
 from steelyard.core.case import Arm
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import LaunchRecord, Result
-from steelyard.core.run import Manifest, Segment, TuningRow
+from steelyard.core.run import Manifest, Run, Segment, TuningRow
 from steelyard.engine.lower import facts, lower_points
 from steelyard.engine.plan import Plan, Request, estimate, make_plan
 from steelyard.engine.protocol import Event
@@ -34,8 +34,10 @@ _FAILED = 3
 class Recorder:
     """Hands what the session says to the store and to the screen."""
 
-    def __init__(self, writer: RunWriter, screen: Screen, titles: Mapping[str, str]) -> None:
-        self._writer, self._screen, self._titles = writer, screen, titles
+    def __init__(self, writer: RunWriter, screen: Screen, manifest: Manifest, plan: Plan) -> None:
+        self._writer, self._screen, self._manifest, self._plan = writer, screen, manifest, plan
+        self._titles = {case.id: case.point.title for case in plan.cases}
+        self._results: list[Result] = []
         self.last: dict[tuple[str, str], Result] = {}
 
     def launch(self, record: LaunchRecord) -> None:
@@ -46,12 +48,20 @@ class Recorder:
     def result(self, result: Result) -> None:
         """Store and show."""
         self._writer.result(result)
+        self._results.append(result)
         self.last[result.arm, result.case_id] = result
         self._screen.result(result, self._titles[result.case_id])
 
     def round_begins(self, number: int, planned: int, remaining_s: float | None) -> None:
         """Show."""
         self._screen.round_begins(number, planned, remaining_s)
+
+    def round_ends(self, number: int) -> None:
+        """After the pilot: what its noise lets the rest of the run find."""
+        if number == PILOT_ROUNDS and self._plan.maximum_rounds > PILOT_ROUNDS:
+            so_far = Run(manifest=self._manifest, segments=(), launches=(), results=tuple(self._results))
+            for line in outlook(so_far, self._plan.minimum_rounds):
+                self._screen.line(line)
 
     def launch_begins(self, arm: Arm, number: int, position: int) -> None:
         """Show."""
@@ -78,8 +88,9 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
         return 0
     with Screen(arms=len(plan.arms), as_json=json, time_s=request.time_s, started_s=started) as screen:
         lowered = _lower(plan, weights, screen)
-        with create_run(output, _manifest(plan, lowered)) as writer:
-            code = _segment(plan, lowered, writer, screen, started_s=started, first_round=1, earlier=())
+        manifest = _manifest(plan, lowered)
+        with create_run(output, manifest) as writer:
+            code = _segment(plan, lowered, manifest, writer, screen, started_s=started, first_round=1, earlier=())
     return _finish(writer.path, code, report=report)
 
 
@@ -112,6 +123,7 @@ def resume_run(
             code = _segment(
                 plan,
                 lowered,
+                run.manifest,
                 writer,
                 screen,
                 started_s=started,
@@ -135,6 +147,7 @@ def _lower(plan: Plan, weights: Path | None, screen: Screen) -> dict[str, Lowere
 def _segment(
     plan: Plan,
     lowered: Mapping[str, LoweredPoint],
+    manifest: Manifest,
     writer: RunWriter,
     screen: Screen,
     *,
@@ -145,7 +158,7 @@ def _segment(
     noise = preflight(plan.request.budget.cpus)
     screen.line(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
     writer.begin_segment(started_utc=_now(), noise=noise)
-    recorder = Recorder(writer, screen, {case.id: case.point.title for case in plan.cases})
+    recorder = Recorder(writer, screen, manifest, plan)
     work = Path(tempfile.mkdtemp(prefix="steelyard-"))
     try:
         session = Session(

@@ -19,7 +19,7 @@ from steelyard.engine.launch import Interrupted, Outcome, run_launch
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
 from steelyard.engine.rounds import balanced_orders, rotated
-from steelyard.engine.stopping import PILOT_ROUNDS, Pairs, paired_logs, pilot, precision
+from steelyard.engine.stopping import Pairs, paired_logs, precision
 from steelyard.measure.memory import read_peak
 
 _MAXIMUM_CALLS = 5_000
@@ -39,6 +39,9 @@ class Sink(Protocol):
 
     def round_begins(self, number: int, planned: int, remaining_s: float | None) -> None:
         """A round begins; round 0 is the cold one."""
+
+    def round_ends(self, number: int) -> None:
+        """A warm round is complete."""
 
     def launch_begins(self, arm: Arm, number: int, position: int) -> None:
         """A launch begins."""
@@ -112,8 +115,7 @@ class Session:
                 complete.append(number)
                 if cold_start:
                     continue
-                if number == PILOT_ROUNDS and plan.maximum_rounds > PILOT_ROUNDS:
-                    self._pilot()
+                self._sink.round_ends(number)
                 if len(complete) > plan.minimum_rounds and precision(self._pairs()).reached:
                     ended = "precision"
                     break
@@ -242,13 +244,6 @@ class Session:
         arms = [arm for arm in self._plan.arms if not arm.control]
         cases = {arm.label: [self._plan.case(arm, point).id for point in headline] for arm in arms}
         return paired_logs(self._results, baseline=self._plan.baseline.label, headline=cases)
-
-    def _pilot(self) -> None:
-        """Tell what the pilot's noise lets the run find, before the rest runs."""
-        arms = len([arm for arm in self._plan.arms if not arm.control]) - 1
-        headline = sum(point.workload == self._plan.suite.headline for point in self._plan.points)
-        for line in pilot(self._pairs(), planned=self._plan.minimum_rounds, family=arms * headline):
-            self._sink.note(line)
 
     def _fit_window(self, cold_round_s: float) -> None:
         """After the cold round: shorten the windows if the rounds that a verdict needs would not fit the time."""

@@ -2,15 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from steelyard.core.result import Result
 from steelyard.stats.hodges_lehmann import one_sample
-from steelyard.stats.planning import minimum_detectable_effect, rounds_needed, rounds_to_fire, spread_upper
+from steelyard.stats.planning import rounds_to_fire
 
 TARGET_HALF_WIDTH = 0.02
-PILOT_ROUNDS = 3
 
 Pairs = Mapping[str, Sequence[Sequence[float]]]
 """Per arm, for each headline case, the paired log-ratios to the baseline, one per round."""
@@ -67,30 +66,6 @@ def precision(pairs: Pairs) -> Precision:
             return Precision(half_width=None)
         widest = max(widest or 0.0, (interval.high - interval.low) / 2)
     return Precision(half_width=widest)
-
-
-def pilot(pairs: Pairs, *, planned: int, family: int) -> Iterator[str]:
-    """What the first rounds say of those to come: rounds needed, and the smallest slowdown that can be found.
-
-    Computed from the upper 80 % limit of the spread between launches, since three rounds may well see
-    half of it.
-    """
-    spreads = {
-        arm: max((statistics.stdev(logs) for logs in cases if len(logs) > 1), default=None)
-        for arm, cases in pairs.items()
-    }
-    for arm, spread in spreads.items():
-        count = max((len(logs) for logs in pairs[arm]), default=0)
-        upper = None if spread is None else spread_upper(spread, count)
-        if spread is None or upper is None:
-            continue
-        needed = rounds_needed(upper, TARGET_HALF_WIDTH)
-        effect = minimum_detectable_effect(upper, planned, family=max(1, family))
-        found = "no slowdown can be found" if effect is None else f"a slowdown of {effect:.0%} would be found"
-        yield (
-            f"pilot: {arm}: spread between rounds {spread:.1%}; {found} in {planned} rounds; "
-            f"{'more than 10000' if needed is None else needed} rounds for an interval of +-{TARGET_HALF_WIDTH:.0%}"
-        )
 
 
 def families(primary: int, exploratory: int) -> str:
