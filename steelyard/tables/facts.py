@@ -235,7 +235,8 @@ class Facts:
         for arm in self.arms:
             proofs = [r.proof for point in self.points for r in self.results(arm, point) if r.proof is not None]
             if proofs:
-                found[arm.label] = ", ".join(f"{name} {text}" for name, text in sorted(proofs[-1].versions.items()))
+                told = ", ".join(f"{name} {text}" for name, text in sorted(proofs[-1].versions.items()))
+                found[arm.label] = told or "not told"
         return found
 
 

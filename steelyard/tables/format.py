@@ -55,7 +55,9 @@ def scaled(value: float, column: Column) -> float:
 
 def shown(cell: Cell, column: Column) -> Shown:
     """A cell as print, without marks and emphasis."""
-    if cell.value is None or not column.numeric:
+    if not column.numeric:
+        return Shown(main=cell.text)
+    if cell.value is None:
         return Shown(main=cell.text or ABSENT)
     value = scaled(cell.value, column)
     if column.kind == "integer":

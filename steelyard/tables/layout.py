@@ -1,0 +1,182 @@
+"""How the columns of a table share a line of a LaTeX page. Widths are estimated in characters, as TeX is not asked."""
+
+import math
+import textwrap
+from dataclasses import dataclass
+
+from steelyard.tables.format import shown
+from steelyard.tables.latex import LONGEST_UNBROKEN, breakable, escape
+from steelyard.tables.table import Cell, Column, Row, Table
+
+LINE_CHARACTERS = 104.0
+"""Characters of `\\footnotesize` that a line of 6.5 inches holds."""
+
+GAP_CHARACTERS = 2.5
+"""Space between two columns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """What one column needs, in characters: `least` unbroken, `wanted` in one line. Equal unless it is `wide`."""
+
+    column: Column
+    position: int
+    wide: bool
+    least: float
+    wanted: float
+    heading: tuple[str, ...]
+
+
+class Layout:
+    """A table laid out: `stacked` sets intervals below their values; `groups` are the columns that share a line each.
+
+    Where even the stacked table is too wide, its numbers are dealt out to several tabulars, one below the other, which
+    all begin with the columns that name the row.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.stacked = False
+        measures = self._measures()
+        if _needed(measures) > LINE_CHARACTERS and any(cell.interval for row in table.rows for cell in row.cells):
+            self.stacked = True
+            measures = self._measures()
+        self.groups = [Group(group, self.stacked) for group in _dealt(measures)]
+
+    def lines(self, row: Row) -> int:
+        """How many lines a row takes, in all groups, roughly."""
+        return sum(group.lines(row) for group in self.groups)
+
+    def _measures(self) -> list[Measure]:
+        return [self._measure(position, column) for position, column in enumerate(self._table.columns)]
+
+    def _measure(self, position: int, column: Column) -> Measure:
+        breadth = 1.2 if column.kind == "code" else 1.0
+        body, word = 0.0, 1
+        for row in self._table.rows:
+            cell = row.cells[position]
+            print_ = shown(cell, column)
+            marks = 0.7 * len(",".join(cell.notes))
+            interval = 0.85 * len(print_.interval)
+            main = len(print_.main) + marks
+            body = max(body, max(main, interval) if self.stacked else main + interval)
+            if not column.numeric:
+                word = max([word, *(len(part) for part in print_.main.split())])
+        wide = not column.numeric and (column.wide or body > LONGEST_UNBROKEN + 2)
+        if not wide:
+            heading = _wrapped(column.heading, body)
+            width = breadth * max(body, *(len(line) for line in heading))
+            return Measure(
+                column=column, position=position, wide=False, least=width, wanted=width, heading=tuple(heading)
+            )
+        words = [len(part) for part in column.heading.split()]
+        least = breadth * (min(max([word, *words]), LONGEST_UNBROKEN) + 1.5)
+        wanted = max(least, breadth * (1.08 * body + 1.5))
+        return Measure(
+            column=column, position=position, wide=True, least=least, wanted=wanted, heading=(column.heading,)
+        )
+
+
+class Group:
+    """The columns of one tabular."""
+
+    def __init__(self, measures: list[Measure], stacked: bool) -> None:
+        self._measures = measures
+        self._stacked = stacked
+        self._shares = _shares(measures)
+
+    @property
+    def preamble(self) -> str:
+        """The columns' letters."""
+        letters = []
+        for measure in self._measures:
+            share = self._shares.get(measure.position)
+            number = "r" if measure.column.numeric else "l"
+            letters.append(number if share is None else f"p{{{share:.3f}\\linewidth}}")
+        return "".join(letters)
+
+    @property
+    def headings(self) -> str:
+        """The row of headings; one that is longer than what stands below it goes over several lines."""
+        cells = []
+        for measure in self._measures:
+            lines = [escape(line) for line in measure.heading]
+            cells.append(f"\\raggedright {lines[0]}" if measure.wide else _stack(lines, measure.column, "b"))
+        return " & ".join(cells)
+
+    def row(self, row: Row) -> str:
+        """One row, with emphasis, intervals and marks."""
+        return " & ".join(self._cell(row.cells[measure.position], measure) for measure in self._measures)
+
+    def lines(self, row: Row) -> int:
+        """How many lines a row takes, roughly."""
+        most = 2 if self._stacked else 1
+        for measure in self._measures:
+            if measure.wide:
+                room = max(6.0, self._shares[measure.position] * LINE_CHARACTERS)
+                breadth = 1.2 if measure.column.kind == "code" else 1.0
+                most = max(most, math.ceil(len(row.cells[measure.position].text) * 1.1 * breadth / room))
+        return most
+
+    def _cell(self, cell: Cell, measure: Measure) -> str:
+        column = measure.column
+        print_ = shown(cell, column)
+        main = (breakable if measure.wide else escape)(print_.main)
+        if column.kind == "code" and cell.text:
+            main = f"\\texttt{{{main}}}"
+        if "best" in cell.flags or "tied" in cell.flags:
+            main = f"\\textbf{{{main}}}"
+        marks = f"\\textsuperscript{{{','.join(cell.notes)}}}" if cell.notes else ""
+        if not print_.interval:
+            return f"\\raggedright {main}{marks}" if measure.wide else f"{main}{marks}"
+        interval = f"{{\\scriptsize {escape(print_.interval)}}}"
+        return _stack([f"{main}{marks}", interval], column, "t") if self._stacked else f"{main} {interval}{marks}"
+
+
+def _needed(measures: list[Measure]) -> float:
+    return sum(measure.least for measure in measures) + GAP_CHARACTERS * (len(measures) - 1)
+
+
+def _dealt(measures: list[Measure]) -> list[list[Measure]]:
+    """The columns in groups that fit on a line; each begins with the leading columns of short text."""
+    if _needed(measures) <= LINE_CHARACTERS:
+        return [measures]
+    first = next((at for at, measure in enumerate(measures) if measure.column.numeric or measure.column.wide), 0)
+    names, rest = measures[:first], measures[first:]
+    groups: list[list[Measure]] = []
+    current = list(names)
+    for measure in rest:
+        if len(current) > len(names) and _needed([*current, measure]) > LINE_CHARACTERS:
+            groups.append(current)
+            current = list(names)
+        current.append(measure)
+    return [*groups, current]
+
+
+def _shares(measures: list[Measure]) -> dict[int, float]:
+    """The share of the line that each wide column gets: its longest word at least, the rest by length of text."""
+    wide = [measure for measure in measures if measure.wide]
+    if not wide:
+        return {}
+    least = sum(measure.least for measure in wide)
+    taken = sum(measure.least for measure in measures if not measure.wide) + GAP_CHARACTERS * (len(measures) - 1)
+    room = max(least, LINE_CHARACTERS - taken)
+    more = sum(min(measure.wanted, room) - measure.least for measure in wide) or 1.0
+    shares = {}
+    for measure in wide:
+        width = measure.least + (room - least) * (min(measure.wanted, room) - measure.least) / more
+        shares[measure.position] = min(measure.wanted, width) / LINE_CHARACTERS
+    return shares
+
+
+def _wrapped(heading: str, room: float) -> list[str]:
+    """A heading over lines no longer than what stands below it, or than its longest word."""
+    words = (len(word) for word in heading.split())
+    return textwrap.wrap(heading, max(math.floor(room), 8, *words), break_on_hyphens=False) or [""]
+
+
+def _stack(lines: list[str], column: Column, at: str) -> str:
+    if len(lines) == 1:
+        return lines[0]
+    side, joined = "r" if column.numeric else "l", " \\\\ ".join(lines)
+    return f"\\begin{{tabular}}[{at}]{{@{{}}{side}@{{}}}}{joined}\\end{{tabular}}"
