@@ -18,7 +18,8 @@ def doctor(
 ) -> None:
     """Say which backends and devices are usable, what to install for the rest, the meters and the machine's noise."""
     from steelyard.guard.preflight import preflight
-    from steelyard.hardware.devices import devices, pick_device
+    from steelyard.hardware.choice import pick_device
+    from steelyard.hardware.devices import devices
     from steelyard.hardware.processors import default_cpus, format_cpus
 
     found = devices()

@@ -1,56 +1,56 @@
 """What the user's `--device`, `--threads` and `--cpus` mean on this host."""
 
 import os
+from pathlib import Path
 
 from steelyard.core.backend import Device
 from steelyard.core.errors import UsageError, unknown_name
+from steelyard.guard import proc
 from steelyard.hardware.devices import devices
-from steelyard.hardware.processors import default_cpus
+from steelyard.hardware.processors import default_cpus, format_cpus, parse_cpus
 
 _BEST_FIRST = ("cuda", "rocm", "tpu", "xpu", "mps", "npu", "cpu")
 
 
-def pick_device(wanted: str | None) -> Device:
-    """The device of a `kind` or `kind:index`; the best present when None. Raises UsageError naming those present."""
-    present = devices()
+def pick_device(wanted: str | None, found: tuple[Device, ...] | None = None) -> Device:
+    """The device of an id such as `cpu` or `cuda:0`; a kind alone is its first. None: the best present.
+
+    Raises UsageError with the ids that are there.
+    """
+    found = devices() if found is None else found
     if wanted is None:
-        return min(present, key=lambda device: (_BEST_FIRST.index(device.kind), device.index))
-    for device in present:
-        if wanted in (device.id, f"{device.kind}:{device.index}") or (wanted == device.kind and device.index == 0):
+        return min(found, key=lambda device: (_BEST_FIRST.index(device.kind), device.index))
+    for device in found:
+        if wanted in (device.id, f"{device.kind}:{device.index}") or (device.index == 0 and wanted == device.kind):
             return device
-    raise unknown_name("device", wanted, [device.id for device in present])
+    raise unknown_name("device", wanted, [device.id for device in found])
 
 
-def choose_cpus(threads: int | None, text: str | None) -> tuple[int, ...]:
-    """The CPUs to measure on: those of `text`, else the first `threads` allowed ones, else all the quota covers.
+def choose_cpus(threads: int | None, cpus: str | None, root: Path = proc.ROOT) -> tuple[int, ...]:
+    """The CPUs of `--threads` and `--cpus`; both may be absent. Raises UsageError naming what is there.
 
-    Raises UsageError if `text` names a CPU this process may not use, or fewer CPUs than threads.
+    More threads than cores take the cores' second threads as well; more threads than CPUs are refused,
+    since the CPU set enforces the thread count for every runtime alike.
     """
     allowed = sorted(os.sched_getaffinity(0))
-    if text is None:
-        if threads is None:
-            return default_cpus()
-        if threads > len(allowed):
-            raise UsageError(f"--threads {threads}: this process may use {len(allowed)} CPUs")
-        return tuple(allowed[:threads])
-    chosen = _parse(text)
-    forbidden = sorted(chosen - set(allowed))
-    if forbidden:
-        raise UsageError(f"--cpus {text}: this process may not use CPU {', '.join(map(str, forbidden))}")
-    if threads is not None and threads > len(chosen):
-        raise UsageError(f"--cpus {text} names {len(chosen)} CPUs, fewer than --threads {threads}")
-    return tuple(sorted(chosen))
-
-
-def _parse(text: str) -> set[int]:
-    found: set[int] = set()
-    for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        try:
-            first, last = int(low), int(high if dash else low)
-        except ValueError:
-            raise UsageError(f"--cpus {text}: '{part}' is not a CPU or a range; write e.g. 0-3,8") from None
-        if last < first:
-            raise UsageError(f"--cpus {text}: the range '{part}' runs backwards")
-        found.update(range(first, last + 1))
-    return found
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads {threads}: at least 1 is needed")
+    if cpus is not None:
+        chosen = parse_cpus(cpus)
+        if missing := [cpu for cpu in chosen if cpu not in allowed]:
+            raise UsageError(
+                f"--cpus {cpus}: this process may not use CPU {', '.join(map(str, missing))}; "
+                f"it may use {format_cpus(tuple(allowed))}"
+            )
+        if threads is not None and threads > len(chosen):
+            raise UsageError(f"--threads {threads} are more than the {len(chosen)} CPUs of --cpus {cpus}")
+        return chosen if threads is None else chosen[:threads]
+    cores = default_cpus(root)
+    if threads is None:
+        return cores
+    if threads > len(allowed):
+        raise UsageError(
+            f"--threads {threads}: this process may use {len(allowed)} CPUs ({format_cpus(tuple(allowed))})"
+        )
+    spare = [cpu for cpu in allowed if cpu not in cores]
+    return tuple(sorted([*cores, *spare][:threads]))

@@ -30,36 +30,6 @@ def default_threads(root: Path = proc.ROOT) -> int:
     return len(default_cpus(root))
 
 
-def choose_cpus(threads: int | None, cpus: str | None, root: Path = proc.ROOT) -> tuple[int, ...]:
-    """The CPUs of `--threads` and `--cpus`; both may be absent. Raises UsageError naming what is there.
-
-    More threads than cores take the cores' second threads as well; more threads than CPUs are refused,
-    since the CPU set enforces the thread count for every runtime alike.
-    """
-    allowed = sorted(os.sched_getaffinity(0))
-    if threads is not None and threads < 1:
-        raise UsageError(f"--threads {threads}: at least 1 is needed")
-    if cpus is not None:
-        chosen = parse_cpus(cpus)
-        if missing := [cpu for cpu in chosen if cpu not in allowed]:
-            raise UsageError(
-                f"--cpus {cpus}: this process may not use CPU {', '.join(map(str, missing))}; "
-                f"it may use {format_cpus(tuple(allowed))}"
-            )
-        if threads is not None and threads > len(chosen):
-            raise UsageError(f"--threads {threads} are more than the {len(chosen)} CPUs of --cpus {cpus}")
-        return chosen if threads is None else chosen[:threads]
-    cores = default_cpus(root)
-    if threads is None:
-        return cores
-    if threads > len(allowed):
-        raise UsageError(
-            f"--threads {threads}: this process may use {len(allowed)} CPUs ({format_cpus(tuple(allowed))})"
-        )
-    spare = [cpu for cpu in allowed if cpu not in cores]
-    return tuple(sorted([*cores, *spare][:threads]))
-
-
 def parse_cpus(text: str) -> tuple[int, ...]:
     """`0-3,8` as (0, 1, 2, 3, 8). Raises UsageError."""
     found: set[int] = set()

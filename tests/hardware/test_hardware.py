@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from steelyard.core.backend import Device
 from steelyard.core.errors import UsageError
 from steelyard.hardware import processors
+from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.hardware.cpu import cpu_facts, cpu_name, memory_bytes
-from steelyard.hardware.devices import devices, pick_device
+from steelyard.hardware.devices import devices
 from steelyard.hardware.fingerprint import fingerprint
 
 CPU = Device(kind="cpu", index=0, name="A CPU", memory_bytes=1 << 30)
@@ -69,10 +70,10 @@ def test_the_default_takes_each_core_once(tree, monkeypatch):
     root = tree(topology({0: (0, 0), 1: (0, 1), 2: (0, 0), 3: (0, 1), 4: (1, 0), 5: (1, 0)}))
     assert processors.default_cpus(root) == (0, 1, 4)
     assert processors.default_threads(root) == 3
-    assert processors.choose_cpus(2, None, root) == (0, 1)
-    assert processors.choose_cpus(5, None, root) == (0, 1, 2, 3, 4)
-    assert processors.choose_cpus(None, "3-5", root) == (3, 4, 5)
-    assert processors.choose_cpus(1, "3-5", root) == (3,)
+    assert choose_cpus(2, None, root) == (0, 1)
+    assert choose_cpus(5, None, root) == (0, 1, 2, 3, 4)
+    assert choose_cpus(None, "3-5", root) == (3, 4, 5)
+    assert choose_cpus(1, "3-5", root) == (3,)
 
 
 def test_a_quota_makes_it_fewer(tree, monkeypatch):
@@ -106,7 +107,7 @@ def test_affinity_is_honoured():
 def test_impossible_cpu_sets_are_refused(monkeypatch, tmp_path, threads, cpus, message):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3})
     with pytest.raises(UsageError, match=message):
-        processors.choose_cpus(threads, cpus, tmp_path)
+        choose_cpus(threads, cpus, tmp_path)
 
 
 @given(st.sets(st.integers(0, 300), min_size=1))
