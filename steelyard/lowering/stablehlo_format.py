@@ -75,7 +75,9 @@ def convert(source: Source, directory: Path, option: str | None) -> Draft:
 
     weights = tuple(aval(source.tensors[name].dtype, source.tensors[name].shape) for name in names)
     inputs = tuple(aval(getattr(torch, spec.dtype), spec.shape) for spec in program.inputs)
-    exported = jax.export.export(jax.jit(call, keep_unused=True), platforms=[platform])(weights, *inputs)
+    # The precision of a product is part of the module: left at its default, an accelerator may round float32 to TF32.
+    with jax.default_matmul_precision("highest"):
+        exported = jax.export.export(jax.jit(call, keep_unused=True), platforms=[platform])(weights, *inputs)
     found_inputs = exported.in_avals[len(names) :]
     check_ends(program, "stablehlo", "input", [(each.shape, np.dtype(each.dtype).name) for each in found_inputs])
     check_ends(program, "stablehlo", "output", [(each.shape, np.dtype(each.dtype).name) for each in exported.out_avals])

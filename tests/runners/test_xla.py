@@ -139,3 +139,15 @@ def test_devices_not_tried_yet_say_so():
     found = plugins.runner("xla").availability(parse_backend("xla"), "tpu")
     assert not found.available
     assert found.reason == "not tried yet on tpu"
+
+
+def test_products_were_exported_in_full_precision(programs, tmp_path):
+    """On an accelerator a product of default precision may be computed in TF32, and the exported module decides."""
+    source = """
+        runner.start()
+        program = runner.load(lowered["decode"])
+        program.compile()
+        details = program.proof().details
+        print(json.dumps([details["products_exported_highest"], details["products_exported_default"]]))
+        """
+    assert launch(source, directory=tmp_path, programs=programs) == [4, 0]
