@@ -48,13 +48,12 @@ class Places:
         matched: dict[str, list[tuple[str, bool]]] = {}
         for name, value in initializers.items():
             matched[name] = list(self._matches(value.const_value))
-        transposed = sorted({found[0][0] for found in matched.values() if found and found[0][1]})
+        large = {name: value for name, value in initializers.items() if value.const_value.nbytes > _INLINE_BYTES}
+        transposed = sorted({matched[name][0][0] for name in large if matched[name] and matched[name][0][1]})
         beside = self._transposed(transposed) if transposed else None
         own: dict[str, Array] = {}
         direct = file_places(self._source.weights_file)
-        for name, value in initializers.items():
-            if value.const_value.nbytes <= _INLINE_BYTES:
-                continue
+        for name, value in large.items():
             if not matched[name]:
                 own[name] = value.const_value.numpy()
             elif matched[name][0][1] and beside is not None:

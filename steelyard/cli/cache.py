@@ -1,0 +1,100 @@
+"""`bench cache`: what lowering keeps on disk, its size, its removal, its soundness."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from steelyard.cli.output import print_json, print_table
+from steelyard.core.errors import UsageError
+
+app = typer.Typer(help="The cache of weights, artifacts and references.", no_args_is_help=True, rich_markup_mode=None)
+
+_UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_Json = Annotated[bool, typer.Option("--json", help="Print data instead of a table.")]
+
+
+@app.command("ls")
+def ls(json: _Json = False) -> None:
+    """List the entries, those used longest ago first, and the space they take."""
+    from steelyard.lowering.cache import Cache, cache_root, size_bytes
+
+    cache = Cache(cache_root())
+    found = list(cache.entries())
+    entries = sorted((entry for _, _, entry in found if entry is not None), key=lambda entry: entry.used_at_s)
+    damaged = [f"{kind}/{key}" for kind, key, entry in found if entry is None]
+    total = size_bytes(entries)
+    if json:
+        fields = [
+            {
+                "entry": f"{entry.kind}/{entry.key}",
+                "label": entry.manifest.label,
+                "size_bytes": size_bytes([entry]),
+                "used_at_s": entry.used_at_s,
+                "made_with": entry.manifest.made_with,
+                "build_s": entry.manifest.seconds,
+            }
+            for entry in entries
+        ]
+        print_json("cache", {"root": str(cache.root), "size_bytes": total, "entries": fields, "damaged": damaged})
+        return
+    print_table(
+        f"{cache.root}: {_size(total)}, shared files counted once",
+        ("kind", "entry", "what", "size"),
+        [(each.kind, each.key[:12], each.manifest.label, _size(size_bytes([each]))) for each in entries],
+        right=("size",),
+    )
+    for name in damaged:
+        typer.echo(f"{name}: damaged, will be built anew")
+
+
+@app.command("clean")
+def clean(
+    keep: Annotated[str, typer.Option(help="The size to keep, e.g. 20GB, 500MiB or 0.")],
+    json: _Json = False,
+) -> None:
+    """Remove the entries used longest ago until at most SIZE remains. Damaged ones and leavings go too."""
+    from steelyard.lowering.cache import Cache, cache_root, size_bytes
+
+    cache = Cache(cache_root())
+    removed = cache.clean(parse_size(keep))
+    left = size_bytes([entry for _, _, entry in cache.entries() if entry is not None])
+    if json:
+        print_json("cache-clean", {"root": str(cache.root), "removed": removed, "size_bytes": left})
+        return
+    for name in removed:
+        typer.echo(f"removed {name}")
+    typer.echo(f"{len(removed)} entries removed, {_size(left)} left")
+
+
+@app.command("verify")
+def verify(json: _Json = False) -> None:
+    """Hash every file again. Exits 1 if something is damaged; it is built anew when it is next needed."""
+    from steelyard.lowering.cache import Cache, cache_root
+
+    cache = Cache(cache_root())
+    count = len(list(cache.entries()))
+    damaged = cache.verify()
+    if json:
+        print_json("cache-verify", {"root": str(cache.root), "entries": count, "damaged": damaged})
+    else:
+        for name, reason in damaged.items():
+            typer.echo(f"{name}: {reason}; it will be built anew")
+        typer.echo(f"{count} entries, {len(damaged)} damaged")
+    if damaged:
+        raise typer.Exit(1)
+
+
+def parse_size(text: str) -> int:
+    """Bytes from a number with a decimal (KB, MB, GB, TB) or binary (KiB, MiB, GiB) unit."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    if match is None or match[2].upper() not in _UNITS:
+        raise UsageError(f"'{text}' is not a size: give a number and a unit, e.g. 20GB, 500MiB or 0")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def _size(count: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} B"

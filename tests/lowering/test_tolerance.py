@@ -1,0 +1,60 @@
+"""Tolerances: bounds, scale, ambiguous tokens."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard.core.errors import LoweringError
+from steelyard.lowering.tolerance import BOUNDS, FACTOR, forced_from, relative_l2, tolerance
+
+torch = pytest.importorskip("torch")
+
+SMALL = st.floats(0, 1e-3)
+
+
+@given(st.lists(SMALL, min_size=1), st.sampled_from(["float32", "bfloat16", "float16"]))
+def test_the_limit_is_ten_floors_within_bounds(errors, dtype):
+    found = tolerance("p", "o", dtype, errors)
+    low, high = BOUNDS[dtype]
+    assert found.floor == max(errors)
+    assert low <= found.limit <= high
+    assert found.limit >= found.floor
+    if low < FACTOR * found.floor < high:
+        assert found.limit == FACTOR * found.floor
+
+
+@pytest.mark.parametrize("error", [2e-3, math.inf, math.nan])
+def test_an_ill_conditioned_program_is_refused(error):
+    with pytest.raises(LoweringError, match=r"decode: output 'logits' .* float32 .* use a wider dtype"):
+        tolerance("decode", "logits", "float32", [error])
+
+
+def test_bfloat16_arithmetic_does_not_pass_as_float32():
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(64, 64, generator=generator, dtype=torch.float64) for _ in range(2))
+    error = relative_l2((left.bfloat16() @ right.bfloat16()).double(), left @ right)
+    assert error > BOUNDS["float32"][1]
+    assert error < BOUNDS["bfloat16"][1]
+
+
+@given(st.floats(1e-6, 1e6))
+def test_the_relative_error_does_not_depend_on_scale(scale):
+    reference = torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
+    actual = reference + 1e-3
+    assert relative_l2(actual * scale, reference * scale) == pytest.approx(relative_l2(actual, reference))
+
+
+def test_the_relative_error_of_zeros_and_nan():
+    zeros = torch.zeros(3, dtype=torch.float64)
+    assert relative_l2(zeros, zeros) == 0.0
+    assert relative_l2(zeros + 1, zeros) == math.inf
+    assert relative_l2(zeros * math.nan, zeros + 1) == math.inf
+
+
+@given(st.lists(st.floats(0, 10)), st.floats(1e-9, 1))
+def test_tokens_are_forced_from_the_first_close_step(margins, error):
+    step = forced_from(margins, error)
+    close = [margin < 2 * FACTOR * error for margin in margins]
+    assert step == (close.index(True) if any(close) else None)
