@@ -107,6 +107,7 @@ def create_run(root: Path, manifest: Manifest) -> RunWriter:
     final = root / manifest.run_id
     if final.exists():
         raise StoreError(f"{final}: exists already; use --resume to go on with it")
+    data = _document(manifest)
     with writing(root):
         root.mkdir(parents=True, exist_ok=True)
         built = Path(tempfile.mkdtemp(prefix=".new-", dir=root))
@@ -114,12 +115,26 @@ def create_run(root: Path, manifest: Manifest) -> RunWriter:
         lock = RunLock(built)
         with writing(final):
             built.chmod(0o755)
-            write_file(built / MANIFEST, codec.dump(scrub_tree(codec.to_plain(manifest))) + b"\n")
+            write_file(built / MANIFEST, data)
             publish(built, final)
     except BaseException:
         shutil.rmtree(built, ignore_errors=True)
         raise
     return RunWriter(final, lock, 0)
+
+
+def _document(manifest: Manifest) -> bytes:
+    """The manifest as stored. Raises StoreError if it would not come back as the same cases: results refer to their
+    ids, which hash the definitions (an integer in a field of floats, or a path under the home, would change them)."""
+    data = codec.dump(scrub_tree(codec.to_plain(manifest))) + b"\n"
+    back = codec.from_plain(codec.load(data, MANIFEST), Manifest, MANIFEST)
+    for case, again in zip(manifest.cases, back.cases, strict=True):
+        if case.id != again.id:
+            raise StoreError(
+                f"case {case.backend.text} {case.point.title}: its definition does not survive storing "
+                f"(id {case.id} becomes {again.id}); it must hold exact JSON types and no path under your home"
+            )
+    return data
 
 
 def resume(path: Path, manifest: Manifest | None = None) -> RunWriter:

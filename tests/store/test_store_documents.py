@@ -88,6 +88,17 @@ def test_a_path_out_of_a_stored_file_is_not_followed(tmp_path, run):
         open_run(path)
 
 
+def test_a_case_that_storing_would_change_is_refused(tmp_path, run):
+    home = os.path.expanduser("~")
+    case = run.manifest.cases[0]
+    point = replace(case.point, axes={**case.point.axes, "model": f"{home}/model"})
+    manifest = replace(run.manifest, cases=(replace(case, point=point),))
+    with pytest.raises(StoreError, match="does not survive storing"):
+        create_run(tmp_path / "runs", manifest)
+    assert not (tmp_path / "runs").exists()
+    create_run(tmp_path / "runs", run.manifest).close()
+
+
 def test_resuming_another_experiment_names_every_difference(tmp_path, run):
     path = write(tmp_path, run)
     manifest = run.manifest
