@@ -115,7 +115,7 @@ def _print_metric(facts: "Facts", point: "Point", metric: str) -> None:
             remarks.append(f"{arm.label}: {outcome.remark}")
         if comparison is not None and comparison.verdict in ("inconclusive", "withheld", "incomparable"):
             remarks.append(f"{arm.label}: {comparison.verdict}: {comparison.reason}")
-    columns = ("backend", f"median [{unit}]", f"/ {facts.run.manifest.baseline}", "verdict", "status")
+    columns = ("backend", f"median [{unit}]", "/ baseline", "verdict", "status")
     print_table(f"\n{point.title}, {metric.removesuffix('_s')}", columns, rows, right=columns[1:3])
     for remark in dict.fromkeys(remarks):
         typer.echo(f"  {printable(remark)}")
