@@ -44,7 +44,10 @@ class Launched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One arm at one point (`key` and `title` are the point's): its results in whole rounds, and why there are none where known."""
+    """One arm at one point: its results in whole rounds, and the `reason` why there are none where that is known.
+
+    `key` and `title` are the point's.
+    """
 
     arm: Arm
     point: Point

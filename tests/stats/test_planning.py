@@ -1,0 +1,103 @@
+"""Planning formulas against simulation and scipy."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from steelyard.stats import planning, signed_rank
+from steelyard.stats.hodges_lehmann import intervals
+
+
+@pytest.mark.parametrize(("family", "rounds"), [(1, 8), (4, 8), (6, 8), (7, 9), (50, 11)])
+def test_rounds_to_fire_is_the_first_that_can(family: int, rounds: int) -> None:
+    assert planning.rounds_to_fire(family) == rounds
+    smallest_p = 2 * signed_rank.lower_tail(rounds, 0)
+    assert smallest_p * family <= 0.05
+    assert rounds == 8 or 2 * signed_rank.lower_tail(rounds - 1, 0) * family > 0.05
+
+
+@given(st.sampled_from([0.8, 0.9, 0.975, 0.99, 0.995]), st.integers(5, 200))
+def test_t_quantile(p: float, df: int) -> None:
+    assert planning.t_quantile(p, df) == pytest.approx(scipy_stats.t.ppf(p, df), rel=0.01)
+
+
+def test_t_quantile_is_exact_for_one_and_two() -> None:
+    for df in (1, 2):
+        assert planning.t_quantile(0.975, df) == pytest.approx(scipy_stats.t.ppf(0.975, df))
+
+
+@pytest.mark.parametrize("pairs", [2, 3, 5, 10, 40])
+def test_spread_upper_is_the_limit_of_a_normal_standard_deviation(pairs: int) -> None:
+    expected = np.sqrt((pairs - 1) / scipy_stats.chi2.ppf(0.2, pairs - 1))
+    assert planning.spread_upper(1.0, pairs) == pytest.approx(expected, rel=0.02)
+    assert planning.spread_upper(1.0, 1) is None
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(("rounds", "family"), [(8, 1), (8, 4), (10, 4), (12, 1), (20, 4), (40, 16)])
+def test_half_width_and_detectable_effect_hold_in_simulation(rounds: int, family: int) -> None:
+    spread, repetitions = 0.03, 4000
+    data = np.random.default_rng(rounds).normal(0, spread, (repetitions, rounds))
+    _, low, high = intervals(data, 1 - 0.05 / family)
+    width = planning.half_width(spread, rounds, 1 - 0.05 / family)
+    assert width == pytest.approx(np.mean(high - low) / 2, rel=0.06)
+    effect = planning.minimum_detectable_effect(spread, rounds, family=family)
+    assert effect is not None
+    found = np.mean(low + np.log1p(effect) > np.log1p(0.02))
+    assert 0.82 <= found <= 0.93
+    a_third = np.mean(low + np.log1p(effect / 3) > np.log1p(0.02))
+    assert a_third < 0.25
+
+
+def test_no_effect_can_be_promised_where_no_verdict_can_be_given() -> None:
+    assert planning.minimum_detectable_effect(0.02, 7) is None
+    assert planning.minimum_detectable_effect(0.02, 8, family=10) is None
+    assert planning.half_width(0.02, 5) is None
+
+
+def test_a_noise_floor_raises_the_detectable_effect() -> None:
+    low = planning.minimum_detectable_effect(0.02, 12)
+    high = planning.minimum_detectable_effect(0.02, 12, threshold=0.05)
+    assert low is not None
+    assert high is not None
+    assert high - low == pytest.approx(0.03, abs=0.002)
+
+
+@given(st.floats(0.001, 0.2), st.sampled_from([0.005, 0.01, 0.02, 0.05]))
+def test_rounds_needed_reach_the_target_and_no_fewer_do(spread: float, target: float) -> None:
+    rounds = planning.rounds_needed(spread, target)
+    if rounds is None:
+        assert 1.96**2 * (spread / target) ** 2 > 9000
+        return
+    width = planning.half_width(spread, rounds)
+    assert width is not None
+    assert width <= target * 1.02
+    if rounds > 8:
+        fewer = planning.half_width(spread, rounds - 1)
+        assert fewer is not None
+        assert fewer > target * 0.98
+
+
+@given(st.floats(1e-6, 1), st.floats(0, 1), st.floats(0, 100), st.floats(1e-4, 10))
+def test_the_shared_time_is_the_best(between: float, within: float, launch_s: float, call_s: float) -> None:
+    best = planning.share_time(between=between, within=within, launch_s=launch_s, call_s=call_s)
+
+    def cost(calls: int) -> float:
+        return (between + within / calls) * (launch_s + calls * call_s)
+
+    assert best.variance_seconds == pytest.approx(cost(best.calls))
+    for calls in {max(1, best.calls // 2), best.calls * 2}:
+        assert cost(best.calls) <= cost(calls) * 1.13  # rounding to whole calls costs most between 1 and 2
+
+
+def test_variance_components_of_nested_samples() -> None:
+    rng = np.random.default_rng(4)
+    launches = rng.normal(0, 0.05, (4000, 1)) + rng.normal(0, 0.2, (4000, 25))
+    within = float(launches.var(axis=1, ddof=1).mean())
+    between = planning.variance_between(float(launches.mean(axis=1).var(ddof=1)), within, 25)
+    assert between == pytest.approx(0.05**2, rel=0.1)
+    assert planning.variance_between(0.001, 1.0, 10) == 0.0
+    with pytest.raises(ValueError, match="above 0"):
+        planning.share_time(between=0.0, within=1.0, launch_s=1.0, call_s=1.0)
