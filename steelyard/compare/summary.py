@@ -28,7 +28,7 @@ _PERCENTILES = (("p90", 0.90), ("p99", 0.99))
 class Summary:
     """One metric of one arm at one point over all launches that ended ok; values in the metric's base unit.
 
-    `metric` is a timed metric (state `steady`), a phase as `compile_s/cold` or `compile_s/warm`, or a
+    `metric` is a timed metric or `energy_j` (state `steady`), a phase as `compile_s/cold` or `compile_s/warm`, or a
     memory peak as `host_peak_bytes/steady` (warm rounds) or `host_peak_bytes/steady/cold`.
     `estimate` is the Hodges-Lehmann location of the launch values with a 95 % interval, on the log
     scale for timed metrics; None with `reason` where there is no value. `samples` counts steady samples.
@@ -63,7 +63,7 @@ class Summary:
 
 
 def summaries(run: Run) -> tuple[Summary, ...]:
-    """Every arm at every point: timed metrics, then phases, then memory peaks.
+    """Every arm at every point: timed metrics, energy, then phases, then memory peaks.
 
     Phases and memory come only from launches in which the case ran first. Round 0 is cold, as is every
     round of the scenario cold-start; a cold value from one launch has no interval.
@@ -76,6 +76,7 @@ def summaries(run: Run) -> tuple[Summary, ...]:
             side = sides.side(arm, key)
             statuses: Mapping[str, int] = Counter(str(result.status) for result in side.results)
             found += [_timed(side, metric, statuses) for metric in metrics_of(point)]
+            found.append(_energy(side, statuses))
             found += _once(side, statuses, always_cold=key in cold_points)
     return tuple(found)
 
@@ -146,6 +147,15 @@ def _percentile(launches: Sequence[Launched], steady: Sequence[NDArray[np.float6
     needed = math.ceil(10 / (1 - share) - 1e-9)
     reason = f"pooled over launches: single ones have fewer than {needed} samples"
     return Estimate(value=float(np.quantile(pooled, share)), interval=None, n=len(launches), reason=reason)
+
+
+def _energy(side: Side, statuses: Mapping[str, int]) -> Summary:
+    """Energy of a call: one reading per warm launch, taken over its whole timed window."""
+    warm = [result.energy for result in side.results if result.status == "ok" and result.round > 0]
+    readings = [reading for reading in warm if reading is not None]
+    values = [float(reading.value) for reading in readings if reading.value is not None]
+    reason = next((reading.reason for reading in readings if reading.reason), "")
+    return _valued(side, "energy_j", "steady", values, statuses, reason or side.failures or "no launch read a meter")
 
 
 def _once(side: Side, statuses: Mapping[str, int], *, always_cold: bool) -> Iterator[Summary]:

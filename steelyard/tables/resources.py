@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from steelyard.core.metrics import Reading
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT
@@ -82,7 +81,8 @@ def memory_table(facts: Facts) -> Table:
 
 def energy_table(facts: Facts) -> Table:
     """Energy of one call, or the reason why there is none."""
-    readings = [result.energy for result in facts.run.results if result.energy is not None]
+    # The cold round has no timed window, so that it tells nothing of the meter.
+    readings = [result.energy for result in facts.run.results if result.energy is not None and result.round > 0]
     known = [reading for reading in readings if reading.value is not None]
     columns = (
         Column(key="point", title="Workload"),
@@ -99,7 +99,7 @@ def energy_table(facts: Facts) -> Table:
             result = facts.last_ok(arm, point)
             reading = None if result is None else result.energy
             if estimate is None:
-                reason = facts.outcome(arm, point).remark if result is None else _why(reading)
+                reason = facts.reason(arm, point, "energy_j")
                 cell = Cell(text=ABSENT, notes=(foot.mark(f"{arm.label}: {reason}"),))
             else:
                 cell = timed(estimate, foot)
@@ -121,10 +121,6 @@ def energy_table(facts: Facts) -> Table:
         notes=provenance.notes(facts) if rows else (),
         empty=f"Energy was not measured: {'; '.join(reasons) or 'no launch read a meter'}",
     )
-
-
-def _why(reading: Reading | None) -> str:
-    return reading.reason if reading is not None and reading.reason else "no launch read a meter"
 
 
 def _title(key: str) -> str:
