@@ -1,0 +1,131 @@
+"""Comparisons across runs: the factor, the identity, the run-to-run effect."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from steelyard.compare import compare_runs
+from steelyard.core.backend import Device
+from steelyard.core.errors import UsageError
+from steelyard.core.run import Run
+from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
+
+QUIET = Shape(spread=0.004, within=0.01, round_spread=0.003)
+DECODE = llm_points(workloads=("decode",))
+NEWER: Mapping[str, Mapping[str, str]] = {"xla": {"jax": "0.11.0", "jaxlib": "0.11.0"}}
+
+
+def runs(first_seed: int, count: int = 3, **how) -> list[Run]:
+    settings = {"backends": ("eager", "xla"), "points": DECODE, "headline": "decode", "shape": QUIET, **how}
+    return [synthetic_run(seed=first_seed + index, **settings) for index in range(count)]
+
+
+def of(found, candidate: str):
+    (item,) = [item for item in found if item.candidate == candidate and item.metric == "latency_s"]
+    return item
+
+
+@pytest.mark.parametrize(("effect", "verdict"), [(0.8, "faster"), (1.0, "equivalent"), (1.1, "slower")])
+def test_a_new_version_is_judged(effect: float, verdict: str) -> None:
+    found = compare_runs(runs(0, effect={"xla": 0.5}), runs(10, effect={"xla": 0.5 * effect}, versions=NEWER))
+    item = of(found, "xla")
+    assert (item.verdict, item.factor, item.scope, item.family) == (verdict, "version", "across runs", "primary")
+    assert item.ratio is not None
+    assert item.ratio.value == pytest.approx(effect, rel=0.02)
+    assert item.evidence["baseline_runs"] == item.evidence["candidate_runs"] == 3
+    assert item.evidence["baseline_launches"] == 24
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (2, 5), (3, 2)])
+def test_fewer_than_three_runs_on_a_side_claim_nothing(counts: tuple[int, int]) -> None:
+    found = compare_runs(
+        runs(0, counts[0], effect={"xla": 0.5}), runs(10, counts[1], effect={"xla": 5.0}, versions=NEWER)
+    )
+    item = of(found, "xla")
+    assert (item.verdict, item.floor) == ("inconclusive", None)
+    assert f"{counts[0]} and {counts[1]} runs with a control arm; 3 on each side are needed" in item.reason
+    assert item.ratio is not None
+    assert item.ratio.value == pytest.approx(10, rel=0.05)
+
+
+def test_a_difference_within_what_runs_differ_anyway_is_not_believed() -> None:
+    def unlucky(seed: int, luck: tuple[float, ...], xla: float, **how) -> list[Run]:
+        return [
+            runs(seed + index, 1, effect={"eager": by, "eager (control)": by, "xla": xla * by}, **how)[0]
+            for index, by in enumerate(luck)
+        ]
+
+    before = unlucky(0, (0.9, 1.0, 1.1), 0.5)
+    item = of(compare_runs(before, unlucky(10, (1.0, 1.1, 1.2), 0.5, versions=NEWER)), "xla")
+    assert item.ratio is not None
+    assert item.ratio.interval is not None
+    assert item.ratio.interval.low > 1.02, "the launches alone would call it slower"
+    assert item.verdict == "inconclusive"
+    assert item.floor is not None
+    assert item.floor > 0.15
+    assert of(compare_runs(before, unlucky(10, (0.9, 1.0, 1.1), 1.0, versions=NEWER)), "xla").verdict == "slower"
+
+
+@pytest.mark.parametrize("part", ["definition", "weights", "inputs", "reference"])
+def test_unlike_work_is_incomparable_and_the_part_is_named(part: str) -> None:
+    found = compare_runs(runs(0), runs(10, versions=NEWER, identity={part: "other"}))
+    assert {item.verdict for item in found} == {"incomparable"}
+    assert all(item.reason == f"the identity differs in {part}" and item.ratio is None for item in found)
+
+
+@pytest.mark.parametrize(
+    ("how", "factor"),
+    [
+        ({"versions": NEWER}, "version"),
+        ({"threads": 4}, "threads"),
+        ({"tuning": "max"}, "tuning"),
+        ({"device": Device(kind="cpu", index=0, name="Other CPU", memory_bytes=None)}, "device"),
+        ({"backends": ("eager", "openvino")}, "backend"),
+    ],
+)
+def test_the_factor_is_found(how: dict, factor: str) -> None:
+    found = compare_runs(runs(0), runs(10, **how))
+    assert {item.factor for item in found} == {factor}
+    if factor == "backend":
+        assert {(item.baseline, item.candidate) for item in found} == {("xla", "openvino")}
+    else:
+        assert {(item.baseline, item.candidate) for item in found} == {("eager", "eager"), ("xla", "xla")}
+
+
+def test_two_differences_are_an_error_unless_one_is_meant() -> None:
+    before, after = runs(0), runs(10, versions=NEWER, threads=4)
+    with pytest.raises(UsageError, match=r"jax: 0.10.2 -> 0.11.0.*threads: 2 -> 4"):
+        compare_runs(before, after)
+    found = compare_runs(before, after, factor="version")
+    assert {item.verdict for item in found} == {"incomparable"}
+    assert all("also differs: threads: 2 -> 4" in item.reason for item in found)
+
+
+def test_no_difference_is_an_error_unless_a_factor_is_meant() -> None:
+    with pytest.raises(UsageError, match="in nothing"):
+        compare_runs(runs(0), runs(10))
+    found = compare_runs(runs(0), runs(10), factor="version")
+    assert {item.verdict for item in found} == {"equivalent"}
+
+
+def test_nonsense_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match="did you mean 'threads'"):
+        compare_runs(runs(0), runs(10), factor="thread")
+    with pytest.raises(UsageError, match="at least one run"):
+        compare_runs([], runs(10))
+    with pytest.raises(UsageError, match="no point in common"):
+        compare_runs(runs(0), runs(10, points=llm_points(workloads=("prefill",)), threads=4))
+    with pytest.raises(UsageError, match="not alike"):
+        compare_runs([*runs(0, 2), *runs(5, 1, threads=4)], runs(10))
+    with pytest.raises(UsageError, match="no pair of backends"):
+        compare_runs(runs(0), runs(10, threads=4), factor="backend")
+
+
+def test_failures_and_noise_are_told() -> None:
+    wrong = {("xla", "decode"): Outcome(status="incorrect", reason="NaN", rounds=(4,))}
+    found = compare_runs(runs(0), runs(10, versions=NEWER, statuses=wrong))
+    assert of(found, "xla").verdict == "incomparable"
+    assert "xla: incorrect in 1 of 9 launches: NaN" in of(found, "xla").reason
+    noisy = compare_runs(runs(0), runs(10, versions=NEWER, grade="F", evidence=("load 12",)))
+    assert {item.verdict for item in noisy} == {"withheld"}
+    assert "run synthetic-0010: noise grade F in segment 0: load 12" in noisy[0].reason
