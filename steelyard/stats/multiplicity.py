@@ -30,11 +30,11 @@ def benjamini_hochberg(p_values: ArrayLike) -> Floats:
 def holm_confidences(p_values: ArrayLike, alpha: float = 0.05) -> Floats:
     """The confidence of each interval under Holm: 1 - alpha / (m - r) for the r-th smallest p (r from 0).
 
-    An interval at this level leaves the null region exactly when Holm's step at that rank rejects.
+    An interval at this level leaves the null region exactly when Holm's step at that rank rejects. Equal
+    p-values, common with rank tests, share the strictest level among them, so that order does not matter.
     """
-    p, order = _ordered(p_values)
-    m = p.size
-    return _back(1 - alpha / (m - np.arange(m)), order)
+    p, _ = _ordered(p_values)
+    return np.asarray(1 - alpha / (p.size - np.searchsorted(np.sort(p), p, side="left")))
 
 
 def false_coverage_confidence(p_values: ArrayLike, alpha: float = 0.05) -> float:

@@ -198,8 +198,8 @@ def test_families_hold_what_they_should() -> None:
     primary = [item for item in found if item.family == "primary"]
     assert {(item.workload, item.metric) for item in primary} == {("generate", "latency_s")}
     assert {item.candidate for item in primary} == {"inductor", "xla", "onnxruntime", "openvino"}
-    levels = sorted(item.ratio.interval.confidence for item in primary if item.ratio and item.ratio.interval)
-    assert levels == pytest.approx([0.95, 0.975, 1 - 0.05 / 3, 0.9875])
+    levels = [item.ratio.interval.confidence for item in primary if item.ratio and item.ratio.interval]
+    assert levels == pytest.approx([0.9875] * 4), "all as clear as 12 rounds can say, hence all at Holm's first level"
     assert {item.metric for item in found if item.workload == "generate"} == {"latency_s", "ttft_s", "tpot_s"}
 
 

@@ -37,6 +37,7 @@ def test_adjusting_never_makes_a_claim_easier(p_values: list[float]) -> None:
 
 def test_confidences_by_hand() -> None:
     assert holm_confidences([0.04, 0.001, 0.2]) == pytest.approx([0.975, 1 - 0.05 / 3, 0.95])
+    assert holm_confidences([0.01, 0.2, 0.01]) == pytest.approx([1 - 0.05 / 3, 0.95, 1 - 0.05 / 3])
     assert false_coverage_confidence([0.001, 0.01, 0.8, 0.9]) == pytest.approx(1 - 2 * 0.05 / 4)
     assert false_coverage_confidence([0.5] * 10) == pytest.approx(0.995)
     assert false_coverage_confidence([]) == 0.95
