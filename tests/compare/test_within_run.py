@@ -267,14 +267,6 @@ def test_false_alarms_of_the_whole_rule() -> None:
     assert 0.02 * total <= outside <= 0.085 * total, outside
 
 
-@pytest.mark.benchmark(group="statistics")
-def test_a_thousand_cases_in_twenty_rounds(benchmark) -> None:
-    points = llm_points(workloads=("prefill", "decode"), batches=range(1, 101))
-    run = synthetic_run(rounds=20, points=points, shape=Shape(calls=32), headline="decode")
-    assert len(run.manifest.cases) == 1000
-    benchmark.pedantic(compare_run, (run,), rounds=1)
-
-
 def test_numbers_do_not_depend_on_how_samples_are_held() -> None:
     run = small(rounds=8, effect={"xla": 0.5})
     as_arrays = [

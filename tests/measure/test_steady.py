@@ -119,9 +119,3 @@ def test_aligned_cut_of_little() -> None:
     assert aligned_cut([[1.0]]) == 0
     assert aligned_cut([[9.0, 1.0], [8.0, 1.0, 1.0]]) == 1
     assert aligned_cut([[5.0, 5.0, 5.0, 1.0, 1.0, 1.0]]) == 3
-
-
-@pytest.mark.benchmark(group="statistics")
-def test_judging_twenty_thousand_samples(benchmark) -> None:
-    samples = tuple(noise(np.random.default_rng(0), 20_000))
-    benchmark(judge, samples)

@@ -100,14 +100,3 @@ def test_rank_sum_normal_approximation_agrees_with_the_exact_index() -> None:
     assert abs(approximate - true) <= 2
     assert exact < approximate
     assert rank_sum.critical(3, 3, 0.95) is None
-
-
-@pytest.mark.benchmark(group="statistics")
-def test_fifty_signed_rank_tables(benchmark) -> None:
-    def tables() -> None:
-        signed_rank._mass.cache_clear()
-        signed_rank.cumulative.cache_clear()
-        for n in range(1, 51):
-            signed_rank.cumulative(n)
-
-    benchmark(tables)
