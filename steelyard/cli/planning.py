@@ -7,9 +7,10 @@ from steelyard.compare import pilot
 from steelyard.core.run import Manifest, Run
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import MAXIMUM_ROUNDS, Estimate, Plan, Request
-from steelyard.engine.stopping import TARGET_HALF_WIDTH, families
+from steelyard.stats.planning import rounds_to_fire
 
 PILOT_ROUNDS = 3
+TARGET_HALF_WIDTH = 0.02
 
 
 def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
@@ -33,7 +34,7 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
     headline = sum(point.workload == plan.suite.headline for point in plan.points)
     metrics = sum(3 if point.driver == "generate" else 1 for point in plan.points)
     if not request.quick and others:
-        yield families(others * headline, others * (metrics - headline))
+        yield _families(others * headline, others * (metrics - headline))
     terms = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in guess.terms.items() if seconds >= 3)
     yield (
         f"estimate: lowering {guess.lower_s / 60:.1f} min{f' ({terms})' if terms else ''}, a round "
@@ -42,6 +43,15 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
     )
     if request.time_s is not None:
         yield f"time: at most {request.time_s / 60:.0f} min, lowering included"
+
+
+def _families(primary: int, exploratory: int) -> str:
+    """The smallest number of rounds at which each family can give a verdict."""
+    parts = [f"primary ({primary} comparisons): {rounds_to_fire(max(1, primary))} rounds"]
+    if exploratory:
+        # Benjamini-Hochberg may fire on one member alone only at the level that Holm asks of it.
+        parts.append(f"exploratory ({exploratory}): {rounds_to_fire(exploratory)} rounds for a single effect")
+    return "verdicts become possible at: " + "; ".join(parts)
 
 
 def outlook(run: Run, rounds: int) -> Iterator[str]:

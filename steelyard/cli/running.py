@@ -12,8 +12,9 @@ from pathlib import Path
 import typer
 
 from steelyard import __version__, plugins
-from steelyard.cli.planning import PILOT_ROUNDS, describe, outlook, plan_of
+from steelyard.cli.planning import PILOT_ROUNDS, TARGET_HALF_WIDTH, describe, outlook, plan_of
 from steelyard.cli.progress import Screen
+from steelyard.compare import widest_half_width
 from steelyard.core.case import Arm
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import LaunchRecord, Result
@@ -34,10 +35,12 @@ _FAILED = 3
 class Recorder:
     """Hands what the session says to the store and to the screen."""
 
-    def __init__(self, writer: RunWriter, screen: Screen, manifest: Manifest, plan: Plan) -> None:
+    def __init__(
+        self, writer: RunWriter, screen: Screen, manifest: Manifest, plan: Plan, earlier: Iterable[Result]
+    ) -> None:
         self._writer, self._screen, self._manifest, self._plan = writer, screen, manifest, plan
         self._titles = {case.id: case.point.title for case in plan.cases}
-        self._results: list[Result] = []
+        self._results: list[Result] = list(earlier)
         self.last: dict[tuple[str, str], Result] = {}
 
     def launch(self, record: LaunchRecord) -> None:
@@ -56,12 +59,14 @@ class Recorder:
         """Show."""
         self._screen.round_begins(number, planned, remaining_s)
 
-    def round_ends(self, number: int) -> None:
-        """After the pilot: what its noise lets the rest of the run find."""
+    def round_ends(self, number: int) -> bool:
+        """After the pilot: what its noise lets the rest of the run find. Then: whether the intervals are narrow."""
+        so_far = Run(manifest=self._manifest, segments=(), launches=(), results=tuple(self._results))
         if number == PILOT_ROUNDS and self._plan.maximum_rounds > PILOT_ROUNDS:
-            so_far = Run(manifest=self._manifest, segments=(), launches=(), results=tuple(self._results))
             for line in outlook(so_far, self._plan.minimum_rounds):
                 self._screen.line(line)
+        widest = widest_half_width(so_far)
+        return widest is not None and widest <= TARGET_HALF_WIDTH
 
     def launch_begins(self, arm: Arm, number: int, position: int) -> None:
         """Show."""
@@ -158,7 +163,7 @@ def _segment(
     noise = preflight(plan.request.budget.cpus)
     screen.line(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
     writer.begin_segment(started_utc=_now(), noise=noise)
-    recorder = Recorder(writer, screen, manifest, plan)
+    recorder = Recorder(writer, screen, manifest, plan, earlier)
     work = Path(tempfile.mkdtemp(prefix="steelyard-"))
     try:
         session = Session(

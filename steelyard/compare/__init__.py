@@ -2,7 +2,7 @@
 
 from steelyard.compare.across import compare_runs
 from steelyard.compare.break_even import BreakEven, break_even
-from steelyard.compare.pilot import Outlook, pilot
+from steelyard.compare.pilot import Outlook, pilot, widest_half_width
 from steelyard.compare.summary import Summary, launch_medians, summaries
 from steelyard.compare.within import compare_run, noise_floor
 
@@ -17,4 +17,5 @@ __all__ = [
     "noise_floor",
     "pilot",
     "summaries",
+    "widest_half_width",
 ]

@@ -11,6 +11,7 @@ from steelyard.compare.within import Pairs, pair
 from steelyard.core.comparison import Family
 from steelyard.core.run import Run
 from steelyard.stats import planning
+from steelyard.stats.hodges_lehmann import one_sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,28 @@ def pilot(run: Run, *, rounds: int, target: float = 0.02) -> tuple[Outlook, ...]
         _outlook(item, family, 1 if item.candidate.arm.control else sizes[family], threshold, rounds, target)
         for family, item, threshold in found
     )
+
+
+def widest_half_width(run: Run) -> float | None:
+    """The widest half-width, as a fraction, of the 95 % intervals of the primary comparisons so far.
+
+    This is all that the stopping rule sees: no ratio, no verdict. A backend without any pair keeps no
+    run going; None where one has too few pairs for an interval, or none has any.
+    """
+    sides = sides_of(run)
+    widest: float | None = None
+    for key, point in sides.points.items():
+        for arm in sides.arms:
+            if point.workload != run.manifest.headline or arm.control or arm.label == sides.baseline.label:
+                continue
+            pairs = pair(sides.side(sides.baseline, key), sides.side(arm, key), "latency_s")
+            if not pairs.rounds:
+                continue
+            interval = one_sample(pairs.log_ratios).interval
+            if interval is None:
+                return None
+            widest = max(widest or 0.0, (interval.high - interval.low) / 2)
+    return widest
 
 
 def _outlook(pairs: Pairs, family: Family, size: int, threshold: float, rounds: int, target: float) -> Outlook:

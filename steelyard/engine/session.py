@@ -19,7 +19,6 @@ from steelyard.engine.launch import Interrupted, Outcome, run_launch
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
 from steelyard.engine.rounds import balanced_orders, rotated
-from steelyard.engine.stopping import Pairs, paired_logs, precision
 from steelyard.measure.memory import read_peak
 
 _MAXIMUM_CALLS = 5_000
@@ -40,8 +39,8 @@ class Sink(Protocol):
     def round_begins(self, number: int, planned: int, remaining_s: float | None) -> None:
         """A round begins; round 0 is the cold one."""
 
-    def round_ends(self, number: int) -> None:
-        """A warm round is complete."""
+    def round_ends(self, number: int) -> bool:
+        """A warm round is complete. Whether the intervals are as narrow as asked for; never sees a verdict."""
 
     def launch_begins(self, arm: Arm, number: int, position: int) -> None:
         """A launch begins."""
@@ -115,8 +114,8 @@ class Session:
                 complete.append(number)
                 if cold_start:
                     continue
-                self._sink.round_ends(number)
-                if len(complete) > plan.minimum_rounds and precision(self._pairs()).reached:
+                enough = self._sink.round_ends(number)
+                if enough and len(complete) > plan.minimum_rounds:
                     ended = "precision"
                     break
         except Interrupted:
@@ -238,12 +237,6 @@ class Session:
         elif result.status == "unsupported":
             self._failures[result.arm, result.case_id] += [(result.stage, result.reason)] * 2
         self._sink.result(result)
-
-    def _pairs(self) -> Pairs:
-        headline = [point for point in self._plan.points if point.workload == self._plan.suite.headline]
-        arms = [arm for arm in self._plan.arms if not arm.control]
-        cases = {arm.label: [self._plan.case(arm, point).id for point in headline] for arm in arms}
-        return paired_logs(self._results, baseline=self._plan.baseline.label, headline=cases)
 
     def _fit_window(self, cold_round_s: float) -> None:
         """After the cold round: shorten the windows if the rounds that a verdict needs would not fit the time."""

@@ -14,7 +14,6 @@ builds anew. A file is hashed once per (inode, size, modification time) and then
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import shutil
 import time
@@ -25,7 +24,8 @@ from typing import Any, Literal
 
 from steelyard import wire
 from steelyard.core.errors import LoweringError, SteelyardError, StoreError, UsageError
-from steelyard.core.hashing import file_sha256, stable_hash
+from steelyard.core.hashing import stable_hash
+from steelyard.lowering.hashes import FileHashes
 
 Kind = Literal["weights", "programs", "points"]
 KINDS: tuple[Kind, ...] = ("weights", "programs", "points")
@@ -92,7 +92,7 @@ class Cache:
             raise UsageError(
                 f"{root}: cannot be used as cache ({error.strerror}); set STEELYARD_CACHE to a writable directory"
             ) from error
-        self._known: dict[tuple[int, int, int], str] | None = None
+        self._hashes = FileHashes(root)
 
     def obtain(
         self,
@@ -180,7 +180,7 @@ class Cache:
                 removed.append(f"{entry.kind}/{entry.key}")
             for lock in (self.root / "locks").glob("*-*"):
                 lock.unlink()
-            self._forget()
+            self._hashes.keep(path for kind in KINDS for path in (self.root / kind).rglob("*") if path.is_file())
         return removed
 
     @contextlib.contextmanager
@@ -208,7 +208,7 @@ class Cache:
             files = {}
             for name in names:
                 _flush(draft / name)
-                files[name] = CachedFile(size=(draft / name).stat().st_size, sha256=self._hash(draft / name))
+                files[name] = CachedFile(size=(draft / name).stat().st_size, sha256=self._hashes.of(draft / name))
             manifest = Manifest(
                 label=label, made_with=made_with, files=files, facts=facts, seconds=time.perf_counter() - started
             )
@@ -234,41 +234,11 @@ class Cache:
                 size = path.stat().st_size
                 if size != file.size:
                     faults.append(f"{name} has {size} bytes instead of {file.size}")
-                elif self._hash(path, fresh) != file.sha256:
+                elif self._hashes.of(path, fresh) != file.sha256:
                     faults.append(f"{name} has changed (sha256)")
             except OSError as error:
                 faults.append(f"{name}: {error.strerror}")
         return faults
-
-    def _hash(self, path: Path, fresh: dict[tuple[int, int, int], str] | None = None) -> str:
-        known = self._hashes() if fresh is None else fresh
-        stat = path.stat()
-        identity = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        if identity not in known:
-            known[identity] = self._hashes()[identity] = file_sha256(path)
-            line = json.dumps([*identity, known[identity]]) + "\n"
-            with (self.root / "hashes.jsonl").open("a") as stream:
-                stream.write(line)  # one short line in append mode: whole even with several writers
-        return known[identity]
-
-    def _hashes(self) -> dict[tuple[int, int, int], str]:
-        if self._known is None:
-            self._known = {}
-            with contextlib.suppress(FileNotFoundError), (self.root / "hashes.jsonl").open() as stream:
-                for line in stream:
-                    with contextlib.suppress(ValueError):  # a line cut short by a full disk: hash again
-                        inode, size, modified, digest = json.loads(line)
-                        self._known[inode, size, modified] = digest
-        return self._known
-
-    def _forget(self) -> None:
-        """Drop remembered hashes of files that are gone."""
-        present = {path.stat().st_ino for kind in KINDS for path in (self.root / kind).rglob("*") if path.is_file()}
-        kept = {identity: digest for identity, digest in self._hashes().items() if identity[0] in present}
-        draft = self.root / "tmp" / "hashes.jsonl"
-        draft.write_text("".join(json.dumps([*identity, digest]) + "\n" for identity, digest in kept.items()))
-        draft.replace(self.root / "hashes.jsonl")
-        self._known = kept
 
     def _remove(self, path: Path) -> None:
         grave = self.root / "tmp" / f"removed-{os.getpid()}-{time.monotonic_ns()}"

@@ -18,7 +18,8 @@ PACKAGES = ("onnx", "onnxscript", "onnx-ir")
 EXTRA = "onnxruntime"
 OPTIONS = ("20", "23")
 DEFAULT = "23"
-"""Attention and RMSNormalization are operators from opset 23 on; 20 spells them out."""
+"""Attention and RMSNormalization are operators from opset 23 on; 20 spells them out. On SmolLM2 in ONNX Runtime 1.32
+(2 threads, interleaved, four processes) 23 decoded in 0.80 to 0.94 of the time of 20, and converts in half."""
 _DTYPES = {
     "FLOAT": "float32",
     "FLOAT16": "float16",

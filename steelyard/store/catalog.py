@@ -39,14 +39,14 @@ def new_run_id(suite: str, now: datetime | None = None) -> str:
 def find_run(root: Path, wanted: str) -> Path:
     """The directory of a run: a path, an id, the unique beginning or end of one, or `latest`.
 
-    Raises UsageError with the closest ids, or StoreError if there are no runs.
+    Raises UsageError with the closest ids, or if there are no runs.
     """
     direct = Path(wanted)
     if (direct / MANIFEST).is_file():
         return direct
     ids = _ids(root)
     if not ids:
-        raise StoreError(f"{root}: there are no runs here; bench run makes one, --output names another place")
+        raise UsageError(f"{root}: there are no runs here; bench run makes one, --output names another place")
     if wanted == "latest":
         return root / ids[-1]
     if wanted in ids:

@@ -84,6 +84,9 @@ def picture(figure: Figure, data: ReportData) -> Picture:
                     csv="",
                     reason=drawing.reason,
                 )
+            # Laid out once and then left alone: three formats cost one layout, and they agree.
+            drawing.figure.draw_without_rendering()
+            drawing.figure.set_layout_engine("none")
             metadata = {"Creator": None, "Producer": None, "CreationDate": None}
             pdf = _saved(drawing.figure, "pdf", metadata)
             svg = _saved(drawing.figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})

@@ -170,7 +170,7 @@ def test_run_ids_sort_by_time_and_do_not_repeat():
 
 
 def test_runs_are_found_by_id_prefix_suffix_path_and_latest(tmp_path, run):
-    with pytest.raises(StoreError, match="there are no runs here"):
+    with pytest.raises(UsageError, match="there are no runs here"):
         find_run(tmp_path, "latest")
     for name in ("20260101T000000Z-llm-aaaaaa", "20260201T000000Z-llm-bbbbbb"):
         create_run(tmp_path, replace(run.manifest, run_id=name)).close()
