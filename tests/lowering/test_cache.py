@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.core.errors import LoweringError, SteelyardError, UsageError
-from steelyard.lowering import cache as cache_module
+from steelyard.lowering import hashes as hashes_module
 from steelyard.lowering.cache import Cache, cache_root, size_bytes
 
 
@@ -71,8 +71,8 @@ def test_an_unreadable_manifest_is_damage(cache, text):
 
 def test_hashes_once_per_file_and_again_on_verify(cache, monkeypatch):
     hashed = []
-    true_hash = cache_module.file_sha256
-    monkeypatch.setattr(cache_module, "file_sha256", lambda path: hashed.append(path) or true_hash(path))
+    true_hash = hashes_module.file_sha256
+    monkeypatch.setattr(hashes_module, "file_sha256", lambda path: hashed.append(path) or true_hash(path))
     obtain(cache)
     for _ in range(3):
         obtain(Cache(cache.root))
@@ -182,8 +182,8 @@ def test_clean_waits_for_no_run_and_says_so(cache):
 def test_hard_links_count_once_and_are_hashed_once(cache, monkeypatch):
     first = obtain(cache, content=bytes(100_000))
     hashed = []
-    true_hash = cache_module.file_sha256
-    monkeypatch.setattr(cache_module, "file_sha256", lambda path: hashed.append(path) or true_hash(path))
+    true_hash = hashes_module.file_sha256
+    monkeypatch.setattr(hashes_module, "file_sha256", lambda path: hashed.append(path) or true_hash(path))
 
     def build(directory):
         os.link(first.path / "data.bin", directory / "data.bin")
