@@ -49,7 +49,7 @@ def winners(facts: Facts, point: Point, metric: str = "latency_s") -> tuple[Flag
         comparison = facts.comparison(arm, point, metric)
         if comparison is None or not facts.outcome(arm, point).speed:
             continue
-        if comparison.ratio is None or comparison.ratio.interval is None or comparison.verdict not in _DECIDED:
+        if comparison.ratio is None or comparison.ratio.interval is None or comparison.verdict == "withheld":
             return None  # one arm cannot be placed, so that nobody can be called the fastest
         found[arm.label] = (comparison.ratio.value, comparison.ratio.interval)
         verdicts[arm.label] = comparison.verdict
@@ -62,6 +62,8 @@ def winners(facts: Facts, point: Point, metric: str = "latency_s") -> tuple[Flag
     if verdicts[first] != "faster":
         return None
     tied = tuple(label for label in verdicts if found[label][1].low <= found[first][1].high)
+    if any(verdicts[label] != "faster" for label in tied):
+        return None
     return ("best", tied) if len(tied) == 1 else ("tied", tied)
 
 

@@ -68,6 +68,22 @@ def test_bold_only_where_intervals_separate():
     assert flags == {"eager": ("baseline",), "xla": (), "onnxruntime": ("best",)}
 
 
+def test_an_undecided_backend_far_behind_takes_nobodys_bold_away():
+    made = build(synthetic_run(effect={"inductor": 1.02, "xla": 0.5}, backends=("eager", "inductor", "xla"), rounds=9))
+    table = made.table("speed-generate")
+    assert table.cell(row(table, "inductor"), "verdict").text == "inconclusive"
+    assert "best" in table.cell(row(table, "xla"), "latency_s").flags
+
+
+def test_a_fast_backend_without_a_verdict_leaves_nobody_in_bold():
+    statuses = {("xla", "generate"): Outcome(status="crashed", reason="now and then", rounds=(1, 2, 3))}
+    made = build(
+        synthetic_run(effect={"xla": 0.5, "openvino": 0.5}, backends=("eager", "xla", "openvino"), statuses=statuses)
+    )
+    table = made.table("speed-generate")
+    assert not {flag for r in table.rows for cell in r.cells for flag in cell.flags} & {"best", "tied"}
+
+
 def test_ties_share_the_bold(data):
     table = data.table("speed-generate")
     flags = {r.tags["arm"]: table.cell(r, "latency_s").flags for r in table.rows}

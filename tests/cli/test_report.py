@@ -1,0 +1,62 @@
+"""`bench report` on a stored run: formats, places, errors, the same bytes twice."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from steelyard.cli.main import app
+from steelyard.cli.report import write_report
+from steelyard.core.errors import StoreError, UsageError
+from steelyard.store import create_run
+from tests.fakes.runs import llm_points, synthetic_run
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory) -> Path:
+    run = synthetic_run(
+        backends=("eager", "xla"), points=llm_points(("decode",)), headline="decode", effect={"xla": 0.5}
+    )
+    root = tmp_path_factory.mktemp("runs")
+    with create_run(root, run.manifest) as writer:
+        writer.begin_segment(started_utc="2026-01-01T00:00:00Z", noise=run.segments[0].noise)
+        for record in run.launches:
+            writer.launch(record)
+        for result in run.results:
+            writer.result(result)
+        writer.finish(ended="rounds", rounds=run.segments[0].rounds)
+    return root / run.manifest.run_id
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_all_formats_in_the_run_and_the_same_bytes_elsewhere(stored, tmp_path):
+    lines = write_report(stored)
+    assert [line.partition(":")[0] for line in lines] == ["csv", "figures", "html", "latex", "markdown"]
+    made = contents(stored / "report")
+    for name in ("report.md", "report.html", "csv/all.csv", "figures/latency.pdf", "figures/latency.tex",
+                 "latex/report.tex", "latex/figures/latency.pdf", "latex/macros.tex"):  # fmt: skip
+        assert made[name]
+    assert b"figures/latency.svg" in made["report.md"]
+    write_report(stored, output=tmp_path / "again")
+    assert contents(tmp_path / "again") == made
+
+
+def test_on_the_command_line(stored, tmp_path):
+    arguments = ["report", str(stored), "--format", "markdown,csv", "--output", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [f"markdown: {tmp_path}/out/report.md", f"csv: {tmp_path}/out/csv"]
+    assert not (tmp_path / "out" / "figures").exists()
+
+
+def test_a_wrong_format_is_told_before_the_run_is_read(tmp_path):
+    with pytest.raises(UsageError, match="did you mean 'latex'"):
+        write_report(tmp_path / "nowhere", ["latx"])
+
+
+def test_what_is_no_run_is_told(tmp_path):
+    with pytest.raises(StoreError):
+        write_report(tmp_path)
