@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from steelyard.bound import (
     Array,
     BoundBinding,
@@ -64,7 +62,7 @@ def _value(array: Array, spec: TensorSpec) -> Any:
     """An `OrtValue` on the memory of `array`. bfloat16 passes as uint16: numpy itself has no such type."""
     import onnxruntime
 
-    plain = array.view(np.uint16) if spec.dtype == "bfloat16" else array
+    plain = array.view("uint16") if spec.dtype == "bfloat16" else array
     return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(plain, _ONNX_TYPES[spec.dtype][1])
 
 
@@ -72,6 +70,7 @@ class _DevicePlace(Place):
     """A tensor in device memory."""
 
     def __init__(self, spec: TensorSpec, kind: str, index: int) -> None:
+        import numpy as np
         import onnxruntime
 
         self.spec = spec
@@ -81,10 +80,14 @@ class _DevicePlace(Place):
         self.value.update_inplace(_value(np.zeros(spec.shape, numpy_type(spec)), spec))
 
     def write(self, array: Array) -> None:
+        import numpy as np
+
         self.check(array)
         self.value.update_inplace(_value(np.ascontiguousarray(array), self.spec))
 
     def read(self) -> Array:
+        import numpy as np
+
         array = np.empty(self.spec.shape, numpy_type(self.spec))
         _value(array, self.spec).update_inplace(self.value)
         return array

@@ -16,8 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from steelyard.bound import (
     Array,
     BoundBinding,
@@ -64,7 +62,7 @@ def _value(array: Array, spec: TensorSpec) -> Any:
     """An OpenVINO tensor on the memory of `array`. What numpy or OpenVINO do not name alike passes as its bits."""
     import openvino
 
-    bits = {"bool": np.uint8, "bfloat16": np.uint16}.get(spec.dtype)
+    bits = {"bool": "uint8", "bfloat16": "uint16"}.get(spec.dtype)
     name = {"bool": "boolean", "bfloat16": "bf16"}.get(spec.dtype, _short(spec.dtype))
     memory = array if bits is None else array.view(bits)
     return openvino.Tensor(memory, openvino.Shape(list(spec.shape)), getattr(openvino.Type, name))

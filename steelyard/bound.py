@@ -7,20 +7,25 @@ places swap roles. A runner adds how places are made and wired, and what one cal
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from steelyard.core.errors import SteelyardError, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.runner import Arrays, Binding
 from steelyard.core.workload import Program, TensorSpec
 
-Array = np.ndarray[Any, np.dtype[Any]]
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+else:  # `bench list` reads the runners' names and must not wait for numpy
+    Array = Any
 
 
-def numpy_type(spec: TensorSpec) -> np.dtype[Any]:
+def numpy_type(spec: TensorSpec) -> "np.dtype[Any]":
     """The numpy type of a tensor; bfloat16 is that of `ml_dtypes`."""
+    import numpy as np
+
     if spec.dtype == "bfloat16":
         import ml_dtypes
 
@@ -36,6 +41,8 @@ class Place:
     __slots__ = ("array", "spec", "value")
 
     def __init__(self, spec: TensorSpec, value_of: Callable[[Array, TensorSpec], Any]) -> None:
+        import numpy as np
+
         self.spec = spec
         self.array: Array = np.zeros(spec.shape, numpy_type(spec))
         self.value = value_of(self.array, spec)
@@ -43,7 +50,7 @@ class Place:
     def write(self, array: Array) -> None:
         """Copy `array` in; the address stays. Raises UsageError for another shape or type."""
         self.check(array)
-        np.copyto(self.array, array)
+        self.array[...] = array
 
     def read(self) -> Array:
         """A copy on the host."""
@@ -138,6 +145,8 @@ def in_place_agrees(program: Program, bind: Callable[[Arrays, bool], Binding]) -
     `bind` takes inputs and whether to bind in place. The state is random and whole numbers are 0, so
     that a node which reads the state after it was overwritten shows.
     """
+    import numpy as np
+
     random = np.random.default_rng(0)
     arrays = {
         spec.name: (random.standard_normal(spec.shape) if "float" in spec.dtype else np.zeros(spec.shape)).astype(

@@ -33,6 +33,8 @@ def read(path: Path, kind: type[T]) -> T:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):  # a subclass, e.g. torch's version
+        return str.__str__(value)
     if hasattr(value, "item"):  # numpy scalars
         return value.item()
     if isinstance(value, Path):

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,8 +86,7 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
     """Plan, lower, measure, store, report. Returns the exit code."""
     started = time.monotonic()
     plan = make_plan(request)
-    cache = Cache(cache_root())
-    cached = sum(is_lowered(cache, point) for point in plan.points)
+    cached = sum(is_lowered(Cache(cache_root()), point) for point in plan.points)
     for line in describe(plan, estimate(plan, cached)):
         typer.echo(line, err=not dry_run)
     if dry_run:
@@ -94,7 +94,7 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
     with Screen(arms=len(plan.arms), as_json=json, time_s=request.time_s, started_s=started) as screen:
         lowered = _lower(plan, weights, screen)
         manifest = _manifest(plan, lowered)
-        with create_run(output, manifest) as writer:
+        with _in_use(), create_run(output, manifest) as writer:
             code = _segment(plan, lowered, manifest, writer, screen, started_s=started, first_round=1, earlier=())
     return _finish(writer.path, code, report=report)
 
@@ -124,7 +124,7 @@ def resume_run(
             lowered={key: facts(point) for key, point in lowered.items()},
             environment=fingerprint(),
         )
-        with resume(path, now) as writer:
+        with _in_use(), resume(path, now) as writer:
             code = _segment(
                 plan,
                 lowered,
@@ -232,6 +232,11 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
         },
         environment=fingerprint(),
     )
+
+
+def _in_use() -> AbstractContextManager[None]:
+    """Keeps `bench cache clean` away from the artifacts for as long as launches read them."""
+    return Cache(cache_root()).lease()
 
 
 def _rounds_done(segments: Iterable[Segment]) -> int:

@@ -113,7 +113,9 @@ def _print_metric(facts: "Facts", point: "Point", metric: str) -> None:
         rows.append((arm.label, value, with_interval(ratio), _verdict(facts, arm, comparison), outcome.status))
         if outcome.status != "ok":
             remarks.append(f"{arm.label}: {outcome.remark}")
-        if comparison is not None and comparison.verdict in ("inconclusive", "withheld", "incomparable"):
+        if comparison is not None and comparison.verdict == "withheld":
+            remarks.append(f"withheld: {comparison.reason}")  # one reason for all: the machine
+        elif comparison is not None and comparison.verdict in ("inconclusive", "incomparable"):
             remarks.append(f"{arm.label}: {comparison.verdict}: {comparison.reason}")
     columns = ("backend", f"median [{unit}]", "/ baseline", "verdict", "status")
     print_table(f"\n{point.title}, {metric.removesuffix('_s')}", columns, rows, right=columns[1:3])

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from steelyard import plugins, wire
+from steelyard.core.errors import StoreError
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result, Stage, Status
 from steelyard.core.runner import LaunchContext
@@ -97,6 +98,8 @@ def run_launch(
         ended = listener.listen()
     except KeyboardInterrupt:
         raise Interrupted from None
+    except StoreError as error:
+        ended = str(error)
     finally:
         _end_group(process, grace_s=_EXIT_GRACE_S if ended in ("done", "exited") else 0.0)
         os.close(read_end)
@@ -176,7 +179,7 @@ class _Listener:
         self._buffer += data
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
-            event = wire.decode(line, Event, "the worker's event")
+            event = wire.decode(line, Event, "what the worker sent")
             if event.kind == "stage":
                 self.stage, self.case_id = event.stage, event.case_id
             elif event.kind == "result" and event.result is not None:
@@ -215,6 +218,8 @@ def _unfinished(
 
 
 def _why(ended: str, exit_code: int | None, stage: Stage, killed_by_oom: bool) -> tuple[Status, str]:
+    if ended not in ("exited", "timed_out"):
+        return "failed", ended
     if ended == "timed_out":
         return "timed_out", f"no end of stage '{stage}' within its time-out"
     if exit_code is not None and exit_code < 0:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,7 +163,25 @@ def _inside(tensor: "torch.Tensor", window: StateWindow) -> "torch.Tensor":
 
 
 def _digest(sets: "Sequence[Tensors]") -> str:
-    return stable_hash([{name: tensor_sha256(tensor) for name, tensor in each.items()} for each in sets])
+    """A digest over tensors that two machines with the same inputs agree on.
+
+    Integers enter as they are. Floating-point tensors are computed (a cache by a float64 prefill, a
+    reference), and the order of a sum differs between machines in the last bits; they enter as fractions of
+    their largest magnitude rounded to 4 decimals, so that bits beyond a tenth of a per mille do not tell.
+    """
+    return stable_hash([{name: tensor_sha256(_rounded(tensor)) for name, tensor in each.items()} for each in sets])
+
+
+def _rounded(tensor: "torch.Tensor") -> "torch.Tensor":
+    import torch
+
+    if not tensor.is_floating_point() or not tensor.numel():
+        return tensor
+    values = tensor.detach().to(torch.float64)
+    largest = float(values.abs().max())
+    # Powers of two, so that the scale itself does not hang on the last bits of the largest value.
+    scale = 2.0 ** math.ceil(math.log2(largest)) if largest > 0 else 1.0
+    return torch.round(values / scale * 1e4).to(torch.int32)
 
 
 def tensor_sha256(tensor: "torch.Tensor") -> str:

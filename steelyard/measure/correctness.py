@@ -32,7 +32,12 @@ class _Worst:
 class Checker:
     """Collects the errors of checked calls of one point in one launch."""
 
-    def __init__(self, lowered: LoweredPoint, references: Sequence[Mapping[str, Array]], inputs: Sequence[Mapping[str, Array]]):
+    def __init__(
+        self,
+        lowered: LoweredPoint,
+        references: Sequence[Mapping[str, Array]],
+        inputs: Sequence[Mapping[str, Array]],
+    ) -> None:
         self._lowered = lowered
         self._references = references
         self._inputs = inputs

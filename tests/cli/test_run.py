@@ -191,7 +191,7 @@ def test_a_dry_run_prints_the_plan_and_measures_nothing(bench) -> None:
         (["--timeout", "compil=3"], "unknown stage 'compil'; did you mean 'compile'?"),
         (["--tuning", "best"], "unknown tuning 'best'"),
         (["--backend", "no.such.module:Thing"], "cannot import module 'no.such.module'"),
-        (["--resume", "nothing"], "nothing"),
+        (["--resume", "nothing"], "there are no runs here"),
     ],
 )
 def test_bad_input_names_what_is_wrong_and_the_closest_valid_name(bench, arguments: list[str], said: str) -> None:
