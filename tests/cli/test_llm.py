@@ -3,6 +3,7 @@
 CI takes one family; STEELYARD_FAMILIES=all (`make test-full`) takes every one.
 """
 
+import html
 import os
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def test_every_backend_is_ok_on_every_workload_of_every_family(run: Run) -> None
 
 
 def test_every_row_proves_what_ran(run: Run) -> None:
-    runtimes = {"xla": "jax", "onnxruntime": "onnxruntime", "openvino": "openvino"}
+    runtimes = {name: name for name in ("xla", "onnxruntime", "openvino")}
     for result in run.results:
         proof = result.proof
         assert proof is not None
@@ -79,7 +80,7 @@ def test_outputs_of_timed_calls_were_checked_and_their_errors_kept(run: Run) -> 
     timed = [result for result in run.results if result.round > 0]
     for result in timed:
         assert result.correctness is not None
-        assert result.correctness.calls_checked >= 3
+        assert result.correctness.calls_checked >= 2  # the second run, and at least one of the window
         for check in result.correctness.outputs:
             assert check.relative_l2 <= check.tolerance or check.output in ("next_token", "tokens")
     assert any(check.relative_l2 > 0 for result in timed for check in result.correctness.outputs)
@@ -115,7 +116,7 @@ def test_a_program_that_two_workloads_share_is_compiled_once_in_a_launch(run: Ru
 
 def test_the_report_holds_the_plug_ins_beside_the_rest(output: Path) -> None:
     report = find_run(output, "latest") / "report"
-    text = (report / "report.md").read_text()
+    page = html.unescape((report / "report.html").read_text())
     for backend in (*BACKENDS, *PLUGINS):
-        assert backend in text, backend
+        assert backend in page, backend
     assert {"report.md", "report.html", "report.tex"} <= {path.name for path in report.rglob("*")}
