@@ -62,7 +62,7 @@ def code(text: str) -> str:
 
 
 def _table(table: Table) -> str:
-    lines = [f"### {escape(table.title)}", "", escape(table.caption), ""]
+    lines = [f"### {escape(table.title)}", "", *([escape(table.caption), ""] if table.caption else [])]
     if not table.rows:
         return "\n".join([*lines, f"*{escape(table.empty)}*"])
     lines.append(_line([escape(column.heading) for column in table.columns]))

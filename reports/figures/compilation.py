@@ -1,9 +1,10 @@
 """What starting costs, and after how many calls it pays."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from steelyard.tables.charts import Mark, labels, log_ticks, marks
+from steelyard.tables.charts import Mark, labels, log_ticks
 from steelyard.tables.drawing import Drawing, new_figure
 from steelyard.tables.format import decimals, fixed
 from steelyard.tables.style import COLUMN_WIDTH_IN, FAINT, GRID, INK, ArmStyle, arm_styles, short
@@ -26,43 +27,57 @@ class Compilation:
     title = "Start-up and break-even"
 
     def draw(self, data: ReportData) -> Drawing:
-        """Draw the start-up table and, for the point that it is about, the latencies."""
+        """Draw the start-up table and the latencies of the point of which most is known, the first among equals."""
         table = data.table("startup")
-        point = next((row.tags["point"] for row in table.rows), None)
-        if point is None:
+        points = list(dict.fromkeys(row.tags["point"] for row in table.rows))
+        if not points:
             return Drawing(figure=None, reason=table.empty)
-        rows = [row for row in table.rows if row.tags["point"] == point]
-        steady = {
-            mark.arm: mark.value / 1e3
-            for speed in data.speed_tables()
-            for mark in marks(speed, "latency_s").get(point, [])
-            if mark.value is not None
-        }
-        styles = arm_styles(data.arms, data.baseline)
-        figure = new_figure(COLUMN_WIDTH_IN, 0.75 + 0.17 * len(rows) + 1.75)
-        upper, lower = figure.subplots(2, 1, height_ratios=[0.45 + 0.17 * len(rows), 1.6])
+        latencies = _latencies(data)
+        known = {point: self._starts(table, _about(table, point), latencies) for point in points}
+        point = max(points, key=lambda point: len(known[point]))
+        rows, starts = _about(table, point), known[point]
+        figure = new_figure(COLUMN_WIDTH_IN, 0.75 + 0.17 * len(rows) + (1.75 if starts else 0.0))
+        caption = (
+            f"Start-up of {point} on {data.device}: phases of a start with warm compile caches; the diamond "
+            f"is the cold compile time (one launch)."
+        )
+        if starts:
+            upper, lower = figure.subplots(2, 1, height_ratios=[0.45 + 0.17 * len(rows), 1.6])
+            steady = {arm: latencies[point, arm] for arm in starts}
+            self._curves(lower, table, rows, starts, steady, arm_styles(data.arms, data.baseline))
+            caption += (
+                " Below: time to compile (warm), for the first run and for n further calls; marks show where a backend "
+                f"has made good its start against {data.baseline}."
+            )
+        else:
+            upper = figure.subplots()
         self._phases(upper, table, rows)
         upper.set_title(short(point, 60))
-        curves = self._curves(lower, table, rows, steady, styles, data.baseline)
         written = [
             (
                 *(row.tags["arm"], *(table.cell(row, key).value for key, _ in PHASES)),
-                *(table.cell(row, "compile_s_cold").value, steady.get(row.tags["arm"])),
+                *(table.cell(row, "compile_s_cold").value, latencies.get((point, row.tags["arm"]))),
                 table.cell(row, "break_even_warm").value,
             )
             for row in rows
         ]
         return Drawing(
             figure=figure,
-            caption=f"Start-up of {point} on {data.device}. Above: phases of a start with warm compile "
-            f"caches; the diamond is the cold compile time (one launch). Below: time to compile (warm), for "
-            f"the first run and for n further calls; dots mark where a backend has made good its start "
-            f"against {data.baseline}." + ("" if curves else " No latency is known, so that there are no curves."),
+            caption=caption,
             columns=("backend", *(key for key, _ in PHASES), "compile_s_cold", "latency_s", "break_even_calls"),
             rows=tuple(written),
             alternative="Stacked bars of start-up phases and curves of time over calls; the numbers are in "
             "the start-up table.",
         )
+
+    def _starts(self, table: Table, rows: list[Row], latencies: Mapping[tuple[str, str], float]) -> dict[str, float]:
+        """Seconds to compile (warm) and run once, of the backends whose latency is known too."""
+        starts = {}
+        for row in rows:
+            parts = [table.cell(row, key).value for key in ("compile_s_warm", "first_run_s_warm")]
+            if (row.tags["point"], row.tags["arm"]) in latencies and None not in parts:
+                starts[row.tags["arm"]] = sum(part for part in parts if part is not None)
+        return starts
 
     def _phases(self, axis: Any, table: Table, rows: list[Row]) -> None:
         farthest = 0.0
@@ -76,7 +91,7 @@ class Compilation:
             cold = table.cell(row, "compile_s_cold").value
             if cold:
                 axis.plot([cold], [position], marker="D", color="white", mec=INK, mew=0.8, ls="none", ms=3.5, zorder=6)
-            word = "" if left else row.tags["status"].replace("_", " ")
+            word = row.tags["status"].replace("_", " ") if row.tags["status"] != "ok" else "no warm start"
             text = f"{fixed(left, decimals(left))}" if left else word
             axis.annotate(text, (1, position), (-2, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                           ha="right", va="center", fontsize=6, color=INK if left else FAINT)  # fmt: skip
@@ -101,15 +116,10 @@ class Compilation:
         axis: Any,
         table: Table,
         rows: list[Row],
+        starts: dict[str, float],
         steady: dict[str, float],
         styles: dict[str, ArmStyle],
-        baseline: str,
-    ) -> int:
-        starts = {}
-        for row in rows:
-            parts = [table.cell(row, key).value for key in ("compile_s_warm", "first_run_s_warm")]
-            if row.tags["arm"] in steady and None not in parts:
-                starts[row.tags["arm"]] = sum(part for part in parts if part is not None)
+    ) -> None:
         crossings = {row.tags["arm"]: table.cell(row, "break_even_warm").value for row in rows}
         known = [value for arm, value in crossings.items() if value and arm in starts]
         last = 10 ** math.ceil(math.log10(max([100.0, *(3 * value for value in known)])))
@@ -121,7 +131,7 @@ class Compilation:
             axis.plot(calls, times, color=style.colour, ls=style.line)
             ends.append((math.log10(times[-1]), times[-1], arm))
             crossing = crossings[arm]
-            if crossing and arm != baseline and crossing >= 1:
+            if crossing and crossing >= 1:
                 spent = start + crossing * steady[arm]
                 axis.plot([crossing], [spent], marker=style.marker, color=style.colour, mec=INK, mew=0.4, zorder=6)
         axis.set_xscale("log")
@@ -140,7 +150,20 @@ class Compilation:
         axis.set_xlabel("calls")
         axis.set_ylabel("time spent [s]")
         axis.grid(color=GRID, lw=0.4)
-        return len(starts)
+
+
+def _about(table: Table, point: str) -> list[Row]:
+    return [row for row in table.rows if row.tags["point"] == point]
+
+
+def _latencies(data: ReportData) -> dict[tuple[str, str], float]:
+    """Seconds of a call by point and backend."""
+    return {
+        (row.tags["point"], row.tags["arm"]): value
+        for table in data.speed_tables()
+        for row in table.rows
+        if (value := table.cell(row, "latency_s").value) is not None
+    }
 
 
 FIGURE = Compilation()

@@ -71,7 +71,7 @@ class Coverage:
                 for (point, arm), status in found.items()
                 if status != "ok"
             )
-            + ("all others ok." if any(status == "ok" for status in found.values()) else "."),
+            + (" (all others ok)." if any(status == "ok" for status in found.values()) else "."),
         )
 
 

@@ -35,6 +35,9 @@ class Speedup:
         figure, axes = stacked([group for _, group in chosen])
         low = min([0.9, *(mark.low or mark.value or 1.0 for mark in drawn)]) / 1.2
         high = max([1.1, *(mark.high or mark.value or 1.0 for mark in drawn)]) * 1.1
+        # Room for the labels on the right, as a share of the range: words need more than numbers.
+        decided = {"faster", "slower", "equivalent"}
+        room = 0.2 if all(verdicts[m.point, m.arm] in decided for m in drawn) else 0.5
         for axis, (point, group) in zip(axes, chosen, strict=True):
             axis.set_title(short(point, 60))
             floor = floors.get(point)
@@ -62,7 +65,7 @@ class Speedup:
                               bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8})  # fmt: skip
             labels(axis, group)
             axis.set_xscale("log")
-            axis.set_xlim(low, high * (high / low) ** 0.28)
+            axis.set_xlim(low / (high / low) ** 0.04, high * (high / low) ** room)
             log_ticks(axis.xaxis, low, high, suffix=TIMES)
             axis.grid(axis="x", color=GRID, lw=0.4)
         axes[-1].set_xlabel(f"speed-up over {short(data.baseline)} (right is faster)")

@@ -97,7 +97,8 @@ def bars(axis: Any, group: Sequence[Mark], styles: dict[str, ArmStyle]) -> None:
     labels(axis, group)
     if logarithmic:
         axis.set_xscale("log")
-        low, high = min(values) / 1.6, farthest * 2.4
+        low, span = min(values), farthest / min(values)
+        low, high = low / span**0.08, farthest * max(2.0, span**0.22)
         axis.set_xlim(low, high)
         log_ticks(axis.xaxis, low, high)
     else:

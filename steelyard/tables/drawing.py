@@ -84,9 +84,7 @@ def picture(figure: Figure, data: ReportData) -> Picture:
                     csv="",
                     reason=drawing.reason,
                 )
-            # Laid out once and then left alone: three formats cost one layout, and they agree.
-            drawing.figure.draw_without_rendering()
-            drawing.figure.set_layout_engine("none")
+            _lay_out(drawing.figure)
             metadata = {"Creator": None, "Producer": None, "CreationDate": None}
             pdf = _saved(drawing.figure, "pdf", metadata)
             svg = _saved(drawing.figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -145,6 +143,15 @@ def _field(value: Value) -> str:
     if isinstance(value, str):
         return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
     return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def _lay_out(figure: Any) -> None:
+    """Lay out once and hold it: three formats cost one layout, and agree. The layout engine's solver is not exact to
+    the last bit, and the names of clip paths are hashes of positions, so that positions are rounded."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axis in figure.axes:
+        axis.set_position([round(value, 6) for value in axis.get_position().bounds])
 
 
 def _saved(figure: Any, kind: str, metadata: dict[str, None]) -> bytes:

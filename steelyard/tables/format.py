@@ -10,6 +10,8 @@ from steelyard.tables.table import Cell, Column
 
 ABSENT = "–"
 TIMES = "×"
+SMALLEST_FIXED = 1e-3
+"""Below it a number is printed with an exponent, as nobody counts zeros."""
 
 _FACTORS: Mapping[tuple[str, str], float] = {
     ("s", "s"): 1.0,
@@ -64,6 +66,10 @@ def shown(cell: Cell, column: Column) -> Shown:
         return Shown(main=f"{value:.0f}")
     if column.kind == "scientific":
         return Shown(main=scientific(value))
+    if 0 < abs(value) < SMALLEST_FIXED:
+        ends = cell.interval
+        bounds = "" if ends is None else ", ".join(scientific(scaled(end, column)) for end in (ends.low, ends.high))
+        return Shown(main=scientific(value), interval=f"[{bounds}]" if bounds else "")
     if cell.interval is None:
         return Shown(main=fixed(value, decimals(value)))
     low, high = scaled(cell.interval.low, column), scaled(cell.interval.high, column)

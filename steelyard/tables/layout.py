@@ -139,14 +139,23 @@ def _needed(measures: list[Measure]) -> float:
 
 def _dealt(measures: list[Measure]) -> list[list[Measure]]:
     """The columns in groups that fit on a line; each begins with the leading columns of short text."""
-    if _needed(measures) <= LINE_CHARACTERS:
+    groups = _greedy(measures, LINE_CHARACTERS)
+    # The narrowest line that needs no more groups: otherwise the last one might hold a single column.
+    width = LINE_CHARACTERS
+    while len(groups) > 1 and width > 1 and len(_greedy(measures, width - 1)) == len(groups):
+        width -= 1
+    return _greedy(measures, width)
+
+
+def _greedy(measures: list[Measure], width: float) -> list[list[Measure]]:
+    if _needed(measures) <= width:
         return [measures]
     first = next((at for at, measure in enumerate(measures) if measure.column.numeric or measure.column.wide), 0)
     names, rest = measures[:first], measures[first:]
     groups: list[list[Measure]] = []
     current = list(names)
     for measure in rest:
-        if len(current) > len(names) and _needed([*current, measure]) > LINE_CHARACTERS:
+        if len(current) > len(names) and _needed([*current, measure]) > width:
             groups.append(current)
             current = list(names)
         current.append(measure)

@@ -34,6 +34,12 @@ def levels(intervals: Iterable[Interval | None]) -> str:
     return f"{' and '.join([', '.join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)} intervals"
 
 
+def adjusted(intervals: Iterable[Interval | None]) -> str:
+    """The levels of intervals of a family."""
+    known = [interval for interval in intervals if interval is not None]
+    return f"{levels(known)}, adjusted for the family" if known else "no intervals: too few rounds"
+
+
 def caption(facts: Facts, points: Sequence[Point], what: str, estimates: Sequence[Estimate | None]) -> str:
     """A caption: what it is, the constant axes, device, n, statistic and level of the intervals."""
     interval = levels(None if estimate is None else estimate.interval for estimate in estimates)
@@ -74,14 +80,15 @@ def idiom(facts: Facts, label: str) -> str:
     return plain({name: " or ".join(values) for name, values in found.items()}) if found else ""
 
 
-def family(comparisons: Sequence[Comparison]) -> str:
+def family(facts: Facts, comparisons: Sequence[Comparison]) -> str:
     """Which family of hypotheses the verdicts belong to, and the rule that gave them."""
     if not comparisons:
         return ""
     primary = comparisons[0].family == "primary"
     kind = "the primary family of this run (Holm)" if primary else "the exploratory family (Benjamini-Hochberg)"
     floors = [item.floor for item in comparisons if item.floor is not None]
-    floor = f"noise floor {percent(max(floors))}" if floors else "no control arm, so no noise floor"
+    floor = f"noise floor {percent(max(floors))}" if floors else "no noise floor, as "
+    floor += "" if floors else ("the control arm has too few rounds" if facts.control else "there was no control arm")
     margin = percent(comparisons[0].margin)
     return (
         f"Verdicts are against {comparisons[0].baseline} and belong to {kind}; faster or slower: the whole interval "

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from steelyard.core.case import Arm
+from steelyard.core.workload import Point
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT
@@ -55,9 +57,7 @@ def memory_table(facts: Facts) -> Table:
                 estimate = facts.memory(arm, point, key)
                 estimates.append(estimate)
                 if estimate is None:
-                    cells.append(
-                        Cell(text=ABSENT, notes=(foot.mark(f"{arm.label}: {_reason(facts, arm.label, key)}"),))
-                    )
+                    cells.append(Cell(text=ABSENT, notes=(foot.mark(_reason(facts, arm, point, key)),)))
                 else:
                     cells.append(timed(estimate, foot))
             head = (Cell(text=facts.label(point)),) if several else ()
@@ -128,13 +128,18 @@ def _title(key: str) -> str:
     return f"{_NAMES.get(metric, metric)}, {phase.replace('_', ' ')}" if phase else _NAMES.get(metric, metric)
 
 
-def _reason(facts: Facts, label: str, key: str) -> str:
-    """Why an arm has no value for a key: what its launches said, or that it never ran."""
-    for result in reversed(facts.run.results):
-        if result.arm == label and key in result.memory and result.memory[key].value is None:
+def _reason(facts: Facts, arm: Arm, point: Point, key: str) -> str:
+    """Why an arm has no value at a point: what its launches said, that it failed, or that there is no such thing."""
+    results = facts.results(arm, point)
+    for result in reversed(results):
+        if key in result.memory and result.memory[key].value is None:
             return result.memory[key].reason
-    reasons = sorted({r.reason for r in facts.run.results if r.arm == label and r.status != "ok" and r.reason})
-    return "; ".join(reasons) or "not told by this runtime"
+    outcome = facts.outcome(arm, point)
+    if outcome.status != "ok":
+        return outcome.remark
+    if any(key in result.memory for result in results):
+        return facts.reason(arm, point, key)
+    return "this workload, or this runtime, has no such part"
 
 
 def _absent(facts: Facts, keys: Sequence[str]) -> tuple[str, ...]:

@@ -102,13 +102,13 @@ def _speed(facts: Facts, workload: str, name: str) -> Table:
                 comparisons.append(comparison)
             rows.append(_speed_row(facts, arm, point, axes, bold, foot))
     marked = {flag for row in rows for cell in row.cells for flag in cell.flags}
-    remarks = [provenance.family(comparisons)] if comparisons else []
+    remarks = [provenance.family(facts, comparisons)] if comparisons else []
     remarks += _bold_note(marked)
     ratios = [None if item.ratio is None else item.ratio.interval for item in comparisons]
     what = (
         f"Latency of one call of {workload}, inputs bound beforehand, every output complete; throughput in {unit} per "
         f"second; speed-up over {facts.run.manifest.baseline} from paired rounds "
-        f"({provenance.levels(ratios)}, adjusted for the family), above 1 is faster."
+        f"({provenance.adjusted(ratios)}), above 1 is faster."
     )
     return Table(
         name=name,

@@ -75,15 +75,10 @@ def _phase_cell(
     facts: Facts, arm: Arm, point: Point, metric: str, state: str, estimate: Estimate | None, foot: Footnotes
 ) -> Cell:
     if estimate is None:
-        return Cell(text=ABSENT, notes=(foot.mark(_why(facts, arm, point, f"{metric}/{state}")),))
+        return Cell(text=ABSENT, notes=(foot.mark(facts.reason(arm, point, f"{metric}/{state}")),))
     if state == "cold":
         return Cell(value=estimate.value)
     return timed(estimate, foot)
-
-
-def _why(facts: Facts, arm: Arm, point: Point, metric: str) -> str:
-    reason = facts.reason(arm, point, metric)
-    return reason if reason.startswith(arm.label) else f"{arm.label}: {reason}"
 
 
 def _calls(facts: Facts, arm: Arm, point: Point, state: str, foot: Footnotes) -> Cell:
@@ -91,7 +86,5 @@ def _calls(facts: Facts, arm: Arm, point: Point, state: str, foot: Footnotes) ->
         return Cell(text="baseline")
     calls, reason = facts.break_even(arm, point, state)
     if calls is None:
-        return Cell(
-            text=ABSENT, notes=(foot.mark(reason if reason.startswith(arm.label) else f"{arm.label}: {reason}"),)
-        )
+        return Cell(text=ABSENT, notes=(foot.mark(reason),))
     return Cell(value=math.ceil(calls))
