@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from steelyard.bound import (
+from steelyard.adapters.bound import (
     Array,
     BoundBinding,
     Place,

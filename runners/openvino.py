@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from steelyard.bound import (
+from steelyard.adapters.bound import (
     Array,
     BoundBinding,
     Place,
@@ -33,6 +33,7 @@ from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.workload import TensorSpec
+from steelyard.lowering.telemetry import without_telemetry
 
 _NOT_TRIED = ("auto", "gpu", "hetero", "multi", "npu")
 _KINDS = {"xpu": "gpu", "npu": "npu"}
@@ -219,6 +220,7 @@ class OpenVino(Runner):
             _check_device(backend, device_kind)
         except Unsupported as error:
             return Availability(available=False, reason=str(error))
+        without_telemetry()
         try:
             import openvino
         except ImportError:
@@ -235,6 +237,7 @@ class OpenVino(Runner):
 
     def start(self) -> None:
         """Import OpenVINO; threads and precision are pinned per compiled model."""
+        without_telemetry()
         import openvino
 
         self.core = openvino.Core()

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-from steelyard.bound import artifact_of
+from steelyard.adapters.bound import artifact_of
+from steelyard.adapters.torch_module import PINNED, Call, Tensors, TorchExecutable, TorchRunner, zeros
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import Unsupported, UsageError, unknown_name
 from steelyard.core.hashing import stable_hash
@@ -17,7 +18,6 @@ from steelyard.core.lowered import LoweredProgram
 from steelyard.core.runner import Executable, LaunchContext
 from steelyard.core.workload import Program
 from steelyard.plugins import load_attribute
-from steelyard.torch_module import PINNED, Call, Tensors, TorchExecutable, TorchRunner, zeros
 
 _COMPILE: Mapping[str, Any] = {**PINNED, "fullgraph": True, "dynamic": False}
 _MAX_CPU: Mapping[str, Any] = {"max_autotune": True, "freezing": True}

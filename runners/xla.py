@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from steelyard.bound import artifact_of
+from steelyard.adapters.bound import artifact_of
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import FellBack, MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import LoweredProgram

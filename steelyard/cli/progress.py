@@ -16,9 +16,9 @@ from steelyard.engine.protocol import Event
 class Screen:
     """Tells the user where a run stands. Knows nothing of how it is measured or stored."""
 
-    def __init__(self, *, arms: int, as_json: bool, time_s: float | None, started_s: float) -> None:
+    def __init__(self, *, launches: int, as_json: bool, time_s: float | None, started_s: float) -> None:
         self._json = as_json
-        self._arms = arms
+        self._launches = launches
         self._time_s = time_s
         self._started_s = started_s
         self._counts: Counter[str] = Counter()
@@ -66,7 +66,7 @@ class Screen:
         elif self._bar is None:
             self.line(f"{self._round} ({self._left(number, planned)})")
         else:
-            total = (planned + 1) * self._arms
+            total = (planned + 1) * self._launches
             self._bar.update(self._task, total=total, left=self._left(number, planned))
 
     def launch_begins(self, arm: Arm, number: int, position: int) -> None:

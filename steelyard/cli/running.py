@@ -13,73 +13,22 @@ from pathlib import Path
 import typer
 
 from steelyard import __version__, plugins
-from steelyard.cli.planning import PILOT_ROUNDS, TARGET_HALF_WIDTH, describe, outlook, plan_of
+from steelyard.cli.planning import describe, plan_of
 from steelyard.cli.progress import Screen
-from steelyard.compare import widest_half_width
-from steelyard.core.case import Arm
+from steelyard.cli.recorder import Recorder
 from steelyard.core.lowered import LoweredPoint
-from steelyard.core.result import LaunchRecord, Result
-from steelyard.core.run import Manifest, Run, Segment, TuningRow
+from steelyard.core.result import Result
+from steelyard.core.run import Manifest, Segment, TuningRow
 from steelyard.engine.lower import facts, lower_points
 from steelyard.engine.plan import Plan, Request, estimate, make_plan
-from steelyard.engine.protocol import Event
 from steelyard.engine.session import Session
 from steelyard.guard.preflight import preflight
 from steelyard.hardware.fingerprint import fingerprint
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.request import is_lowered
-from steelyard.store import RunWriter, create_run, find_run, new_run_id, open_run, resume
+from steelyard.store import RunWriter, create_run, find_run, new_run_id, open_run, prepare_root, resume
 
 _FAILED = 3
-
-
-class Recorder:
-    """Hands what the session says to the store and to the screen."""
-
-    def __init__(
-        self, writer: RunWriter, screen: Screen, manifest: Manifest, plan: Plan, earlier: Iterable[Result]
-    ) -> None:
-        self._writer, self._screen, self._manifest, self._plan = writer, screen, manifest, plan
-        self._titles = {case.id: case.point.title for case in plan.cases}
-        self._results: list[Result] = list(earlier)
-        self.last: dict[tuple[str, str], Result] = {}
-
-    def launch(self, record: LaunchRecord) -> None:
-        """Store and show."""
-        self._writer.launch(record)
-        self._screen.launch(record)
-
-    def result(self, result: Result) -> None:
-        """Store and show."""
-        self._writer.result(result)
-        self._results.append(result)
-        self.last[result.arm, result.case_id] = result
-        self._screen.result(result, self._titles[result.case_id])
-
-    def round_begins(self, number: int, planned: int, remaining_s: float | None) -> None:
-        """Show."""
-        self._screen.round_begins(number, planned, remaining_s)
-
-    def round_ends(self, number: int) -> bool:
-        """After the pilot: what its noise lets the rest of the run find. Then: whether the intervals are narrow."""
-        so_far = Run(manifest=self._manifest, segments=(), launches=(), results=tuple(self._results))
-        if number == PILOT_ROUNDS and self._plan.maximum_rounds > PILOT_ROUNDS:
-            for line in outlook(so_far, self._plan.minimum_rounds):
-                self._screen.line(line)
-        widest = widest_half_width(so_far)
-        return widest is not None and widest <= TARGET_HALF_WIDTH
-
-    def launch_begins(self, arm: Arm, number: int, position: int) -> None:
-        """Show."""
-        self._screen.launch_begins(arm, number, position)
-
-    def event(self, event: Event) -> None:
-        """Show."""
-        self._screen.event(event)
-
-    def note(self, text: str) -> None:
-        """Show."""
-        self._screen.line(text)
 
 
 def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bool, report: bool, json: bool) -> int:
@@ -91,7 +40,10 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
         typer.echo(line, err=not dry_run)
     if dry_run:
         return 0
-    with Screen(arms=len(plan.arms), as_json=json, time_s=request.time_s, started_s=started) as screen:
+    prepare_root(output)
+    with Screen(
+        launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=request.time_s, started_s=started
+    ) as screen:
         lowered = _lower(plan, weights, screen)
         manifest = _manifest(plan, lowered)
         with _in_use(), create_run(output, manifest) as writer:
@@ -116,7 +68,9 @@ def resume_run(
     run = open_run(path)
     done = _rounds_done(run.segments)
     plan = plan_of(run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done)
-    with Screen(arms=len(plan.arms), as_json=json, time_s=plan.request.time_s, started_s=started) as screen:
+    with Screen(
+        launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=plan.request.time_s, started_s=started
+    ) as screen:
         lowered = _lower(plan, weights, screen)
         now = dataclasses.replace(
             run.manifest,
@@ -136,6 +90,11 @@ def resume_run(
                 earlier=run.results,
             )
     return _finish(path, code, report=report)
+
+
+def _screen(plan: Plan, started_s: float, as_json: bool) -> Screen:
+    launches = len(plan.arms) * len(plan.bundles)
+    return Screen(launches=launches, as_json=as_json, time_s=plan.request.time_s, started_s=started_s)
 
 
 def _lower(plan: Plan, weights: Path | None, screen: Screen) -> dict[str, LoweredPoint]:

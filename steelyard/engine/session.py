@@ -25,6 +25,7 @@ _MAXIMUM_CALLS = 5_000
 _MINIMUM_CALLS = {"call": 10, "generate": 3}
 _SHORTEST_WINDOW_S = 0.5
 _CAP_FACTOR = 10.0
+_WARM_SHARE = 0.5  # what a warm round takes of a cold one, besides its windows: as seen on the suite llm
 
 
 class Sink(Protocol):
@@ -105,13 +106,15 @@ class Session:
             complete.append(0)
             self._fit_window(time.monotonic() - begun)
             last = self._first_round + plan.maximum_rounds - (1 if not cold_start else 2)
+            expected = (time.monotonic() - begun) * _WARM_SHARE
             for number in range(self._first_round, last + 1):
-                longest = self._round_s(complete, begun)
-                if request.time_s is not None and self._remaining_s() < longest * 0.9:
+                if request.time_s is not None and self._remaining_s() < expected:
                     ended = "time"
                     break
+                round_begun = time.monotonic()
                 self._round(number, steady=not cold_start)
                 complete.append(number)
+                expected = time.monotonic() - round_begun
                 if cold_start:
                     continue
                 enough = self._sink.round_ends(number)
@@ -245,15 +248,11 @@ class Session:
             return
         per_round = self._remaining_s() / self._plan.minimum_rounds
         windows = len(self._plan.arms) * len(self._plan.points)
-        # A warm launch takes about half of a cold one besides its windows.
-        room = (per_round - cold_round_s / 2) / windows
+        room = (per_round - cold_round_s * _WARM_SHARE) / windows
         fitted = max(_SHORTEST_WINDOW_S, min(request.window_s, room / 1.5))
         if fitted < request.window_s:
             self._window_s = fitted
             self._sink.note(f"timed windows shortened from {request.window_s:g} s to {fitted:.2g} s to fit the time")
-
-    def _round_s(self, complete: Sequence[int], begun: float) -> float:
-        return (time.monotonic() - begun) / max(1, len(complete))
 
     def _remaining_s(self) -> float:
         return (self._plan.request.time_s or 0.0) - (time.monotonic() - self._started_s)

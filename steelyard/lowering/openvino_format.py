@@ -4,10 +4,10 @@ The format knows no shared weight files: each program has its own copy in `progr
 outputs carry the program's names; a state's output is called `next.NAME`, since tensor names are unique.
 """
 
-import sys
 from pathlib import Path
 
 from steelyard.lowering.format import SIDES, Draft, Source, check_ends
+from steelyard.lowering.telemetry import without_telemetry
 
 PACKAGES = ("openvino",)
 EXTRA = "openvino"
@@ -24,7 +24,7 @@ _DTYPES = {
 
 def convert(source: Source, directory: Path, option: str | None) -> Draft:
     """Write `program.xml` and `program.bin`."""
-    _without_telemetry()
+    without_telemetry()
     import openvino
 
     program = source.program
@@ -53,12 +53,3 @@ def _note(difference: int) -> str:
         return ""
     more = "more, tables and masks among them" if difference > 0 else "less, equal constants being held once"
     return f"program.bin has {abs(difference)} B {more}"
-
-
-def _without_telemetry() -> None:
-    """Keep the converter from reporting its use over the network, and from forking a process to do so.
-
-    It does both unless the optional package openvino-telemetry is missing, or the user has a consent
-    file that says no; so the package is made to look missing, which OpenVINO provides for.
-    """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -102,6 +102,14 @@ class RunWriter:
         self.close()
 
 
+def prepare_root(root: Path) -> None:
+    """Make the folder of runs and try it, so that a long run does not fail at its end. Raises StoreError."""
+    with writing(root):
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+
+
 def create_run(root: Path, manifest: Manifest) -> RunWriter:
     """Make `root/<run_id>` with its manifest and the lock held. Raises StoreError if it exists or cannot be written."""
     final = root / manifest.run_id

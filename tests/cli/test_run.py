@@ -200,6 +200,14 @@ def test_bad_input_names_what_is_wrong_and_the_closest_valid_name(bench, argumen
     assert "Traceback" not in done.stderr
 
 
+def test_a_place_that_cannot_be_written_is_told_before_anything_runs(bench, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    done = bench("run", "--suite", SUITE, "--baseline", PATH, "--output", str(tmp_path / "file" / "runs"), code=1)
+    assert str(tmp_path / "file" / "runs") in done.stderr
+    assert "lowering" not in done.stderr.replace("estimate: lowering", "")
+    assert "Traceback" not in done.stderr
+
+
 def test_the_stored_run_names_neither_host_nor_user_nor_home(bench) -> None:
     bench(*small(bench, f"{PATH}[fault=raise]"), "--rounds", "1", code=3)
     names = {os.uname().nodename, getpass.getuser(), str(Path.home())} - {"/"}

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steelyard import contract_program as tiny
 from steelyard import plugins
-from steelyard.contract import lowered_programs
+from steelyard.contract import program as tiny
+from steelyard.contract.runner import lowered_programs
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.comparison import Interval
 from steelyard.core.runner import LaunchContext

@@ -100,11 +100,8 @@ def test_every_part_has_its_place():
         *LEAVES,
         "plugins",
         "wire",
-        "bound",
+        "adapters",
         "contract",
-        "contract_launch",
-        "contract_program",
-        "torch_module",
         "__main__",
         "",
     }

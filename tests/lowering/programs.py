@@ -1,6 +1,6 @@
 """Sources of programs that are wrong on purpose, named in requests as `programs:...`."""
 
-from steelyard import contract_program as contract
+from steelyard.contract import program as contract
 from steelyard.core.errors import CheckpointError
 
 

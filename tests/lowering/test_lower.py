@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from steelyard import contract_program as contract
 from steelyard import wire
+from steelyard.contract import program as contract
 from steelyard.core.errors import LoweringError, UsageError
 from steelyard.core.workload import TensorSpec
 from steelyard.lowering import format as formats

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from steelyard import contract_program as contract
+from steelyard.contract import program as contract
 from steelyard.core.workload import TensorSpec
 
 torch = pytest.importorskip("torch")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from steelyard import contract_program as contract
+from steelyard.contract import program as contract
 from steelyard.core.errors import CheckpointError, LoweringError
 
 torch = pytest.importorskip("torch")

@@ -1,6 +1,6 @@
 """The contract tests on this package's backends: `pytest check_contract.py`, with the package installed."""
 
-from steelyard.contract import RunnerContract
+from steelyard.contract.runner import RunnerContract
 
 
 class TestAten(RunnerContract):

@@ -9,7 +9,7 @@ import pytest
 
 NUMPY_RUNNER = """
 import numpy as np
-from steelyard import contract_program as tiny
+from steelyard.contract import program as tiny
 from steelyard.core.backend import Availability
 from steelyard.core.errors import UsageError
 from steelyard.core.result import Proof
@@ -131,7 +131,7 @@ def failures(tmp_path_factory):
         for number, fault in enumerate(FAULTS)
     ]
     file = home / "test_own.py"
-    file.write_text("from steelyard.contract import RunnerContract\n\n" + "\n".join(classes))
+    file.write_text("from steelyard.contract.runner import RunnerContract\n\n" + "\n".join(classes))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfE", str(file)],
         cwd=home,

@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 import toy_decoder as toy
 
 from steelyard import plugins, wire
-from steelyard.contract import RunnerContract
+from steelyard.contract.runner import RunnerContract
 from steelyard.core.backend import parse_backend
 from steelyard.core.errors import FellBack, SteelyardError, Unsupported, UsageError
 from steelyard.core.lowered import LoweredProgram

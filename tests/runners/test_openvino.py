@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 import toy_decoder as toy
 
 from steelyard import plugins, wire
-from steelyard.contract import RunnerContract
+from steelyard.contract.runner import RunnerContract
 from steelyard.core.backend import parse_backend
 from steelyard.core.errors import SteelyardError, Unsupported, UsageError
 from steelyard.core.workload import TensorSpec
@@ -255,13 +255,15 @@ binding = executable.bind({s.name: np.zeros(s.shape, s.dtype) for s in program.p
 binding.run()
 proof = executable.proof()
 heavy = ("torch", "jax", "openvino", "onnx", "transformers", "onnxruntime", "pandas", "matplotlib")
-print(json.dumps({"modules": [name for name in heavy if name in sys.modules], "mismatches": proof.mismatches}))
+modules = [name for name in heavy if name in sys.modules]
+reports_home = sys.modules.get("openvino_telemetry") is not None
+print(json.dumps({"modules": modules, "mismatches": proof.mismatches, "reports_home": reports_home}))
 """
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, timeout=120
     )
     said = json.loads(done.stdout.splitlines()[-1])
-    assert said == {"modules": ["openvino"], "mismatches": []}
+    assert said == {"modules": ["openvino"], "mismatches": [], "reports_home": False}
 
 
 def test_availability(monkeypatch):

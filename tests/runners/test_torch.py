@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from steelyard import plugins
-from steelyard.contract import RunnerContract
+from steelyard.contract.runner import RunnerContract
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import UsageError
 from steelyard.core.runner import LaunchContext
@@ -48,7 +48,8 @@ def launch(source: str, *, backend: str, tmp_path: Path, variables: dict[str, st
     prelude = f"""
 import json, sys
 from pathlib import Path
-from steelyard import contract_program as tiny, plugins
+from steelyard import plugins
+from steelyard.contract import program as tiny
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.runner import LaunchContext
@@ -133,7 +134,7 @@ def test_programs_of_a_launch_share_their_weights(tmp_path):
 def test_a_program_of_two_graphs_is_unsupported_with_the_reason(tmp_path):
     (tmp_path / "breaking.py").write_text(
         """
-from steelyard import contract_program as tiny
+from steelyard.contract import program as tiny
 import torch
 
 def build(**arguments):

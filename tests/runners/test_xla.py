@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from steelyard import plugins, wire
-from steelyard.contract import RunnerContract, lowered_programs
-from steelyard.contract_launch import ContractRequest
+from steelyard.contract.launch import ContractRequest
+from steelyard.contract.runner import RunnerContract, lowered_programs
 from steelyard.core.backend import Budget, Device, parse_backend
 
 pytestmark = pytest.mark.backends
@@ -38,7 +38,7 @@ def launch(source: str, *, directory: Path, programs: Any, variables: dict[str, 
 import dataclasses, json, sys
 from pathlib import Path
 from steelyard import plugins, wire
-from steelyard.contract_launch import ContractRequest
+from steelyard.contract.launch import ContractRequest
 request = wire.read(Path({str(directory / "request.json")!r}), ContractRequest)
 lowered = request.programs
 runner = plugins.runner("xla")(request.context)
@@ -92,7 +92,7 @@ def test_a_pool_of_another_size_is_a_mismatch(programs, tmp_path):
 def test_state_is_donated_and_put_back(programs, tmp_path):
     source = """
         import numpy as np
-        from steelyard import contract_program as tiny
+        from steelyard.contract import program as tiny
         runner.start()
         program = runner.load(lowered["decode"])
         program.compile()

@@ -1,12 +1,12 @@
 """The contract tests: what every runner must do, for its author to run with pytest.
 
-    from steelyard.contract import RunnerContract
+    from steelyard.contract.runner import RunnerContract
 
     class TestMyRunner(RunnerContract):
         backend = "mypkg.mymod:MyRunner"
 
 Each class starts one fresh process with the runner's own environment, puts the tiny language model of
-`steelyard.contract_program` through it, and judges what came back. Needs the extra `torch`, with which
+`steelyard.contract.program` through it, and judges what came back. Needs the extra `torch`, with which
 the programs are lowered.
 """
 
@@ -20,9 +20,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 
-from steelyard import contract_program as tiny
 from steelyard import plugins, wire
-from steelyard.contract_launch import ContractRequest, Observed
+from steelyard.contract import program as tiny
+from steelyard.contract.launch import ContractRequest, Observed
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.lowered import LoweredProgram
 from steelyard.lowering.request import LoweringRequest, LoweringResponse
@@ -67,7 +67,7 @@ class RunnerContract:
         request.write_bytes(wire.encode(asked))
         path = os.pathsep.join(entry for entry in sys.path if entry)
         done = subprocess.run(
-            [sys.executable, "-m", "steelyard.contract_launch", str(request)],
+            [sys.executable, "-m", "steelyard.contract.launch", str(request)],
             env={**os.environ, "PYTHONPATH": path, **kind.environment(asked.context)},
             capture_output=True,
             text=True,

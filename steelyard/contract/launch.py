@@ -1,7 +1,7 @@
 """The launch of the contract tests: a fresh process that puts one runner through the tiny programs.
 
-Run as `python -m steelyard.contract_launch REQUEST`; leaves `observed.json` and `arrays.npz` in the
-launch's directory. What it saw is judged by `steelyard.contract`, not here.
+Run as `python -m steelyard.contract.launch REQUEST`; leaves `observed.json` and `arrays.npz` in the
+launch's directory. What it saw is judged by `steelyard.contract.runner`, not here.
 """
 
 import os
@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from steelyard import contract_program as tiny
 from steelyard import plugins, wire
+from steelyard.contract import program as tiny
 from steelyard.core.backend import Availability, BackendSpec, Budget, Device
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading

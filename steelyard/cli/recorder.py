@@ -1,0 +1,62 @@
+"""Hands what a session says to the store and to the screen, and answers whether the intervals are narrow enough."""
+
+from collections.abc import Iterable
+
+from steelyard.cli.planning import PILOT_ROUNDS, TARGET_HALF_WIDTH, outlook
+from steelyard.cli.progress import Screen
+from steelyard.compare import widest_half_width
+from steelyard.core.case import Arm
+from steelyard.core.result import LaunchRecord, Result
+from steelyard.core.run import Manifest, Run
+from steelyard.engine.plan import Plan
+from steelyard.engine.protocol import Event
+from steelyard.store import RunWriter
+
+
+class Recorder:
+    """The sink of a session."""
+
+    def __init__(
+        self, writer: RunWriter, screen: Screen, manifest: Manifest, plan: Plan, earlier: Iterable[Result]
+    ) -> None:
+        self._writer, self._screen, self._manifest, self._plan = writer, screen, manifest, plan
+        self._titles = {case.id: case.point.title for case in plan.cases}
+        self._results: list[Result] = list(earlier)
+        self.last: dict[tuple[str, str], Result] = {}
+
+    def launch(self, record: LaunchRecord) -> None:
+        """Store and show."""
+        self._writer.launch(record)
+        self._screen.launch(record)
+
+    def result(self, result: Result) -> None:
+        """Store and show."""
+        self._writer.result(result)
+        self._results.append(result)
+        self.last[result.arm, result.case_id] = result
+        self._screen.result(result, self._titles[result.case_id])
+
+    def round_begins(self, number: int, planned: int, remaining_s: float | None) -> None:
+        """Show."""
+        self._screen.round_begins(number, planned, remaining_s)
+
+    def round_ends(self, number: int) -> bool:
+        """After the pilot: what its noise lets the rest of the run find. Then: whether the intervals are narrow."""
+        so_far = Run(manifest=self._manifest, segments=(), launches=(), results=tuple(self._results))
+        if number == PILOT_ROUNDS and self._plan.maximum_rounds > PILOT_ROUNDS:
+            for line in outlook(so_far, self._plan.minimum_rounds):
+                self._screen.line(line)
+        widest = widest_half_width(so_far)
+        return widest is not None and widest <= TARGET_HALF_WIDTH
+
+    def launch_begins(self, arm: Arm, number: int, position: int) -> None:
+        """Show."""
+        self._screen.launch_begins(arm, number, position)
+
+    def event(self, event: Event) -> None:
+        """Show."""
+        self._screen.event(event)
+
+    def note(self, text: str) -> None:
+        """Show."""
+        self._screen.line(text)

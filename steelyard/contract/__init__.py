@@ -1,0 +1,1 @@
+"""What an adapter must do, as tests that its author can run: `steelyard.contract.runner`."""
