@@ -12,7 +12,7 @@ BENCH ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env bench test lint types pytest benchmark fmt clean
+.PHONY: help env bench test lint types pytest test-full benchmark fmt clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ types: env ## Check types.
 
 pytest: env ## Run the tests.
 	$(BIN)/pytest $(PYTEST)
+
+test-full: env ## The runs at tiny with every model family: what CI does with one (about half an hour).
+	STEELYARD_FAMILIES=all $(BIN)/pytest tests/cli/test_llm.py $(PYTEST)
 
 benchmark: env ## Measure what the tool itself costs.
 	$(BIN)/pytest tests/benchmarks -s -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-only $(PYTEST)

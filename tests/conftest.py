@@ -5,6 +5,8 @@ Under STEELYARD_REQUIRE_TOOLS=1 a skipped test is a failure; only a test marked 
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -68,3 +70,16 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 def repository() -> Path:
     """The root of the working tree."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def installed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a process that has tests/plugin_package installed, by pip, from a copy of its own."""
+    target, copy = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("source") / "package"
+    ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
+    shutil.copytree(repository / "tests/plugin_package", copy, ignore=ignored)
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--target", str(target)]
+    command = [sys.executable, "-m", "pip", "install", *options, str(copy)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {**os.environ, "PYTHONPATH": str(target)}

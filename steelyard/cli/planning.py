@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from steelyard import plugins
 from steelyard.compare import pilot
+from steelyard.core.backend import parse_backend
 from steelyard.core.run import Manifest, Run
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import MAXIMUM_ROUNDS, Estimate, Plan, Request
@@ -23,6 +24,8 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
     )
     labels = [arm.label for arm in plan.arms if not arm.control]
     yield f"backends: {', '.join(labels)}; baseline {plan.baseline.label}, measured twice a round as control"
+    if plan.baseline.backend.text != parse_backend(request.baseline).text:
+        yield f"the baseline {request.baseline} cannot run here: all are compared with {plan.baseline.label} instead"
     for entry in plan.left_out:
         yield f"left out: {entry.backend}: {entry.reason}"
     for point in plan.points:

@@ -30,8 +30,9 @@ DEFAULT_TIMEOUTS: Mapping[str, float] = {
 
 # Seconds per gigabyte of weights on a 2-core machine, and seconds whatever the size: orders of
 # magnitude from SmolLM2-135M (0.54 GB), for the estimate only; the clock of `--time` does not use them.
-_LOWER_S_PER_GB: Mapping[str, float] = {"module": 0, "onnx": 50, "stablehlo": 5, "openvino": 25, "pt2": 10}
-_REFERENCE_S_PER_GB = 110.0
+_LOWER_S_PER_GB: Mapping[str, float] = {"module": 0, "onnx": 42, "stablehlo": 33, "openvino": 17, "pt2": 8}
+_WEIGHTS_S_PER_GB = 40.0
+_REFERENCE_S_PER_GB = 20.0
 _LAUNCH_S_PER_GB = 12.0
 _LAUNCH_S = 6.0
 
@@ -153,6 +154,7 @@ def estimate(plan: Plan, cached_points: int) -> Estimate:
         f"lower {name}": _LOWER_S_PER_GB.get(name.split("@")[0], 20) * gigabytes * len(programs) * share
         for name in formats
     }
+    terms["weights"] = _WEIGHTS_S_PER_GB * gigabytes * len(plan.bundles) * share
     terms["references"] = _REFERENCE_S_PER_GB * gigabytes * len(plan.points) * share
     lower_s = sum(terms.values())
     launch_s = (_LAUNCH_S + _LAUNCH_S_PER_GB * gigabytes) * len(plan.bundles)

@@ -84,8 +84,9 @@ class Session:
         self._work = work
         self._started_s = started_s
         self._first_round = first_round
-        self._results: list[Result] = list(earlier)
         self._failures: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+        for result in earlier:
+            self._remember(result)
         self._window_s = plan.request.window_s
         self._supervisor_cpu_s = 0.0
         self._launches = 0
@@ -121,7 +122,7 @@ class Session:
                 if enough and len(complete) > plan.minimum_rounds:
                     ended = "precision"
                     break
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):
             ended = "interrupted"
         finally:
             os.sched_setaffinity(0, affinity)
@@ -234,12 +235,16 @@ class Session:
                     )
 
     def _keep(self, result: Result) -> None:
-        self._results.append(result)
-        if result.status not in ("ok", "unsupported", "skipped"):
-            self._failures[result.arm, result.case_id].append((result.stage, result.reason))
-        elif result.status == "unsupported":
-            self._failures[result.arm, result.case_id] += [(result.stage, result.reason)] * 2
+        self._remember(result)
         self._sink.result(result)
+
+    def _remember(self, result: Result) -> None:
+        """Failures, so that a case is not launched a third time for the same one; `unsupported` is final at once."""
+        seen = self._failures[result.arm, result.case_id]
+        if result.status == "unsupported":
+            seen += [(result.stage, result.reason)] * 2
+        elif result.status not in ("ok", "skipped"):
+            seen.append((result.stage, result.reason))
 
     def _fit_window(self, cold_round_s: float) -> None:
         """After the cold round: shorten the windows if the rounds that a verdict needs would not fit the time."""

@@ -15,8 +15,6 @@ from steelyard.core.run import Run
 from steelyard.store import find_run, open_run
 
 pytestmark = [pytest.mark.backends, pytest.mark.timeout(3600)]
-ROOT = Path(__file__).parents[2]
-PLUGIN = ROOT / "tests/plugin_package"
 BACKENDS = ("eager", "inductor", "xla", "onnxruntime", "openvino")
 PLUGINS = (
     "aten",
@@ -27,16 +25,13 @@ FAMILIES = os.environ.get("STEELYARD_FAMILIES", "smollm2")
 
 
 @pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def output(installed: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of every backend and plug-in on every workload: a cold round and one more, with its report."""
     base = tmp_path_factory.mktemp("llm")
-    site = base / "site"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*install, "--target", str(site), str(PLUGIN)], check=True, timeout=300)
     command = [sys.executable, "-m", "steelyard", "run", "--suite", "llm", "--size", "tiny"]
     command += ["--set", f"model={FAMILIES}", "--backend", ",".join([*BACKENDS, *PLUGINS])]
     command += ["--rounds", "1", "--window", "0.2", "--output", str(base / "runs")]
-    env = {**os.environ, "PYTHONPATH": str(site), "STEELYARD_CACHE": str(base / "cache")}
+    env = {**installed, "STEELYARD_CACHE": str(base / "cache")}
     done = subprocess.run(command, cwd=base, env=env, capture_output=True, text=True, timeout=3000)
     assert done.returncode == 0, done.stderr
     return base / "runs"

@@ -79,6 +79,7 @@ def test_five_failures_are_five_statuses_and_the_other_rows_stay_whole(bench) ->
         assert said, fault
         assert all(reason in row.reason for row in said), (fault, said[0].reason)
         assert all(row.measurements == () or row.status in ("incorrect", "fallback") for row in rows)
+        assert max(Counter(row.case_id for row in said).values()) == 2, fault  # not launched a third time
     for arm in (PATH, f"{PATH} (control)"):
         rows = [result for result in run.results if result.arm == arm]
         assert Counter(row.status for row in rows) == {"ok": 6}  # 2 cases, a cold round and two more
@@ -164,6 +165,21 @@ def test_quick_prints_numbers_and_no_verdict(bench) -> None:
     run = run_of(bench)
     assert {result.round for result in run.results} == {0, 1, 2, 3}
     assert {entry.verdict for entry in compare_run(run)} <= {"inconclusive", "withheld"}
+
+
+def test_cold_start_launches_five_times_with_an_empty_cache_and_no_window(bench) -> None:
+    bench(*small(bench, f"{PATH}[sleep=0.001]"), "--scenario", "cold-start")
+    run = run_of(bench)
+    launches = Counter(record.arm for record in run.launches)
+    assert set(launches.values()) == {5}
+    assert all(result.measurements == () and result.status == "ok" for result in run.results)
+    assert all("compile_s" in result.phases for result in run.results)
+
+
+def test_a_baseline_that_is_not_there_is_said(bench) -> None:
+    absent = f"{PATH}[fault=absent]"
+    done = bench(*small(bench, PATH), "--baseline", absent, "--dry-run")
+    assert f"the baseline {absent} cannot run here" in done.stdout
 
 
 def test_a_dry_run_prints_the_plan_and_measures_nothing(bench) -> None:

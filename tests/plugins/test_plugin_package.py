@@ -8,23 +8,6 @@ import sys
 import pytest
 
 
-@pytest.fixture(scope="session")
-def installed(repository, tmp_path_factory):
-    """The environment of a process that has the package installed by pip."""
-    target = tmp_path_factory.mktemp("site")
-    copy = tmp_path_factory.mktemp("source")
-    source = repository / "tests/plugin_package"
-    for path in source.rglob("*"):
-        if path.suffix in (".toml", ".py") and "build" not in path.parts:
-            (copy / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
-            (copy / path.relative_to(source)).write_bytes(path.read_bytes())
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--target", str(target)]
-    command = [sys.executable, "-m", "pip", "install", *options, str(copy)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return {**os.environ, "PYTHONPATH": str(target)}
-
-
 def python(text, *arguments, environment, cwd):
     command = [sys.executable, "-c", text, *arguments]
     return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False)
