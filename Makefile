@@ -12,7 +12,7 @@ BENCH ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env bench test lint types pytest test-full benchmark fmt clean
+.PHONY: help env bench test lint types pytest families benchmark fmt clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ types: env ## Check types.
 pytest: env ## Run the tests.
 	$(BIN)/pytest $(PYTEST)
 
-test-full: env ## The runs at tiny with every model family: what CI does with one (about half an hour).
+families: env ## The runs at tiny with every model family: what CI does with one (about half an hour).
 	STEELYARD_FAMILIES=all $(BIN)/pytest tests/cli/test_llm.py $(PYTEST)
 
 benchmark: env ## Measure what the tool itself costs.

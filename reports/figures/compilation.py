@@ -145,8 +145,8 @@ class Compilation:
         for height, end, arm in sorted(ends):
             place = max(height, previous + span * 0.075)
             previous = place
-            axis.annotate(short(arm), (last, end), (last * 1.25, 10**place), va="center", fontsize=6,
-                          arrowprops={"arrowstyle": "-", "lw": 0.4, "color": styles[arm].colour})  # fmt: skip
+            line = {"arrowstyle": "-", "lw": 0.4, "color": styles[arm].colour, "relpos": (0, 0.5)}
+            axis.annotate(short(arm), (last, end), (last * 1.25, 10**place), va="center", fontsize=6, arrowprops=line)
         axis.set_xlabel("calls")
         axis.set_ylabel("time spent [s]")
         axis.grid(color=GRID, lw=0.4)

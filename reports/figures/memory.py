@@ -45,7 +45,7 @@ class Memory:
             top = axis.get_ylim()[1]
             axis.set_ylim(0, top * 1.08)
             for height, (value, arm) in zip(_apart([v for v, _ in sorted(ends)], top * 0.1), sorted(ends), strict=True):
-                line = {"arrowstyle": "-", "lw": 0.4, "color": styles[arm].colour}
+                line = {"arrowstyle": "-", "lw": 0.4, "color": styles[arm].colour, "relpos": (0, 0.5)}
                 axis.annotate(short(arm), (len(keys) - 1, value), (len(keys) - 0.75, height), va="center", fontsize=6,
                               color=INK, arrowprops=line)  # fmt: skip
             axis.set_xticks(range(len(keys)), [key.partition("/")[2].replace("_", "\n") for key in keys])

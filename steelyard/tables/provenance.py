@@ -75,8 +75,9 @@ def idiom(facts: Facts, label: str) -> str:
         for point in facts.points:
             for result in facts.results(arm, point):
                 for name, value in result.idiom.items():
-                    if value not in found.setdefault(name, []):
-                        found[name].append(value)
+                    values = found.setdefault(name.partition(" (")[0], [])  # `kv_cache (decode)` of several programs
+                    if value not in values:
+                        values.append(value)
     return plain({name: " or ".join(values) for name, values in found.items()}) if found else ""
 
 

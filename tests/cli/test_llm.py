@@ -1,6 +1,6 @@
 """The main job at `tiny`: real models through real runtimes, plug-ins beside them, one report.
 
-CI takes one family; STEELYARD_FAMILIES=all (`make test-full`) takes every one.
+CI takes one family; STEELYARD_FAMILIES=all (`make families`) takes every one.
 """
 
 import html

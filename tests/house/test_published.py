@@ -1,0 +1,36 @@
+"""What README shows is what the published run holds: recomputed from its samples."""
+
+from pathlib import Path
+
+import pytest
+
+from steelyard.cli.report import write_run
+from steelyard.store import open_run
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED = sorted(path.parent for path in (ROOT / "results/published").glob("*/manifest.json"))
+
+
+def rows(text: str) -> set[str]:
+    """The rows of all tables whose first column is a backend."""
+    return {line for line in text.splitlines() if line.startswith("|") and "\\[" in line}
+
+
+def test_there_is_a_published_run():
+    assert PUBLISHED
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.name)
+def test_a_published_run_is_whole_and_every_case_was_ok(path: Path):
+    run = open_run(path)
+    assert {result.status for result in run.results} == {"ok"}
+    assert all(segment.ended != "recovered" for segment in run.segments)
+
+
+def test_readme_shows_the_rows_of_its_run(tmp_path: Path):
+    readme = (ROOT / "README.md").read_text()
+    (path,) = [path for path in PUBLISHED if path.name in readme]
+    write_run(open_run(path), ("markdown",), tmp_path)
+    shown = rows(readme)
+    assert len(shown) >= 5
+    assert shown <= rows((tmp_path / "report.md").read_text())
