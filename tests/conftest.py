@@ -3,6 +3,7 @@
 Under STEELYARD_REQUIRE_TOOLS=1 a skipped test is a failure; only a test marked `hardware` may skip.
 """
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -64,6 +65,18 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     if report.skipped and _nothing_skips():
         _fail(report)
     return report
+
+
+@pytest.fixture(autouse=True)
+def _standard_floating_point() -> Generator[None, None, None]:
+    """Undo what a runtime does to this process: some flush subnormal numbers to zero, and leave it at that.
+
+    Measured launches are processes of their own; tests that run a runtime here share one with all others.
+    """
+    yield
+    if sys.platform == "linux":
+        default = ctypes.c_void_p(-1)  # FE_DFL_ENV of glibc
+        assert ctypes.CDLL("libm.so.6").fesetenv(default) == 0
 
 
 @pytest.fixture(scope="session")

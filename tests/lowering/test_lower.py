@@ -178,7 +178,7 @@ def test_variants_of_formats():
 
 def test_openvino_reports_nothing_home():
     script = (
-        "from steelyard.lowering.openvino_format import _without_telemetry; _without_telemetry()\n"
+        "from steelyard.lowering.telemetry import without_telemetry; without_telemetry()\n"
         "import openvino\n"
         "from openvino.tools.ovc import telemetry_utils\n"
         "print(telemetry_utils.tm.__name__)"
