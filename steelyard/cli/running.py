@@ -44,10 +44,12 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
     with Screen(
         launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=request.time_s, started_s=started
     ) as screen:
-        lowered = _lower(plan, weights, screen)
+        lowered, unlowered = _lower(plan, weights, screen)
         manifest = _manifest(plan, lowered)
         with _in_use(), create_run(output, manifest) as writer:
-            code = _segment(plan, lowered, manifest, writer, screen, started_s=started, first_round=1, earlier=())
+            code = _segment(
+                plan, lowered, unlowered, manifest, writer, screen, started_s=started, first_round=1, earlier=()
+            )
     return _finish(writer.path, code, report=report)
 
 
@@ -71,7 +73,7 @@ def resume_run(
     with Screen(
         launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=plan.request.time_s, started_s=started
     ) as screen:
-        lowered = _lower(plan, weights, screen)
+        lowered, unlowered = _lower(plan, weights, screen)
         now = dataclasses.replace(
             run.manifest,
             tool_version=__version__,
@@ -82,6 +84,7 @@ def resume_run(
             code = _segment(
                 plan,
                 lowered,
+                unlowered,
                 run.manifest,
                 writer,
                 screen,
@@ -97,20 +100,17 @@ def _screen(plan: Plan, started_s: float, as_json: bool) -> Screen:
     return Screen(launches=launches, as_json=as_json, time_s=plan.request.time_s, started_s=started_s)
 
 
-def _lower(plan: Plan, weights: Path | None, screen: Screen) -> dict[str, LoweredPoint]:
+def _lower(plan: Plan, weights: Path | None, screen: Screen) -> tuple[dict[str, LoweredPoint], dict[str, str]]:
     formats = sorted({name for needed in plan.formats.values() for name in needed if name != "module"})
-    lowered, errors = lower_points(
+    return lower_points(
         plan.points, formats, weights_dir=weights, device_kind=plan.request.device.kind, say=screen.line
     )
-    for key, reason in errors.items():
-        title = next(point.title for point in plan.points if point.key == key)
-        screen.line(f"  {title}: failed at lower: {reason}")
-    return lowered
 
 
 def _segment(
     plan: Plan,
     lowered: Mapping[str, LoweredPoint],
+    unlowered: Mapping[str, str],
     manifest: Manifest,
     writer: RunWriter,
     screen: Screen,
@@ -128,6 +128,7 @@ def _segment(
         session = Session(
             plan,
             lowered,
+            unlowered,
             recorder,
             run_id=writer.path.name,
             work=work,

@@ -63,12 +63,17 @@ class Segment:
 
 
 class Session:
-    """Runs one segment. `first_round` is 1 for a new run, the next free number for a resumed one."""
+    """Runs one segment.
+
+    `unlowered` says by point key why a point could not be lowered. `first_round` is 1 for a new run,
+    the next free number for a resumed one.
+    """
 
     def __init__(
         self,
         plan: Plan,
         lowered: Mapping[str, LoweredPoint],
+        unlowered: Mapping[str, str],
         sink: Sink,
         *,
         run_id: str,
@@ -79,6 +84,7 @@ class Session:
     ) -> None:
         self._plan = plan
         self._lowered = lowered
+        self._unlowered = unlowered
         self._sink = sink
         self._run_id = run_id
         self._work = work
@@ -219,7 +225,7 @@ class Session:
             return
         for arm in self._plan.arms:
             for point in self._plan.points:
-                reason = self._missing(arm, point) if point.key in self._lowered else "the point could not be lowered"
+                reason = self._missing(arm, point) if point.key in self._lowered else self._unlowered[point.key]
                 if reason:
                     self._keep(
                         Result(

@@ -182,6 +182,19 @@ def test_a_baseline_that_is_not_there_is_said(bench) -> None:
     assert f"the baseline {absent} cannot run here" in done.stdout
 
 
+def test_a_point_that_cannot_be_lowered_is_a_row_with_its_reason(bench) -> None:
+    arguments = small(bench, PATH)
+    arguments[arguments.index(SUITE)] = "tests.fakes.small_suite:HALF"
+    bench(*arguments, "--rounds", "1", code=3)
+    run = run_of(bench)
+    for result in run.results:
+        if run.case(result.case_id).point.workload == "narrow":
+            assert (result.status, result.stage) == ("failed", "lower")
+            assert "there are no inputs to be had" in result.reason
+        else:
+            assert result.status == "ok"
+
+
 def test_a_dry_run_prints_the_plan_and_measures_nothing(bench) -> None:
     done = bench(*small(bench, f"{PATH}[fault=absent]"), "--dry-run")
     assert "left out: " in done.stdout

@@ -3,6 +3,7 @@
 Given to the command line as `--suite tests.fakes.small_suite:SUITE`; two workloads, the first the headline.
 """
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,15 @@ def make(point: Point, modules: Any, tokenizer_dir: Path | None, count: int) -> 
     return entries
 
 
+def refuse(point: Point, modules: Any, tokenizer_dir: Path | None, count: int) -> Any:
+    raise ValueError("there are no inputs to be had")
+
+
+def _narrow_refused(selection: Selection) -> tuple[Point, ...]:
+    wide, narrow = points(selection)
+    return wide, dataclasses.replace(narrow, pool="tests.fakes.small_suite:refuse")
+
+
 SUITE = Suite(
     name="small",
     version=1,
@@ -85,3 +95,5 @@ SUITE = Suite(
     axes=(),
     points=points,
 )
+HALF = dataclasses.replace(SUITE, points=_narrow_refused)
+"""The same, with one point that cannot be lowered."""
