@@ -1,6 +1,7 @@
 """Comparisons within a run: every arm against the baseline, paired by round."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,6 +83,14 @@ def noise_floor(run: Run, point: str, metric: str = "latency_s") -> float | None
     None where the run has no control arm, or too few rounds of it for an interval.
     """
     return _floor(sides_of(run), point, metric)
+
+
+def floor_of(log_ratios: Sequence[float]) -> float | None:
+    """The noise floor from a control arm's paired log ratios; see `noise_floor`."""
+    if not len(log_ratios):
+        return None
+    interval = paired(log_ratios).estimate(1 - ALPHA).interval
+    return None if interval is None else math.expm1(max(abs(interval.low), abs(interval.high)))
 
 
 def pair(baseline: Side, candidate: Side, metric: str) -> Pairs:
@@ -179,11 +188,7 @@ def _control(comparison: Comparison, question: Question) -> Comparison:
 def _floor(sides: Sides, point: str, metric: str) -> float | None:
     if sides.control is None:
         return None
-    pairs = pair(sides.side(sides.baseline, point), sides.side(sides.control, point), metric)
-    if not pairs.rounds:
-        return None
-    interval = paired(pairs.log_ratios).estimate(1 - ALPHA).interval
-    return None if interval is None else math.expm1(max(abs(interval.low), abs(interval.high)))
+    return floor_of(pair(sides.side(sides.baseline, point), sides.side(sides.control, point), metric).log_ratios)
 
 
 def too_noisy(run: Run) -> str:
