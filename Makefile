@@ -10,9 +10,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Arguments for the run and for pytest, e.g. make bench BENCH='--size tiny', make pytest PYTEST='-k store'.
 BENCH ?=
 PYTEST ?=
+# Stages of the calibration, e.g. make calibrate STAGES=simulate; all of them without it.
+STAGES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env bench test lint types pytest families benchmark fmt clean
+.PHONY: help env bench test lint types pytest families mutants calibrate benchmark fmt clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +50,12 @@ pytest: env ## Run the tests.
 
 families: env ## The runs at tiny with every model family: what CI does with one (about half an hour).
 	STEELYARD_FAMILIES=all $(BIN)/pytest tests/cli/test_llm.py $(PYTEST)
+
+mutants: env ## Remove the guards of the product one at a time: each removal must fail a test (about 3 minutes).
+	$(BIN)/python -m tests.mutants.kill
+
+calibrate: env ## How often the verdicts are wrong: all stages, or STAGES="simulate aa"; writes docs/calibration.md.
+	$(BIN)/python -m tests.calibration $(STAGES)
 
 benchmark: env ## Measure what the tool itself costs.
 	$(BIN)/pytest tests/benchmarks -s -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-only $(PYTEST)
