@@ -80,7 +80,7 @@ def plan_of(
     stored = manifest.plan
     request = Request(
         suite=stored["suite"],
-        backends=tuple(arm.backend.text for arm in manifest.arms if not arm.control),
+        backends=tuple(arm.backend.text for arm in manifest.arms if not arm.control and not arm.sham),
         device=manifest.device,
         budget=manifest.budget,
         selection=Selection(device_kind=manifest.device.kind),
@@ -92,6 +92,7 @@ def plan_of(
         window_s=stored["window_s"],
         seed=stored["seed"],
         timeouts=timeouts,
+        shams=sum(arm.sham for arm in manifest.arms),
     )
     points = {case.point.key: case.point for case in manifest.cases}
     backends = {arm.backend.text: arm.backend for arm in manifest.arms}

@@ -177,7 +177,7 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
                 keeps_cache=plugins.runner(arm.backend.runner).keeps_cache,
             )
             for arm in plan.arms
-            if not arm.control
+            if not arm.control and not arm.sham
         ),
         lowered={key: facts(point) for key, point in lowered.items()},
         plan={

@@ -37,11 +37,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """A backend under a label. The control arm is the baseline a second time, under another label."""
+    """A backend under a label. The control arm is the baseline a second time, under another label.
+
+    A `sham` arm is the baseline once more, compared as if it were a candidate: every verdict but `equivalent`
+    and `inconclusive` on it is wrong.
+    """
 
     label: str
     backend: BackendSpec
     control: bool = False
+    sham: bool = False
 
 
 CONTROL_SUFFIX = " (control)"

@@ -39,7 +39,10 @@ _LAUNCH_S = 6.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the user asked of `bench run`, parsed but not yet looked up."""
+    """What the user asked of `bench run`, parsed but not yet looked up.
+
+    `shams` is how many times the baseline is launched again in each round as if it were a candidate.
+    """
 
     suite: str
     backends: tuple[str, ...]
@@ -54,6 +57,7 @@ class Request:
     window_s: float = 2.0
     seed: int = 0
     timeouts: Mapping[str, float] = field(default_factory=lambda: DEFAULT_TIMEOUTS)
+    shams: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +94,9 @@ class Plan:
 
     @property
     def cases(self) -> tuple[Case, ...]:
-        """Every case once; the control arm adds none."""
-        return tuple(self.case(arm, point) for arm in self.arms if not arm.control for point in self.points)
+        """Every case once; the control arm and sham arms add none."""
+        arms = [arm for arm in self.arms if not arm.control and not arm.sham]
+        return tuple(self.case(arm, point) for arm in arms for point in self.points)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +134,12 @@ def make_plan(request: Request) -> Plan:
     baseline = _baseline(request, usable)
     rest = [spec for spec in usable if spec.text != baseline.text]
     control = Arm(label=baseline.text + CONTROL_SUFFIX, backend=baseline, control=True)
-    arms = (Arm(label=baseline.text, backend=baseline), *(Arm(label=spec.text, backend=spec) for spec in rest), control)
+    arms = (
+        Arm(label=baseline.text, backend=baseline),
+        *(Arm(label=spec.text, backend=spec) for spec in rest),
+        *(Arm(label=f"{baseline.text} (sham {n})", backend=baseline, sham=True) for n in range(1, request.shams + 1)),
+        control,
+    )
     formats = {spec.text: plugins.runner(spec.runner).needs(spec) for spec in usable}
     return Plan(
         request=request,
