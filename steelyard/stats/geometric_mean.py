@@ -4,13 +4,20 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.core.comparison import Estimate, Interval
 from steelyard.core.errors import SteelyardError
+from steelyard.stats.planning import t_quantile
+
+Floats = NDArray[np.float64]
+
+FEWEST_CASES = 3
+FEWEST_ROUNDS = 5
 
 
 def geometric_mean(
-    log_ratios: Mapping[str, Sequence[float]],
+    log_ratios: Mapping[str, Mapping[int, float]],
     *,
     cases: Sequence[str],
     confidence: float = 0.95,
@@ -19,11 +26,15 @@ def geometric_mean(
 ) -> Estimate:
     """The geometric mean over `cases` of the ratio, from each case's log ratios by round.
 
-    Each case counts once, by the mean of its log ratios. The interval is a percentile bootstrap that
-    draws cases and, apart from them, rounds within each case, so that it speaks of cases like these and
-    rounds like these; it is None below 2 cases or 5 rounds, where such an interval is far too narrow.
-    `n` is the number of cases. Raises SteelyardError where the log ratios are not exactly of `cases`:
-    two means over different cases must never be set side by side.
+    Each case counts once, by the mean of its log ratios. The interval speaks of cases like these and of
+    rounds like these: exp(mean +/- t(cases - 1) x sqrt(cases / (cases - 1)) x standard deviation of the mean
+    under resampling), where every resample draws cases and, apart from them, rounds. A round is drawn for
+    all cases alike, as its launches share what disturbs them. (The percentiles of so few resampled cases
+    would give an interval far too narrow.) None, with the reason, below 3 cases or 5 rounds. `n` is the
+    number of cases. The same data and seed give the same interval.
+
+    Raises SteelyardError where the log ratios are not exactly of `cases`: two means over different cases
+    must never be set side by side.
     """
     missing = sorted(set(cases) - set(log_ratios)) + sorted(name for name in cases if not log_ratios.get(name))
     extra = sorted(set(log_ratios) - set(cases))
@@ -35,19 +46,34 @@ def geometric_mean(
             f"the geometric mean is taken over one fixed set of cases ({'; '.join(told)}); "
             "compare only the cases that every backend completed, and name the others"
         )
-    rounds = [np.asarray(log_ratios[name], dtype=np.float64) for name in dict.fromkeys(cases)]
-    value = math.exp(float(np.mean([values.mean() for values in rounds])))
-    fewest = min(values.size for values in rounds)
-    if len(rounds) < 2 or fewest < 5:
-        reason = f"{len(rounds)} cases of at least {fewest} rounds support no interval; 2 of 5 would"
-        return Estimate(value=value, interval=None, n=len(rounds), reason=reason)
-    rng = np.random.default_rng(seed)
-    means = np.stack(
-        [values[rng.integers(0, values.size, (resamples, values.size))].mean(axis=1) for values in rounds], axis=1
-    )
-    drawn = rng.integers(0, len(rounds), (resamples, len(rounds)))
-    scores = np.take_along_axis(means, drawn, axis=1).mean(axis=1)
-    low, high = np.exp(np.quantile(scores, [(1 - confidence) / 2, (1 + confidence) / 2]))
-    return Estimate(
-        value=value, interval=Interval(low=float(low), high=float(high), confidence=confidence), n=len(rounds)
-    )
+    names = list(dict.fromkeys(cases))
+    means = np.array([np.mean(list(log_ratios[name].values())) for name in names])
+    center = float(means.mean())
+    fewest = min(len(log_ratios[name]) for name in names)
+    if len(names) < FEWEST_CASES or fewest < FEWEST_ROUNDS:
+        counted = f"{len(names)} case{'' if len(names) == 1 else 's'} of at least {fewest} rounds"
+        reason = f"{counted} support no interval of a mean over cases; {FEWEST_CASES} of {FEWEST_ROUNDS} would"
+        return Estimate(value=math.exp(center), interval=None, n=len(names), reason=reason)
+    resampled = _resampled([log_ratios[name] for name in names], means, resamples, np.random.default_rng(seed))
+    error = math.sqrt(len(names) / (len(names) - 1)) * float(resampled.std(ddof=1))
+    reach = t_quantile((1 + confidence) / 2, len(names) - 1) * error
+    interval = Interval(low=math.exp(center - reach), high=math.exp(center + reach), confidence=confidence)
+    return Estimate(value=math.exp(center), interval=interval, n=len(names))
+
+
+def _resampled(cases: Sequence[Mapping[int, float]], means: Floats, resamples: int, rng: np.random.Generator) -> Floats:
+    """The mean over resampled cases of their means over resampled rounds, `resamples` times.
+
+    How often each round and each case was drawn are counts, so that drawing is a product of matrices. A
+    case of which no round was drawn keeps its own mean.
+    """
+    rounds = {number: place for place, number in enumerate(sorted(set().union(*cases)))}
+    values, known = np.zeros((len(rounds), len(cases))), np.zeros((len(rounds), len(cases)))
+    for column, case in enumerate(cases):
+        rows = [rounds[number] for number in case]
+        values[rows, column], known[rows, column] = list(case.values()), 1.0
+    drawn = rng.multinomial(len(rounds), np.full(len(rounds), 1 / len(rounds)), resamples).astype(np.float64)
+    counts = drawn @ known
+    by_case = np.where(counts > 0, drawn @ values / np.maximum(counts, 1), means)
+    weights = rng.multinomial(len(cases), np.full(len(cases), 1 / len(cases)), resamples)
+    return np.asarray((by_case * weights).sum(axis=1) / len(cases))
