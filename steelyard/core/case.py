@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from steelyard.core.backend import BackendSpec, Budget
-from steelyard.core.hashing import stable_hash
+from steelyard.core.hashing import Remembers, stable_hash
 from steelyard.core.workload import Point
 
 Scenario = Literal["single-stream", "cold-start"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Remembers):
     """Point x backend x device kind x scenario x budget. The CPU numbers of the budget are host facts
     and stand in the fingerprint; only the thread count enters the id."""
 
@@ -24,6 +24,9 @@ class Case:
     @property
     def id(self) -> str:
         """Stable hash of the definition; holds no host facts."""
+        return self.remember(self._hash)
+
+    def _hash(self) -> str:
         budget = {
             "threads": self.budget.threads,
             "tuning": self.budget.tuning,

@@ -3,10 +3,30 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 _CHUNK = 1 << 22
+
+
+class Remembers:
+    """A frozen definition that keeps its hash: computing it costs more than most of what is done with it.
+
+    What is kept is no field: it takes no part in equality, `replace`, JSON or pickles.
+    """
+
+    __slots__ = ("_remembered",)
+    _remembered: str
+
+    def remember(self, compute: Callable[[], str]) -> str:
+        """What `compute` gave the first time."""
+        try:
+            return self._remembered
+        except AttributeError:
+            object.__setattr__(self, "_remembered", compute())
+            return self._remembered
 
 
 def canonical_json(value: Any) -> str:
@@ -30,5 +50,10 @@ def file_sha256(path: Path) -> str:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {name: getattr(value, name) for name in _fields(type(value))}
     raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+@cache
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from steelyard.core.hashing import stable_hash
+from steelyard.core.hashing import Remembers, stable_hash
 
 Json = Any
 DType = Literal["float32", "float16", "bfloat16", "float64", "int64", "int32", "bool"]
@@ -45,7 +45,7 @@ class TensorSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
+class Weights(Remembers):
     """Where parameters come from. `source` is `module:function`; it writes `weights.safetensors`
     (and a tokenizer beside it) into a directory, from `arguments`, which hold hashes and seeds, never paths.
 
@@ -59,11 +59,11 @@ class Weights:
     @property
     def key(self) -> str:
         """Content hash of the definition; names the entry in the cache."""
-        return stable_hash(self, 24)
+        return self.remember(lambda: stable_hash(self, 24))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class Program(Remembers):
     """One computation with static shapes: what a runner loads, compiles and executes.
 
     `source` is `module:function`; called with `arguments` (plus `in_place`) in a process that may
@@ -82,7 +82,7 @@ class Program:
     @property
     def key(self) -> str:
         """Content hash of the definition; names the program's artifacts in the cache."""
-        return stable_hash(self, 24)
+        return self.remember(lambda: stable_hash(self, 24))
 
     @property
     def state(self) -> tuple[TensorSpec, ...]:
@@ -117,7 +117,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(Remembers):
     """A workload with a value on every axis.
 
     `driver` names how one call is made: `call` runs the program `main` once; `generate` runs
@@ -139,7 +139,7 @@ class Point:
     @property
     def key(self) -> str:
         """Content hash of the definition; names the point's inputs and references in the cache."""
-        return stable_hash(self, 24)
+        return self.remember(lambda: stable_hash(self, 24))
 
     @property
     def title(self) -> str:
