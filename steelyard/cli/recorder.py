@@ -1,15 +1,16 @@
 """Hands what a session says to the store and to the screen, and answers whether the intervals are narrow enough."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from steelyard.cli.planning import PILOT_ROUNDS, TARGET_HALF_WIDTH, outlook
 from steelyard.cli.progress import Screen
 from steelyard.compare import widest_half_width
 from steelyard.core.case import Arm
 from steelyard.core.result import LaunchRecord, Result
-from steelyard.core.run import Manifest, Run
+from steelyard.core.run import Manifest, Noise, Run, Segment
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import Event
+from steelyard.guard.disturbance import disturbed_rounds
 from steelyard.store import RunWriter
 
 
@@ -17,15 +18,27 @@ class Recorder:
     """The sink of a session."""
 
     def __init__(
-        self, writer: RunWriter, screen: Screen, manifest: Manifest, plan: Plan, earlier: Iterable[Result]
+        self,
+        writer: RunWriter,
+        screen: Screen,
+        manifest: Manifest,
+        plan: Plan,
+        earlier: Iterable[Result],
+        *,
+        segments: Sequence[Segment] = (),
+        noise: Noise,
     ) -> None:
         self._writer, self._screen, self._manifest, self._plan = writer, screen, manifest, plan
         self._titles = {case.id: case.point.title for case in plan.cases}
         self._results: list[Result] = list(earlier)
+        self._segments, self._noise = tuple(segments), noise
+        self._rounds: list[int] = []
+        self.launches: list[LaunchRecord] = []
         self.last: dict[tuple[str, str], Result] = {}
 
     def launch(self, record: LaunchRecord) -> None:
         """Store and show."""
+        self.launches.append(record)
         self._writer.launch(record)
         self._screen.launch(record)
 
@@ -42,12 +55,29 @@ class Recorder:
 
     def round_ends(self, number: int) -> bool:
         """After the pilot: what its noise lets the rest of the run find. Then: whether the intervals are narrow."""
-        so_far = Run(manifest=self._manifest, segments=(), launches=(), results=tuple(self._results))
+        self._rounds.append(number)
+        so_far = Run(
+            manifest=self._manifest,
+            segments=(*self._segments, self._segment()),
+            launches=(),
+            results=tuple(self._results),
+        )
         if number == PILOT_ROUNDS and self._plan.maximum_rounds > PILOT_ROUNDS:
             for line in outlook(so_far, self._plan.minimum_rounds):
                 self._screen.line(line)
         widest = widest_half_width(so_far)
         return widest is not None and widest <= TARGET_HALF_WIDTH
+
+    def _segment(self) -> Segment:
+        """The segment as far as it is: its whole rounds, and which of them were disturbed."""
+        return Segment(
+            index=len(self._segments),
+            started_utc="",
+            rounds=tuple(self._rounds),
+            ended="",
+            noise=self._noise,
+            disturbed=disturbed_rounds(self.launches),
+        )
 
     def launch_begins(self, arm: Arm, number: int, position: int) -> None:
         """Show."""

@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +18,11 @@ from steelyard.cli.progress import Screen
 from steelyard.cli.recorder import Recorder
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import Result
-from steelyard.core.run import Manifest, Segment, TuningRow
+from steelyard.core.run import Manifest, Noise, Segment, TuningRow
 from steelyard.engine.lower import facts, lower_points
 from steelyard.engine.plan import Plan, Request, estimate, make_plan
 from steelyard.engine.session import Session
+from steelyard.guard.grades import graded_at_end
 from steelyard.guard.preflight import preflight
 from steelyard.hardware.fingerprint import fingerprint
 from steelyard.lowering.cache import Cache, cache_root
@@ -91,6 +92,7 @@ def resume_run(
                 started_s=started,
                 first_round=max((result.round for result in run.results), default=0) + 1,
                 earlier=run.results,
+                segments=run.segments,
             )
     return _finish(path, code, report=report)
 
@@ -118,11 +120,12 @@ def _segment(
     started_s: float,
     first_round: int,
     earlier: Iterable[Result],
+    segments: Sequence[Segment] = (),
 ) -> int:
     noise = preflight(plan.request.budget.cpus)
     screen.line(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
     writer.begin_segment(started_utc=_now(), noise=noise)
-    recorder = Recorder(writer, screen, manifest, plan, earlier)
+    recorder = Recorder(writer, screen, manifest, plan, earlier, segments=segments, noise=noise)
     work = Path(tempfile.mkdtemp(prefix="steelyard-"))
     try:
         session = Session(
@@ -139,10 +142,25 @@ def _segment(
         done = session.run()
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    writer.finish(ended=done.ended, rounds=done.rounds, supervisor=done.supervisor)
+    at_end = graded_at_end(noise, recorder.launches)
+    writer.finish(
+        ended=done.ended, rounds=done.rounds, supervisor=done.supervisor, noise=at_end, disturbed=done.disturbed
+    )
     screen.line(f"ended: {_ENDED[done.ended]}; {max(0, len(done.rounds) - 1)} rounds after the cold one")
+    for line in _noise_during(noise, at_end, done.disturbed):
+        screen.line(line)
     bad = [result for result in recorder.last.values() if result.status not in ("ok", "unsupported")]
     return _FAILED if bad else 0
+
+
+def _noise_during(before: Noise, at_end: Noise, disturbed: Mapping[int, str]) -> Iterator[str]:
+    """What is to be said of the noise once the rounds are over."""
+    if at_end.grade != before.grade:
+        told = "; ".join(at_end.evidence[len(before.evidence) :])
+        yield f"machine noise over the launches: grade {at_end.grade} instead of {before.grade}; {told}"
+    if disturbed:
+        numbers = ", ".join(map(str, sorted(disturbed)))
+        yield f"disturbed rounds, kept but not used for times and verdicts: {numbers}"
 
 
 _ENDED = {
@@ -200,7 +218,8 @@ def _in_use() -> AbstractContextManager[None]:
 
 
 def _rounds_done(segments: Iterable[Segment]) -> int:
-    return sum(1 for segment in segments for number in segment.rounds if number > 0)
+    """Warm rounds that count: whole, and not disturbed."""
+    return sum(1 for segment in segments for number in segment.rounds if number > 0 and number not in segment.disturbed)
 
 
 def _now() -> str:

@@ -122,8 +122,9 @@ class LaunchRecord:
     """One fresh process: which arm, when in the run, what surrounded it.
 
     `started_s` and `ended_s` are on the supervisor's monotonic clock, from the segment's start.
-    `noise` holds the short samples of the noise guard at both ends; `supervisor_cpu_s` the CPU time
-    that the supervisor itself used while the launch ran.
+    `noise` holds the readings of the noise guard: short samples at both ends (`before/...`, `after/...`) and
+    what others did over the whole launch (`during/...`). `supervisor_cpu_s` is the CPU time that the
+    supervisor itself used while the launch ran.
     """
 
     launch: str

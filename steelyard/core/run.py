@@ -88,7 +88,9 @@ class Manifest:
 class Segment:
     """Whole rounds measured in one go. A resumed run appends another; none is ever edited.
 
-    `ended` is one of `precision`, `rounds`, `time`, `interrupted`, `recovered`.
+    `ended` is one of `precision`, `rounds`, `time`, `interrupted`, `recovered`. `noise` is the worse of the
+    preflight's grade and of that of the typical launch. `disturbed` says of rounds which neighbour touched
+    them: they are kept, and give no pairs and no steady numbers.
     """
 
     index: int
@@ -97,6 +99,7 @@ class Segment:
     ended: str
     noise: Noise
     supervisor: Mapping[str, Reading] = field(default_factory=dict)
+    disturbed: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result, Stage, Status
 from steelyard.core.runner import LaunchContext
 from steelyard.engine.protocol import Event, LaunchRequest
+from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
 
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CC", "CXX", "CUDA_HOME")
@@ -76,9 +77,10 @@ def run_launch(
     Path(request.compile_cache).mkdir(parents=True, exist_ok=True)
     request_file, log_file = scratch / "request.json", scratch / "log.txt"
     request_file.write_bytes(wire.encode(request))
-    before = boundary_sample()
+    before = boundary_sample(request.budget.cpus or None)
     oom_before = _oom_kills()
     cpu_start, started = time.process_time(), time.monotonic()
+    watch = during.begin(request.budget.cpus)
     read_end, write_end = os.pipe()
     with log_file.open("wb") as log:
         process = subprocess.Popen(
@@ -101,6 +103,7 @@ def run_launch(
     except StoreError as error:
         ended = str(error)
     finally:
+        meanwhile = during.end(watch, process.pid)  # while the worker is not yet waited for
         _end_group(process, grace_s=_EXIT_GRACE_S if ended in ("done", "exited") else 0.0)
         os.close(read_end)
     exit_code = process.returncode
@@ -113,7 +116,7 @@ def run_launch(
         ended_s=time.monotonic() - origin_s,
         exit_code=exit_code,
         supervisor_cpu_s=time.process_time() - cpu_start,
-        noise=_both_ends(before, boundary_sample()),
+        noise=_noise(before=before, during=meanwhile, after=boundary_sample(request.budget.cpus or None)),
     )
     outcome = Outcome(record=record, results=listener.results)
     if ended != "done":
@@ -247,10 +250,8 @@ def _oom_kills() -> int:
     return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))
 
 
-def _both_ends(before: Mapping[str, Reading], after: Mapping[str, Reading]) -> dict[str, Reading]:
-    return {f"before/{name}": reading for name, reading in before.items()} | {
-        f"after/{name}": reading for name, reading in after.items()
-    }
+def _noise(**parts: Mapping[str, Reading]) -> dict[str, Reading]:
+    return {f"{when}/{name}": reading for when, readings in parts.items() for name, reading in readings.items()}
 
 
 def _tail(path: Path) -> str:

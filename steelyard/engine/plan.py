@@ -15,6 +15,7 @@ MINIMUM_ROUNDS = 8
 QUICK_ROUNDS = 3
 MAXIMUM_ROUNDS = 30
 COLD_START_ROUNDS = 5
+_REPEATED_PART = 4
 
 DEFAULT_TIMEOUTS: Mapping[str, float] = {
     "spawn": 60.0,
@@ -73,6 +74,12 @@ class Plan:
     formats: Mapping[str, tuple[str, ...]]
     minimum_rounds: int
     maximum_rounds: int
+
+    @property
+    def repeats(self) -> int:
+        """How many rounds may be appended for such as were disturbed: a quarter of the planned number, and none
+        for cold starts, which have no timed window."""
+        return 0 if self.request.scenario == "cold-start" else self.maximum_rounds // _REPEATED_PART
 
     def case(self, arm: Arm, point: Point) -> Case:
         """The case of an arm at a point. The control arm's case is the baseline's."""

@@ -19,6 +19,7 @@ from steelyard.engine.launch import Interrupted, Outcome, run_launch
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
 from steelyard.engine.rounds import balanced_orders, rotated
+from steelyard.guard.disturbance import disturbed_rounds
 from steelyard.measure.memory import read_peak
 
 _MAXIMUM_CALLS = 5_000
@@ -55,11 +56,13 @@ class Sink(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """What a session did: the complete rounds, why it ended, what the supervisor itself used."""
+    """What a session did: the complete rounds, why it ended, what the supervisor itself used, and which of the
+    rounds were disturbed by whom."""
 
     rounds: tuple[int, ...]
     ended: str
     supervisor: Mapping[str, Reading]
+    disturbed: Mapping[int, str]
 
 
 class Session:
@@ -95,11 +98,17 @@ class Session:
             self._remember(result)
         self._window_s = plan.request.window_s
         self._supervisor_cpu_s = 0.0
+        self._records: list[LaunchRecord] = []
+        self._disturbed: Mapping[int, str] = {}
         self._launches = 0
         self._orders = balanced_orders(plan.arms, plan.request.seed + first_round)
 
     def run(self) -> Segment:
-        """The cold round, then whole rounds. Ctrl-C ends it and keeps every finished launch."""
+        """The cold round, then whole rounds. Ctrl-C ends it and keeps every finished launch.
+
+        A round that a neighbour disturbed does not count towards the planned number: another is appended for
+        it, but no more than `Plan.repeats` and never beyond the time.
+        """
         plan, request = self._plan, self._plan.request
         cold_start = request.scenario == "cold-start"
         begun = time.monotonic()
@@ -112,9 +121,11 @@ class Session:
             self._round(0, steady=False)
             complete.append(0)
             self._fit_window(time.monotonic() - begun)
-            last = self._first_round + plan.maximum_rounds - (1 if not cold_start else 2)
+            planned = plan.maximum_rounds - (1 if cold_start else 0)
             expected = (time.monotonic() - begun) * _WARM_SHARE
-            for number in range(self._first_round, last + 1):
+            for number in range(self._first_round, self._first_round + planned + plan.repeats):
+                if self._undisturbed(complete) >= planned:
+                    break
                 if request.time_s is not None and self._remaining_s() < expected:
                     ended = "time"
                     break
@@ -124,15 +135,37 @@ class Session:
                 expected = time.monotonic() - round_begun
                 if cold_start:
                     continue
+                self._judge(number)
                 enough = self._sink.round_ends(number)
-                if enough and len(complete) > plan.minimum_rounds:
+                if enough and self._undisturbed(complete) >= plan.minimum_rounds:
                     ended = "precision"
                     break
         except (Interrupted, KeyboardInterrupt):
             ended = "interrupted"
         finally:
             os.sched_setaffinity(0, affinity)
-        return Segment(rounds=tuple(complete), ended=ended, supervisor=self._supervisor(time.monotonic() - begun))
+        return Segment(
+            rounds=tuple(complete),
+            ended=ended,
+            supervisor=self._supervisor(time.monotonic() - begun),
+            disturbed={number: told for number, told in disturbed_rounds(self._records).items() if number in complete},
+        )
+
+    def _undisturbed(self, complete: Sequence[int]) -> int:
+        """How many of the complete warm rounds count."""
+        return sum(1 for number in complete if number > 0 and number not in self._disturbed)
+
+    def _judge(self, number: int) -> None:
+        """Whether the round that has ended was disturbed, by the noise guard's readings alone."""
+        self._disturbed = disturbed_rounds(self._records)
+        if number in self._disturbed:
+            spent = sum(1 for other in self._disturbed if other > 0)
+            outlook = (
+                "another is appended for it"
+                if spent <= self._plan.repeats
+                else "it does not count, and no further round can be appended for it"
+            )
+            self._sink.note(f"round {number} was disturbed; {outlook}: {self._disturbed[number]}")
 
     def _round(self, number: int, *, steady: bool) -> None:
         remaining = self._remaining_s() if self._plan.request.time_s is not None else None
@@ -145,6 +178,7 @@ class Session:
                 self._sink.launch_begins(arm, number, position)
                 outcome = self._launch(arm, number, position, cases, steady=steady)
                 self._supervisor_cpu_s += outcome.record.supervisor_cpu_s
+                self._records.append(outcome.record)
                 self._sink.launch(outcome.record)
                 for result in outcome.results:
                     self._keep(result)

@@ -1,11 +1,13 @@
 """From readings to a grade, with a sentence for everything that spoke against an A."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import cast
 
-from steelyard.core.metrics import Reading
-from steelyard.core.run import Grade
+from steelyard.core.metrics import Reading, absent
+from steelyard.core.result import LaunchRecord
+from steelyard.core.run import Grade, Noise
 
 _ORDER = "ABCDF"
 
@@ -34,7 +36,7 @@ SCALES: Mapping[str, Scale] = {
     ),
     "foreign_cpu_share": Scale(
         bounds=(0.03, 0.06, 0.12, 0.25),
-        says="other processes used {value:.1%} of the CPUs while this one slept",
+        says="other processes used {value:.1%} of the measured CPUs",
         remedy="end other programs, or choose idle CPUs with --cpus",
     ),
     "throttled_share": Scale(
@@ -59,13 +61,7 @@ def grade(readings: Mapping[str, Reading]) -> tuple[Grade, tuple[str, ...]]:
     A governor other than `performance` makes it B at best. Readings that are absent do not count,
     but for the spin meter. The load average does not grade: it lags and counts the caller's own work.
     """
-    found: list[tuple[Grade, str]] = []
-    for name, scale in SCALES.items():
-        reading = readings.get(name)
-        if reading is not None and reading.value is not None:
-            letter = letter_of(reading.value, scale.bounds)
-            if letter != "A":
-                found.append((letter, f"{letter}: {scale.says.format(value=reading.value)}; {scale.remedy}"))
+    found = _judged(readings)
     spun = readings.get("hiccup_share")
     if spun is None or spun.value is None:
         why = "it was not run" if spun is None else spun.reason
@@ -75,6 +71,47 @@ def grade(readings: Mapping[str, Reading]) -> tuple[Grade, tuple[str, ...]]:
         found.append(("B", f"B: {governor.method}; sudo cpupower frequency-set --governor performance"))
     found.sort(key=lambda entry: _ORDER.index(entry[0]), reverse=True)
     return (found[0][0] if found else "A"), tuple(sentence for _, sentence in found)
+
+
+def _judged(readings: Mapping[str, Reading]) -> list[tuple[Grade, str]]:
+    """The grade of each reading that is below A, with the evidence."""
+    found: list[tuple[Grade, str]] = []
+    for name, scale in SCALES.items():
+        reading = readings.get(name)
+        if reading is not None and reading.value is not None:
+            letter = letter_of(reading.value, scale.bounds)
+            if letter != "A":
+                found.append((letter, f"{letter}: {scale.says.format(value=reading.value)}; {scale.remedy}"))
+    return found
+
+
+_LAUNCH_READINGS = ("foreign_cpu_share", "steal_share", "throttled_share")
+
+
+def graded_at_end(noise: Noise, launches: Sequence[LaunchRecord]) -> Noise:
+    """A segment's grade when it has ended: the worse of the preflight's and of that of its typical launch.
+
+    Noise that began after the preflight counts by the median over all launches, disturbed ones included:
+    a neighbour that came and went costs the rounds it touched and not the grade, one that stayed for
+    more than half of the launches costs the grade as well. A machine that was noisy beforehand keeps
+    that grade even if it became quiet.
+    """
+    readings = {}
+    for name in _LAUNCH_READINGS:
+        taken = [reading for record in launches if (reading := record.noise.get(f"during/{name}")) is not None]
+        values = [reading.value for reading in taken if reading.value is not None]
+        if values:
+            method = f"median over {len(values)} launches; {taken[0].method}"
+            readings[name] = Reading(value=median(values), unit="1", method=method)
+        elif taken:
+            readings[name] = absent("1", taken[0].reason)
+    found = _judged(readings)
+    worst = max([noise.grade, *(letter for letter, _ in found)], key=_ORDER.index)
+    return Noise(
+        grade=worst,
+        readings={**noise.readings, **{f"during/{name}": reading for name, reading in readings.items()}},
+        evidence=(*noise.evidence, *(f"{sentence} (in the typical launch)" for _, sentence in found)),
+    )
 
 
 def letter_of(value: float, bounds: tuple[float, float, float, float]) -> Grade:

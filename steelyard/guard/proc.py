@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def cpu_ticks(root: Path = ROOT) -> dict[int, CpuTicks]:
     return found
 
 
-def steal_share(before: dict[int, CpuTicks], after: dict[int, CpuTicks], cpus: Collection[int]) -> Reading:
+def steal_share(before: Mapping[int, CpuTicks], after: Mapping[int, CpuTicks], cpus: Collection[int]) -> Reading:
     """The share of time that the hypervisor gave to others, over the CPUs together."""
     common = [cpu for cpu in cpus if cpu in before and cpu in after]
     total = sum(after[cpu].total - before[cpu].total for cpu in common)
@@ -61,7 +61,9 @@ def steal_share(before: dict[int, CpuTicks], after: dict[int, CpuTicks], cpus: C
     return Reading(value=stolen / total, unit="1", method="/proc/stat")
 
 
-def busy_share(before: dict[int, CpuTicks], after: dict[int, CpuTicks], cpus: Collection[int], own_s: float) -> Reading:
+def busy_share(
+    before: Mapping[int, CpuTicks], after: Mapping[int, CpuTicks], cpus: Collection[int], own_s: float
+) -> Reading:
     """The share of the CPUs' time that others than this process used; `own_s` is its own CPU time meanwhile."""
     common = [cpu for cpu in cpus if cpu in before and cpu in after]
     total = sum(after[cpu].total - before[cpu].total for cpu in common)

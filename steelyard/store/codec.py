@@ -16,13 +16,13 @@ _MARK = "$float"
 
 def to_plain(value: Any) -> Json:
     """A dataclass tree as JSON values. Tuples become lists, numpy scalars and arrays plain numbers."""
-    return _marked(msgspec.to_builtins(value, enc_hook=_enc_hook))
+    return _marked(msgspec.to_builtins(value, enc_hook=_enc_hook, str_keys=True))
 
 
 def from_plain(value: Json, kind: type[T], where: str) -> T:
     """A validated dataclass out of JSON values. Raises StoreError naming `where` and the offending field."""
     try:
-        return msgspec.convert(_unmarked(value), kind, strict=True)
+        return msgspec.convert(_unmarked(value), kind, strict=True, str_keys=True)
     except (msgspec.ValidationError, ValueError, TypeError) as error:
         raise StoreError(f"{where}: not a valid {kind.__name__}: {error}") from error
 

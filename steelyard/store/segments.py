@@ -15,7 +15,9 @@ from typing import Any
 from steelyard.core.errors import StoreError
 from steelyard.core.hashing import file_sha256
 from steelyard.core.result import LaunchRecord, Result
-from steelyard.core.run import SCHEMA_VERSION, Segment
+from steelyard.core.run import SCHEMA_VERSION, Noise, Segment
+from steelyard.guard.disturbance import disturbed_rounds
+from steelyard.guard.grades import graded_at_end
 from steelyard.store import codec, journal, samples, schema
 from steelyard.store.files import publish, sync, write_file, writing
 
@@ -78,7 +80,8 @@ def read_open(run: Path, index: int, notes: list[str]) -> SegmentData | None:
         return None
     if end is None:
         notes.append(f"segment {index} was not finished: its whole rounds count, all its results are kept")
-        end = {"ended": "recovered", "rounds": whole_rounds(results), "supervisor": {}}
+        whole = whole_rounds(results)
+        end = {"ended": "recovered", "rounds": whole, "supervisor": {}, **_noise_of(head, launches, whole, str(path))}
     fields = {name: value for name, value in {**head, **end}.items() if name != "schema_version"}
     segment = codec.from_plain(schema.migrated(fields, "segment", version), Segment, str(path))
     return SegmentData(segment=segment, launches=tuple(launches), results=tuple(results))
@@ -96,6 +99,13 @@ def whole_rounds(results: list[Result]) -> list[int]:
         return []
     last = [numbers[-1]] if rounds[numbers[-1]] >= rounds[numbers[-2]] else []
     return numbers[:-1] + last
+
+
+def _noise_of(head: Mapping[str, Any], launches: list[LaunchRecord], whole: list[int], where: str) -> dict[str, Any]:
+    """The grade and the disturbed rounds of a segment whose writer never came to say them."""
+    noise = graded_at_end(codec.from_plain(head.get("noise"), Noise, where), launches)
+    disturbed = {number: told for number, told in disturbed_rounds(launches).items() if number in whole}
+    return {"noise": codec.to_plain(noise), "disturbed": codec.to_plain(disturbed)}
 
 
 def publish_open(run: Path, index: int, notes: list[str]) -> None:
