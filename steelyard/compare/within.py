@@ -205,7 +205,10 @@ def too_noisy(run: Run) -> str:
 
 def unguarded(run: Run) -> Run:
     """The run as if the noise guard had seen nothing: no verdict is withheld, no round left out."""
-    return replace(run, segments=tuple(replace(s, noise=replace(s.noise, grade="A", evidence=())) for s in run.segments))
+    quiet = [
+        replace(segment, noise=replace(segment.noise, grade="A", evidence=()), disturbed={}) for segment in run.segments
+    ]
+    return replace(run, segments=tuple(quiet))
 
 
 def withhold(comparison: Comparison, withheld: str) -> Comparison:
