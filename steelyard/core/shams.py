@@ -1,4 +1,4 @@
-"""How often verdicts were wrong on this machine: counts of sham comparisons, in which both sides are the same program."""
+"""How often verdicts were wrong on this machine: counts of sham comparisons (both sides are the same program)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,0 +1,155 @@
+"""Sham comparisons counted: how often identical programs were called different, by runs as clusters."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from steelyard.compare import compare_run
+from steelyard.core.comparison import Comparison
+from steelyard.core.hashing import stable_hash
+from steelyard.core.run import Run
+from steelyard.core.shams import Condition, Rate, ShamRow, Shams
+from steelyard.stats.clustered import clustered_proportion
+
+_CALLED = ("faster", "slower")
+_COUNTS = ("false_alarms", "guarded_false_alarms", "withheld", "alone", "missed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One sham comparison: its verdict with the noise guard on and off.
+
+    `alone` is whether it would be called faster or slower, guard off, if it were the only one of its family;
+    `missed` whether its plain 95 % interval leaves out 1, None without an interval. `usable` is whether
+    it has a ratio at all.
+    """
+
+    run: str
+    backend: str
+    guarded: str
+    free: str
+    alone: bool
+    missed: bool | None
+    usable: bool
+
+
+def outcomes(run: Run) -> tuple[Outcome, ...]:
+    """Every comparison of a sham arm with the baseline in a run."""
+    shams = {arm.label for arm in run.manifest.arms if arm.sham}
+    free = {(item.point, item.metric, item.candidate): item for item in compare_run(run, guard=False)}
+    return tuple(
+        _outcome(run, item, free[item.point, item.metric, item.candidate])
+        for item in compare_run(run)
+        if item.candidate in shams
+    )
+
+
+def _outcome(run: Run, guarded: Comparison, free: Comparison) -> Outcome:
+    low, high = free.evidence.get("low_95"), free.evidence.get("high_95")
+    known = low is not None and high is not None
+    decided = free.p_value is not None and free.floor is not None
+    beyond = math.log1p(max(free.margin, free.floor or 0.0))
+    return Outcome(
+        run=run.manifest.run_id,
+        backend=run.manifest.baseline,
+        guarded=guarded.verdict,
+        free=free.verdict,
+        alone=bool(known and decided and (math.log(high) < -beyond or math.log(low) > beyond)),  # type: ignore[arg-type]
+        missed=not low <= 1 <= high if low is not None and high is not None else None,
+        usable=free.ratio is not None,
+    )
+
+
+def tally(backend: str, found: Sequence[Outcome]) -> ShamRow:
+    """The counts of these comparisons under one heading."""
+    usable = [item for item in found if item.usable]
+    runs = list(dict.fromkeys(item.run for item in usable))
+    alarmed = {item.run for item in usable if item.guarded in _CALLED}
+    events: Mapping[str, list[bool]] = {
+        "false_alarms": [item.free in _CALLED for item in usable],
+        "guarded_false_alarms": [item.guarded in _CALLED for item in usable],
+        "withheld": [item.guarded == "withheld" for item in usable],
+        "alone": [item.alone for item in usable],
+    }
+    rates = {name: _rate([item.run for item in usable], marks) for name, marks in events.items()}
+    bounded = [item for item in usable if item.missed is not None]
+    rates["missed"] = _rate([item.run for item in bounded], [bool(item.missed) for item in bounded])
+    share = clustered_proportion([len(alarmed)] if runs else [], [len(runs)] if runs else [])
+    rates["alarmed_runs"] = Rate(count=share.count, of=share.of, interval=share.interval)
+    return ShamRow(
+        backend=backend,
+        runs=len(runs),
+        comparisons=len(usable),
+        false_alarms=rates["false_alarms"].count,
+        withheld=rates["withheld"].count,
+        guarded_false_alarms=rates["guarded_false_alarms"].count,
+        equivalent=sum(item.guarded == "equivalent" for item in usable),
+        inconclusive=sum(item.guarded == "inconclusive" for item in usable),
+        alone=rates["alone"].count,
+        missed=rates["missed"].count,
+        intervals=len(bounded),
+        alarmed_runs=len(alarmed),
+        unusable=len(found) - len(usable),
+        rates=rates,
+    )
+
+
+def _rate(runs: Sequence[str], marks: Sequence[bool]) -> Rate:
+    sizes = Counter(runs)
+    events = Counter(run for run, mark in zip(runs, marks, strict=True) if mark)
+    share = clustered_proportion([events[run] for run in sizes], list(sizes.values()))
+    return Rate(
+        count=share.count,
+        of=share.of,
+        interval=share.interval,
+        design_effect=share.design_effect,
+        reason=share.reason,
+    )
+
+
+def summarise(
+    runs: Iterable[Run], *, condition: Condition, planned: int, created_utc: str, notes: Sequence[str] = ()
+) -> Shams:
+    """A campaign's runs counted, per backend and in all. Raises ValueError without a run."""
+    known = sorted(runs, key=lambda run: run.manifest.run_id)
+    if not known:
+        raise ValueError("no run of sham comparisons was finished")
+    found = [item for run in known for item in outcomes(run)]
+    backends = dict.fromkeys(run.manifest.baseline for run in known)
+    last = known[-1].manifest
+    mixed = [] if len({_versions(run) for run in known}) == 1 else ["The runs were made with different versions."]
+    return Shams(
+        machine=last.device.name,
+        machine_key=machine_key(last.environment),
+        condition=condition,
+        created_utc=created_utc,
+        tool_version=last.tool_version,
+        rounds=max(len(_warm(run)) for run in known),
+        window_s=float(last.plan["window_s"]),
+        threads=last.budget.threads,
+        planned=planned,
+        rows=tuple(tally(name, [item for item in found if item.backend == name]) for name in backends),
+        all=tally("all", found),
+        versions=dict(last.environment.get("packages", {})),
+        grades=dict(sorted(Counter(str(segment.noise.grade) for run in known for segment in run.segments).items())),
+        notes=(*notes, *mixed),
+    )
+
+
+def machine_key(environment: Mapping[str, Any]) -> str:
+    """A hash that tells machines of different CPUs or memory apart, of what a fingerprint says and no name."""
+    cpu = environment.get("cpu", {})
+    names = ("model", "architecture", "vendor", "family", "model_number", "stepping", "online")
+    memory = environment.get("memory_bytes")
+    gibibytes = round(memory / 2**30) if isinstance(memory, int) else None
+    return stable_hash([[cpu.get(name) for name in names] if isinstance(cpu, Mapping) else str(cpu), gibibytes], 16)
+
+
+def _warm(run: Run) -> set[int]:
+    return {number for segment in run.segments for number in segment.rounds if number > 0}
+
+
+def _versions(run: Run) -> str:
+    return stable_hash(run.manifest.environment.get("packages", {}))

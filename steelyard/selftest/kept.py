@@ -1,0 +1,45 @@
+"""The newest counts of sham comparisons of this machine, kept outside any run so that later runs can carry them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from steelyard import wire
+from steelyard.core.errors import StoreError
+from steelyard.core.shams import Shams
+from steelyard.lowering.cache import cache_root
+from steelyard.selftest.aa import machine_key
+
+_FOLDER = "shams"
+
+
+def keep(shams: Shams) -> Path:
+    """Store the counts as this machine's newest of their condition; returns the file. Raises StoreError."""
+    path = _path(shams.machine_key, shams.condition)
+    write(path, shams)
+    return path
+
+
+def newest(environment: Mapping[str, Any]) -> Shams | None:
+    """The counts of the quiet condition for the machine of this fingerprint; None if it was never measured.
+
+    Raises StoreError if the file is damaged.
+    """
+    path = _path(machine_key(environment), "quiet")
+    return wire.read(path, Shams) if path.is_file() else None
+
+
+def write(path: Path, shams: Shams) -> None:
+    """One JSON file, there at once or not at all. Raises StoreError."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(wire.encode(shams) + b"\n")
+        part.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _path(key: str, condition: str) -> Path:
+    return cache_root() / _FOLDER / f"{key}-{condition}.json"
