@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli import cache, compare, doctor, report, run, show
+from steelyard.cli import cache, compare, doctor, report, run, selftest, show
 from steelyard.cli import list as listing
 from steelyard.core.errors import SteelyardError
 
@@ -24,6 +24,7 @@ app.command("compare")(compare.compare)
 app.command("show")(show.show)
 app.command("list")(listing.list_)
 app.command("doctor")(doctor.doctor)
+app.command("selftest")(selftest.selftest)
 app.add_typer(cache.app, name="cache")
 
 

@@ -27,6 +27,7 @@ from steelyard.guard.preflight import preflight
 from steelyard.hardware.fingerprint import fingerprint
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.request import is_lowered
+from steelyard.selftest.kept import newest
 from steelyard.store import RunWriter, create_run, find_run, new_run_id, open_run, prepare_root, resume
 
 _FAILED = 3
@@ -173,6 +174,7 @@ _ENDED = {
 
 def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
     request = plan.request
+    environment = fingerprint()
     return Manifest(
         run_id=new_run_id(plan.suite.name),
         tool_version=__version__,
@@ -208,7 +210,8 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
             "window_s": request.window_s,
             "seed": request.seed,
         },
-        environment=fingerprint(),
+        environment=environment,
+        calibration=newest(environment),
     )
 
 

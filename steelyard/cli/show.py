@@ -47,6 +47,7 @@ def document(stored: "StoredRun", facts: "Facts") -> dict[str, Any]:
         "rows": [_row(facts, arm, point) for point in facts.points for arm in _arms(facts)],
         "left_out": manifest.left_out,
         "segments": stored.run.segments,
+        "calibration": manifest.calibration,
         "notes": list(stored.notes),
     }
 
@@ -79,6 +80,8 @@ def _row(facts: "Facts", arm: "Arm", point: "Point") -> dict[str, Any]:
 
 
 def _print(stored: "StoredRun", facts: "Facts") -> None:
+    from steelyard.tables.shams import sentences
+
     manifest = stored.run.manifest
     typer.echo(f"{printable(manifest.run_id)}  suite {printable(manifest.suite)}, {printable(manifest.device.name)}")
     typer.echo(f"{manifest.budget.threads} threads, tuning {manifest.budget.tuning}, {manifest.created_utc}")
@@ -88,6 +91,10 @@ def _print(stored: "StoredRun", facts: "Facts") -> None:
         typer.echo(f"segment {segment.index}: ended by {segment.ended}; machine noise: grade {segment.noise.grade}")
         for sentence in segment.noise.evidence:
             typer.echo(f"  {printable(sentence)}")
+        for number, told in segment.disturbed.items():
+            typer.echo(f"  round {number} was disturbed, its times do not count: {printable(told)}")
+    for sentence in sentences(facts):
+        typer.echo(printable(sentence))
     for point in facts.points:
         shown = [metric for metric in _METRICS if any(facts.estimate(arm, point, metric) for arm in facts.arms)]
         for metric in shown or ["latency_s"]:

@@ -8,6 +8,7 @@ from steelyard.core.backend import Budget, Device
 from steelyard.core.case import Arm, Case
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result
+from steelyard.core.shams import Shams
 from steelyard.core.workload import Identity
 
 SCHEMA_VERSION = 1
@@ -61,7 +62,8 @@ class Manifest:
     """What the run was: the plan and the fingerprint. Holds no hostname, user name, home path or serial number.
 
     `point_keys` of `lowered` are `Point.key`. `baseline` is an arm's label. `environment` is the
-    fingerprint: versions, CPU, kernel, governor, ..., each a plain value or `{"value": null, "reason": ...}`.
+    fingerprint: versions, CPU, kernel, governor, ..., each a plain value or `{"value": null, "reason": ...}`. `calibration` is the newest count of sham
+    comparisons made on this machine before the run, None where there was none.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -82,6 +84,7 @@ class Manifest:
     lowered: Mapping[str, LoweredFacts]
     plan: Mapping[str, Any]
     environment: Mapping[str, Any]
+    calibration: Shams | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,18 @@
 """From a run to what a report prints."""
 
 from steelyard.core.run import Run
-from steelyard.tables import circumstances, coverage, evidence, noise, provenance, resources, speed, startup, words
+from steelyard.tables import (
+    circumstances,
+    coverage,
+    evidence,
+    noise,
+    provenance,
+    resources,
+    shams,
+    speed,
+    startup,
+    words,
+)
 from steelyard.tables.facts import Facts, gather
 from steelyard.tables.macros import macros
 from steelyard.tables.table import ReportData
@@ -41,6 +52,7 @@ def lay_out(facts: Facts) -> ReportData:
             circumstances.spread_table(facts),
             circumstances.outlook_table(facts),
             noise.control_table(facts),
+            shams.shams_table(facts),
             noise.segments_table(facts),
             circumstances.texts_table(facts),
             circumstances.plan_table(facts),

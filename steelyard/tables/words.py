@@ -1,7 +1,7 @@
 """The run in sentences: the summary, and paragraphs on method and hardware that carry the run's own values."""
 
 from steelyard.core.comparison import Comparison
-from steelyard.tables import provenance
+from steelyard.tables import provenance, shams
 from steelyard.tables.circumstances import effect_sentence
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain
@@ -70,6 +70,8 @@ def _beware(facts: Facts) -> str:
     withheld = sum(item.verdict == "withheld" for item in facts.comparisons if item.factor != "control")
     if withheld:
         parts.append(f"{counted(withheld, 'verdict')} withheld because the machine was too noisy")
+    if facts.disturbed:
+        parts.append(f"left out: {provenance.disturbed(facts)}")
     bad = [
         f"{arm.label} {outcome.status.replace('_', ' ')} on {facts.label(point)}"
         for point in facts.points
@@ -124,10 +126,12 @@ def _methodology(facts: Facts) -> tuple[str, ...]:
         f"Outputs of {counted(checked, 'timed call')} in all, unknown to the backends beforehand, were checked against "
         "an fp64 reference.",
     ]
+    if facts.disturbed:
+        sentences.append(f"The times of {provenance.disturbed(facts)} count nowhere and are kept in the data.")
     if floors:
         sentences.append(f"The noise floor of {manifest.headline}, from the control arm, is {percent(max(floors))}.")
-    sentence = effect_sentence(facts)
-    return tuple([*sentences, sentence] if sentence else sentences)
+    sentences += [text for text in (effect_sentence(facts), *shams.sentences(facts)) if text]
+    return tuple(sentences)
 
 
 def _hardware(facts: Facts) -> tuple[str, ...]:

@@ -1,0 +1,127 @@
+"""What `bench selftest --aa N` does once its options are read."""
+
+from pathlib import Path
+
+import typer
+
+from steelyard import plugins
+from steelyard.cli.output import print_json
+from steelyard.cli.running import new_run, resume_run
+from steelyard.core.backend import Budget, parse_backend
+from steelyard.core.errors import UsageError
+from steelyard.core.shams import Condition, ShamRow, Shams
+from steelyard.engine.plan import DEFAULT_TIMEOUTS, Request
+from steelyard.engine.probe import probe
+from steelyard.hardware.choice import choose_cpus, pick_device
+from steelyard.selftest.campaign import COMMON, Campaign, Terms, legs
+from steelyard.store import prepare_root
+from steelyard.tables.shams import sentence
+
+INTERRUPTED = 130
+
+
+def run_shams(
+    comparisons: int,
+    *,
+    suite: str,
+    backends: tuple[str, ...],
+    output: Path,
+    threads: int | None,
+    cpus: str | None,
+    seed: int,
+    window_s: float,
+    beside: bool,
+    dry_run: bool,
+    json: bool,
+) -> int:
+    """Measure what is missing of the campaign, count and publish it. Returns the exit code."""
+    device = pick_device(None)
+    chosen = choose_cpus(threads, cpus)
+    sized = "tiny" if "tiny" in plugins.suite(suite).sizes else ""
+    terms = Terms(
+        suite=suite,
+        size=sized,
+        backends=_available(backends, device.kind),
+        device=device,
+        budget=Budget(threads=threads or len(chosen), cpus=chosen),
+        window_s=window_s,
+        seed=seed,
+    )
+    condition: Condition = "neighbour" if beside else "quiet"
+    folder = output / "selftest" / f"aa-{condition}"
+    campaign = Campaign(terms=terms, legs=legs(comparisons, terms), folder=folder, condition=condition)
+    if dry_run:
+        done = campaign.finished()
+        typer.echo(campaign.outline([leg for leg in campaign.legs if leg not in done]))
+        return 0
+    prepare_root(folder)
+    whole = campaign.measure(
+        new=lambda request, where: _new(request, where),
+        go_on=lambda path, rounds: _go_on(path, rounds),
+        say=lambda text: typer.echo(text, err=True),
+    )
+    shams = campaign.publish()
+    if shams is not None:
+        _show(shams, json=json)
+    if not whole:
+        typer.echo("interrupted: what was measured is kept; the same command goes on", err=True)
+    return 0 if whole else INTERRUPTED
+
+
+def _available(wanted: tuple[str, ...], device_kind: str) -> tuple[str, ...]:
+    """The backends to compare with themselves: those named, which must be there, or all that are."""
+    named = wanted or (*COMMON, *(n for n, kind in plugins.runners().items() if n not in COMMON and not kind.idle))
+    texts = list(dict.fromkeys(parse_backend(name).text for name in named))
+    found = probe(texts, device_kind)
+    missing = {name: found[name].reason for name in texts if not found[name].available}
+    if wanted and missing:
+        raise UsageError("; ".join(f"{name} cannot run on {device_kind}: {why}" for name, why in missing.items()))
+    for name, why in missing.items():
+        typer.echo(f"left out: {name}: {why}", err=True)
+    return tuple(name for name in texts if name not in missing)
+
+
+def _new(request: Request, folder: Path) -> int:
+    return new_run(request, folder, weights=None, dry_run=False, report=False, json=False)
+
+
+def _go_on(path: Path, rounds: int) -> int:
+    return resume_run(
+        path.parent,
+        str(path),
+        weights=None,
+        time_s=None,
+        rounds=rounds,
+        timeouts=DEFAULT_TIMEOUTS,
+        report=False,
+        json=False,
+    )
+
+
+def _show(shams: Shams, *, json: bool) -> None:
+    if json:
+        print_json("shams", {"shams": shams})
+        return
+    from steelyard.cli.output import print_table
+    from steelyard.tables.shams import rate
+
+    def cells(row: ShamRow) -> tuple[str, ...]:
+        names = ("guarded_false_alarms", "false_alarms", "alone", "withheld", "missed", "alarmed_runs")
+        return (row.backend, str(row.runs), str(row.comparisons), *(rate(row.rates[name]) for name in names))
+
+    columns = (
+        "backend",
+        "runs",
+        "comparisons",
+        "false verdicts",
+        "guard off",
+        "alone, guard off",
+        "withheld",
+        "interval misses 1",
+        "runs with a false verdict",
+    )
+    rows = [cells(row) for row in (*shams.rows, shams.all)]
+    print_table(f"sham comparisons, {shams.condition}; percent with 95 % intervals", columns, rows, right=columns[1:])
+    for note in shams.notes:
+        typer.echo(note)
+    typer.echo(sentence(shams))

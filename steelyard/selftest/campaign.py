@@ -1,0 +1,259 @@
+"""A campaign of sham comparisons: which runs it takes, which of them are stored already, and measuring the rest."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from steelyard import __version__, plugins
+from steelyard.compare.sides import metrics_of
+from steelyard.core.backend import Budget, Device, parse_backend
+from steelyard.core.errors import StoreError, UsageError
+from steelyard.core.run import Run
+from steelyard.core.shams import Condition, Shams
+from steelyard.core.workload import Selection
+from steelyard.engine.plan import Request
+from steelyard.hardware.fingerprint import packages
+from steelyard.selftest import kept
+from steelyard.selftest.aa import summarise
+from steelyard.selftest.neighbour import neighbour
+from steelyard.store import list_runs, open_run
+
+ROUNDS = 8
+"""Warm rounds of every run: the fewest that carry a verdict, where the rule is weakest."""
+SHAMS = 2
+WINDOW_S = 0.15
+COMMON = ("onnxruntime", "openvino")
+"""Backends that start fast enough to carry the bulk of a campaign."""
+RARE_SHARE = 20
+"""Comparisons that each other backend gets, where the campaign is large enough to have them at all."""
+
+# Seconds a launch takes whatever its points, and seconds per point: orders of magnitude from a quiet
+# 2-core machine at size tiny. For the estimate only.
+_LAUNCH_S = {"onnxruntime": (0.9, 0.3), "openvino": (1.2, 0.5), "xla": (2.5, 0.8), "eager": (3.0, 0.5)}
+_OTHER_S = (5.0, 2.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """One run of a campaign: a backend against itself. `seed` tells the legs of a backend apart."""
+
+    backend: str
+    batches: tuple[int, ...]
+    seed: int
+    comparisons: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What all legs of a campaign share. `backends` are in order of preference; `size` empty for the suite's own."""
+
+    suite: str
+    size: str
+    backends: tuple[str, ...]
+    device: Device
+    budget: Budget
+    window_s: float = WINDOW_S
+    seed: int = 0
+
+    def request(self, leg: Leg) -> Request:
+        """What `bench run` would be asked for this leg."""
+        return Request(
+            suite=self.suite,
+            backends=(leg.backend,),
+            device=self.device,
+            budget=self.budget,
+            selection=_selection(self, leg.batches),
+            baseline=leg.backend,
+            rounds=ROUNDS,
+            window_s=self.window_s,
+            seed=leg.seed,
+            shams=SHAMS,
+        )
+
+
+def legs(comparisons: int, terms: Terms) -> tuple[Leg, ...]:
+    """The runs that give at least `comparisons` sham comparisons, in the order in which they are measured.
+
+    The common backends carry the bulk in runs of one batch size, so that there are many clusters; each
+    other one gets at least `RARE_SHARE` of a campaign that has room for it, in runs of two batch sizes, because its
+    launches cost more than its windows. Raises UsageError if there is no backend.
+    """
+    if not terms.backends:
+        raise UsageError("no backend to compare with itself: name one with --backend")
+    common = [name for name in terms.backends if parse_backend(name).runner in COMMON]
+    rare = [name for name in terms.backends if name not in common]
+    if common and rare and comparisons < RARE_SHARE * (len(rare) + 1):
+        rare = []
+    found: list[Leg] = []
+    each = RARE_SHARE if common else -(-comparisons // max(1, len(rare)))
+    for name in rare:
+        found += _enough(terms, name, (1, 4), each)
+    left = comparisons - sum(leg.comparisons for leg in found)
+    counts = dict.fromkeys(common, 0)
+    while common and left > 0:
+        name = min(common, key=lambda entry: counts[entry])
+        leg = _leg(terms, name, (1,), counts[name])
+        counts[name] += 1
+        found.append(leg)
+        left -= leg.comparisons
+    return tuple(found)
+
+
+def _enough(terms: Terms, name: str, batches: tuple[int, ...], wanted: int) -> list[Leg]:
+    first = _leg(terms, name, batches, 0)
+    return [first, *(_leg(terms, name, batches, n) for n in range(1, -(-wanted // first.comparisons)))]
+
+
+def _leg(terms: Terms, name: str, batches: tuple[int, ...], number: int) -> Leg:
+    points = plugins.suite(terms.suite).points(_selection(terms, batches))
+    launch_s, point_s = _LAUNCH_S.get(parse_backend(name).runner, _OTHER_S)
+    launch = launch_s + len(points) * (point_s + 1.5 * terms.window_s)
+    return Leg(
+        backend=name,
+        batches=batches,
+        seed=terms.seed + number,
+        comparisons=SHAMS * sum(len(metrics_of(point)) for point in points),
+        seconds=launch * (SHAMS + 2) * (ROUNDS + 1),
+    )
+
+
+def _selection(terms: Terms, batches: tuple[int, ...]) -> Selection:
+    has_batch = any(axis.name == "batch" for axis in plugins.suite(terms.suite).axes)
+    return Selection(
+        device_kind=terms.device.kind,
+        size=terms.size or None,
+        device_memory_bytes=terms.device.memory_bytes,
+        axes={"batch": tuple(map(str, batches))} if has_batch else {},
+    )
+
+
+def stored(folder: Path, terms: Terms, leg: Leg) -> Iterator[tuple[Path, Run, int]]:
+    """The runs under `folder` that this leg could have made, with how many warm rounds each lacks.
+
+    A run that cannot be read, or was made with other software than today's, is none.
+    """
+    today = packages()
+    points = {point.key for point in plugins.suite(terms.suite).points(_selection(terms, leg.batches))}
+    for entry in list_runs(folder):
+        if entry.problem:
+            continue
+        run = open_run(entry.path)
+        manifest = run.manifest
+        same = (
+            manifest.baseline == parse_backend(leg.backend).text
+            and sum(arm.sham for arm in manifest.arms) == SHAMS
+            and manifest.tool_version == __version__
+            and manifest.environment.get("packages") == today
+            and manifest.device == terms.device
+            and manifest.budget == terms.budget
+            and manifest.plan["seed"] == leg.seed
+            and manifest.plan["window_s"] == terms.window_s
+            and {case.point.key for case in manifest.cases} == points
+        )
+        if same:
+            yield entry.path, run, ROUNDS - len(_warm(run))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """A campaign's legs with the runs that are stored for them. `interrupted` legs are left to be measured."""
+
+    terms: Terms
+    legs: tuple[Leg, ...]
+    folder: Path
+    condition: Condition
+
+    def finished(self) -> dict[Leg, Path]:
+        """The legs that have all of their rounds, with their runs."""
+        found: dict[Leg, Path] = {}
+        for leg in self.legs:
+            whole = [path for path, _, lacks in stored(self.folder, self.terms, leg) if lacks <= 0]
+            if whole:
+                found[leg] = whole[0]
+        return found
+
+    def measure(
+        self,
+        new: Callable[[Request, Path], object],
+        go_on: Callable[[Path, int], object],
+        say: Callable[[str], None],
+    ) -> bool:
+        """Measure what is missing. `new` makes a run of a request under a folder, `go_on` gives a stored one so many
+        more rounds; an interrupted segment ends the campaign. Returns whether all of it is measured."""
+        done = self.finished()
+        todo = [leg for leg in self.legs if leg not in done]
+        say(self.outline(todo))
+        beside = neighbour(self.terms.budget.cpus[-1]) if self.condition == "neighbour" else nullcontext()
+        with beside:
+            for number, leg in enumerate(todo, start=1):
+                minutes = sum(entry.seconds for entry in todo[number - 1 :]) / 60
+                say(
+                    f"sham run {len(done) + number} of {len(self.legs)}: {leg.backend}, {leg.comparisons} comparisons; "
+                    f"about {minutes:.0f} min left"
+                )
+                if not self._one(leg, new, go_on, say):
+                    return False
+        return True
+
+    def _one(
+        self,
+        leg: Leg,
+        new: Callable[[Request, Path], object],
+        go_on: Callable[[Path, int], object],
+        say: Callable[[str], None],
+    ) -> bool:
+        begun = [(path, lacks) for path, run, lacks in stored(self.folder, self.terms, leg) if _warm(run)]
+        try:
+            if begun:
+                go_on(*begun[-1])
+            else:
+                new(self.terms.request(leg), self.folder)
+        except StoreError as error:
+            if not begun:
+                raise
+            say(f"{begun[-1][0].name} cannot go on ({error}); measured anew")
+            new(self.terms.request(leg), self.folder)
+        ended = [run.segments[-1].ended for _, run, _ in stored(self.folder, self.terms, leg) if run.segments]
+        return "interrupted" not in ended[-1:]
+
+    def outline(self, todo: Sequence[Leg]) -> str:
+        """What is planned and how long the rest takes, in one line."""
+        total = sum(leg.comparisons for leg in self.legs)
+        by_backend = {leg.backend: 0 for leg in self.legs}
+        for leg in self.legs:
+            by_backend[leg.backend] += leg.comparisons
+        shares = ", ".join(f"{name} {count}" for name, count in by_backend.items())
+        return (
+            f"{total} sham comparisons in {len(self.legs)} runs ({shares}), {self.condition}; "
+            f"{len(self.legs) - len(todo)} runs are stored already; "
+            f"about {sum(leg.seconds for leg in todo) / 60:.0f} min, stored in {self.folder}"
+        )
+
+    def summary(self, notes: Sequence[str] = ()) -> Shams | None:
+        """The finished runs counted; None while there is none."""
+        runs = [open_run(path) for path in self.finished().values()]
+        if not runs:
+            return None
+        return summarise(
+            runs,
+            condition=self.condition,
+            planned=sum(leg.comparisons for leg in self.legs),
+            created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+            notes=notes,
+        )
+
+    def publish(self) -> Shams | None:
+        """Count, write `shams.json` beside the runs, and keep the counts for later runs if the campaign is whole."""
+        shams = self.summary()
+        if shams is not None:
+            kept.write(self.folder / "shams.json", shams)
+            if len(self.finished()) == len(self.legs):
+                kept.keep(shams)
+        return shams
+
+
+def _warm(run: Run) -> set[int]:
+    return {number for segment in run.segments for number in segment.rounds if number > 0}

@@ -1,0 +1,110 @@
+"""Sham comparisons as a sentence and a table: how often this machine's verdicts were wrong."""
+
+from collections.abc import Mapping
+
+from steelyard.core.shams import Rate, ShamRow, Shams
+from steelyard.tables.facts import Facts
+from steelyard.tables.format import counted
+from steelyard.tables.table import Cell, Column, Row, Table
+
+COMMAND = "bench selftest --aa 200"
+_COLUMNS = {
+    "guarded_false_alarms": "False verdicts",
+    "false_alarms": "Guard off",
+    "alone": "Alone, guard off",
+    "withheld": "Withheld",
+    "missed": "Interval misses 1",
+    "alarmed_runs": "Runs with one",
+}
+
+
+def sentence(shams: Shams) -> str:
+    """The rate of false verdicts with its interval, when and with which versions it was measured."""
+    found = shams.all.rates["guarded_false_alarms"]
+    withheld = shams.all.rates["withheld"]
+    where = "on this machine" if shams.condition == "quiet" else "on this machine beside a neighbour on one core"
+    share = "no comparison had a ratio"
+    if found.interval is not None:
+        interval = f"[{_percent(found.interval.low)}, {_percent(found.interval.high)}] %"
+        clusters = f"{counted(shams.all.runs, 'run')} as {'clusters' if shams.all.runs != 1 else 'the one cluster'}"
+        share = f"{_percent(found.count / found.of)} %, 95 % interval {interval}, {clusters}"
+    return (
+        f"Sham comparisons {where}: {found.count} of {found.of} gave a false verdict ({share}), "
+        f"{withheld.count} got none because the machine was too noisy; "
+        f"{shams.created_utc[:10]}; {_versions(shams.versions)}."
+    )
+
+
+def sentences(facts: Facts) -> tuple[str, ...]:
+    """What a report says of the machine's false verdicts; that they were not measured, if so."""
+    shams = facts.run.manifest.calibration
+    if shams is None:
+        return (f"How often verdicts are wrong on this machine was not measured: {COMMAND} does it.",)
+    changed = differences(shams, facts.run.manifest.environment.get("packages", {}))
+    more = (f"Since then the versions changed: {'; '.join(changed)}.",) if changed else ()
+    return (sentence(shams), *more)
+
+
+def differences(shams: Shams, packages: Mapping[str, str]) -> tuple[str, ...]:
+    """The distributions whose version is not that of the sham comparisons."""
+    return tuple(
+        f"{name} {shams.versions.get(name, 'not installed')} -> {packages.get(name, 'not installed')}"
+        for name in sorted({*shams.versions, *packages})
+        if shams.versions.get(name) != packages.get(name)
+    )
+
+
+def shams_table(facts: Facts) -> Table:
+    """The counts by backend: what identical programs were called."""
+    shams = facts.run.manifest.calibration
+    rows = [] if shams is None else [_row(row) for row in (*shams.rows, shams.all)]
+    caption = "" if shams is None else f" {sentence(shams)}"
+    return Table(
+        name="shams",
+        title="Sham comparisons",
+        caption="Both sides are the same program, so that every faster or slower is a false verdict; percent with 95 % "
+        "intervals, with the noise guard on, and off; alone: if each comparison were the only one of its family; "
+        f"the plain 95 % interval misses 1; runs with any false verdict.{caption}",
+        columns=(
+            Column(key="backend", title="Backend"),
+            Column(key="runs", title="Runs", kind="integer"),
+            Column(key="comparisons", title="Comparisons", kind="integer"),
+            *(Column(key=name, title=title) for name, title in _COLUMNS.items()),
+            Column(key="equivalent", title="Equivalent", kind="integer"),
+            Column(key="inconclusive", title="Inconclusive", kind="integer"),
+        ),
+        rows=tuple(rows),
+        place="detail",
+        empty=f"not measured on this machine: {COMMAND}",
+    )
+
+
+def rate(share: Rate) -> str:
+    """`1.5 [0.3, 4.3]`, in percent; `none` where nothing was counted."""
+    if share.of == 0 or share.interval is None:
+        return "none"
+    low, high = share.interval.low, share.interval.high
+    return f"{_percent(share.count / share.of)} [{_percent(low)}, {_percent(high)}]"
+
+
+def _percent(share: float) -> str:
+    text = f"{100 * share:.1f}"
+    return "<0.1" if text == "0.0" and share > 0 else text
+
+
+def _row(row: ShamRow) -> Row:
+    cells = (
+        Cell(text=row.backend),
+        Cell(value=row.runs),
+        Cell(value=row.comparisons),
+        *(Cell(text=rate(row.rates[name])) for name in _COLUMNS),
+        Cell(value=row.equivalent),
+        Cell(value=row.inconclusive),
+    )
+    return Row(cells=cells, tags={"arm": row.backend})
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    shown = ("onnxruntime", "openvino", "torch", "jax", "jaxlib")
+    named = [f"{name} {versions[name]}" for name in shown if name in versions]
+    return ", ".join(named) or "versions not recorded"
