@@ -3,6 +3,7 @@
 from steelyard.compare.across import compare_runs
 from steelyard.compare.break_even import BreakEven, break_even
 from steelyard.compare.pilot import Outlook, pilot, widest_half_width
+from steelyard.compare.sides import disturbed_warm
 from steelyard.compare.summary import Summary, launch_medians, summaries
 from steelyard.compare.within import compare_run, noise_floor
 
@@ -13,6 +14,7 @@ __all__ = [
     "break_even",
     "compare_run",
     "compare_runs",
+    "disturbed_warm",
     "launch_medians",
     "noise_floor",
     "pilot",

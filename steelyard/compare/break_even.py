@@ -64,7 +64,7 @@ def _calls(baseline: Side, side: Side, state: str) -> tuple[float | None, str]:
 def _start(side: Side, state: str) -> float | None:
     values = [
         result.phases["compile_s"] + result.phases["first_run_s"]
-        for result in side.results
+        for result in side.quiet
         if result.status == "ok"
         and result.first_in_launch
         and (result.round == 0) == (state == "cold")

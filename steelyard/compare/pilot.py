@@ -136,7 +136,7 @@ def _calls(side: Side, metric: str) -> int | None:
     between = planning.variance_between(
         float(np.var([values.mean() for values in logs], ddof=1)), within, _harmonic([values.size for values in logs])
     )
-    costs = [sum(result.phases.values()) for result in side.results if result.status == "ok" and result.round > 0]
+    costs = [sum(result.phases.values()) for result in side.quiet if result.status == "ok" and result.round > 0]
     if between <= 0:
         return None
     call = float(np.mean([launch.median for launch in launches]))

@@ -46,7 +46,8 @@ class Launched:
 class Side:
     """One arm at one point: its results in whole rounds, and the `reason` why there are none where that is known.
 
-    `key` and `title` are the point's.
+    `key` and `title` are the point's. `disturbed` are the rounds that a neighbour touched: what a launch of them
+    says of correctness and failure counts, its times do not.
     """
 
     arm: Arm
@@ -55,13 +56,19 @@ class Side:
     title: str
     results: tuple[Result, ...]
     reason: str = ""
+    disturbed: frozenset[int] = frozenset()
     _launched: dict[str, tuple[Launched, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def launched(self, metric: str) -> tuple[Launched, ...]:
-        """The launches that ended ok and gave samples of the metric, by round."""
+        """The launches of undisturbed rounds that ended ok and gave samples of the metric, by round."""
         if metric not in self._launched:
-            self._launched[metric] = _launched(self.results, metric)
+            self._launched[metric] = _launched(self.quiet, metric)
         return self._launched[metric]
+
+    @property
+    def quiet(self) -> tuple[Result, ...]:
+        """The results whose times count: those of undisturbed rounds. The cold round always does, there is but one."""
+        return tuple(result for result in self.results if result.round == 0 or result.round not in self.disturbed)
 
     def medians(self, metric: str) -> dict[int, float]:
         """The launch medians by round."""
@@ -129,6 +136,7 @@ def sides_of(run: Run) -> Sides:
     """Index a run. Results of rounds that no segment counts as whole are left out: they give no pairs."""
     manifest = run.manifest
     whole = {number for segment in run.segments for number in segment.rounds}
+    disturbed = frozenset(disturbed_warm(run))
     points: dict[str, Point] = {}
     keys: dict[str, str] = {}
     for case in manifest.cases:
@@ -150,9 +158,22 @@ def sides_of(run: Run) -> Sides:
                 if left.backend in (label, arm.backend.text) and left.point in ("", key, titles[key])
             ]
             sides[label, key] = Side(
-                arm=arm, point=point, key=key, title=titles[key], results=results, reason="; ".join(reasons)
+                arm=arm,
+                point=point,
+                key=key,
+                title=titles[key],
+                results=results,
+                reason="; ".join(reasons),
+                disturbed=disturbed,
             )
     return Sides(points=points, arms=tuple(manifest.arms), baseline=arms[manifest.baseline], _sides=sides)
+
+
+def disturbed_warm(run: Run) -> dict[int, str]:
+    """The warm rounds that a neighbour disturbed, with the evidence. They give no pairs and no steady numbers."""
+    return {
+        number: evidence for segment in run.segments for number, evidence in segment.disturbed.items() if number > 0
+    }
 
 
 def median(values: Sequence[float]) -> float:

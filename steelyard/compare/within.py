@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steelyard.compare.sides import UNSTEADY_SHARE, Side, Sides, metrics_of, sides_of
+from steelyard.compare.sides import UNSTEADY_SHARE, Side, Sides, disturbed_warm, metrics_of, sides_of
 from steelyard.compare.verdict import ALPHA, MARGIN, Question, as_ratio, decide
 from steelyard.core.comparison import Comparison, Family, Verdict
 from steelyard.core.run import Run
@@ -195,11 +195,26 @@ def _floor(sides: Sides, point: str, metric: str) -> float | None:
 
 
 def too_noisy(run: Run) -> str:
-    """Why verdicts are withheld, or empty: the segments measured on a machine of grade F, with their evidence."""
-    noisy = [segment for segment in run.segments if segment.noise.grade == "F"]
-    return "; ".join(
+    """Why verdicts are withheld, or empty: segments measured on a machine of grade F, and rounds lost to neighbours."""
+    noisy = [
         f"noise grade F in segment {segment.index}: {', '.join(segment.noise.evidence) or 'no evidence was recorded'}"
-        for segment in noisy
+        for segment in run.segments
+        if segment.noise.grade == "F"
+    ]
+    return "; ".join(filter(None, [*noisy, _lost(run)]))
+
+
+def _lost(run: Run) -> str:
+    """Why too few undisturbed rounds are left, or empty. A run of too few rounds for any verdict says that instead."""
+    warm = sum(1 for segment in run.segments for number in segment.rounds if number > 0)
+    disturbed = disturbed_warm(run)
+    left = warm - len(disturbed)
+    if warm < MINIMUM_ROUNDS or (2 * len(disturbed) <= warm and left >= MINIMUM_ROUNDS):
+        return ""
+    number, evidence = next(iter(disturbed.items()))
+    return (
+        f"{len(disturbed)} of {warm} rounds were disturbed by others; {left} are left, where {MINIMUM_ROUNDS} and at "
+        f"least half are needed (round {number}: {evidence}); run again, or --resume, when the machine is quiet"
     )
 
 

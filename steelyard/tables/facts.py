@@ -11,6 +11,7 @@ from steelyard.compare import (
     Summary,
     break_even,
     compare_run,
+    disturbed_warm,
     launch_medians,
     pilot,
     summaries,
@@ -223,9 +224,15 @@ class Facts:
         return self._medians.get((arm, point.key, metric), {}).get(number)
 
     @cached_property
+    def disturbed(self) -> Mapping[int, str]:
+        """The warm rounds that neighbours disturbed, with the evidence; their times are left out everywhere."""
+        return disturbed_warm(self.run)
+
+    @cached_property
     def outlooks(self) -> tuple[Outlook, ...]:
         """What the run's own noise says of the effects that its rounds could find."""
         warm = {number for segment in self.run.segments for number in segment.rounds if number > 0}
+        warm -= set(self.disturbed)
         return pilot(self.run, rounds=len(warm)) if warm else ()
 
     @cached_property

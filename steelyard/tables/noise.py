@@ -63,6 +63,7 @@ def segments_table(facts: Facts) -> Table:
         readings = "; ".join(
             f"{name}: {plain(reading.value) if reading.value is not None else reading.reason}"
             for name, reading in sorted(segment.noise.readings.items())
+            if "/cpu" not in name  # single CPUs: the worst one stands for them
         )
         supervisor = "; ".join(
             f"{name}: {plain(reading.value) if reading.value is not None else reading.reason}"
@@ -76,13 +77,15 @@ def segments_table(facts: Facts) -> Table:
             Cell(text=segment.noise.grade, flags=("withheld",) if segment.noise.grade == "F" else ()),
             Cell(text="; ".join(segment.noise.evidence) or readings or "nothing was read"),
             Cell(text=supervisor or "nothing was read"),
+            Cell(text="; ".join(f"{number}: {told}" for number, told in segment.disturbed.items()) or "none"),
         )
         rows.append(Row(cells=cells))
     return Table(
         name="segments",
         title="Segments and noise grade",
-        caption="What was measured in one go, why it ended, and the grade (A to F) that the machine got beforehand. At "
-        "F all verdicts are withheld.",
+        caption="What was measured in one go, why it ended, and the grade (A to F) of the machine: the worse of what "
+        "it got beforehand and that of the typical launch. At F all verdicts are withheld. Disturbed rounds are "
+        "those that others than the run touched; their times count nowhere.",
         columns=(
             Column(key="segment", title="Segment", kind="integer"),
             Column(key="started", title="Started"),
@@ -91,11 +94,18 @@ def segments_table(facts: Facts) -> Table:
             Column(key="grade", title="Grade"),
             Column(key="evidence", title="Evidence", wide=True),
             Column(key="supervisor", title="Supervisor", wide=True),
+            Column(key="disturbed", title="Disturbed rounds", wide=True),
         ),
         rows=tuple(rows),
         place="detail",
         empty="no segment was finished",
     )
+
+
+def _without_median(facts: Facts, number: int) -> str:
+    if number == 0:
+        return "cold round"
+    return "disturbed round" if number in facts.disturbed else "no steady number"
 
 
 def launches_table(facts: Facts) -> Table:
@@ -125,9 +135,7 @@ def launches_table(facts: Facts) -> Table:
                 Cell(text=measurement.layer),
                 Cell(text=result.status),
                 Cell(value=started[result.launch] + offsets.get(result.round, 0.0)),
-                Cell(value=median)
-                if median is not None
-                else Cell(text="no steady number" if result.round else "cold round"),
+                Cell(value=median) if median is not None else Cell(text=_without_median(facts, result.round)),
                 Cell(value=len(measurement.samples)),
                 Cell(value=measurement.cut),
                 Cell(text=measurement.steady),

@@ -63,7 +63,14 @@ def notes(facts: Facts) -> tuple[str, ...]:
         f"Tuning: {facts.run.manifest.budget.tuning} (exact options in the tuning table). "
         f"Idioms: {idioms or 'none recorded'}.",
     ]
-    return tuple(lines)
+    return (*lines, f"Left out: {disturbed(facts)}.") if facts.disturbed else tuple(lines)
+
+
+def disturbed(facts: Facts) -> str:
+    """Which warm rounds count nowhere because others disturbed them."""
+    numbers = ", ".join(map(str, sorted(facts.disturbed)))
+    rounds = counted(len(facts.disturbed), "round")
+    return f"{rounds} disturbed by other programs on the machine ({numbers}; evidence in the table of segments)"
 
 
 def idiom(facts: Facts, label: str) -> str:
