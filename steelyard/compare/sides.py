@@ -1,21 +1,25 @@
 """What each arm measured at each point: one value per launch, and what stands in the way of using it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.core.case import Arm
 from steelyard.core.result import Measurement, Result, Steady
 from steelyard.core.run import Run
 from steelyard.core.workload import Point
 from steelyard.measure.steady import aligned_cut
+from steelyard.stats.spread import middles
 
 UNSTEADY: tuple[Steady, ...] = ("slowed", "cyclic", "none")
 UNSTEADY_SHARE = 0.25
 """Above this share of launches without a steady state a side has no steady number. Single launches are judged
 unsteady by mistake now and then; they stay in with all of their samples."""
+_VALUES_AT_ONCE = 1 << 21
 _WRONG = ("incorrect", "fallback")
 
 
@@ -24,22 +28,18 @@ def metrics_of(point: Point) -> tuple[str, ...]:
     return ("latency_s", "ttft_s", "tpot_s") if point.driver == "generate" else ("latency_s",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launched:
+class Launched(NamedTuple):
     """One launch's steady samples of one metric: their median, and the measurement they come from.
 
-    `cut` is the measurement's own, or for `too_short` the one found from all launches aligned.
+    `cut` is the measurement's own, or for `too_short` the one found from all launches aligned; `samples` are
+    those after it.
     """
 
     round: int
     median: float
     cut: int
     measurement: Measurement
-
-    @property
-    def samples(self) -> Sequence[float]:
-        """The samples after the cut."""
-        return self.measurement.samples[self.cut :]
+    samples: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,9 +193,32 @@ def _launched(results: Sequence[Result], metric: str) -> tuple[Launched, ...]:
     ]
     short = [measurement.samples for _, measurement in measured if measurement.steady == "too_short"]
     common = aligned_cut(short) if short else 0
-    launched = []
-    for number, measurement in measured:
-        cut = common if measurement.steady == "too_short" else measurement.cut
-        value = median(measurement.samples[cut:])
-        launched.append(Launched(round=number, median=value, cut=cut, measurement=measurement))
-    return tuple(launched)
+    cuts = [common if measurement.steady == "too_short" else measurement.cut for _, measurement in measured]
+    steady = [
+        np.asarray(measurement.samples, dtype=np.float64)[cut:]
+        for (_, measurement), cut in zip(measured, cuts, strict=True)
+    ]
+    medians = [0.0] * len(steady)
+    for places, rows in alike(steady):
+        rows.sort(axis=1)
+        for place, value in zip(places, middles(rows).tolist(), strict=True):
+            medians[place] = value
+    return tuple(
+        Launched(number, value, cut, measurement, samples)
+        for (number, measurement), cut, samples, value in zip(measured, cuts, steady, medians, strict=True)
+    )
+
+
+def alike(samples: Sequence[NDArray[np.float64]]) -> Iterator[tuple[list[int], NDArray[np.float64]]]:
+    """Arrays of one length together: their places, and a matrix (a copy) with a row for each.
+
+    A matrix holds some million values at most, so that long runs need little memory.
+    """
+    places: dict[int, list[int]] = {}
+    for place, values in enumerate(samples):
+        places.setdefault(values.size, []).append(place)
+    for size, group in places.items():
+        step = max(1, _VALUES_AT_ONCE // size)
+        for start in range(0, len(group), step):
+            part = group[start : start + step]
+            yield part, np.array([samples[place] for place in part])

@@ -1,6 +1,5 @@
 """What each arm measured, by itself: estimates over launches, spread, percentiles, start-up, memory."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,15 +8,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.compare.sides import Launched, Side, median, metrics_of, sides_of
+from steelyard.compare.sides import Side, Sides, alike, median, metrics_of, sides_of
 from steelyard.compare.verdict import as_ratio
 from steelyard.core.comparison import Estimate
 from steelyard.core.metrics import METRICS
 from steelyard.core.result import Result
 from steelyard.core.run import Run
 from steelyard.stats.hodges_lehmann import one_sample
-from steelyard.stats.quantile import supported
-from steelyard.stats.spread import coefficient_of_variation, describe
+from steelyard.stats.quantile import clustered_percentile, of_sorted, supported
+from steelyard.stats.spread import Spreads, coefficient_of_variation, describe_rows
 
 State = Literal["steady", "cold", "warm"]
 PHASES = ("import_s", "load_s", "compile_s", "first_run_s", "second_run_s")
@@ -26,7 +25,9 @@ _PERCENTILES = (("p90", 0.90), ("p99", 0.99))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """One metric of one arm at one point over all launches that ended ok; values in the metric's base unit.
+    """One metric of one arm at one point over the launches that ended ok; values in the metric's base unit.
+
+    Launches of disturbed rounds are left out, but for `statuses`.
 
     `metric` is a timed metric or `energy_j` (state `steady`), a phase as `compile_s/cold` or `compile_s/warm`, or a
     memory peak as `host_peak_bytes/steady` (warm rounds) or `host_peak_bytes/steady/cold`.
@@ -36,7 +37,8 @@ class Summary:
     Only for timed metrics: `mad` and `lag1` are medians over launches of what each launch's steady
     samples show; `effective_samples` is their sum over launches; `far_share` the share of samples
     beyond 3 MAD; `between_cv` the coefficient of variation of launch medians; `cut` the median number
-    of calls to the steady state; `steady` counts classes and `statuses` outcomes, cold round included.
+    of calls to the steady state; `p90` and `p99` are None where the samples are too few for them;
+    `steady` counts classes and `statuses` outcomes, cold round included.
     """
 
     arm: str
@@ -62,20 +64,23 @@ class Summary:
     statuses: Mapping[str, int] = field(default_factory=dict)
 
 
-def summaries(run: Run) -> tuple[Summary, ...]:
+def summaries(run: Run, *, sides: Sides | None = None) -> tuple[Summary, ...]:
     """Every arm at every point: timed metrics, energy, then phases, then memory peaks.
+
+    `sides` is the run's index where it is at hand already.
 
     Phases and memory come only from launches in which the case ran first. Round 0 is cold, as is every
     round of the scenario cold-start; a cold value from one launch has no interval.
     """
-    sides = sides_of(run)
+    sides = sides or sides_of(run)
     cold_points = {case.point.key for case in run.manifest.cases if case.scenario == "cold-start"}
+    spreads = _spreads(sides)
     found: list[Summary] = []
     for key, point in sides.points.items():
         for arm in sides.arms:
             side = sides.side(arm, key)
             statuses: Mapping[str, int] = Counter(str(result.status) for result in side.results)
-            found += [_timed(side, metric, statuses) for metric in metrics_of(point)]
+            found += [_timed(side, metric, statuses, spreads[arm.label, key, metric]) for metric in metrics_of(point)]
             found.append(_energy(side, statuses))
             found += _once(side, statuses, always_cold=key in cold_points)
     return tuple(found)
@@ -98,17 +103,36 @@ def location(side: Side, metric: str) -> Estimate | None:
     return as_ratio(one_sample(np.log(values))) if values else None
 
 
-def _timed(side: Side, metric: str, statuses: Mapping[str, int]) -> Summary:
+def _spreads(sides: Sides) -> Mapping[tuple[str, str, str], Spreads]:
+    """The spread within each launch, by (arm, point key, timed metric), in the order of `launched`.
+
+    Launches with equally many samples are described together, whatever side they are of.
+    """
+    samples: list[NDArray[np.float64]] = []
+    ranges: dict[tuple[str, str, str], slice] = {}
+    for key, point in sides.points.items():
+        for arm in sides.arms:
+            for metric in metrics_of(point):
+                start = len(samples)
+                samples += [launch.samples for launch in sides.side(arm, key).launched(metric)]
+                ranges[arm.label, key, metric] = slice(start, len(samples))
+    columns = np.empty((len(Spreads._fields), len(samples)))
+    for places, rows in alike(samples):
+        columns[:, places] = describe_rows(rows)
+    return {name: Spreads(*columns[:, part]) for name, part in ranges.items()}
+
+
+def _timed(side: Side, metric: str, statuses: Mapping[str, int], spreads: Spreads) -> Summary:
     launches = side.launched(metric)
     estimate = location(side, metric)
     reason = "" if estimate is not None else side.failures or "no launch took steady samples"
     if estimate is None:
         return _summary(side, metric, "steady", None, 0, statuses, reason)
-    steady = [np.asarray(launch.samples, dtype=np.float64) for launch in launches]
-    spreads = [describe(samples) for samples in steady]
-    lags = [spread.lag1 for spread in spreads if spread.lag1 is not None]
-    effective = [spread.effective_samples for spread in spreads if spread.effective_samples is not None]
-    percentiles = {name: _percentile(launches, steady, share) for name, share in _PERCENTILES}
+    steady = [launch.samples for launch in launches]
+    mads, shares, lags, effective = spreads
+    sizes = np.array([samples.size for samples in steady])
+    lags = lags[~np.isnan(lags)]
+    percentiles = {name: _percentile(steady, share) for name, share in _PERCENTILES}
     return Summary(
         arm=side.arm.label,
         point=side.key,
@@ -120,12 +144,11 @@ def _timed(side: Side, metric: str, statuses: Mapping[str, int]) -> Summary:
         estimate=estimate,
         launches=len(launches),
         samples=sum(samples.size for samples in steady),
-        mad=median([spread.mad for spread in spreads]),
+        mad=median(mads.tolist()),
         between_cv=coefficient_of_variation([launch.median for launch in launches]),
-        lag1=median(lags) if lags else None,
-        effective_samples=sum(effective) if len(effective) == len(steady) else None,
-        far_share=sum(spread.far_share * samples.size for spread, samples in zip(spreads, steady, strict=True))
-        / sum(samples.size for samples in steady),
+        lag1=median(lags.tolist()) if lags.size else None,
+        effective_samples=None if np.isnan(effective).any() else float(effective.sum()),
+        far_share=float(shares @ sizes) / int(sizes.sum()),
         cut=median([launch.cut for launch in launches]),
         p90=percentiles["p90"],
         p99=percentiles["p99"],
@@ -134,24 +157,19 @@ def _timed(side: Side, metric: str, statuses: Mapping[str, int]) -> Summary:
     )
 
 
-def _percentile(launches: Sequence[Launched], steady: Sequence[NDArray[np.float64]], share: float) -> Estimate | None:
-    """The quantile over launches, where each launch's samples support it; else pooled, without an interval; else None.
+def _percentile(steady: Sequence[NDArray[np.float64]], share: float) -> Estimate | None:
+    """The quantile over launches, where each launch's samples support it; else over all samples; else None.
 
-    Pooled samples are not independent, so that no interval can be had from them alone.
+    Samples of one launch are not independent: the interval of the second kind counts launches, too.
     """
     if all(supported(samples.size, share) for samples in steady):
-        return as_ratio(one_sample(np.log([np.quantile(samples, share) for samples in steady])))
-    pooled = np.concatenate(steady)
-    if not supported(pooled.size, share):
-        return None
-    needed = math.ceil(10 / (1 - share) - 1e-9)
-    reason = f"pooled over launches: single ones have fewer than {needed} samples"
-    return Estimate(value=float(np.quantile(pooled, share)), interval=None, n=len(launches), reason=reason)
+        return as_ratio(one_sample(np.log([of_sorted(np.sort(samples), share) for samples in steady])))
+    return clustered_percentile(steady, share)
 
 
 def _energy(side: Side, statuses: Mapping[str, int]) -> Summary:
     """Energy of a call: one reading per warm launch, taken over its whole timed window."""
-    warm = [result.energy for result in side.results if result.status == "ok" and result.round > 0]
+    warm = [result.energy for result in side.quiet if result.status == "ok" and result.round > 0]
     readings = [reading for reading in warm if reading is not None]
     values = [float(reading.value) for reading in readings if reading.value is not None]
     reason = next((reading.reason for reading in readings if reading.reason), "")
@@ -160,7 +178,7 @@ def _energy(side: Side, statuses: Mapping[str, int]) -> Summary:
 
 def _once(side: Side, statuses: Mapping[str, int], *, always_cold: bool) -> Iterator[Summary]:
     """What each launch has one value of."""
-    first = [result for result in side.results if result.status == "ok" and result.first_in_launch]
+    first = [result for result in side.quiet if result.status == "ok" and result.first_in_launch]
     states: tuple[State, ...] = ("cold",) if always_cold else ("cold", "warm")
     for state in states:
         chosen = [result for result in first if always_cold or (result.round == 0) == (state == "cold")]

@@ -11,7 +11,7 @@ from steelyard.compare.verdict import ALPHA, MARGIN, Question, as_ratio, decide
 from steelyard.core.comparison import Comparison, Family, Verdict
 from steelyard.core.run import Run
 from steelyard.stats import signed_rank
-from steelyard.stats.hodges_lehmann import paired
+from steelyard.stats.hodges_lehmann import Location, paired
 from steelyard.stats.planning import MINIMUM_ROUNDS
 
 
@@ -34,16 +34,17 @@ class Pairs:
         return float(np.std(self.log_ratios, ddof=1)) if len(self.log_ratios) > 1 else None
 
 
-def compare_run(run: Run, *, guard: bool = True) -> tuple[Comparison, ...]:
+def compare_run(run: Run, *, guard: bool = True, sides: Sides | None = None) -> tuple[Comparison, ...]:
     """Every arm but the baseline (the control arm too) against the baseline, for each point and timed metric.
 
     Primary family (Holm): the headline workload's latency, one comparison per backend and point of it.
     All else is exploratory (Benjamini-Hochberg). The control arm belongs to no family. Without the `guard` the
-    verdicts are those that the same samples would give had nobody watched the machine.
+    verdicts are those that the same samples would give had nobody watched the machine. `sides` is the run's index
+    where it is at hand already; it counts with the guard only.
     """
     if not guard:
-        run = unguarded(run)
-    sides = sides_of(run)
+        run, sides = unguarded(run), None
+    sides = sides or sides_of(run)
     withheld = too_noisy(run)
     found: list[Comparison] = []
     open_questions: dict[Family, list[tuple[int, Question]]] = {"primary": [], "exploratory": []}
@@ -55,11 +56,9 @@ def compare_run(run: Run, *, guard: bool = True) -> tuple[Comparison, ...]:
                     continue
                 pairs = pair(sides.side(sides.baseline, key), sides.side(arm, key), metric)
                 primary = not arm.control and point.workload == run.manifest.headline and metric == "latency_s"
-                comparison, decidable = _comparison(pairs, floor, "primary" if primary else "exploratory")
-                if decidable:
-                    question = Question(
-                        location=paired(pairs.log_ratios), floor=floor, p_value=signed_rank.p_value(pairs.log_ratios)
-                    )
+                comparison, location = _comparison(pairs, floor, "primary" if primary else "exploratory")
+                if location is not None:
+                    question = Question(location=location, floor=floor, p_value=signed_rank.p_value(pairs.log_ratios))
                     if arm.control:
                         comparison = _control(comparison, question)
                     else:
@@ -127,8 +126,8 @@ def obstacle(baseline: Side, candidate: Side, metric: str, usable: bool) -> str:
     return ""
 
 
-def _comparison(pairs: Pairs, floor: float | None, family: Family) -> tuple[Comparison, bool]:
-    """The comparison as far as it goes without a family, and whether it is open to a verdict."""
+def _comparison(pairs: Pairs, floor: float | None, family: Family) -> tuple[Comparison, Location | None]:
+    """The comparison as far as it goes without a family, and its location where it is open to a verdict."""
     baseline, candidate, metric = pairs.baseline, pairs.candidate, pairs.metric
     verdict: Verdict = "inconclusive"
     remarks = [text for side in (baseline, candidate) if side.results and (text := side.failures)]
@@ -146,15 +145,15 @@ def _comparison(pairs: Pairs, floor: float | None, family: Family) -> tuple[Comp
     else:
         decidable = True
         reason = "; ".join([*(text for _, text in unsteady if text), *remarks])
-    estimate = None
+    estimate = location = None
     evidence: dict[str, float] = {"rounds": len(pairs.rounds)}
     if pairs.rounds and verdict != "incomparable":
         location = paired(pairs.log_ratios)
         estimate = as_ratio(location.estimate())
         if estimate.interval is not None:
             evidence |= {"low_95": estimate.interval.low, "high_95": estimate.interval.high}
-        if pairs.spread is not None:
-            evidence["spread"] = pairs.spread
+        if (spread := pairs.spread) is not None:
+            evidence["spread"] = spread
         evidence["unsteady_share"] = max(share for share, _ in unsteady)
     comparison = Comparison(
         point=candidate.key,
@@ -173,7 +172,7 @@ def _comparison(pairs: Pairs, floor: float | None, family: Family) -> tuple[Comp
         margin=MARGIN,
         evidence=evidence,
     )
-    return comparison, decidable
+    return comparison, location if decidable else None
 
 
 def _control(comparison: Comparison, question: Question) -> Comparison:

@@ -29,6 +29,7 @@ def cumulative(n: int) -> Floats:
     return total
 
 
+@cache
 def critical(n: int, confidence: float) -> int | None:
     """The largest k with P(W <= k) <= (1 - confidence) / 2, or None if n is too small for that level.
 

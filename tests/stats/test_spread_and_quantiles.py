@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from steelyard.stats.quantile import clopper_pearson, percentile, supported
+from steelyard.stats.quantile import clopper_pearson, clustered_percentile, needed, of_sorted, percentile, supported
 from steelyard.stats.spread import (
     autocorrelation,
     coefficient_of_variation,
     describe,
+    describe_rows,
     effective_sample_size,
     lag1_autocorrelation,
     mad,
@@ -73,6 +74,71 @@ def test_percentile_interval_is_scipys(n: int, p: float) -> None:
     assert found.interval is not None
     expected = scipy_stats.quantile_test(values, q=np.quantile(values, p), p=p).confidence_interval(0.95)
     assert (found.interval.low, found.interval.high) == (expected.low, expected.high)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=40), st.floats(0.01, 0.99))
+def test_quantile_of_what_is_sorted_is_numpys(values: list[float], p: float) -> None:
+    assert of_sorted(np.sort(values), p) == pytest.approx(np.quantile(values, p), abs=1e-9)
+
+
+def test_needed_is_the_first_that_is_supported() -> None:
+    for p in (0.5, 0.9, 0.95, 0.99):
+        assert supported(needed(p), p)
+        assert not supported(needed(p) - 1, p)
+
+
+def test_many_launches_are_described_as_one_by_one() -> None:
+    rng = np.random.default_rng(6)
+    rows = np.array([ar1(rng, 300, rho) for rho in (0.0, 0.5, 0.97, 0.999)] + [np.full(300, 2.0)])
+    found = describe_rows(rows)
+    for row, values in enumerate(rows):
+        alone = describe(values)
+        assert found.mad[row] == alone.mad
+        assert found.far_share[row] == alone.far_share
+        assert (alone.lag1 is None) == np.isnan(found.lag1[row])
+        if alone.lag1 is not None:
+            assert found.lag1[row] == pytest.approx(alone.lag1)
+            assert found.effective_samples[row] == pytest.approx(alone.effective_samples)
+            assert found.effective_samples[row] == pytest.approx(geyer(values))
+
+
+def geyer(values: np.ndarray) -> float:
+    """The effective sample size from the definition: pairs of autocorrelations up to the first that is not positive."""
+    rho = autocorrelation(values)
+    total = 0.0
+    for lag in range(0, len(values) - 1, 2):
+        if rho[lag] + rho[lag + 1] <= 0:
+            break
+        total += rho[lag] + rho[lag + 1]
+    return min(max(len(values) / (2 * total - 1), 1.0), len(values))
+
+
+def test_a_percentile_over_launches_says_what_it_lacks() -> None:
+    launches = [np.arange(30.0)] * 3
+    assert clustered_percentile(launches, 0.9) is None
+    one = clustered_percentile([np.arange(200.0)], 0.9)
+    assert one is not None
+    assert (one.n, one.interval) == (1, None)
+    assert "one launch" in one.reason
+    apart = clustered_percentile([np.arange(100.0), np.arange(100.0) + 300], 0.9)
+    assert apart is not None
+    assert apart.interval is None
+    assert "do not bound the 90 % quantile" in apart.reason
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(("p", "launches", "calls"), [(0.9, 8, 40), (0.9, 20, 32), (0.99, 8, 200), (0.99, 20, 100)])
+@pytest.mark.parametrize("between", [0.0, 0.03])
+def test_a_percentile_over_launches_seldom_misses(p: float, launches: int, calls: int, between: float) -> None:
+    rng = np.random.default_rng(launches)
+    truth = scipy_stats.norm.ppf(p) * np.hypot(0.05, between)
+    repetitions, missed = 400, 0
+    for _ in range(repetitions):
+        samples = rng.normal(0, between, (launches, 1)) + rng.normal(0, 0.05, (launches, calls))
+        found = clustered_percentile(list(samples), p)
+        assert found is not None
+        missed += found.interval is not None and not found.interval.low <= truth <= found.interval.high
+    assert missed / repetitions <= 0.05 + 4 * (0.05 * 0.95 / repetitions) ** 0.5
 
 
 @given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.9, 0.95]))
