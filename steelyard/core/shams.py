@@ -60,8 +60,8 @@ class Shams:
     """A campaign of sham comparisons on one machine, counted.
 
     `machine` is the device's name and `machine_key` a hash of its CPU and memory, no host's name; `versions` are the
-    installed distributions as in a manifest's environment; `grades` counts segments by noise grade; `planned` is the
-    number of comparisons that were asked for.
+    installed distributions as in a manifest's environment; `grades` counts segments by noise grade; `rounds` is the
+    fewest warm rounds of any run, and `planned` the number of comparisons that were planned.
     """
 
     machine: str

@@ -126,7 +126,7 @@ def summarise(
         condition=condition,
         created_utc=created_utc,
         tool_version=last.tool_version,
-        rounds=max(len(_warm(run)) for run in known),
+        rounds=min(len(_warm(run)) for run in known),
         window_s=float(last.plan["window_s"]),
         threads=last.budget.threads,
         planned=planned,

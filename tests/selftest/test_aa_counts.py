@@ -1,0 +1,188 @@
+"""Counting sham comparisons: known tables, algebra, and whole synthetic runs in which the truth is known."""
+
+import dataclasses
+import platform
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard import wire
+from steelyard.core.case import Arm
+from steelyard.core.run import Run
+from steelyard.core.shams import Shams
+from steelyard.selftest import kept
+from steelyard.selftest.aa import Outcome, machine_key, outcomes, summarise, tally
+from steelyard.tables.build import build
+from steelyard.tables.shams import differences, sentence
+from tests.fakes.runs import Shape, synthetic_run
+
+VERDICTS = ("faster", "slower", "equivalent", "inconclusive", "withheld")
+
+
+def outcome(run: str = "r", guarded: str = "inconclusive", free: str = "inconclusive", **more) -> Outcome:
+    fields = {"backend": "b", "alone": False, "missed": False, "usable": True, **more}
+    return Outcome(run=run, guarded=guarded, free=free, **fields)
+
+
+def sham_run(number: int, **options) -> Run:
+    """Two sham arms against `eager`: the synthetic truth of each arm is `effect` by label, 1 unless told."""
+    labels = ("eager", "xla", "openvino")
+    run = synthetic_run(
+        backends=labels,
+        effect={"eager": 1.0, **options.pop("effect", {})},
+        seed=number,
+        shape=options.pop("shape", Shape(spread=0.002)),
+        **options,
+    )
+    names = {"xla": "eager (sham 1)", "openvino": "eager (sham 2)"}
+    eager = run.manifest.arms[0].backend
+    ids = {case.point.key: case.id for case in run.manifest.cases if case.backend.text == "eager"}
+    points = {case.id: case.point.key for case in run.manifest.cases}
+    arms: Sequence[Arm] = [
+        dataclasses.replace(arm, label=names[arm.label], backend=eager, sham=True) if arm.label in names else arm
+        for arm in run.manifest.arms
+    ]
+    return dataclasses.replace(
+        run,
+        manifest=dataclasses.replace(
+            run.manifest,
+            run_id=f"run-{number}",
+            arms=tuple(arms),
+            cases=tuple(case for case in run.manifest.cases if case.backend.text == "eager"),
+            plan={**run.manifest.plan, "window_s": 0.15},
+        ),
+        launches=tuple(dataclasses.replace(r, arm=names.get(r.arm, r.arm)) for r in run.launches),
+        results=tuple(
+            dataclasses.replace(r, arm=names.get(r.arm, r.arm), case_id=ids[points[r.case_id]]) for r in run.results
+        ),
+    )
+
+
+def counted(*runs: Run) -> Shams:
+    return summarise(runs, condition="quiet", planned=10, created_utc="2026-01-02T00:00:00+00:00")
+
+
+def test_a_known_table_is_counted_as_it_is() -> None:
+    found = [
+        outcome("a", "faster", "faster", alone=True, missed=True),
+        outcome("a", "inconclusive", "inconclusive", alone=True, missed=True),
+        outcome("a", "equivalent", "equivalent"),
+        outcome("b", "withheld", "slower", alone=True, missed=True),
+        outcome("b", "withheld", "equivalent", missed=None),
+        outcome("b", "incomparable", "incomparable", usable=False, missed=None),
+    ]
+    row = tally("b", found)
+    assert (row.runs, row.comparisons, row.unusable) == (2, 5, 1)
+    assert (row.false_alarms, row.guarded_false_alarms, row.withheld) == (2, 1, 2)
+    assert (row.equivalent, row.inconclusive) == (1, 1)
+    assert (row.alone, row.missed, row.intervals, row.alarmed_runs) == (3, 3, 4, 1)
+    assert (row.rates["alarmed_runs"].count, row.rates["alarmed_runs"].of) == (1, 2)
+
+
+@given(
+    st.lists(
+        st.builds(
+            outcome,
+            run=st.sampled_from("abcde"),
+            guarded=st.sampled_from(VERDICTS),
+            free=st.sampled_from(VERDICTS[:4]),
+            alone=st.booleans(),
+            missed=st.sampled_from([True, False, None]),
+            usable=st.booleans(),
+        )
+    )
+)
+def test_counts_are_sums_over_runs_and_rates_hold_their_shares(found: list[Outcome]) -> None:
+    row = tally("all", found)
+    parts = [tally("all", [item for item in found if item.run == name]) for name in {item.run for item in found}]
+    for name in ("comparisons", "false_alarms", "guarded_false_alarms", "withheld", "alone", "missed", "alarmed_runs"):
+        assert getattr(row, name) == sum(getattr(part, name) for part in parts)
+    assert row.comparisons + row.unusable == len(found)
+    for rate in row.rates.values():
+        assert 0 <= rate.count <= rate.of
+        assert (rate.interval is None) == (rate.of == 0)
+        if rate.interval is not None:
+            assert rate.interval.low <= rate.count / rate.of <= rate.interval.high
+
+
+def test_every_sham_comparison_is_an_outcome_and_the_control_arm_is_none() -> None:
+    run = sham_run(1)
+    found = outcomes(run)
+    assert len(found) == 2 * 5  # prefill, decode, and three metrics of generate, for each sham arm
+    assert {item.backend for item in found} == {"eager"}
+
+
+def test_a_sham_that_really_is_slower_is_counted_as_a_false_alarm() -> None:
+    """The counting must see alarms: an arm that is 30 % slower under a sham's label gives five of them."""
+    row = counted(
+        sham_run(1, effect={"xla": 1.3, "openvino": 1.0}), sham_run(2, effect={"xla": 1.0, "openvino": 1.0})
+    ).all
+    assert row.false_alarms >= 5
+    assert row.guarded_false_alarms == row.false_alarms
+    assert row.alone >= row.false_alarms
+    assert row.alarmed_runs == 1
+
+
+def test_at_grade_f_the_guard_withholds_and_without_it_the_alarms_are_seen() -> None:
+    slow = sham_run(1, effect={"xla": 1.3, "openvino": 1.0}, grade="F", evidence=("F: too loud",))
+    shams = counted(slow)
+    assert shams.all.withheld == shams.all.comparisons
+    assert shams.all.guarded_false_alarms == 0
+    assert shams.all.false_alarms >= 5
+    assert shams.grades == {"F": 1}
+
+
+def test_rounds_marked_as_disturbed_count_again_without_the_guard() -> None:
+    """With them left out too few rounds remain for any verdict."""
+    run = sham_run(1, effect={"xla": 1.3, "openvino": 1.0})
+    segment = dataclasses.replace(run.segments[0], disturbed={1: "a neighbour", 2: "a neighbour"})
+    row = counted(dataclasses.replace(run, segments=(segment,))).all
+    assert row.guarded_false_alarms == 0
+    assert row.false_alarms >= 5
+
+
+def test_the_summary_says_rows_versions_and_survives_storing(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("STEELYARD_CACHE", str(tmp_path))
+    run = sham_run(1)
+    shams = counted(run)
+    assert [row.backend for row in shams.rows] == ["eager"]
+    assert shams.rows[0].comparisons == shams.all.comparisons == 10
+    path = kept.keep(shams)
+    assert wire.read(path, Shams) == shams
+    assert kept.newest(run.manifest.environment) == shams
+    other = {**run.manifest.environment, "cpu": {"model": "another"}}
+    assert kept.newest(other) is None
+    assert machine_key(other) != shams.machine_key
+    with pytest.raises(ValueError, match="no run"):
+        counted()
+
+
+def test_the_report_says_the_rate_and_what_has_changed_since(tmp_path) -> None:
+    run = sham_run(1)
+    shams = dataclasses.replace(counted(run), versions={"onnxruntime": "1.31.0"})
+    environment = {**run.manifest.environment, "packages": {"onnxruntime": "1.32.0"}}
+    told = dataclasses.replace(
+        run, manifest=dataclasses.replace(run.manifest, calibration=shams, environment=environment)
+    )
+    (method,) = [paragraph for paragraph in build(told).paragraphs if paragraph.name == "methodology"]
+    assert sentence(shams) in method.sentences
+    assert f"{shams.all.guarded_false_alarms} of 10 gave a false verdict" in sentence(shams)
+    assert any("onnxruntime 1.31.0 -> 1.32.0" in text for text in method.sentences)
+    assert differences(shams, {"onnxruntime": "1.31.0"}) == ()
+    (table,) = [table for table in build(told).tables if table.name == "shams"]
+    assert [row.cells[0].text for row in table.rows] == ["eager", "all"]
+
+
+def test_without_counts_the_report_names_the_command() -> None:
+    data = build(synthetic_run())
+    (method,) = [paragraph for paragraph in data.paragraphs if paragraph.name == "methodology"]
+    assert any("was not measured: bench selftest --aa" in text for text in method.sentences)
+    (table,) = [table for table in data.tables if table.name == "shams"]
+    assert not table.rows
+    assert "bench selftest --aa" in table.empty
+
+
+def test_the_stored_form_holds_no_name_of_this_machine() -> None:
+    assert platform.node() not in wire.encode(counted(sham_run(1))).decode()
