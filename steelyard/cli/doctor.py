@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 def doctor(
     device: Annotated[str | None, typer.Option(help="Ask about this device only. Default: all that are found.")] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Print the commands that would quieten this machine, and run none of them.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print data instead of tables.")] = False,
 ) -> None:
     """Say which backends and devices are usable, what to install for the rest, the meters and the machine's noise."""
@@ -24,7 +27,11 @@ def doctor(
 
     found = devices()
     asked = found if device is None else (pick_device(device, found),)
-    noise = preflight(default_cpus())  # before the probes load frameworks and warm the machine
+    board = next((entry.index for entry in asked if entry.kind == "cuda"), None)
+    if tune:
+        _tune(default_cpus(), board, as_json=json)
+        return
+    noise = preflight(default_cpus(), gpu=board)  # before the probes load frameworks and warm the machine
     backends = _backends(asked)
     meters = _meters()
     notes = advice(backends, meters, noise)
@@ -38,11 +45,32 @@ def doctor(
     print_table("backends", ("backend", "device", "usable", "versions, or why not"), rows)
     print_table("\nenergy meters", ("meter", "usable", "domains, or why not"), [_meter(row) for row in meters])
     typer.echo(f"\nmachine noise: grade {noise.grade}")
-    readings = [(name, _value(reading), reading.reason or reading.method) for name, reading in noise.readings.items()]
+    readings = [
+        (name, _value(reading), reading.reason or reading.method)
+        for name, reading in noise.readings.items()
+        if "/" not in name  # single CPUs: the worst one stands for them
+    ]
     print_table("", ("reading", "value", "how, or why not"), readings)
     typer.echo("\nadvice")
     for line in notes:
         typer.echo(f"- {printable(line)}")
+
+
+def _tune(cpus: tuple[int, ...], board: int | None, *, as_json: bool) -> None:
+    from steelyard.guard.quieten import steps
+
+    found = steps(cpus, gpu=board)
+    if as_json:
+        print_json("tune", {"steps": found})
+        return
+    if not found:
+        typer.echo("nothing was found here that a command could quieten; end other programs while a run lasts")
+        return
+    typer.echo("# None of these was run. In a container or virtual machine they are for its host.")
+    for step in found:
+        typer.echo(
+            printable(f"\n# {step.name}: {step.found}\n# it changes: {step.changes}\n{step.do}\n# undo: {step.undo}")
+        )
 
 
 def advice(backends: list[dict[str, Any]], meters: list[dict[str, Any]], noise: "Noise") -> list[str]:

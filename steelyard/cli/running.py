@@ -123,7 +123,8 @@ def _segment(
     earlier: Iterable[Result],
     segments: Sequence[Segment] = (),
 ) -> int:
-    noise = preflight(plan.request.budget.cpus)
+    device = plan.request.device
+    noise = preflight(plan.request.budget.cpus, gpu=device.index if device.kind == "cuda" else None)
     screen.line(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
     writer.begin_segment(started_utc=_now(), noise=noise)
     recorder = Recorder(writer, screen, manifest, plan, earlier, segments=segments, noise=noise)

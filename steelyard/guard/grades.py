@@ -1,6 +1,7 @@
 """From readings to a grade, with a sentence for everything that spoke against an A."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import cast
@@ -49,6 +50,32 @@ SCALES: Mapping[str, Scale] = {
         says="the CPU throttled {value:.0f} times for heat",
         remedy="let it cool, or cap its clock",
     ),
+    "cpu_pressure_share": Scale(
+        bounds=(0.05, 0.15, 0.30, 0.60),
+        says="for {value:.0%} of an idle moment some program had to wait for a CPU",
+        remedy="end other programs, or choose idle CPUs with --cpus",
+    ),
+    # Near the 95 to 105 degrees Celsius at which CPUs slow down; below that heat only shows in the clock.
+    "temperature_k": Scale(
+        bounds=(358.15, 368.15, 378.15, math.inf),
+        says="the hottest part is at {value:.0f} K",
+        remedy="let it cool, or cap its clock",
+    ),
+    "gpu_processes": Scale(
+        bounds=(0.0, 0.0, 0.0, 1.0),
+        says="{value:.0f} other compute processes hold the GPU",
+        remedy="end them (nvidia-smi lists them), or choose another GPU with --device",
+    ),
+    "gpu_slowdowns": Scale(
+        bounds=(0.0, 0.0, 1.0, 2.0),
+        says="the GPU's clock is held down for {value:.0f} reasons before anything runs (bench doctor names them)",
+        remedy="let it cool, or raise its power cap",
+    ),
+    "gpu_temperature_k": Scale(
+        bounds=(343.15, 353.15, 363.15, math.inf),
+        says="the GPU is at {value:.0f} K before anything runs",
+        remedy="let it cool",
+    ),
 }
 
 _UNKNOWN_AT_BEST: Grade = "C"
@@ -58,19 +85,31 @@ _UNKNOWN_AT_BEST: Grade = "C"
 def grade(readings: Mapping[str, Reading]) -> tuple[Grade, tuple[str, ...]]:
     """The worst grade of any reading, and the evidence for each that is below A.
 
-    A governor other than `performance` makes it B at best. Readings that are absent do not count,
-    but for the spin meter. The load average does not grade: it lags and counts the caller's own work.
+    A governor other than `performance`, turbo, a clock below half of its maximum under load or a GPU below its
+    default power makes it B at best: they change numbers, but those of all backends alike. Readings that are
+    absent do not count, but for the spin meter. The load average does not grade: it lags and counts the
+    caller's own work.
     """
     found = _judged(readings)
     spun = readings.get("hiccup_share")
     if spun is None or spun.value is None:
         why = "it was not run" if spun is None else spun.reason
         found.append((_UNKNOWN_AT_BEST, f"{_UNKNOWN_AT_BEST}: no spin meter: {why}"))
-    governor = readings.get("governor_performance")
-    if governor is not None and governor.value == 0.0:
-        found.append(("B", f"B: {governor.method}; sudo cpupower frequency-set --governor performance"))
+    found += [
+        ("B", f"B: {says.format(method=reading.method, value=reading.value)}; bench doctor --tune prints the commands")
+        for name, speaks, says in _AT_BEST_B
+        if (reading := readings.get(name)) is not None and reading.value is not None and speaks(reading.value)
+    ]
     found.sort(key=lambda entry: _ORDER.index(entry[0]), reverse=True)
     return (found[0][0] if found else "A"), tuple(sentence for _, sentence in found)
+
+
+_AT_BEST_B: tuple[tuple[str, Callable[[float], bool], str], ...] = (
+    ("governor_performance", lambda value: value == 0.0, "{method}"),
+    ("turbo", lambda value: value == 1.0, "turbo is on: the clock follows heat and neighbours ({method})"),
+    ("clock_share", lambda value: value < 0.5, "under load the clock stays at {value:.0%} of its maximum ({method})"),
+    ("gpu_power_cap_share", lambda value: value < 1.0, "the GPU may use {value:.0%} of its default power ({method})"),
+)
 
 
 def _judged(readings: Mapping[str, Reading]) -> list[tuple[Grade, str]]:
