@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from steelyard import plugins
-from steelyard.cli.output import print_json
+from steelyard.cli.output import print_json, print_table
 from steelyard.cli.running import new_run, resume_run
 from steelyard.core.backend import Budget, parse_backend
 from steelyard.core.errors import UsageError
@@ -15,7 +15,7 @@ from steelyard.engine.probe import probe
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.selftest.campaign import COMMON, Campaign, Terms, legs
 from steelyard.store import prepare_root
-from steelyard.tables.shams import sentence
+from steelyard.tables.shams import rate, sentence
 
 INTERRUPTED = 130
 
@@ -56,8 +56,8 @@ def run_shams(
         return 0
     prepare_root(folder)
     whole = campaign.measure(
-        new=lambda request, where: _new(request, where),
-        go_on=lambda path, rounds: _go_on(path, rounds),
+        new=_new,
+        go_on=_go_on,
         say=lambda text: typer.echo(text, err=True),
     )
     shams = campaign.publish()
@@ -102,26 +102,20 @@ def _show(shams: Shams, *, json: bool) -> None:
     if json:
         print_json("shams", {"shams": shams})
         return
-    from steelyard.cli.output import print_table
-    from steelyard.tables.shams import rate
-
-    def cells(row: ShamRow) -> tuple[str, ...]:
-        names = ("guarded_false_alarms", "false_alarms", "alone", "withheld", "missed", "alarmed_runs")
-        return (row.backend, str(row.runs), str(row.comparisons), *(rate(row.rates[name]) for name in names))
-
-    columns = (
-        "backend",
-        "runs",
-        "comparisons",
-        "false verdicts",
-        "guard off",
-        "alone, guard off",
-        "withheld",
-        "interval misses 1",
-        "runs with a false verdict",
+    columns = ("backend", "runs", "comparisons", "false", "guard off", "withheld", "equivalent")
+    rows = [_cells(row) for row in (*shams.rows, shams.all)]
+    print_table(f"sham comparisons, {shams.condition}", columns, rows, right=columns[1:])
+    rates = shams.all.rates
+    typer.echo(
+        f"guard off: {rate(rates['false_alarms'])} % false, {rate(rates['alone'])} % had each been alone in its "
+        f"family; the plain 95 % interval misses 1 in {rate(rates['missed'])} %; runs with a false verdict: "
+        f"{rates['alarmed_runs'].count} of {rates['alarmed_runs'].of}, {rate(rates['alarmed_runs'])} %"
     )
-    rows = [cells(row) for row in (*shams.rows, shams.all)]
-    print_table(f"sham comparisons, {shams.condition}; percent with 95 % intervals", columns, rows, right=columns[1:])
     for note in shams.notes:
         typer.echo(note)
     typer.echo(sentence(shams))
+
+
+def _cells(row: ShamRow) -> tuple[str, ...]:
+    counts = (row.comparisons, row.guarded_false_alarms, row.false_alarms, row.withheld, row.equivalent)
+    return (row.backend, str(row.runs), *map(str, counts))

@@ -109,10 +109,8 @@ def _rate(runs: Sequence[str], marks: Sequence[bool]) -> Rate:
     )
 
 
-def summarise(
-    runs: Iterable[Run], *, condition: Condition, planned: int, created_utc: str, notes: Sequence[str] = ()
-) -> Shams:
-    """A campaign's runs counted, per backend and in all. Raises ValueError without a run."""
+def summarise(runs: Iterable[Run], *, condition: Condition, planned: int, notes: Sequence[str] = ()) -> Shams:
+    """A campaign's runs counted, per backend and in all; dated by the last. Raises ValueError without a run."""
     known = sorted(runs, key=lambda run: run.manifest.run_id)
     if not known:
         raise ValueError("no run of sham comparisons was finished")
@@ -124,7 +122,7 @@ def summarise(
         machine=last.device.name,
         machine_key=machine_key(last.environment),
         condition=condition,
-        created_utc=created_utc,
+        created_utc=last.created_utc,
         tool_version=last.tool_version,
         rounds=min(len(_warm(run)) for run in known),
         window_s=float(last.plan["window_s"]),

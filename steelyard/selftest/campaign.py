@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from steelyard import __version__, plugins
@@ -241,7 +240,6 @@ class Campaign:
             runs,
             condition=self.condition,
             planned=sum(leg.comparisons for leg in self.legs),
-            created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
             notes=notes,
         )
 

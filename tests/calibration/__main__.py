@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from steelyard.core.errors import SteelyardError, unknown_name
-from tests.calibration import page, simulate
+from tests.calibration import aa, page, simulate
 
-STAGES: Mapping[str, Callable[[Path], None]] = {"simulate": simulate.run}
+STAGES: Mapping[str, Callable[[Path], None]] = {"simulate": simulate.run, "aa": aa.run}
 
 
 def main(names: list[str]) -> int:

@@ -61,7 +61,7 @@ def sham_run(number: int, **options) -> Run:
 
 
 def counted(*runs: Run) -> Shams:
-    return summarise(runs, condition="quiet", planned=10, created_utc="2026-01-02T00:00:00+00:00")
+    return summarise(runs, condition="quiet", planned=10)
 
 
 def test_a_known_table_is_counted_as_it_is() -> None:
