@@ -1,0 +1,125 @@
+"""A segment whose launches are made up: which rounds are repeated, how often, and when the run ends."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from steelyard.core.backend import Budget, Device
+from steelyard.core.metrics import Reading
+from steelyard.core.result import LaunchRecord
+from steelyard.core.workload import Selection
+from steelyard.engine import session as engine
+from steelyard.engine.launch import Outcome
+from steelyard.engine.plan import Plan, Request, make_plan
+from tests.fakes.numpy_work import PATH, lowered_point
+
+BUSY = {
+    "during/measured_cpus": Reading(value=2.0, unit="1"),
+    "during/foreign_cpu_share": Reading(value=0.5, unit="1"),
+}
+CALM = {**BUSY, "during/foreign_cpu_share": Reading(value=0.01, unit="1")}
+
+
+class Listener:
+    """A sink that keeps the notes and says after which round the intervals are narrow."""
+
+    def __init__(self, narrow_after: int | None = None) -> None:
+        self.notes: list[str] = []
+        self.narrow_after = narrow_after
+
+    def round_ends(self, number: int) -> bool:
+        return self.narrow_after is not None and number >= self.narrow_after
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def launch(self, record: LaunchRecord) -> None: ...
+    def result(self, result) -> None: ...
+    def round_begins(self, number, planned, remaining_s) -> None: ...
+    def launch_begins(self, arm, number, position) -> None: ...
+    def event(self, event) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def plan_of() -> Callable[..., Plan]:
+    def make(rounds: int, time_s: float | None = None) -> Plan:
+        return make_plan(
+            Request(
+                suite="tests.fakes.small_suite:SUITE",
+                backends=(PATH,),
+                device=Device(kind="cpu", index=0, name="CPU", memory_bytes=None),
+                budget=Budget(threads=1, cpus=()),
+                selection=Selection(device_kind="cpu", workloads=("wide",)),
+                baseline=PATH,
+                rounds=rounds,
+                time_s=time_s,
+                window_s=0.5,
+            )
+        )
+
+    return make
+
+
+def ran(
+    monkeypatch, tmp_path: Path, plan: Plan, listener: Listener, busy: Callable[[int], bool], launch_s: float = 0.0
+) -> engine.Segment:
+    def launch(request, **_) -> Outcome:
+        time.sleep(launch_s)
+        noise: Mapping[str, Reading] = BUSY if busy(request.round) and request.position == 1 else CALM
+        record = LaunchRecord(
+            launch=request.launch,
+            arm=request.arm,
+            round=request.round,
+            position=request.position,
+            started_s=0.0,
+            ended_s=1.0,
+            exit_code=0,
+            supervisor_cpu_s=0.0,
+            noise=noise,
+        )
+        return Outcome(record=record)
+
+    monkeypatch.setattr(engine, "run_launch", launch)
+    lowered = {point.key: lowered_point(tmp_path / "point") for point in plan.points}
+    return engine.Session(plan, lowered, {}, listener, run_id="r", work=tmp_path, started_s=time.monotonic()).run()
+
+
+def test_a_disturbed_round_is_marked_said_and_made_good(monkeypatch, tmp_path, plan_of):
+    listener = Listener()
+    segment = ran(monkeypatch, tmp_path, plan_of(8), listener, lambda number: number == 3)
+    assert segment.rounds == tuple(range(10))
+    assert (segment.ended, list(segment.disturbed)) == ("rounds", [3])
+    assert "other processes used 1.00 of 2 CPUs while it ran" in segment.disturbed[3]
+    (note,) = listener.notes
+    assert note.startswith("round 3 was disturbed; another is appended for it: ")
+
+
+def test_a_machine_that_stays_noisy_ends_after_a_quarter_more(monkeypatch, tmp_path, plan_of):
+    listener = Listener(narrow_after=1)
+    segment = ran(monkeypatch, tmp_path, plan_of(8), listener, lambda number: True)
+    assert segment.rounds == tuple(range(11))
+    assert segment.ended == "rounds", "widths without undisturbed rounds end nothing"
+    assert set(segment.disturbed) == set(segment.rounds)
+    assert sum("another is appended" in note for note in listener.notes) == 2
+    assert sum("no further round can be appended" in note for note in listener.notes) == 8
+
+
+def test_precision_counts_undisturbed_rounds_only(monkeypatch, tmp_path, plan_of):
+    narrow = Listener(narrow_after=1)
+    assert ran(monkeypatch, tmp_path, plan_of(30), narrow, lambda number: False).rounds == tuple(range(9))
+    segment = ran(monkeypatch, tmp_path, plan_of(30), narrow, lambda number: number in (2, 5))
+    assert segment.rounds == tuple(range(11))
+    assert segment.ended == "precision"
+
+
+def test_three_rounds_are_never_repeated(monkeypatch, tmp_path, plan_of):
+    assert ran(monkeypatch, tmp_path, plan_of(3), Listener(), lambda number: True).rounds == (0, 1, 2, 3)
+
+
+def test_the_time_ends_a_noisy_run_as_well(monkeypatch, tmp_path, plan_of):
+    plan = plan_of(1000, time_s=0.6)
+    segment = ran(monkeypatch, tmp_path, plan, Listener(), lambda number: True, launch_s=0.02)
+    assert segment.ended == "time"
+    assert 2 < len(segment.rounds) < 40
