@@ -45,6 +45,7 @@ def document(stored: "StoredRun", facts: "Facts") -> dict[str, Any]:
         "budget": manifest.budget,
         "baseline": manifest.baseline,
         "rows": [_row(facts, arm, point) for point in facts.points for arm in _arms(facts)],
+        "overall": facts.overall,
         "left_out": manifest.left_out,
         "segments": stored.run.segments,
         "calibration": manifest.calibration,
@@ -99,6 +100,7 @@ def _print(stored: "StoredRun", facts: "Facts") -> None:
         shown = [metric for metric in _METRICS if any(facts.estimate(arm, point, metric) for arm in facts.arms)]
         for metric in shown or ["latency_s"]:
             _print_metric(facts, point, metric)
+    _print_overall(facts)
     if manifest.left_out:
         rows = [(entry.backend, entry.point, entry.reason) for entry in manifest.left_out]
         print_table("\nleft out", ("backend", "point", "reason"), rows)
@@ -127,6 +129,20 @@ def _print_metric(facts: "Facts", point: "Point", metric: str) -> None:
     columns = ("backend", f"median [{unit}]", "/ baseline", "verdict", "status")
     print_table(f"\n{point.title}, {metric.removesuffix('_s')}", columns, rows, right=columns[1:3])
     for remark in dict.fromkeys(remarks):
+        typer.echo(f"  {printable(remark)}")
+
+
+def _print_overall(facts: "Facts") -> None:
+    """The geometric mean over the points that all backends completed, where the run has several points."""
+    if not facts.overall:
+        return
+    points = max(len(item.points) for item in facts.overall)
+    rows = [(item.arm, with_interval(item.ratio)) for item in facts.overall]
+    columns = ("backend", "/ baseline")
+    print_table(f"\nall {points} points, geometric mean of the latencies", columns, rows, right=columns[1:])
+    left_out = {title: reason for item in facts.overall for title, reason in item.left_out.items()}
+    remarks = [item.reason or (item.ratio.reason if item.ratio else "") for item in facts.overall]
+    for remark in [*dict.fromkeys(filter(None, remarks)), *(f"without {t}: {r}" for t, r in left_out.items())]:
         typer.echo(f"  {printable(remark)}")
 
 

@@ -2,6 +2,7 @@
 
 from steelyard.compare.across import compare_runs
 from steelyard.compare.break_even import BreakEven, break_even
+from steelyard.compare.overall import Overall, overall
 from steelyard.compare.pilot import Outlook, pilot, widest_half_width
 from steelyard.compare.sides import disturbed_warm
 from steelyard.compare.summary import Summary, launch_medians, summaries
@@ -10,6 +11,7 @@ from steelyard.compare.within import compare_run, noise_floor
 __all__ = [
     "BreakEven",
     "Outlook",
+    "Overall",
     "Summary",
     "break_even",
     "compare_run",
@@ -17,6 +19,7 @@ __all__ = [
     "disturbed_warm",
     "launch_medians",
     "noise_floor",
+    "overall",
     "pilot",
     "summaries",
     "widest_half_width",

@@ -6,6 +6,7 @@ from steelyard.tables import (
     coverage,
     evidence,
     noise,
+    overall,
     provenance,
     resources,
     shams,
@@ -27,6 +28,7 @@ def lay_out(facts: Facts) -> ReportData:
     """The same from facts gathered before."""
     manifest = facts.run.manifest
     speeds = speed.speed_tables(facts)
+    mean = overall.overall_table(facts)
     device = provenance.device(facts)
     return ReportData(
         run_id=manifest.run_id,
@@ -40,6 +42,7 @@ def lay_out(facts: Facts) -> ReportData:
         paragraphs=words.paragraphs(facts),
         tables=(
             *speeds,
+            *(() if mean is None else (mean,)),
             speed.tokens_table(facts),
             startup.startup_table(facts),
             resources.memory_table(facts),

@@ -7,6 +7,7 @@ from steelyard.compare import Summary
 from steelyard.core.case import Arm
 from steelyard.core.comparison import Estimate
 from steelyard.core.workload import Point
+from steelyard.stats.quantile import needed
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, counted, percent, plain
 from steelyard.tables.speed import tags, timed
@@ -56,14 +57,18 @@ def spread_table(facts: Facts) -> Table:
     return Table(
         name="spread",
         title="Samples and spread",
-        caption="Launches and samples behind each estimate, spread between launches (coefficient of variation) and "
-        "within (median absolute deviation), percentiles where the samples support them, and how the launches settled.",
+        caption="Launches and samples behind each estimate, as how many independent samples those count "
+        "(autocorrelation within launches), spread between launches (coefficient of variation) and within (median "
+        "absolute deviation), percentiles where the samples support them, and how the launches settled. Intervals of "
+        "percentiles: over launches where each has enough samples, else between two order statistics of all samples "
+        "with launches as clusters.",
         columns=(
             Column(key="point", title="Workload"),
             Column(key="backend", title="Backend"),
             Column(key="metric", title="Metric", kind="code"),
             Column(key="launches", title="Launches", kind="integer"),
             Column(key="samples", title="Samples", kind="integer"),
+            Column(key="effective", title="Effective", kind="integer"),
             Column(key="cv", title="Between", kind="number", unit="1", shown="%"),
             Column(key="mad", title="MAD", kind="number", unit="s", shown="ms"),
             Column(key="p90", title="p90", kind="number", unit="s", shown="ms"),
@@ -169,9 +174,10 @@ def _spread_row(facts: Facts, arm: Arm, point: Point, summary: Summary, foot: Fo
     def number(value: float | None, reason: str) -> Cell:
         return Cell(value=value) if value is not None else Cell(text=ABSENT, notes=(foot.mark(reason),))
 
-    def percentile(estimate: Estimate | None) -> Cell:
+    def percentile(estimate: Estimate | None, name: str, share: float) -> Cell:
         if estimate is None:
-            return Cell(text=ABSENT, notes=(foot.mark("too few samples for this percentile"),))
+            few = f"{name} needs {needed(share)} samples in all"
+            return Cell(text=ABSENT, notes=(foot.mark(few),))
         return timed(estimate, foot)
 
     classes = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(summary.steady.items()))
@@ -181,10 +187,11 @@ def _spread_row(facts: Facts, arm: Arm, point: Point, summary: Summary, foot: Fo
         Cell(text=summary.metric),
         Cell(value=summary.launches),
         number(summary.samples, "not counted"),
+        number(summary.effective_samples, "a launch of fewer than 3 samples, or without any variation"),
         number(summary.between_cv, "one launch has no spread"),
         number(summary.mad, "no samples"),
-        percentile(summary.p90),
-        percentile(summary.p99),
+        percentile(summary.p90, "p90", 0.90),
+        percentile(summary.p99, "p99", 0.99),
         Cell(text=classes or "not judged"),
     )
     return Row(cells=cells, tags=tags(facts, arm, point))

@@ -8,14 +8,17 @@ from functools import cached_property
 from steelyard.compare import (
     BreakEven,
     Outlook,
+    Overall,
     Summary,
     break_even,
     compare_run,
     disturbed_warm,
     launch_medians,
+    overall,
     pilot,
     summaries,
 )
+from steelyard.compare.sides import sides_of
 from steelyard.core.case import Arm
 from steelyard.core.comparison import Comparison, Estimate
 from steelyard.core.result import Result, Status
@@ -71,6 +74,7 @@ class Facts:
     run: Run
     comparisons: tuple[Comparison, ...]
     summaries: tuple[Summary, ...]
+    overall: tuple[Overall, ...] = ()
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
@@ -249,7 +253,13 @@ class Facts:
 
 def gather(run: Run) -> Facts:
     """Compare and summarise a run."""
-    return Facts(run=run, comparisons=compare_run(run), summaries=summaries(run))
+    sides = sides_of(run)
+    return Facts(
+        run=run,
+        comparisons=compare_run(run, sides=sides),
+        summaries=summaries(run, sides=sides),
+        overall=overall(run, sides=sides),
+    )
 
 
 def slug(text: str) -> str:

@@ -52,8 +52,21 @@ def test_the_table(root):
     assert max(map(len, table)) <= 80
 
 
+def test_the_mean_over_all_points(tmp_path):
+    statuses = {("openvino", "generate"): Outcome(status="crashed", stage="compile")}
+    store(tmp_path, synthetic_run(backends=("eager", "xla", "openvino"), rounds=8, statuses=statuses))
+    output = bench("show", "latest", "--runs", tmp_path)
+    shown = output[output.index("all 2 points, geometric mean of the latencies") :]
+    assert "2 cases of at least 8 rounds support no interval" in shown
+    assert "without generate" in shown
+    mean = {item["arm"]: item for item in json.loads(bench("show", "latest", "--runs", tmp_path, "--json"))["overall"]}
+    assert mean["xla"]["ratio"]["value"] == pytest.approx(0.42, rel=0.05)
+    assert len(mean["xla"]["left_out"]) == 1
+
+
 def test_the_same_as_data(root):
     data = json.loads(bench("show", "latest", "--runs", root, "--json"))
+    assert data["overall"] == []
     assert (data["kind"], data["version"]) == ("steelyard-run", 1)
     rows = {row["arm"]: row for row in data["rows"]}
     assert set(rows) == {"eager", "xla", "openvino", "eager (control)"}

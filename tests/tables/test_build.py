@@ -157,6 +157,36 @@ def test_every_main_table_states_its_conditions(data):
             assert words in told, (table.name, words)
 
 
+def test_the_mean_over_all_workloads_says_which_and_why_not_others(data, failed):
+    table = data.table("overall")
+    found = table.cell(row(table, "xla"), "speedup")
+    assert found.value == pytest.approx(1 / 0.6, rel=0.02)
+    assert found.interval.low < found.value < found.interval.high
+    assert table.cell(row(table, "xla"), "points").value == 3
+    assert table.notes[0] == "The same points for every backend: generate, prefill, decode."
+    table = failed.table("overall")
+    assert [item.cells[1].value for item in table.rows] == [None] * 4
+    assert "all backends completed 0 of 3 workload points" in notes(table, table.rows[0].cells)
+    told = " ".join(table.notes)
+    assert "No point was completed by all backends." in told
+    assert "Left out: decode model=smollm2" in told
+    assert "openvino: crashed in 13 of 13 launches: killed by signal 11" in told
+
+
+def test_a_run_of_one_point_has_no_mean():
+    made = build(synthetic_run(backends=("eager", "xla"), points=llm_points(("decode",)), headline="decode"))
+    assert "overall" not in [table.name for table in made.tables]
+
+
+def test_percentiles_and_effective_samples_say_what_is_missing(data):
+    table = data.table("spread")
+    found = row(table, "xla", workload="decode")
+    assert table.cell(found, "p90").interval is not None
+    assert table.cell(found, "p99").value is None
+    assert notes(table, [table.cell(found, "p99")]) == "p99 needs 1000 samples in all"
+    assert 0.6 < table.cell(found, "effective").value / table.cell(found, "samples").value <= 1
+
+
 def test_energy_gives_the_reason_where_there_is_no_meter(data):
     table = data.table("energy")
     assert table.rows == ()
