@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -16,9 +17,11 @@ from steelyard import __version__, plugins
 from steelyard.cli.planning import describe, plan_of
 from steelyard.cli.progress import Screen
 from steelyard.cli.recorder import Recorder
+from steelyard.core.errors import StoreError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import Result
 from steelyard.core.run import Manifest, Noise, Segment, TuningRow
+from steelyard.core.shams import Shams
 from steelyard.engine.lower import facts, lower_points
 from steelyard.engine.plan import Plan, Request, estimate, make_plan
 from steelyard.engine.session import Session
@@ -212,8 +215,19 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
             "seed": request.seed,
         },
         environment=environment,
-        calibration=newest(environment),
+        calibration=_calibration(environment),
     )
+
+
+def _calibration(environment: Mapping[str, Any]) -> Shams | None:
+    """The newest counts of sham comparisons of this machine. A file that cannot be read is named and left out."""
+    try:
+        return newest(environment)
+    except StoreError as error:
+        typer.echo(
+            f"the counts of sham comparisons are left out: {error}; bench selftest --aa makes them anew", err=True
+        )
+        return None
 
 
 def _in_use() -> AbstractContextManager[None]:

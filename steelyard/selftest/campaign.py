@@ -28,10 +28,16 @@ COMMON = ("onnxruntime", "openvino")
 RARE_SHARE = 20
 """Comparisons that each other backend gets, where the campaign is large enough to have them at all."""
 
-# Seconds a launch takes whatever its points, and seconds per point: orders of magnitude from a quiet
-# 2-core machine at size tiny. For the estimate only.
-_LAUNCH_S = {"onnxruntime": (0.9, 0.3), "openvino": (1.2, 0.5), "xla": (2.5, 0.8), "eager": (3.0, 0.5)}
-_OTHER_S = (5.0, 2.5)
+# Seconds a launch takes whatever its points, seconds per point besides its window, and how many warm launches a cold
+# one is worth: orders of magnitude from a 2-core machine at size tiny. For the estimate only.
+_COST = {
+    "onnxruntime": (0.6, 0.05, 1),
+    "openvino": (0.7, 0.1, 1),
+    "xla": (1.2, 0.15, 2),
+    "eager": (4.0, 0.35, 1),
+    "inductor": (3.0, 1.7, 3),
+}
+_OTHER = (4.0, 1.0, 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,14 +114,14 @@ def _enough(terms: Terms, name: str, batches: tuple[int, ...], wanted: int) -> l
 
 def _leg(terms: Terms, name: str, batches: tuple[int, ...], number: int) -> Leg:
     points = plugins.suite(terms.suite).points(_selection(terms, batches))
-    launch_s, point_s = _LAUNCH_S.get(parse_backend(name).runner, _OTHER_S)
-    launch = launch_s + len(points) * (point_s + 1.5 * terms.window_s)
+    launch_s, point_s, cold = _COST.get(parse_backend(name).runner, _OTHER)
+    launch = launch_s + len(points) * (point_s + 1.1 * terms.window_s)
     return Leg(
         backend=name,
         batches=batches,
         seed=terms.seed + number,
         comparisons=SHAMS * sum(len(metrics_of(point)) for point in points),
-        seconds=launch * (SHAMS + 2) * (ROUNDS + 1),
+        seconds=launch * (SHAMS + 2) * (ROUNDS + cold),
     )
 
 

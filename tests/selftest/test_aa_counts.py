@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard import wire
+from steelyard.cli import running
 from steelyard.core.case import Arm
 from steelyard.core.run import Run
 from steelyard.core.shams import Shams
@@ -186,3 +187,14 @@ def test_without_counts_the_report_names_the_command() -> None:
 
 def test_the_stored_form_holds_no_name_of_this_machine() -> None:
     assert platform.node() not in wire.encode(counted(sham_run(1))).decode()
+
+
+def test_a_damaged_file_of_counts_is_named_and_stops_no_run(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("STEELYARD_CACHE", str(tmp_path))
+    run = sham_run(1)
+    path = kept.keep(counted(run))
+    path.write_text("{")
+    assert running._calibration(run.manifest.environment) is None
+    told = capsys.readouterr().err
+    assert str(path) in told
+    assert "bench selftest --aa" in told
