@@ -19,6 +19,7 @@ class Watch:
     ticks: Mapping[int, proc.CpuTicks]
     periods: Mapping[str, int]
     own_s: float
+    begun_s: float
     root: Path
 
 
@@ -30,6 +31,7 @@ def begin(cpus: Collection[int] | None = None, root: Path = proc.ROOT) -> Watch:
         ticks=ticks,
         periods=cgroup.throttling(root),
         own_s=time.process_time(),
+        begun_s=time.monotonic(),
         root=root,
     )
 
@@ -39,9 +41,10 @@ def end(watch: Watch, worker: int) -> dict[str, Reading]:
 
     Keys: `foreign_cpu_share`, the share of the measured CPUs' time that was neither idle nor used by the
     worker's processes or the supervisor; `steal_share`; `throttled_share`, the share of scheduler
-    periods in which a CPU quota stopped the launch; and `measured_cpus`, how many they are. Nothing is
-    read in between, so that the measured program is not disturbed. What the foreign share cannot know:
-    ticks are sampled by the kernel, and a process of the worker that was orphaned and ended counts as foreign.
+    periods in which a CPU quota stopped the launch; `measured_cpus`, how many they are; and `watched_s`,
+    how long that was. Nothing is read in between, so that the measured program is not disturbed. What
+    the foreign share cannot know: ticks are sampled by the kernel, and a process of the worker that was
+    orphaned and ended counts as foreign.
     """
     # The tree first: what the worker does between the two readings then counts as foreign, a few ms at most.
     tree_s = tree_cpu_s(worker, watch.root)
@@ -51,6 +54,7 @@ def end(watch: Watch, worker: int) -> dict[str, Reading]:
         "foreign_cpu_share": _foreign(watch, ticks, tree_s, own_s),
         "steal_share": proc.steal_share(watch.ticks, ticks, watch.cpus),
         "throttled_share": cgroup.throttled_share(dict(watch.periods), cgroup.throttling(watch.root)),
+        "watched_s": Reading(value=time.monotonic() - watch.begun_s, unit="s", method="monotonic clock"),
         "measured_cpus": Reading(value=float(len(watch.cpus)), unit="1", method="the CPUs that these shares are of"),
     }
 

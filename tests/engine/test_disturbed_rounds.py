@@ -17,6 +17,7 @@ from tests.fakes.numpy_work import PATH, lowered_point
 
 BUSY = {
     "during/measured_cpus": Reading(value=2.0, unit="1"),
+    "during/watched_s": Reading(value=2.0, unit="s"),
     "during/foreign_cpu_share": Reading(value=0.5, unit="1"),
 }
 CALM = {**BUSY, "during/foreign_cpu_share": Reading(value=0.01, unit="1")}

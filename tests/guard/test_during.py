@@ -118,8 +118,8 @@ def test_a_real_neighbour_of_a_real_worker_is_more_than_the_limit_and_alone_it_i
     assert "other processes used" in disturbance({f"during/{name}": reading for name, reading in both.items()})
 
 
-def noise(cpus: float = 2, **values: float | None) -> dict[str, Reading]:
-    """Readings of a launch: `during` and so on are foreign shares; `steal` and `throttled` those over the launch."""
+def noise(cpus: float = 2, seconds: float = 10.0, **values: float | None) -> dict[str, Reading]:
+    """Readings of a launch of so many seconds: `during`, `before`, `after` are foreign shares, the others over it."""
     keys = {
         "during": "during/foreign_cpu_share",
         "before": "before/foreign_cpu_share",
@@ -127,7 +127,10 @@ def noise(cpus: float = 2, **values: float | None) -> dict[str, Reading]:
         "steal": "during/steal_share",
         "throttled": "during/throttled_share",
     }
-    found = {"during/measured_cpus": Reading(value=cpus, unit="1")}
+    found = {
+        "during/measured_cpus": Reading(value=cpus, unit="1"),
+        "during/watched_s": Reading(value=seconds, unit="s"),
+    }
     for name, value in values.items():
         found[keys[name]] = absent("1", "not told") if value is None else Reading(value=value, unit="1")
     return found
@@ -138,6 +141,8 @@ def noise(cpus: float = 2, **values: float | None) -> dict[str, Reading]:
     [
         (noise(during=0.041, before=0.2, after=0.2, steal=0.05, throttled=0.05), ""),
         (noise(during=0.07), "other processes used 0.14 of 2 CPUs while it ran"),
+        (noise(seconds=0.25, during=0.10), ""),  # 0.05 s of both CPUs: not more than ticks may lie
+        (noise(seconds=0.25, during=0.13), "other processes used 0.26 of 2 CPUs while it ran"),
         (noise(64, during=0.01), ""),
         (noise(64, during=0.02), "other processes used 1.28 of 64 CPUs while it ran"),
         (noise(before=0.5), "other processes used 1.00 of 2 CPUs just before it"),

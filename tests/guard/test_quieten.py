@@ -15,8 +15,8 @@ from steelyard.guard.gpu import gpu_readings
 from steelyard.guard.grades import grade
 from steelyard.guard.preflight import preflight
 from steelyard.guard.quieten import Step, steps
-from tests.guard.test_energy import NvmlError
 from tests.guard.test_energy import FakeNvml as EnergyNvml
+from tests.guard.test_energy import NvmlError
 
 CPU = "sys/devices/system/cpu"
 LOUD = {
