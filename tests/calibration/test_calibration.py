@@ -10,6 +10,7 @@ import pytest
 from steelyard.compare import compare_run
 from steelyard.compare.within import floor_of
 from steelyard.core.run import Run
+from steelyard.stats import signed_rank
 from steelyard.stats.hodges_lehmann import intervals
 from tests.calibration import __main__ as calibrate
 from tests.calibration import methods, page, simulate
@@ -83,6 +84,23 @@ def test_the_rates_hold_in_fewer_repetitions(name: str) -> None:
         assert worst / repetitions > 0.3
     if name == "drift":
         assert found.declared["blocked order"][0] / repetitions > 0.9
+
+
+@pytest.mark.statistical
+def test_coverage_is_the_attained_one_to_half_a_point() -> None:
+    """All noise in which rounds are exchangeable together: an index of the interval that is off by one or two shows."""
+    rounds, repetitions = 12, 3000
+    critical = signed_rank.critical(rounds, 0.95)
+    assert critical is not None
+    covered = 0
+    for name in EXCHANGEABLE:
+        medians = np.median(MODELS[name].draw(np.random.default_rng(11), repetitions, 2 * rounds, 15), axis=2)
+        _, low, high = intervals(medians[:, ::2] - medians[:, 1::2])
+        covered += int(((low <= 0) & (high >= 0)).sum())
+    of = repetitions * len(EXCHANGEABLE)
+    attained = 0.957520  # 1 - 2 P(W <= 13) for n = 12, as in printed tables
+    assert signed_rank.attained(rounds, critical) == pytest.approx(attained, abs=1e-6)
+    assert abs(covered / of - attained) < 3 * math.sqrt(attained * (1 - attained) / of)
 
 
 @pytest.mark.parametrize("name", ["process effect", "heavy tail", "drift"])
