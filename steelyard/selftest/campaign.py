@@ -19,8 +19,8 @@ from steelyard.selftest.aa import summarise
 from steelyard.selftest.neighbour import neighbour
 from steelyard.store import list_runs, open_run
 
-ROUNDS = 8
-"""Warm rounds of every run: the fewest that carry a verdict, where the rule is weakest."""
+ROUNDS = 10
+"""Warm rounds of every run at most: at 8 a family of many comparisons cannot give one verdict alone, right or wrong."""
 SHAMS = 2
 WINDOW_S = 0.15
 COMMON = ("onnxruntime", "openvino")
@@ -137,6 +137,7 @@ def _selection(terms: Terms, batches: tuple[int, ...]) -> Selection:
 
 def stored(folder: Path, terms: Terms, leg: Leg) -> Iterator[tuple[Path, Run, int]]:
     """The runs under `folder` that this leg could have made, with how many warm rounds each lacks.
+    A run that the stopping rule ended is whole: the rule is part of what is judged.
 
     A run that cannot be read, or was made with other software than today's, is none.
     """
@@ -159,7 +160,8 @@ def stored(folder: Path, terms: Terms, leg: Leg) -> Iterator[tuple[Path, Run, in
             and {case.point.key for case in manifest.cases} == points
         )
         if same:
-            yield entry.path, run, ROUNDS - len(_warm(run))
+            precise = any(segment.ended == "precision" for segment in run.segments)
+            yield entry.path, run, 0 if precise else ROUNDS - len(_warm(run))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,7 @@ def test_interrupted_and_started_again_it_goes_on_and_publishes_what_every_later
     run = open_run(entry.path)
     assert len(run.segments) == 2  # the interrupted run went on
     warm = [number for segment in run.segments for number in segment.rounds if number > 0]
-    assert len(warm) == len(set(warm)) >= 8  # more where a neighbour touched some
+    assert len(warm) == len(set(warm)) >= 8  # 10, or as many as the precision took; more where a neighbour touched some
     shams = read(folder / "shams.json", Shams)
     assert (shams.all.comparisons, shams.all.runs, shams.planned, shams.rounds) == (4, 1, 4, len(warm))
     assert json.loads(done.stdout)["shams"]["all"]["comparisons"] == 4
