@@ -195,12 +195,12 @@ def _floor(sides: Sides, point: str, metric: str) -> float | None:
 
 def too_noisy(run: Run) -> str:
     """Why verdicts are withheld, or empty: segments measured on a machine of grade F, and rounds lost to neighbours."""
-    noisy = [
+    noisy = [segment for segment in run.segments if segment.noise.grade == "F"]
+    told = [
         f"noise grade F in segment {segment.index}: {', '.join(segment.noise.evidence) or 'no evidence was recorded'}"
-        for segment in run.segments
-        if segment.noise.grade == "F"
+        for segment in noisy
     ]
-    return "; ".join(filter(None, [*noisy, _lost(run)]))
+    return "; ".join(filter(None, [*told, _lost(run)]))
 
 
 def _lost(run: Run) -> str:
