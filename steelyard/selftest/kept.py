@@ -15,9 +15,13 @@ _FOLDER = "shams"
 
 
 def keep(shams: Shams) -> Path:
-    """Store the counts as this machine's newest of their condition; returns the file. Raises StoreError."""
+    """Store the counts as this machine's newest of their condition; returns the file. Raises StoreError.
+
+    Of the same versions a larger campaign stays: a short one afterwards tells less.
+    """
     path = _path(shams.machine_key, shams.condition)
-    write(path, shams)
+    if not _outweighed(path, shams):
+        write(path, shams)
     return path
 
 
@@ -39,6 +43,15 @@ def write(path: Path, shams: Shams) -> None:
         part.replace(path)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _outweighed(path: Path, shams: Shams) -> bool:
+    try:
+        there = wire.read(path, Shams)
+    except StoreError:  # none yet, or damaged: then it is replaced
+        return False
+    same = (there.versions, there.tool_version) == (shams.versions, shams.tool_version)
+    return same and there.all.comparisons > shams.all.comparisons
 
 
 def _path(key: str, condition: str) -> Path:

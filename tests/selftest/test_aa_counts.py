@@ -153,6 +153,12 @@ def test_the_summary_says_rows_versions_and_survives_storing(tmp_path, monkeypat
     path = kept.keep(shams)
     assert wire.read(path, Shams) == shams
     assert kept.newest(run.manifest.environment) == shams
+    larger = counted(run, sham_run(2))
+    kept.keep(larger)
+    kept.keep(shams)  # of the same versions, and smaller
+    assert kept.newest(run.manifest.environment) == larger
+    kept.keep(dataclasses.replace(shams, versions={"onnxruntime": "9"}))
+    assert kept.newest(run.manifest.environment).all.comparisons == 10
     other = {**run.manifest.environment, "cpu": {"model": "another"}}
     assert kept.newest(other) is None
     assert machine_key(other) != shams.machine_key
