@@ -6,11 +6,12 @@ A round counts as disturbed if in any of its launches others than the run itself
 - used half a CPU and one percent of all in one of the short samples before and after it;
 - or if the hypervisor took, or a CPU quota stopped, more than 5 % over the launch.
 
-On a quiet virtual machine with two CPUs the reading over a launch of 1 s and more was at most 0.024 of a
-CPU, and beside a program that spins on one of them 1.0: the limit, 0.15 at 1 s and 0.12 later, lies five
-times above the one and seven times below the other. A launch of 0.26 s read up to 0.13 with nobody there,
-because a process's time is told in whole clock ticks of 10 ms, user and system apart: that is what the
-0.03 s are for. The short samples are 15 ticks per CPU long, so that half a CPU is what they can tell from chance.
+On a virtual machine with two CPUs and nobody else at work, launches of five runtimes (0.3 to 19 s, compile
+workers included) read at most 0.05 of a CPU, and beside a program that spins on one of them 1.0: the limit,
+0.15 at 1 s and 0.12 later, lies more than twice above the one and seven times below the other. A launch of
+0.26 s read up to 0.13 with nobody there, because a process's time is told in whole clock ticks of 10 ms,
+user and system apart: that is what the 0.03 s are for. The short samples are 15 ticks per CPU long, so
+that half a CPU is what they can tell from chance.
 """
 
 from collections.abc import Iterable, Mapping
