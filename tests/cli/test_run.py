@@ -174,6 +174,20 @@ def test_cold_start_launches_five_times_with_an_empty_cache_and_no_window(bench)
     assert set(launches.values()) == {5}
     assert all(result.measurements == () and result.status == "ok" for result in run.results)
     assert all("compile_s" in result.phases for result in run.results)
+    assert not any(result.options["found_cache"] for result in run.results)
+
+
+def test_every_launch_is_a_process_of_its_own_and_positions_are_balanced(bench) -> None:
+    bench(*small(bench, f"{PATH}[sleep=0.001]"), "--rounds", "2")
+    run = run_of(bench)
+    processes = {(result.arm, result.round): result.options["pid"] for result in run.results}
+    assert len(set(processes.values())) == len(processes) == 9
+    positions: dict[str, set[int]] = {}
+    for record in run.launches:
+        positions.setdefault(record.arm, set()).add(record.position)
+    assert all(taken == {0, 1, 2} for taken in positions.values()), positions
+    found = {result.round: result.options["found_cache"] for result in run.results}
+    assert found == {0: False, 1: True, 2: True}, "round 0 is cold, later ones find what it kept"
 
 
 def test_a_baseline_that_is_not_there_is_said(bench) -> None:

@@ -20,7 +20,16 @@ def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # so that the worker finds tests.fakes through its working directory
 
 
-def launch(tmp_path: Path, backend: str, *, cases: int = 1, steady: bool = True, timeouts=DEFAULT_TIMEOUTS) -> Outcome:
+def launch(
+    tmp_path: Path,
+    backend: str,
+    *,
+    cases: int = 1,
+    steady: bool = True,
+    timeouts=DEFAULT_TIMEOUTS,
+    seconds: float = 0.05,
+    cap_s: float = 1.0,
+) -> Outcome:
     points = [lowered_point(tmp_path / f"p{index}", name=f"affine{index}", seed=index) for index in range(cases)]
     request = LaunchRequest(
         launch="run/0001",
@@ -38,7 +47,7 @@ def launch(tmp_path: Path, backend: str, *, cases: int = 1, steady: bool = True,
             CaseRequest(
                 case_id=f"case{index}",
                 lowered=point,
-                pace=Pace(seconds=0.05, minimum=10, maximum=5000, cap_s=1.0),
+                pace=Pace(seconds=seconds, minimum=10, maximum=5000, cap_s=cap_s),
             )
             for index, point in enumerate(points)
         ),
@@ -74,6 +83,33 @@ def test_a_cold_launch_has_no_timed_window(tmp_path: Path) -> None:
     assert result.status == "ok"
     assert result.measurements == ()
     assert result.phases["compile_s"] >= 0
+    assert result.energy is not None
+    assert result.energy.value is None, "what was not measured is absent, not 0"
+    assert result.energy.reason
+
+
+def test_the_worker_is_held_to_the_budgets_cpus(tmp_path: Path) -> None:
+    (result,) = launch(tmp_path, PATH, steady=False).results
+    assert result.options["cpus"] == [min(os.sched_getaffinity(0))]
+
+
+def test_samples_stand_in_time_order_so_that_a_pattern_in_time_is_seen(tmp_path: Path) -> None:
+    (result,) = launch(tmp_path, f"{PATH}[fault=alternate]", seconds=0.2, cap_s=2.0).results
+    latency = result.measurement("latency_s")
+    assert latency is not None
+    assert list(latency.samples) != sorted(latency.samples)
+    slow = [index for index, sample in enumerate(latency.samples) if sample > 0.0038]
+    assert max(slow) - min(slow) >= 16, "slow calls come in more than one stretch"
+
+
+def test_a_long_warm_up_is_cut_where_it_ends(tmp_path: Path) -> None:
+    (result,) = launch(tmp_path, f"{PATH}[fault=warm up]", seconds=1.0, cap_s=4.0).results
+    latency = result.measurement("latency_s")
+    assert latency is not None
+    if latency.steady == "warmed":  # a neighbour can make the rest look unsteady; then nothing is cut
+        assert 36 <= latency.cut <= 240, "40 slow calls in the window, and a batch or two more"
+    else:
+        assert latency.steady in ("slowed", "cyclic", "none")
 
 
 @pytest.mark.parametrize(

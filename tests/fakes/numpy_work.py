@@ -83,6 +83,8 @@ class NumpyRunner(Runner):
         self.fault = context.backend.options.get("fault", "")
         self.sleep_s = float(context.backend.options.get("sleep", "0"))
         self.compilations = 1
+        self.calls = 0
+        self.found_cache = False
 
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
@@ -93,6 +95,9 @@ class NumpyRunner(Runner):
     def start(self) -> None:
         if self.fault == "import":
             raise ImportError("no such runtime")
+        kept = self.context.compile_cache / "compiled"
+        self.found_cache = kept.exists()
+        kept.touch()
 
     def load(self, program: LoweredProgram) -> "NumpyExecutable":
         if self.fault == "unsupported":
@@ -137,7 +142,12 @@ class NumpyExecutable(Executable):
 
     @property
     def options(self) -> Mapping[str, Any]:
-        return {"fault": self.runner.fault}
+        return {
+            "fault": self.runner.fault,
+            "found_cache": self.runner.found_cache,
+            "pid": os.getpid(),
+            "cpus": sorted(os.sched_getaffinity(0)),
+        }
 
 
 class NumpyBinding(Binding):
@@ -147,6 +157,7 @@ class NumpyBinding(Binding):
     def run(self) -> None:
         runner = self.executable.runner
         self.runs += 1
+        runner.calls += 1
         if runner.sleep_s:
             time.sleep(runner.sleep_s)
         match runner.fault:
@@ -160,6 +171,10 @@ class NumpyBinding(Binding):
                 raise RuntimeError("<boom> & more")
             case "recompile":
                 runner.compilations += 1
+            case "alternate":  # eight fast calls, eight slow ones, and so on
+                time.sleep(0.004 if self.runs % 2 else 0.001)
+            case "warm up":
+                time.sleep(0.01 if runner.calls <= 42 else 0.001)
         y = self.x @ self.executable.weights
         match runner.fault:
             case "wrong":

@@ -1,0 +1,238 @@
+"""The mutants: one guard of the product taken out each, and the tests that must notice.
+
+A guard that is rewritten takes its mutant along: `old` must stand in the file exactly once, and a test of
+the house says so at every change.
+"""
+
+from dataclasses import dataclass
+
+WORKER = "tests/engine/test_launch.py"
+RUN = "tests/cli/test_run.py"
+GUARDS = "tests/cli/test_guards.py"
+FAILS = f"{WORKER}::test_every_way_to_fail_is_its_own_row"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """`old` in `file` becomes `new`; at least one of `tests` (pytest node ids) must then fail.
+
+    `through` says how the tests reach the guard: the command line, a real worker, or, where neither can be
+    had without hardware, the part itself.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    through: str
+
+
+MUTANTS = (
+    Mutant(
+        name="pooled test",
+        file="steelyard/compare/within.py",
+        old="        log_ratios=tuple(math.log(after[number] / before[number]) for number in rounds),\n",
+        new=(
+            "        log_ratios=tuple(\n"
+            "            math.log(late / early)\n"
+            "            for one, two in zip(baseline.launched(metric), candidate.launched(metric), strict=False)\n"
+            "            for early, late in zip(one.samples[:12], two.samples[:12], strict=False)\n"
+            "        ),\n"
+        ),
+        tests=(f"{GUARDS}::test_launches_are_the_unit_so_that_identical_programs_are_not_told_apart",),
+        through="command line",
+    ),
+    Mutant(
+        name="blocked order",
+        file="steelyard/engine/rounds.py",
+        old="            yield tuple(arms[symbols[(row + column) % count]] for column in columns)\n",
+        new="            yield tuple(arms)\n",
+        tests=(f"{RUN}::test_every_launch_is_a_process_of_its_own_and_positions_are_balanced",),
+        through="command line",
+    ),
+    Mutant(
+        name="warm compile cache in the cold round",
+        file="steelyard/engine/session.py",
+        old="            shutil.rmtree(compile_cache, ignore_errors=True)\n",
+        new="            pass\n",
+        tests=(f"{RUN}::test_cold_start_launches_five_times_with_an_empty_cache_and_no_window",),
+        through="command line",
+    ),
+    Mutant(
+        name="endless retries",
+        file="steelyard/engine/session.py",
+        old="(len(failures) > 1 and failures[-1] == failures[-2])",
+        new="False",
+        tests=(f"{RUN}::test_five_failures_are_five_statuses_and_the_other_rows_stay_whole",),
+        through="command line",
+    ),
+    Mutant(
+        name="no affinity",
+        file="steelyard/engine/worker.py",
+        old="        os.sched_setaffinity(0, request.budget.cpus)\n",
+        new="        pass\n",
+        tests=(f"{WORKER}::test_the_worker_is_held_to_the_budgets_cpus",),
+        through="worker",
+    ),
+    Mutant(
+        name="children left behind",
+        file="steelyard/engine/launch.py",
+        old="        os.killpg(process.pid, signal.SIGKILL)\n",
+        new="        process.kill()\n",
+        tests=(f"{WORKER}::test_children_that_a_launch_leaves_behind_are_ended",),
+        through="worker",
+    ),
+    Mutant(
+        name="zero for null",
+        file="steelyard/core/metrics.py",
+        old="    return Reading(value=None, unit=unit, reason=reason)\n",
+        new="    return Reading(value=0.0, unit=unit, reason=reason)\n",
+        tests=(f"{WORKER}::test_a_cold_launch_has_no_timed_window",),
+        through="worker",
+    ),
+    Mutant(
+        name="sorted samples",
+        file="steelyard/engine/drivers.py",
+        old="        samples=tuple(samples),\n",
+        new="        samples=tuple(sorted(samples)),\n",
+        tests=(f"{WORKER}::test_samples_stand_in_time_order_so_that_a_pattern_in_time_is_seen",),
+        through="worker",
+    ),
+    Mutant(
+        name="warm-up clamp",
+        file="steelyard/measure/steady.py",
+        old="        cut = start * size\n",
+        new="        cut = min(1, start * size)\n",
+        tests=(f"{WORKER}::test_a_long_warm_up_is_cut_where_it_ends",),
+        through="worker",
+    ),
+    Mutant(
+        name="unchecked output",
+        file="steelyard/measure/loop.py",
+        old="                inspect(index)\n",
+        new="                pass\n",
+        tests=(f"{FAILS}[late wrong-incorrect-check-relative error]",),
+        through="worker",
+    ),
+    Mutant(
+        name="one input set",
+        file="steelyard/measure/loop.py",
+        old="            call = calls[index % count]\n",
+        new="            call = calls[0]\n",
+        tests=(f"{FAILS}[cached-incorrect-check-does not depend on the input]",),
+        through="worker",
+    ),
+    Mutant(
+        name="outputs that ignore the input",
+        file="steelyard/measure/correctness.py",
+        old="        self._ignores_input(slot, name, actual, reference)\n",
+        new="",
+        tests=(f"{FAILS}[cached-incorrect-check-does not depend on the input]",),
+        through="worker",
+    ),
+    Mutant(
+        name="NaN accepted",
+        file="steelyard/measure/correctness.py",
+        old="        if not np.isfinite(actual64).all():\n",
+        new="        if False:\n",
+        tests=(f"{FAILS}[nan-incorrect-check-NaN]",),
+        through="worker",
+    ),
+    Mutant(
+        name="wrong answers accepted",
+        file="steelyard/measure/correctness.py",
+        old="        if not reasons and not worst.relative_l2 <= tolerance:\n",
+        new="        if False:\n",
+        tests=(f"{FAILS}[wrong-incorrect-check-relative error 0.01]",),
+        through="worker",
+    ),
+    Mutant(
+        name="recompilation inside the window",
+        file="steelyard/engine/measuring.py",
+        old="        moved = {name: after[name] - count for name, count in before.items() if after[name] != count}\n",
+        new="        moved = {}\n",
+        tests=(f"{FAILS}[recompile-fallback-check-compilations moved by]",),
+        through="worker",
+    ),
+    Mutant(
+        name="silent fallback",
+        file="steelyard/engine/measuring.py",
+        old="    if proof.mismatches:\n",
+        new="    if False:\n",
+        tests=(f"{FAILS}[fallback-fallback-check-ran in bfloat16, not float32]",),
+        through="worker",
+    ),
+    Mutant(
+        name="incomplete rounds",
+        file="steelyard/compare/sides.py",
+        old="        if result.round in whole and result.case_id in keys:\n",
+        new="        if result.case_id in keys:\n",
+        tests=(f"{GUARDS}::test_only_whole_rounds_count",),
+        through="command line",
+    ),
+    Mutant(
+        name="verdicts from few rounds",
+        file="steelyard/compare/within.py",
+        old="    elif len(pairs.rounds) < MINIMUM_ROUNDS:\n",
+        new="    elif len(pairs.rounds) < 2:\n",
+        tests=(f"{GUARDS}::test_few_rounds_claim_nothing_however_large_the_effect",),
+        through="command line",
+    ),
+    Mutant(
+        name="verdicts on a noisy machine",
+        file="steelyard/compare/within.py",
+        old='    noisy = [segment for segment in run.segments if segment.noise.grade == "F"]\n',
+        new="    noisy = []\n",
+        tests=(f"{GUARDS}::test_on_a_noisy_machine_verdicts_are_withheld_and_numbers_kept",),
+        through="command line",
+    ),
+    Mutant(
+        name="no noise floor",
+        file="steelyard/compare/verdict.py",
+        old="        return max(self.margin, self.floor or 0.0)\n",
+        new="        return self.margin\n",
+        tests=(f"{GUARDS}::test_a_difference_below_the_noise_floor_is_none",),
+        through="command line",
+    ),
+    Mutant(
+        name="no correction for many comparisons",
+        file="steelyard/compare/verdict.py",
+        old="        adjusted_levels = holm(levels)\n",
+        new="        adjusted_levels = levels\n",
+        tests=(f"{GUARDS}::test_many_comparisons_share_the_risk",),
+        through="command line",
+    ),
+    Mutant(
+        name="speed of a wrong answer",
+        file="steelyard/compare/within.py",
+        old="    wrong = [side.failures for side in (baseline, candidate) if side.wrong]\n",
+        new="    wrong = []\n",
+        tests=(f"{GUARDS}::test_one_wrong_answer_takes_the_speed_away",),
+        through="command line",
+    ),
+    Mutant(
+        name="unlike work compared",
+        file="steelyard/compare/across.py",
+        old='    return f"the identity differs in {\' and \'.join(different)}" if different else ""\n',
+        new='    return ""\n',
+        tests=(f"{GUARDS}::test_unlike_weights_are_incomparable",),
+        through="command line",
+    ),
+    Mutant(
+        name="verdicts without a steady state",
+        file="steelyard/compare/within.py",
+        old="    elif max(share for share, _ in unsteady) > UNSTEADY_SHARE:\n",
+        new="    elif False:\n",
+        tests=(f"{GUARDS}::test_a_launch_that_never_settles_gives_no_verdict",),
+        through="command line",
+    ),
+    Mutant(
+        name="counter wrap",
+        file="steelyard/guard/rapl.py",
+        old="                delta += counter.range_uj or 0\n",
+        new="                pass\n",
+        tests=("tests/guard/test_energy.py::test_wraps_at_any_phase_are_unwound",),
+        through="part",
+    ),
+)
