@@ -62,8 +62,9 @@ class Manifest:
     """What the run was: the plan and the fingerprint. Holds no hostname, user name, home path or serial number.
 
     `point_keys` of `lowered` are `Point.key`. `baseline` is an arm's label. `environment` is the
-    fingerprint: versions, CPU, kernel, governor, ..., each a plain value or `{"value": null, "reason": ...}`. `calibration` is the newest count of sham
-    comparisons made on this machine before the run, None where there was none.
+    fingerprint: versions, CPU, kernel, governor, ..., each a plain value or `{"value": null, "reason": ...}`.
+    `calibration` is the newest count of sham comparisons made on this machine before the run, None where
+    there was none.
     """
 
     schema_version: int = SCHEMA_VERSION

@@ -1,4 +1,4 @@
-"""What stands between samples and a claim, through `bench compare`: remove one of these guards and a test here fails."""
+"""What stands between samples and a claim, through `bench compare`: without one of these guards a test fails."""
 
 import json
 from dataclasses import replace
@@ -92,7 +92,7 @@ def test_a_launch_that_never_settles_gives_no_verdict(tmp_path) -> None:
 def test_many_comparisons_share_the_risk(tmp_path) -> None:
     """Eight rounds carry one comparison at 5 %, but not eight at once: the smallest p-value is 2 / 2^8."""
     backends = ("eager", *(f"xla[n={index}]" for index in range(8)))
-    effect = {name: 0.5 for name in backends[1:]}
+    effect = dict.fromkeys(backends[1:], 0.5)
     rows = compared(tmp_path, small(backends=backends, rounds=8, effect=effect))
     assert {row["verdict"] for row in rows} == {"inconclusive"}
     assert all("not among 8 primary comparisons" in row["reason"] or "family of 8" in row["reason"] for row in rows)
