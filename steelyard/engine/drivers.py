@@ -10,6 +10,7 @@ from steelyard.core.result import Measurement
 from steelyard.core.runner import Binding, Executable
 from steelyard.core.workload import Program
 from steelyard.measure.correctness import Checker
+from steelyard.measure.fresh import FreshCalls
 from steelyard.measure.generate import Generation
 from steelyard.measure.loop import Call, Window
 from steelyard.measure.steady import judge
@@ -32,6 +33,9 @@ class Driver(Protocol):
     def inspect(self, index: int) -> None:
         """Check the outputs of the call just made, the `index`-th of the window."""
 
+    def fresh_calls(self) -> FreshCalls:
+        """The program that is fed from outside, on its first input set, for calls with inputs it has not seen."""
+
     def measurements(self, window: Window) -> tuple[Measurement, ...]:
         """The metrics of the window."""
 
@@ -52,6 +56,7 @@ class SingleCalls:
         self, case: "CaseRequest", executables: Mapping[str, Executable], inputs: Sequence[Arrays], checker: Checker
     ) -> None:
         self._program = case.lowered.programs["main"].program
+        self._inputs, self._limits = inputs, _limits(case)
         self._bindings: list[Binding] = [executables["main"].bind(tensors) for tensors in inputs]
         self.calls: Sequence[Call] = self._bindings
         self._checker = checker
@@ -60,6 +65,10 @@ class SingleCalls:
         """Every output of the call."""
         slot = index % len(self.calls)
         self._checker.program_call(slot, self._program, self._bindings[slot])
+
+    def fresh_calls(self) -> FreshCalls:
+        """See `Driver`."""
+        return FreshCalls(self._bindings[0], self._program, self._inputs, self._limits)
 
     def measurements(self, window: Window) -> tuple[Measurement, ...]:
         """See `Driver`."""
@@ -100,6 +109,8 @@ class Answers:
         self, case: "CaseRequest", executables: Mapping[str, Executable], inputs: Sequence[Arrays], checker: Checker
     ) -> None:
         lowered = case.lowered
+        self._prefill = lowered.programs["prefill"].program
+        self._inputs, self._limits = inputs, _limits(case)
         decode = executables["decode"].bind(_zeros(lowered.programs["decode"].program))
         self._stamps: list[list[int]] = []
         self._prefills = [executables["prefill"].bind(tensors) for tensors in inputs]
@@ -129,6 +140,10 @@ class Answers:
         if slot == 0:
             self._first_answer = generation.chosen.tolist()
         self._checker.answer(slot, generation.chosen, generation.last_logits())
+
+    def fresh_calls(self) -> FreshCalls:
+        """See `Driver`: the prompt's program; every decode step is fed by the one before."""
+        return FreshCalls(self._prefills[0], self._prefill, self._inputs, self._limits)
 
     def measurements(self, window: Window) -> tuple[Measurement, ...]:
         """See `Driver`."""
@@ -192,6 +207,10 @@ def _measurement(metric: str, window: Window, samples: Sequence[float]) -> Measu
         steady=steady,
         stop=window.stop,
     )
+
+
+def _limits(case: "CaseRequest") -> dict[str, float]:
+    return {name: tolerance.limit for name, tolerance in case.lowered.tolerances.items()}
 
 
 def _zeros(program: Program) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from steelyard import plugins, wire
 from steelyard.core.errors import StoreError
@@ -23,10 +24,13 @@ from steelyard.core.runner import LaunchContext
 from steelyard.engine.protocol import Event, LaunchRequest
 from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
+from steelyard.guard.tree import left_behind
 
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CC", "CXX", "CUDA_HOME")
 _KEPT_PREFIXES = ("LC_", "XDG_", "STEELYARD_", "CUDA_VISIBLE", "NVIDIA_", "HSA_", "ROCR_", "HIP_", "TPU_", "COV_")
+_MARK = "STEELYARD_LAUNCH"  # every process that a launch starts inherits it
 _TAIL_BYTES = 4000
+_UNSEEN_S = 1.0  # garbage collection and energy counters stand between the stage's event and its window
 _EXIT_GRACE_S = 10.0
 
 
@@ -60,6 +64,7 @@ def environment(request: LaunchRequest) -> dict[str, str]:
             "HF_HUB_OFFLINE": "1",
             "TOKENIZERS_PARALLELISM": "false",
             "STEELYARD_PADDING": "x" * source.randrange(4096),
+            _MARK: request.launch,
         }
     )
 
@@ -104,7 +109,7 @@ def run_launch(
         ended = str(error)
     finally:
         meanwhile = during.end(watch, process.pid)  # while the worker is not yet waited for
-        _end_group(process, grace_s=_EXIT_GRACE_S if ended in ("done", "exited") else 0.0)
+        stayed = _end_all(process, request.launch, grace_s=_EXIT_GRACE_S if ended in ("done", "exited") else 0.0)
         os.close(read_end)
     exit_code = process.returncode
     record = LaunchRecord(
@@ -116,7 +121,12 @@ def run_launch(
         ended_s=time.monotonic() - origin_s,
         exit_code=exit_code,
         supervisor_cpu_s=time.process_time() - cpu_start,
-        noise=_noise(before=before, during=meanwhile, after=boundary_sample(request.budget.cpus or None)),
+        noise=_noise(
+            before=before,
+            during=meanwhile,
+            end={"left_behind": Reading(value=float(stayed), unit="1", method="processes that outlived the worker")},
+            after=boundary_sample(request.budget.cpus or None),
+        ),
     )
     outcome = Outcome(record=record, results=listener.results)
     if ended != "done":
@@ -147,6 +157,8 @@ class _Listener:
         self._caps = {case.case_id: case.pace.cap_s for case in request.cases}
         self._buffer = b""
         self._done = False
+        self._window_began: float | None = None
+        self._window_s: float | None = None
 
     def listen(self) -> str:
         """`done`, `exited` or `timed_out`."""
@@ -185,12 +197,41 @@ class _Listener:
             event = wire.decode(line, Event, "what the worker sent")
             if event.kind == "stage":
                 self.stage, self.case_id = event.stage, event.case_id
+                self._time_window(event.stage)
             elif event.kind == "result" and event.result is not None:
-                self.results.append(event.result)
+                event = replace(event, result=_believed(event.result, self._window_s))
+                self.results.append(cast(Result, event.result))
             elif event.kind == "done":
                 self._done = True
             self._on_event(event)
         return bool(data)
+
+    def _time_window(self, stage: Stage) -> None:
+        """How long the timed window was for the supervisor, from the event before it to the next."""
+        began, self._window_began = self._window_began, None
+        if stage == "steady":
+            self._window_began, self._window_s = time.monotonic(), None
+        elif began is not None:
+            self._window_s = time.monotonic() - began
+
+
+def _believed(result: Result, window_s: float | None) -> Result:
+    """The result, or a failure if its window cannot have lasted as long as the worker's clock says.
+
+    The worker checks its clock to 1 %. This is for what it cannot see, a clock replaced below Python: the
+    window is longer than what the supervisor saw, or less than half of it and a second shorter.
+    """
+    latency = result.measurement("latency_s")
+    if window_s is None or latency is None or not len(latency.samples):
+        return result
+    told = latency.starts_s[-1] + latency.samples[-1]
+    if (window_s - _UNSEEN_S) / 2 <= told <= window_s * 1.05 + 0.05:
+        return result
+    reason = (
+        f"the worker's clock counted {told:.3g} s for a window that took {window_s:.3g} s: its times are not to be "
+        "believed"
+    )
+    return replace(result, status="failed", reason=reason)
 
 
 def _unfinished(
@@ -233,13 +274,18 @@ def _why(ended: str, exit_code: int | None, stage: Stage, killed_by_oom: bool) -
     return "crashed", f"exited with code {exit_code} in stage '{stage}'"
 
 
-def _end_group(process: "subprocess.Popen[bytes]", grace_s: float) -> None:
-    """Give a finished worker a moment to exit, then end it and every child it left."""
+def _end_all(process: "subprocess.Popen[bytes]", launch: str, grace_s: float) -> int:
+    """Give a finished worker a moment to exit, then end it and every child it left. Returns how many it left."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=grace_s)
+    stayed = left_behind(process.pid, f"{_MARK}={launch}")
     with suppress(ProcessLookupError):  # nobody is left
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    for pid in stayed:  # those that had left the session
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(stayed)
 
 
 def _oom_kills() -> int:

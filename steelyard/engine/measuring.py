@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import safe_open
 
+from steelyard.core.errors import SteelyardError
 from steelyard.core.metrics import absent
 from steelyard.core.result import Correctness, Measurement, Proof, Result, Stage, Status
 from steelyard.core.runner import Runner
 from steelyard.engine.drivers import DRIVERS
 from steelyard.guard.meters import meter_for
+from steelyard.measure import clock, generate, loop
 from steelyard.measure.correctness import Checker
+from steelyard.measure.growth import Growth
 from steelyard.measure.loop import CheckPoints, Limits, loop_overhead_s, timed_window
 from steelyard.measure.memory import reset_peak
 
@@ -39,10 +42,18 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
 
     moved: Mapping[str, int] = {}
     measurements: tuple[Measurement, ...] = ()
+    facts: dict[str, Any] = {}
+    remarks: list[str] = []
     energy = absent("J", "too_short: a cold launch has no timed window")
     if launch.request.steady:
         launch.enter("steady")
         before = dict(runner.counters())
+        growth = Growth()
+
+        def inspect(index: int) -> None:
+            driver.inspect(index)
+            growth.note(index + 1)
+
         meter = meter_for(launch.request.device.kind, launch.request.device.index)
         refused = reset_peak()
         opened = meter.open_window()
@@ -54,16 +65,27 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
                 maximum=case.pace.maximum,
                 cap_s=case.pace.cap_s,
             ),
-            inspect=driver.inspect,
+            inspect=inspect,
             checks=CheckPoints(launch.request.seed, early=case.pace.minimum),
         )
         energy = meter.close_window(opened).per(len(window.durations_ns))
+        growth.note(len(window.durations_ns))
         launch.note_peak("steady", refused)
+        _believe(clock.disagreement(window.elapsed_ns, window.witness_ns))
+        launch.memory["host_growth_bytes/steady"] = growth.per_call()
+        remarks += filter(None, (growth.sentence(),))
         after = runner.counters()
         moved = {name: after[name] - count for name, count in before.items() if after[name] != count}
+        launch.enter("check")
         measurements = driver.measurements(window)
+    else:
+        launch.enter("check")
+        fresh = driver.fresh_calls()
+        fresh.make(launch.phases["second_run_s"])
+        facts["mixtures"] = fresh.mixtures
+        checker.doubt(fresh.doubts)
 
-    launch.enter("check")
+    _believe(clock.replaced(loop.CLOCK, generate.CLOCK))
     correctness = checker.verdict()
     proofs = {role: executable.proof() for role, executable in executables.items()}
     proof = _joined(proofs, moved)
@@ -84,8 +106,18 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         idiom=_merged({role: executable.idiom for role, executable in executables.items()}),
         options=_merged({role: executable.options for role, executable in executables.items()}),
         text=driver.text(),
-        details={**driver.details(), "loop_overhead_s": loop_overhead_s()},
+        details={
+            **driver.details(),
+            **facts,
+            **({"remarks": remarks} if remarks else {}),
+            "loop_overhead_s": loop_overhead_s(),
+        },
     )
+
+
+def _believe(objection: str) -> None:
+    if objection:
+        raise SteelyardError(objection)
 
 
 def _status(correctness: Correctness, proof: Proof) -> tuple[Status, str]:

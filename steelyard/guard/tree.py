@@ -37,6 +37,30 @@ def tree_cpu_s(leader: int, root: Path = ROOT) -> float | None:
     return sum(processes[pid].ticks for pid in inside) / os.sysconf("SC_CLK_TCK")
 
 
+def left_behind(leader: int, mark: str, root: Path = ROOT) -> tuple[int, ...]:
+    """The process ids of what the ended process `leader` has started and that still runs.
+
+    Those are its session's, and those whose environment holds `mark` (`NAME=value`): a child that began a
+    session of its own, or was orphaned, still has that. One that was started with an environment made anew and left
+    the session is not found.
+    """
+    wanted = mark.encode()
+    found = []
+    for process in _processes(root):
+        if process.pid in (leader, os.getpid()):
+            continue
+        if process.session == leader or wanted in _environment(process.pid, root):
+            found.append(process.pid)
+    return tuple(found)
+
+
+def _environment(pid: int, root: Path) -> list[bytes]:
+    try:
+        return (root / "proc" / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is another user's
+        return []
+
+
 def _processes(root: Path) -> Iterator[_Process]:
     """Every process that can be seen. One that ends while it is read is left out."""
     try:

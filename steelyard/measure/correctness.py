@@ -43,14 +43,17 @@ class Checker:
         self._inputs = inputs
         self._worst: dict[str, _Worst] = {}
         self._seen: dict[str, dict[int, bytes]] = {}
+        self._doubts: list[str] = []
         self.calls = 0
 
     def program_call(self, slot: int, program: Program, binding: Binding) -> None:
         """Check every output of one call of a program bound to input set `slot`."""
         self.calls += 1
         for spec in program.outputs:
-            actual = binding.read((spec.name,))[spec.name]
-            if spec.role == "state":
+            actual = binding.read((spec.name,)).get(spec.name)
+            if actual is None:
+                self._record(spec.name, 1.0, 1.0, "it is missing: reading it gave nothing")
+            elif spec.role == "state":
                 self._state(slot, spec, actual)
             elif spec.name == "next_token" and "logits" in self._references[slot]:
                 self._token(slot, spec.name, actual)
@@ -75,6 +78,10 @@ class Checker:
             return
         self._data(slot, "logits", last_logits)
 
+    def doubt(self, sentences: Sequence[str]) -> None:
+        """Reasons why right outputs are no proof of work; any of them fails the point."""
+        self._doubts += sentences
+
     def verdict(self) -> Correctness:
         """The errors so far against the point's tolerances."""
         outputs = tuple(self._judge(name, worst) for name, worst in self._worst.items())
@@ -84,7 +91,10 @@ class Checker:
         reason = "; ".join(f"{check.output}: {check.reason}" for check in failed[:3])
         if len(failed) > 3:
             reason += f"; and {len(failed) - 3} more outputs"
-        return Correctness(passed=not failed, calls_checked=self.calls, outputs=outputs, reason=reason)
+        reason = "; ".join(filter(None, (reason, *self._doubts)))
+        return Correctness(
+            passed=not failed and not self._doubts, calls_checked=self.calls, outputs=outputs, reason=reason
+        )
 
     def _judge(self, name: str, worst: _Worst) -> OutputCheck:
         tolerance = self._lowered.tolerances[name].limit if name in self._lowered.tolerances else 0.0

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steelyard.core.runner import Binding
-from steelyard.measure.loop import CLOCK
+from steelyard.measure import clock as clocks
 
 if TYPE_CHECKING:
     IntArray = np.ndarray[Any, np.dtype[np.int64]]
 else:
     IntArray = np.ndarray
 
+CLOCK = clocks.CLOCK
 _TOKEN = ("next_token",)
 
 

@@ -2,15 +2,16 @@
 
 import gc
 import random
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from steelyard.core.result import StopReason
+from steelyard.measure import clock as clocks
+from steelyard.measure.clock import witness_ns
 
-CLOCK = time.perf_counter_ns
+CLOCK = clocks.CLOCK
 
 
 class Call(Protocol):
@@ -25,11 +26,16 @@ class Call(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """When each call started and how long it took, nanoseconds on one monotonic clock, in time order."""
+    """When each call started and how long it took, nanoseconds on one monotonic clock, in time order.
+
+    `elapsed_ns` is the whole window on that clock, `witness_ns` the same window on the other (see `measure.clock`).
+    """
 
     starts_ns: Sequence[int]
     durations_ns: Sequence[int]
     stop: StopReason
+    elapsed_ns: int
+    witness_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +80,7 @@ def timed_window(
     checked = checks.first
     index = 0
     with quiet_collector():
+        witnessed = witness_ns()
         begin = clock()
         while True:
             call = calls[index % count]
@@ -98,7 +105,14 @@ def timed_window(
             if elapsed >= longest:
                 stop = "time"
                 break
-    return Window(starts_ns=starts[:index], durations_ns=durations[:index], stop=stop)
+        whole, witnessed = clock() - begin, witness_ns() - witnessed
+    return Window(
+        starts_ns=starts[:index],
+        durations_ns=durations[:index],
+        stop=stop,
+        elapsed_ns=whole,
+        witness_ns=witnessed,
+    )
 
 
 class CheckPoints:

@@ -1,0 +1,181 @@
+"""Calls with inputs that a program has not seen: is every answer computed anew, and complete when `run` returns?
+
+A pool of inputs that repeats is no proof: an answer kept from an earlier call of the same input is right, and
+an output written after `run` returned may be found complete because an earlier call left the same numbers there. So
+the data inputs of a bound program are replaced by mixtures of those of the pool, each element from one of
+two members, and three calls are made of each mixture: a *new* one, one *again* after the same bytes were
+written once more, and one *kept* without a change. A program that computes takes as long for all three. The
+outputs of the new call are read at once, those of the second after a pause: a program that returned when its
+outputs were complete takes as long to read either way, and gives the same numbers.
+
+It belongs to the cold round, where nothing is timed after it. Mixtures are drawn from the system's random numbers.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steelyard.core.runner import Binding
+from steelyard.core.workload import Program
+from steelyard.measure.clock import CLOCK
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, Any]
+else:
+    Array = np.ndarray
+Arrays = Mapping[str, Array]
+
+_MIXTURES = 3
+_FEWER, _LONG_S = 2, 0.5  # a call this long is told from a kept answer by two mixtures
+_FACTOR = 2.0  # every new call must be slower than every repeated one by so much ...
+_LEAST_S = 20e-6  # ... and by so many seconds, which the caches of the CPU never make up
+_REST_S = 0.002  # before each call, so that a copy begun by `update` has ended
+_LATE_PART, _LATE_S = 0.25, 100e-6
+_READ_S, _READ_BYTES_PER_S = 200e-6, 0.5e9  # what reading an output may take: slower than any copy to the host
+
+
+class FreshCalls:
+    """What the calls with new inputs have shown. `doubts` are sentences; none means that no cheat was found."""
+
+    def __init__(self, binding: Binding, program: Program, inputs: Sequence[Arrays], limits: Mapping[str, float]):
+        self._binding = binding
+        self._program = program
+        self._inputs = inputs
+        self._limits = limits
+        self._outputs = [spec for spec in program.outputs if spec.role == "data"] or list(program.outputs)
+        self._telling = {spec.name for spec in self._outputs if "float" in spec.dtype}
+        self._seen: dict[str, set[bytes]] = {name: set() for name in self._telling}
+        self._times: dict[str, list[float]] = {"new": [], "again": [], "kept": []}
+        self._reads: dict[str, list[float]] = {"at once": [], "after a pause": []}
+        self.mixtures = 0
+        self.doubts: list[str] = []
+
+    def make(self, call_s: float) -> None:
+        """Make the calls; `call_s` is about what one takes. The binding has its own inputs again afterwards."""
+        own = {name: np.ascontiguousarray(self._inputs[0][name]) for name in self._varied()}
+        self._call("", own)
+        for mixture in self._mixtures(_FEWER if call_s > _LONG_S else _MIXTURES):
+            at_once = self._call("new", mixture)
+            later = self._call("again", mixture, pause=True)
+            self._call("kept", None)
+            self._same(at_once, later)
+            self.mixtures += 1
+        self._binding.update(own)
+        if self.mixtures:
+            self._judge()
+
+    def _call(self, kind: str, update: Arrays | None, *, pause: bool = False) -> Arrays:
+        """One call; the first, of no kind, only shows what the binding's own inputs give."""
+        if update is not None:
+            self._binding.update(update)
+        time.sleep(_REST_S)
+        start = CLOCK()
+        self._binding.run()
+        ran = CLOCK()
+        if pause:
+            time.sleep(max(_REST_S, *(2 * seconds for seconds in self._reads["at once"])))
+        read = CLOCK()
+        found = self._binding.read(tuple(spec.name for spec in self._outputs)) if kind != "kept" else {}
+        ended = CLOCK()
+        self._binding.settle()
+        if kind:
+            self._times[kind].append((ran - start) * 1e-9)
+        if kind in ("new", "again"):
+            self._reads["after a pause" if pause else "at once"].append((ended - read) * 1e-9)
+        if kind in ("", "new"):
+            self._unlike_earlier(found)
+        return found
+
+    def _unlike_earlier(self, found: Arrays) -> None:
+        """The bits of an output must not be those for another input."""
+        for name in self._telling & set(found):
+            bits = np.ascontiguousarray(found[name]).tobytes()
+            if bits in self._seen[name]:
+                self._doubt(f"{name}: inputs that it had not seen gave an earlier answer, bit by bit")
+            self._seen[name].add(bits)
+
+    def _same(self, at_once: Arrays, later: Arrays) -> None:
+        for name in self._telling & set(at_once) & set(later):
+            before, after = (np.asarray(found[name]).astype(np.float64) for found in (at_once, later))
+            if before.shape != after.shape or np.isnan(before).any() != np.isnan(after).any():
+                self._doubt(f"{name}: read at once it is not what a call of the same input gave after a pause")
+                continue
+            scale, error = (float(np.sqrt(np.square(values).sum())) for values in (after, before - after))
+            if error > self._limits.get(name, 0.0) * scale:
+                self._doubt(f"{name}: read at once it is not what a call of the same input gave after a pause")
+
+    def _judge(self) -> None:
+        new, again, kept = (self._times[kind] for kind in ("new", "again", "kept"))
+        for repeated, how in ((again, "the same bytes written once more"), (kept, "its inputs left alone")):
+            if min(new) > _FACTOR * max(repeated) and min(new) - max(repeated) > _LEAST_S:
+                self._doubt(
+                    f"answers are kept: a new input took {min(new):.2g} s or more, {how} {max(repeated):.2g} s or less"
+                )
+        if min(again) > _FACTOR * max(kept) and min(again) - max(kept) > _LEAST_S:
+            self._doubt(
+                f"answers are kept: written inputs took {min(again):.2g} s or more, inputs left alone "
+                f"{max(kept):.2g} s or less"
+            )
+        at_once, paused = self._reads["at once"], self._reads["after a pause"]
+        late = min(at_once) - max(paused)
+        if late > max(_LATE_S, _LATE_PART * float(np.median(new))):
+            self._doubt(
+                f"run() returned before its outputs were complete: reading them at once took {late:.2g} s longer "
+                "than after a pause"
+            )
+        size = sum(spec.bytes for spec in self._outputs)
+        allowed = 5 * max(*new, *again) + _READ_S * len(self._outputs) + size / _READ_BYTES_PER_S
+        if min(*at_once, *paused) > allowed:
+            self._doubt(
+                f"run() did not do the work: reading the outputs took {min(*at_once, *paused):.2g} s, run() "
+                f"{max(*new, *again):.2g} s"
+            )
+
+    def _varied(self) -> list[str]:
+        """The data inputs in which the members of the pool differ."""
+        first = self._inputs[0]
+        return [
+            spec.name
+            for spec in self._program.inputs
+            if spec.role == "data"
+            and any(not np.array_equal(first[spec.name], other[spec.name]) for other in self._inputs)
+        ]
+
+    def _mixtures(self, count: int) -> Iterator[Arrays]:
+        """Up to `count` mixtures that are no member of the pool where that can be had, and never the same twice."""
+        random = np.random.default_rng()
+        names = self._varied()
+        used = {_bits(self._inputs[0], names)}
+        members = {_bits(entry, names) for entry in self._inputs}
+        spare: list[Arrays] = []
+        found = 0
+        for _ in range(20 * count if names else 0):
+            one, other = random.choice(len(self._inputs), size=2, replace=False)
+            mixture = {name: _mixed(self._inputs[one][name], self._inputs[other][name], random) for name in names}
+            bits = _bits(mixture, names)
+            if bits in used:
+                continue
+            used.add(bits)
+            if bits in members:
+                spare.append(mixture)
+                continue
+            found += 1
+            yield mixture
+            if found == count:
+                return
+        yield from spare[: count - found]
+
+    def _doubt(self, text: str) -> None:
+        if text not in self.doubts:
+            self.doubts.append(text)
+
+
+def _mixed(one: Array, other: Array, random: np.random.Generator) -> Array:
+    chosen = random.random(one.shape) < 0.5
+    return np.ascontiguousarray(np.where(chosen, one, other).astype(one.dtype))
+
+
+def _bits(arrays: Arrays, names: Sequence[str]) -> bytes:
+    return b"".join(np.ascontiguousarray(arrays[name]).tobytes() for name in names)
