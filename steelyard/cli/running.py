@@ -165,7 +165,7 @@ def _noise_during(before: Noise, at_end: Noise, disturbed: Mapping[int, str]) ->
         yield f"machine noise over the launches: grade {at_end.grade} instead of {before.grade}; {told}"
     if disturbed:
         numbers = ", ".join(map(str, sorted(disturbed)))
-        yield f"disturbed rounds, kept but not used for times and verdicts: {numbers}"
+        yield f"disturbed rounds, kept in the data and not believed: {numbers}"
 
 
 _ENDED = {

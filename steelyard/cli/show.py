@@ -93,7 +93,7 @@ def _print(stored: "StoredRun", facts: "Facts") -> None:
         for sentence in segment.noise.evidence:
             typer.echo(f"  {printable(sentence)}")
         for number, told in segment.disturbed.items():
-            typer.echo(f"  round {number} was disturbed, its times do not count: {printable(told)}")
+            typer.echo(f"  round {number} was disturbed: {printable(told)}")
     for sentence in sentences(facts):
         typer.echo(printable(sentence))
     for point in facts.points:

@@ -4,7 +4,7 @@ from steelyard.compare.across import compare_runs
 from steelyard.compare.break_even import BreakEven, break_even
 from steelyard.compare.overall import Overall, overall
 from steelyard.compare.pilot import Outlook, pilot, widest_half_width
-from steelyard.compare.sides import disturbed_warm
+from steelyard.compare.sides import disturbed_warm, set_aside
 from steelyard.compare.summary import Summary, launch_medians, summaries
 from steelyard.compare.within import compare_run, noise_floor
 
@@ -21,6 +21,7 @@ __all__ = [
     "noise_floor",
     "overall",
     "pilot",
+    "set_aside",
     "summaries",
     "widest_half_width",
 ]

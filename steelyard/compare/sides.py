@@ -136,7 +136,7 @@ def sides_of(run: Run) -> Sides:
     """Index a run. Results of rounds that no segment counts as whole are left out: they give no pairs."""
     manifest = run.manifest
     whole = {number for segment in run.segments for number in segment.rounds}
-    disturbed = frozenset(disturbed_warm(run))
+    disturbed = frozenset(set_aside(run))
     points: dict[str, Point] = {}
     keys: dict[str, str] = {}
     for case in manifest.cases:
@@ -170,10 +170,21 @@ def sides_of(run: Run) -> Sides:
 
 
 def disturbed_warm(run: Run) -> dict[int, str]:
-    """The warm rounds that a neighbour disturbed, with the evidence. They give no pairs and no steady numbers."""
+    """The warm rounds that a neighbour disturbed, with the evidence."""
     return {
         number: evidence for segment in run.segments for number, evidence in segment.disturbed.items() if number > 0
     }
+
+
+def set_aside(run: Run) -> dict[int, str]:
+    """The disturbed warm rounds that give no pairs and no steady numbers, with the evidence.
+
+    Where more than half were disturbed there is nothing better to be had: all keep their numbers, and no
+    verdict is given on them.
+    """
+    disturbed = disturbed_warm(run)
+    warm = sum(1 for segment in run.segments for number in segment.rounds if number > 0)
+    return disturbed if 2 * len(disturbed) <= warm else {}
 
 
 def median(values: Sequence[float]) -> float:

@@ -12,10 +12,10 @@ from steelyard.compare import (
     Summary,
     break_even,
     compare_run,
-    disturbed_warm,
     launch_medians,
     overall,
     pilot,
+    set_aside,
     summaries,
 )
 from steelyard.compare.sides import sides_of
@@ -229,8 +229,8 @@ class Facts:
 
     @cached_property
     def disturbed(self) -> Mapping[int, str]:
-        """The warm rounds that neighbours disturbed, with the evidence; their times are left out everywhere."""
-        return disturbed_warm(self.run)
+        """The warm rounds that neighbours disturbed and whose times are therefore left out everywhere; the evidence."""
+        return set_aside(self.run)
 
     @cached_property
     def outlooks(self) -> tuple[Outlook, ...]:

@@ -133,8 +133,20 @@ def test_too_many_lost_rounds_withhold_every_verdict(rounds, lost, withheld):
 
 
 def test_a_run_too_short_for_any_verdict_says_that_instead():
-    found = latency(touched(small(3), (1, 2)))
-    assert (found.verdict, found.reason) == ("inconclusive", "1 of 8 rounds")
+    found = latency(touched(small(3), (1,)))
+    assert (found.verdict, found.reason) == ("inconclusive", "2 of 8 rounds")
+
+
+@pytest.mark.parametrize("rounds", [3, 12])
+def test_where_nearly_all_were_disturbed_numbers_stay_and_no_verdict_is_given(rounds):
+    run = small(rounds)
+    found = latency(touched(run, range(1, rounds + 1), by=1.0))
+    plain = latency(run)
+    assert plain.ratio is not None
+    assert found.ratio is not None
+    assert found.ratio.value == plain.ratio.value
+    assert found.ratio.n == rounds
+    assert found.verdict == ("inconclusive" if rounds < 8 else "withheld")
 
 
 def test_across_runs_they_are_left_out_too():
