@@ -96,6 +96,10 @@ class Screen:
         elif result.status != "ok" and (result.arm, result.case_id, result.reason) not in self._told:
             self._told.add((result.arm, result.case_id, result.reason))
             self.line(f"  {result.arm}, {title}: {result.status} at {result.stage}: {result.reason}")
+        for remark in () if self._json else result.details.get("remarks", ()):
+            if (result.arm, result.case_id, "remark") not in self._told:
+                self._told.add((result.arm, result.case_id, "remark"))
+                self.line(f"  {result.arm}, {title}: {remark}")
 
     def _left(self, number: int, planned: int) -> str:
         elapsed = time.monotonic() - self._started_s

@@ -10,6 +10,9 @@ from steelyard.cli.output import RUNS
 
 
 def selftest(
+    fault: Annotated[
+        list[str] | None, typer.Option(help="Only these faults, comma lists allowed. Default: all.")
+    ] = None,
     aa: Annotated[
         int | None,
         typer.Option("--aa", min=1, help="Make at least so many sham comparisons: each backend against itself."),
@@ -23,13 +26,19 @@ def selftest(
     suite: Annotated[str, typer.Option(help="With --aa: the suite whose points are measured.")] = "llm",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of every backend. Default: all cores.")] = None,
     cpus: Annotated[str | None, typer.Option(help="CPUs to measure on. Default: the first --threads.")] = None,
-    window: Annotated[float, typer.Option(min=0.01, help="Seconds of timed calls per case and launch.")] = 0.15,
+    window: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Seconds of timed calls per case and launch. Default: 0.4, with --aa 0.15."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the first run; each further run takes the next.")] = 0,
     output: Annotated[Path, typer.Option(help="Where runs are stored, below selftest/.")] = RUNS,
     dry_run: Annotated[bool, typer.Option(help="Print what would be measured, and how long it takes.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print data instead of tables.")] = False,
 ) -> None:
     """Hold the tool against what is known beforehand.
+
+    Without --aa, backends that are wrong on purpose are run beside one that is right: exit code 0 if every fault
+    was caught, else 1.
 
     With --aa, identical programs are compared as if they were two backends: every `faster` or `slower` is wrong.
     Exit code 0; 130 if interrupted: the same command goes on.
@@ -38,8 +47,16 @@ def selftest(
     from steelyard.core.errors import UsageError
 
     if aa is None:
-        raise UsageError("say what to test: --aa N makes N sham comparisons")
+        if backend or neighbour or threads is not None:
+            raise UsageError("--backend, --neighbour and --threads go with --aa N: the faults are one thread's")
+        from steelyard.cli.faults import run_faults
+
+        names = tuple(part for value in fault or [] for part in split_backends(value))
+        sys.exit(run_faults(names, output=output, cpus=cpus, seed=seed, window_s=window, dry_run=dry_run, json=json))
+    if fault:
+        raise UsageError("--fault and --aa are two tests: give one of them")
     from steelyard.cli.shams import run_shams
+    from steelyard.selftest.campaign import WINDOW_S
 
     sys.exit(
         run_shams(
@@ -50,7 +67,7 @@ def selftest(
             threads=threads,
             cpus=cpus,
             seed=seed,
-            window_s=window,
+            window_s=WINDOW_S if window is None else window,
             beside=neighbour,
             dry_run=dry_run,
             json=json,

@@ -30,7 +30,7 @@ _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIR
 _KEPT_PREFIXES = ("LC_", "XDG_", "STEELYARD_", "CUDA_VISIBLE", "NVIDIA_", "HSA_", "ROCR_", "HIP_", "TPU_", "COV_")
 _MARK = "STEELYARD_LAUNCH"  # every process that a launch starts inherits it
 _TAIL_BYTES = 4000
-_UNSEEN_S = 1.0  # garbage collection and energy counters stand between the stage's event and its window
+_UNSEEN_S = 1.0  # the worker collects garbage before its window, and the supervisor may read an event late
 _EXIT_GRACE_S = 10.0
 
 
@@ -128,7 +128,7 @@ def run_launch(
             after=boundary_sample(request.budget.cpus or None),
         ),
     )
-    outcome = Outcome(record=record, results=listener.results)
+    outcome = Outcome(record=record, results=[_left_children(result, stayed) for result in listener.results])
     if ended != "done":
         killed_by_oom = _oom_kills() > oom_before
         status, reason = _why(ended, exit_code, listener.stage, killed_by_oom)
@@ -218,20 +218,29 @@ class _Listener:
 def _believed(result: Result, window_s: float | None) -> Result:
     """The result, or a failure if its window cannot have lasted as long as the worker's clock says.
 
-    The worker checks its clock to 1 %. This is for what it cannot see, a clock replaced below Python: the
-    window is longer than what the supervisor saw, or less than half of it and a second shorter.
+    The worker checks its clock to 1 %. This is for what it cannot see, a clock replaced below Python: what
+    supervisor and worker saw differs by more than a factor of two and a second.
     """
     latency = result.measurement("latency_s")
     if window_s is None or latency is None or not len(latency.samples):
         return result
     told = latency.starts_s[-1] + latency.samples[-1]
-    if (window_s - _UNSEEN_S) / 2 <= told <= window_s * 1.05 + 0.05:
+    if (window_s - _UNSEEN_S) / 2 <= told <= 2 * window_s + _UNSEEN_S:
         return result
     reason = (
         f"the worker's clock counted {told:.3g} s for a window that took {window_s:.3g} s: its times are not to be "
         "believed"
     )
     return replace(result, status="failed", reason=reason)
+
+
+def _left_children(result: Result, stayed: int) -> Result:
+    if not stayed:
+        return result
+    told = (
+        f"{stayed} {'process' if stayed == 1 else 'processes'} of the backend outlived its worker and had to be ended"
+    )
+    return replace(result, details={**result.details, "remarks": [*result.details.get("remarks", ()), told]})
 
 
 def _unfinished(

@@ -72,7 +72,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         growth.note(len(window.durations_ns))
         launch.note_peak("steady", refused)
         _believe(clock.disagreement(window.elapsed_ns, window.witness_ns))
-        launch.memory["host_growth_bytes/steady"] = growth.per_call()
+        facts["growth_bytes_per_call"] = growth.per_call()
         remarks += filter(None, (growth.sentence(),))
         after = runner.counters()
         moved = {name: after[name] - count for name, count in before.items() if after[name] != count}

@@ -74,7 +74,7 @@ def memory_table(facts: Facts) -> Table:
         columns=columns,
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=(*absent, *provenance.notes(facts)),
+        notes=(*absent, *_remarks(facts), *provenance.notes(facts)),
         empty="; ".join(absent) or "no launch read its memory",
     )
 
@@ -140,6 +140,22 @@ def _reason(facts: Facts, arm: Arm, point: Point, key: str) -> str:
     if any(key in result.memory for result in results):
         return facts.reason(arm, point, key)
     return "this workload, or this runtime, has no such part"
+
+
+def _remarks(facts: Facts) -> tuple[str, ...]:
+    """What launches said of themselves that is no failure: memory that grows, processes that stayed. Once per case."""
+    found: dict[tuple[str, str, str], tuple[str, int]] = {}
+    for point in facts.points:
+        for arm in facts.arms:
+            for result in facts.results(arm, point):
+                for remark in result.details.get("remarks", ()):
+                    key = arm.label, facts.label(point), remark.partition(":")[0]  # behind it stand its numbers
+                    first, count = found.get(key, (remark, 0))
+                    found[key] = first, count + 1
+    return tuple(
+        f"{arm}, {point}: {remark} ({count} {'launch' if count == 1 else 'launches'})."
+        for (arm, point, _), (remark, count) in found.items()
+    )
 
 
 def _absent(facts: Facts, keys: Sequence[str]) -> tuple[str, ...]:
