@@ -26,7 +26,7 @@ from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import FellBack, MissingPackage, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
-from steelyard.core.result import Proof
+from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.workload import TensorSpec
 
@@ -45,6 +45,14 @@ _ONNX_TYPES = {
     "bfloat16": ("tensor(bfloat16)", 16),
 }
 """The name a session gives the type, and its number in ONNX's `TensorProto.DataType`."""
+
+_NEVER_ASKED = (
+    "session.set_denormal_as_zero",
+    "mlas.enable_gemm_fastmath_arm64_bfloat16",
+    "session.qdq_matmulnbits_accuracy_level",
+    "session.intra_op_thread_affinities",
+)
+"""Entries that would change numbers or places behind the budget's back: a session that holds one is a mismatch."""
 
 _CHOICES = {"kv_cache": ("in_place", "ping_pong"), "spinning": ("true", "false")}
 
@@ -214,6 +222,7 @@ class _Session(Executable):
             mismatches.append(f"the outputs are {dtype}, the program is {program.dtype}")
         if self._carried and self._in_place and not in_place_agrees(program, self._bind):
             mismatches.append("the state bound in place gives other outputs than beside: use [kv_cache=ping_pong]")
+        mismatches += self._options_unlike()
         options = self.session.get_provider_options().get(provider, {})
         if budget.precision == "strict" and options.get("use_tf32") == "1":
             mismatches.append("TF32 is on although the precision is strict")
@@ -225,6 +234,7 @@ class _Session(Executable):
             threads=self._threads,
             placement=dict(placement),
             mismatches=tuple(mismatches),
+            budget=self._kept_budget(options),
             details={
                 "providers": list(self.session.get_providers()),
                 "provider_options": dict(options),
@@ -232,6 +242,43 @@ class _Session(Executable):
                 "device_copies": sum(kind.startswith("Memcpy") for _, kind in nodes),
             },
         )
+
+    def _entry(self, key: str) -> str | None:
+        """A configuration entry as the session holds it; None where it holds none."""
+        try:
+            return str(self.session.get_session_options().get_session_config_entry(key))
+        except RuntimeError:  # how ONNX Runtime says that there is no such entry
+            return None
+
+    def _options_unlike(self) -> list[str]:
+        """Options that the session holds otherwise than they were asked for. Threads are counted instead."""
+        held = self.session.get_session_options()
+        asked: dict[str, Any] = {"inter_op_num_threads": 1, "enable_cpu_mem_arena": self._tuning["cpu_arena"]}
+        unlike = [(name, getattr(held, name), value) for name, value in asked.items()]
+        unlike.append(
+            ("graph_optimization_level", held.graph_optimization_level.name, self._tuning["graph_optimization"])
+        )
+        unlike.append(("execution_mode", held.execution_mode.name, "ORT_SEQUENTIAL"))
+        unlike += [(key, self._entry(key), value) for key, value in self._runner.config().items()]
+        unlike += [(key, self._entry(key), None) for key in _NEVER_ASKED]
+        return [f"the session has {name} = {found}, not {value}" for name, found, value in unlike if found != value]
+
+    def _kept_budget(self, options: Mapping[str, str]) -> dict[str, Any]:
+        """What is read back of the budget, in the common words."""
+        held = self.session.get_session_options()
+        spinning = self._entry("session.intra_op.allow_spinning")
+        on_cpu = self._device.kind == "cpu"
+        return {
+            "inter_op": held.inter_op_num_threads,
+            "waiting": {"1": "spin, then sleep", "0": "sleep"}.get(spinning or "", untold("no entry of the session")),
+            "matrix_precision": untold("kernels do not tell; no entry of the session allows less than the dtype"),
+            "tf32": "no such type on a CPU"
+            if on_cpu
+            else {"0": "off", "1": "allowed"}.get(options.get("use_tf32", ""))
+            or untold("the provider has no option use_tf32"),
+            "denormals": "count as zero" if self._entry("session.set_denormal_as_zero") == "1" else "kept",
+            "denormals_told_by": "session option",
+        }
 
     def memory(self) -> Mapping[str, Reading]:
         reason = "ONNX Runtime tells its arena's statistics to C callers only"

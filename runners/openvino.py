@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from steelyard.adapters import denormals
 from steelyard.adapters.bound import (
     Array,
     BoundBinding,
@@ -30,14 +31,14 @@ from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import MissingPackage, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
-from steelyard.core.result import Proof
+from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.workload import TensorSpec
 from steelyard.lowering.telemetry import without_telemetry
 
 _NOT_TRIED = ("auto", "gpu", "hetero", "multi", "npu")
 _KINDS = {"xpu": "gpu", "npu": "npu"}
-_CHOICES = {"kv_cache": ("in_place", "ping_pong"), "precision": ("f32", "f16", "bf16")}
+_CHOICES = {"kv_cache": ("in_place", "ping_pong"), "precision": ("f32", "f16", "bf16", "auto")}
 
 _DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16"}
 _HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
@@ -51,9 +52,14 @@ _READ_BACK = (
     "INFERENCE_NUM_THREADS",
     "NUM_STREAMS",
     "PERFORMANCE_HINT",
+    "EXECUTION_MODE_HINT",
     "ENABLE_CPU_PINNING",
+    "ENABLE_HYPER_THREADING",
+    "SCHEDULING_CORE_TYPE",
     "CPU_DENORMALS_OPTIMIZATION",
     "KV_CACHE_PRECISION",
+    "KEY_CACHE_PRECISION",
+    "VALUE_CACHE_PRECISION",
     "DYNAMIC_QUANTIZATION_GROUP_SIZE",
     "LOADED_FROM_CACHE",
 )
@@ -139,6 +145,7 @@ class _Compiled(Executable):
             mismatches.append(f"executes on {', '.join(devices)}, not on CPU")
         if found["INFERENCE_NUM_THREADS"] != budget.threads:
             mismatches.append(f"{found['INFERENCE_NUM_THREADS']} threads compute, the budget says {budget.threads}")
+        mismatches += _unlike(self._runner.config(program.dtype), found)
         hint = str(found["INFERENCE_PRECISION_HINT"])
         if budget.precision == "strict":
             mismatches += _narrower(program.dtype, hint, nodes)
@@ -152,6 +159,14 @@ class _Compiled(Executable):
             threads=int(found["INFERENCE_NUM_THREADS"]),
             placement={", ".join(devices): len(nodes)},
             mismatches=tuple(mismatches),
+            budget={
+                "inter_op": found["NUM_STREAMS"],
+                "waiting": untold("OpenVINO does not tell how its pool waits"),
+                "matrix_precision": f"hint {hint}; nodes: {_matrix_types(nodes)}; {found['EXECUTION_MODE_HINT']} mode",
+                "tf32": "no such type on a CPU",
+                "denormals": self._runner.denormals(found.get("CPU_DENORMALS_OPTIMIZATION", False)),
+                "denormals_told_by": "tried",
+            },
             details={
                 "properties": found,
                 "node_precision": dict(sorted(Counter(precision for _, precision in nodes).items())),
@@ -201,7 +216,7 @@ class OpenVino(Runner):
     keeps_cache: ClassVar[str] = "the compiled model with its weights (CACHE_DIR)"
     accepts: ClassVar[Mapping[str, str]] = {
         "streams": "NUM_STREAMS: how many requests the plugin may run side by side; 1 by default",
-        "precision": "INFERENCE_PRECISION_HINT: f32, f16 or bf16; by default the case's dtype",
+        "precision": "INFERENCE_PRECISION_HINT: f32, f16 or bf16; by default the case's dtype; auto sets no hint",
         "kv_cache": "in_place (one tensor is input and output) or ping_pong (two tensors swap roles)",
     }
 
@@ -211,6 +226,7 @@ class OpenVino(Runner):
         self._chosen = _checked(context.backend)
         self.cache_idiom = self._chosen.get("kv_cache", "in_place")
         self.core: Any = None
+        self._denormals: dict[bool, str] = {}
 
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
@@ -252,9 +268,29 @@ class OpenVino(Runner):
             config["INFERENCE_PRECISION_HINT"] = _HINTS[dtype]
             config["KV_CACHE_PRECISION"] = _HINTS[dtype]
             config["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
-        if "precision" in self._chosen:
+        if self._chosen.get("precision") == "auto":
+            config.pop("INFERENCE_PRECISION_HINT", None)
+        elif "precision" in self._chosen:
             config["INFERENCE_PRECISION_HINT"] = self._chosen["precision"]
         return config
+
+    def denormals(self, optimised: bool) -> str:
+        """A product of denormal numbers in a model of its own, compiled once with this CPU_DENORMALS_OPTIMIZATION."""
+        import numpy as np
+        from openvino import Model, opset15
+
+        if optimised not in self._denormals:
+            given = np.full(1 << 17, denormals.TINY, np.float32)
+            parameter = opset15.parameter(given.shape, np.float32)
+            model = Model([opset15.multiply(parameter, opset15.constant(np.float32(1.5)))], [parameter], "denormals")
+            config = {
+                "CPU_DENORMALS_OPTIMIZATION": optimised,
+                "INFERENCE_NUM_THREADS": self.context.budget.threads,
+                "INFERENCE_PRECISION_HINT": "f32",
+            }
+            product = self.core.compile_model(model, "CPU", config)(given)[0]
+            self._denormals[optimised] = denormals.in_words(int(np.count_nonzero(product.view(np.uint32))), given.size)
+        return self._denormals[optimised]
 
     def load(self, program: LoweredProgram) -> Executable:
         """Read the IR; its weights stay mapped until the model is compiled."""
@@ -301,6 +337,24 @@ def _narrower(dtype: str, hint: str, nodes: list[tuple[str, str]]) -> list[str]:
     )
     said += [f"{count} nodes compute in {_DTYPES.get(name, name)}" for name, count in sorted(bad.items())]
     return said
+
+
+def _unlike(config: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Properties that the compiled model has otherwise than they were asked for.
+
+    Threads and the precision hint are judged apart. Pinning is only recorded: OpenVINO leaves it off where
+    it cannot pin.
+    """
+    said = []
+    for name in ("NUM_STREAMS", "CPU_DENORMALS_OPTIMIZATION", "DYNAMIC_QUANTIZATION_GROUP_SIZE", "KV_CACHE_PRECISION"):
+        if name in config and name in found and str(found[name]) != str(config[name]):
+            said.append(f"{name} is {found[name]}, asked for was {config[name]}")
+    return said
+
+
+def _matrix_types(nodes: list[tuple[str, str]]) -> str:
+    """What the matrix products of the runtime graph compute in."""
+    return ", ".join(sorted({precision for kind, precision in nodes if kind in _MATRIX})) or "no products"
 
 
 def _node(info: Any) -> tuple[str, str]:

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from steelyard.adapters import denormals
 from steelyard.adapters.bound import artifact_of
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import FellBack, MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading, absent
-from steelyard.core.result import Proof
+from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.workload import DTYPE_BYTES, Program
 
@@ -154,6 +155,8 @@ class XlaExecutable(Executable):
         if kind == "cpu" and threads is not None and threads != budget.threads:
             mismatches.append(f"a pool of {threads} threads instead of {budget.threads}")
         if budget.precision == "strict":
+            if runner.matmul_precision() != "highest":
+                mismatches.append(f"jax_default_matmul_precision is {runner.matmul_precision()}, not highest")
             if DTYPE_BYTES[dtype] < DTYPE_BYTES[program.dtype]:
                 mismatches.append(f"matrix products in {dtype} instead of {program.dtype}")
             if kind != "cpu" and program.dtype == "float32" and precise[False]:
@@ -167,6 +170,15 @@ class XlaExecutable(Executable):
             placement=dict(Counter(str(device) for array in self.weights for device in array.devices())),
             recompiles=runner.counters()["compilations"] - runner.asked_compilations,
             mismatches=tuple(mismatches),
+            budget={
+                "inter_op": untold("XLA does not tell how many parts of a program it runs side by side"),
+                "waiting": untold("XLA does not tell how its pool waits"),
+                "matrix_precision": f"HIGHEST in {precise[True]} of {precise.total()} products; "
+                f"default: {runner.matmul_precision()}",
+                "tf32": "no such type on a CPU" if kind == "cpu" else "allowed" if precise[False] else "off",
+                "denormals": runner.denormals(),
+                "denormals_told_by": "tried",
+            },
             details={
                 "device_kind": runner.device.device_kind,
                 "hlo_modules": len(self.call.runtime_executable().hlo_modules()),
@@ -231,6 +243,7 @@ class Xla(Runner):
         self.asked_compilations = 0
         self._compilations = 0
         self._weights: dict[str, dict[str, Any]] = {}
+        self._denormals = ""
 
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
@@ -311,6 +324,21 @@ class Xla(Runner):
         import jax
 
         return str(jax.config.jax_default_matmul_precision)
+
+    def denormals(self) -> str:
+        """A product of denormal numbers, compiled once for this; long enough for the whole pool."""
+        import jax
+        import numpy as np
+
+        if not self._denormals:
+            before = self._compilations
+            given = jax.device_put(np.full(1 << 17, denormals.TINY, np.float32), self.device)
+            product = jax.jit(lambda array: array * np.float32(1.5))(given)
+            # Looked at as bits by numpy: a comparison on the device may count them as zero itself.
+            kept = int(np.count_nonzero(np.asarray(product).view(np.uint32)))
+            self._denormals = denormals.in_words(kept, given.size)
+            self.asked_compilations += self._compilations - before
+        return self._denormals
 
     def thread_names(self) -> dict[str, int] | None:
         """How many threads of each name this process has; None where the system does not tell."""

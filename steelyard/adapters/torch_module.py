@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from steelyard.adapters import denormals
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading, absent
-from steelyard.core.result import Proof
+from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.workload import Program, TensorSpec
 
@@ -174,6 +175,12 @@ class TorchExecutable(Executable):
                 mismatches.append(f"weights in {dtype} instead of {program.dtype}")
             if precision != "highest":
                 mismatches.append(f"float32 matrix products in '{precision}' precision instead of 'highest'")
+            elif runner.onednn_precision() not in ("none", "ieee"):
+                mismatches.append(f"oneDNN may compute float32 matrix products in {runner.onednn_precision()}")
+            if runner.device.type == "cuda" and torch.backends.cudnn.allow_tf32:
+                mismatches.append("cuDNN may use TF32 although the precision is strict")
+        if torch.get_num_interop_threads() != 1:
+            mismatches.append(f"{torch.get_num_interop_threads()} inter-op threads instead of 1")
         graph_breaks, recompiles = self._trouble()
         return Proof(
             runtime="torch",
@@ -185,6 +192,7 @@ class TorchExecutable(Executable):
             graph_breaks=graph_breaks,
             recompiles=recompiles,
             mismatches=tuple(mismatches),
+            budget=runner.kept_budget(),
             details={**runner.facts(), **self._facts()},
         )
 
@@ -314,6 +322,36 @@ class TorchRunner(Runner):
         for prefix, part in module.named_modules(remove_duplicate=False):
             held.update((f"{prefix}.{name}", item) for name, item in part.named_parameters(recurse=False))
         return module
+
+    def kept_budget(self) -> dict[str, Any]:
+        """What is read back of the budget, in the common words."""
+        import torch
+
+        on_cuda = self.device.type == "cuda"
+        precision = torch.get_float32_matmul_precision()
+        tf32 = torch.backends.cudnn.allow_tf32 or precision != "highest"
+        waiting = {name: os.environ[name] for name in _OPENMP if name in os.environ}
+        return {
+            "inter_op": torch.get_num_interop_threads(),
+            "waiting": waiting or untold("no variable sets it, and OpenMP does not tell its default"),
+            "matrix_precision": precision if on_cuda else f"{precision}; oneDNN: {self.onednn_precision()}",
+            "tf32": ("allowed" if tf32 else "off") if on_cuda else "no such type on a CPU",
+            "denormals": self._denormals(),
+            "denormals_told_by": "tried",
+        }
+
+    def onednn_precision(self) -> str:
+        """What oneDNN may compute float32 matrix products in: `ieee` or `none` for float32 itself, `bf16`, `tf32`."""
+        import torch
+
+        return str(torch.backends.mkldnn.matmul.fp32_precision)
+
+    def _denormals(self) -> str:
+        """A product of denormal numbers, long enough for every thread of the pool to have a part of it."""
+        import torch
+
+        given = torch.full((1 << 17,), denormals.TINY, device=self.device)
+        return denormals.in_words(int((given * 1.5).count_nonzero()), given.numel())
 
     def facts(self) -> dict[str, Any]:
         """What the process says of itself: threads, waiting, instruction set, precision switches."""

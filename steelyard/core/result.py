@@ -40,9 +40,31 @@ class Measurement:
         return self.samples[self.cut :]
 
 
+READ_BACK: Mapping[str, str] = {
+    "inter_op": "how many parts of a program, or requests, may run side by side: inter-op threads, streams",
+    "waiting": "what idle threads of the pool do between two calls",
+    "matrix_precision": "what float32 matrix products are computed in",
+    "tf32": "whether TF32 may stand in for float32",
+    "denormals": "whether numbers below the smallest normal one are kept, or count as zero",
+    "denormals_told_by": "how that is known: tried on the runtime in this process, or its option read back",
+    "cpus": "the CPUs that the threads of the process may run on, all of them together",
+    "environment": "variables of the process that runtimes obey; of a path only that there is one",
+}
+"""The common words of `Proof.budget`, in the order in which they are shown."""
+
+
+def untold(reason: str) -> Mapping[str, str | None]:
+    """A value of `Proof.budget` that the runtime does not tell."""
+    return {"value": None, "reason": reason}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What really ran, read back from the runtime. `mismatches` non-empty makes the result `fallback`."""
+    """What really ran, read back from the runtime. `mismatches` non-empty makes the result `fallback`.
+
+    `budget` says in the words of READ_BACK how the process kept its budget beyond threads and dtype;
+    what cannot be read back is `untold` with the reason.
+    """
 
     runtime: str
     versions: Mapping[str, str]
@@ -53,6 +75,7 @@ class Proof:
     graph_breaks: int | None = None
     recompiles: int | None = None
     mismatches: tuple[str, ...] = ()
+    budget: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
