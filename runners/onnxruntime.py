@@ -253,12 +253,12 @@ class _Session(Executable):
     def _options_unlike(self) -> list[str]:
         """Options that the session holds otherwise than they were asked for. Threads are counted instead."""
         held = self.session.get_session_options()
-        asked: dict[str, Any] = {"inter_op_num_threads": 1, "enable_cpu_mem_arena": self._tuning["cpu_arena"]}
-        unlike = [(name, getattr(held, name), value) for name, value in asked.items()]
-        unlike.append(
-            ("graph_optimization_level", held.graph_optimization_level.name, self._tuning["graph_optimization"])
-        )
-        unlike.append(("execution_mode", held.execution_mode.name, "ORT_SEQUENTIAL"))
+        unlike: list[tuple[str, Any, Any]] = [
+            ("inter_op_num_threads", held.inter_op_num_threads, 1),
+            ("enable_cpu_mem_arena", held.enable_cpu_mem_arena, self._tuning["cpu_arena"]),
+            ("graph_optimization_level", held.graph_optimization_level.name, self._tuning["graph_optimization"]),
+            ("execution_mode", held.execution_mode.name, "ORT_SEQUENTIAL"),
+        ]
         unlike += [(key, self._entry(key), value) for key, value in self._runner.config().items()]
         unlike += [(key, self._entry(key), None) for key in _NEVER_ASKED]
         return [f"the session has {name} = {found}, not {value}" for name, found, value in unlike if found != value]

@@ -345,11 +345,12 @@ def _unlike(config: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     Threads and the precision hint are judged apart. Pinning is only recorded: OpenVINO leaves it off where
     it cannot pin.
     """
-    said = []
-    for name in ("NUM_STREAMS", "CPU_DENORMALS_OPTIMIZATION", "DYNAMIC_QUANTIZATION_GROUP_SIZE", "KV_CACHE_PRECISION"):
-        if name in config and name in found and str(found[name]) != str(config[name]):
-            said.append(f"{name} is {found[name]}, asked for was {config[name]}")
-    return said
+    names = ("NUM_STREAMS", "CPU_DENORMALS_OPTIMIZATION", "DYNAMIC_QUANTIZATION_GROUP_SIZE", "KV_CACHE_PRECISION")
+    return [
+        f"{name} is {found[name]}, asked for was {config[name]}"
+        for name in names
+        if name in config and name in found and str(found[name]) != str(config[name])
+    ]
 
 
 def _matrix_types(nodes: list[tuple[str, str]]) -> str:

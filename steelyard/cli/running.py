@@ -17,6 +17,7 @@ from steelyard import __version__, plugins
 from steelyard.cli.planning import describe, plan_of
 from steelyard.cli.progress import Screen
 from steelyard.cli.recorder import Recorder
+from steelyard.core.backend import TUNINGS
 from steelyard.core.errors import StoreError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import Result
@@ -196,12 +197,14 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
         tunings=tuple(
             TuningRow(
                 backend=arm.backend.text,
-                tuning=request.budget.tuning,
-                options=plugins.runner(arm.backend.runner).tunings[request.budget.tuning],
+                tuning=tuning,
+                options=plugins.runner(arm.backend.runner).tunings[tuning],
                 keeps_cache=plugins.runner(arm.backend.runner).keeps_cache,
+                formats=plan.formats[arm.backend.text],
             )
             for arm in plan.arms
             if not arm.control and not arm.sham
+            for tuning in TUNINGS
         ),
         lowered={key: facts(point) for key, point in lowered.items()},
         plan={

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from steelyard.core.errors import UsageError
 
 DeviceKind = Literal["cpu", "cuda", "rocm", "tpu", "xpu", "npu", "mps"]
+Tuning = Literal["default", "max"]
+TUNINGS: tuple[Tuning, ...] = Tuning.__args__  # type: ignore[attr-defined]
 _BACKEND = re.compile(r"^(?P<head>[^\[\]]+?)(?:\[(?P<options>[^\[\]]*)\])?$")
 
 
@@ -81,7 +83,7 @@ class Budget:
 
     threads: int
     cpus: tuple[int, ...]
-    tuning: Literal["default", "max"] = "default"
+    tuning: Tuning = "default"
     precision: Literal["strict", "runtime"] = "strict"
     copies: Literal["outside", "inside"] = "outside"
     shapes: Literal["static", "dynamic"] = "static"

@@ -35,12 +35,17 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningRow:
-    """The declared tuning of one backend: exact options, and how its runtime uses the disk between launches."""
+    """A tuning that a backend declares: exact options, and how its runtime uses the disk between launches.
+
+    Each backend has a row for `default` and one for `max`; the run used that of its budget. `formats` are
+    those that the backend was given (`module` is the original torch module).
+    """
 
     backend: str
     tuning: str
     options: Mapping[str, Any]
     keeps_cache: str
+    formats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import safe_open
 
+from steelyard.core.backend import Budget
 from steelyard.core.errors import SteelyardError
 from steelyard.core.metrics import absent
 from steelyard.core.result import Correctness, Measurement, Proof, Result, Stage, Status
@@ -17,6 +18,7 @@ from steelyard.measure.correctness import Checker
 from steelyard.measure.growth import Growth
 from steelyard.measure.loop import CheckPoints, Limits, loop_overhead_s, timed_window
 from steelyard.measure.memory import reset_peak
+from steelyard.measure.surroundings import misplaced, surroundings
 
 if TYPE_CHECKING:
     from steelyard.engine.protocol import CaseRequest
@@ -88,7 +90,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
     _believe(clock.replaced(loop.CLOCK, generate.CLOCK))
     correctness = checker.verdict()
     proofs = {role: executable.proof() for role, executable in executables.items()}
-    proof = _joined(proofs, moved)
+    proof = _joined(proofs, moved, launch.request.budget)
     for role, executable in executables.items():
         for name, reading in executable.memory().items():
             launch.memory[f"{name}/{role}"] = reading
@@ -128,15 +130,17 @@ def _status(correctness: Correctness, proof: Proof) -> tuple[Status, str]:
     return "ok", ""
 
 
-def _joined(proofs: Mapping[str, Proof], moved: Mapping[str, int]) -> Proof:
-    """One proof for a case of several programs: placements add up, every mismatch counts."""
+def _joined(proofs: Mapping[str, Proof], moved: Mapping[str, int], budget: Budget) -> Proof:
+    """One proof for a case of several programs: placements add up, every mismatch counts, also of the process itself."""
     parts = list(proofs.values())
     placement: dict[str, int] = {}
     for part in parts:
         for place, count in part.placement.items():
             placement[place] = placement.get(place, 0) + count
     moved_text = tuple(f"{name} moved by {count} inside the timed window" for name, count in moved.items())
-    mismatches = tuple(dict.fromkeys(text for part in parts for text in part.mismatches)) + moved_text
+    around = surroundings()
+    mismatches = tuple(dict.fromkeys(text for part in parts for text in part.mismatches))
+    mismatches += moved_text + misplaced(around["cpus"], budget.cpus, budget.threads)
     details = dict(parts[0].details) if len(parts) == 1 else {role: dict(part.details) for role, part in proofs.items()}
     dtypes = sorted({part.dtype for part in parts})
     return dataclasses.replace(
@@ -146,6 +150,7 @@ def _joined(proofs: Mapping[str, Proof], moved: Mapping[str, int]) -> Proof:
         graph_breaks=_total(part.graph_breaks for part in parts),
         recompiles=moved.get("recompiles", 0) if any(part.recompiles is not None for part in parts) else None,
         mismatches=mismatches,
+        budget=_merged({role: part.budget for role, part in proofs.items()}) | around,
         details=details,
     )
 

@@ -63,7 +63,7 @@ def misplaced(cpus: Any, budget: Sequence[int], threads: int) -> tuple[str, ...]
         return (f"threads may run on the CPUs {_text(beyond)} besides those of the budget ({_text(budget)})",)
     if len(cpus) < min(threads, len(budget)):
         return (
-            f"all threads are held on the CPUs {_text(cpus)}, the budget has {_text(budget)} for {threads} threads",
+            f"all threads are held on the CPUs {_text(cpus)}, the budget has {_text(budget)} for {threads} of them",
         )
     return ()
 

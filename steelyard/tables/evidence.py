@@ -135,9 +135,11 @@ def _count(number: int | None) -> Cell:
 
 
 def tuning_table(facts: Facts) -> Table:
-    """Exact options of each backend as compiled, its idiom, and what it keeps on disk."""
+    """Exact options of both tunings of each backend, the one used marked and with what was compiled; idiom, disk."""
     rows = []
+    used_tuning = facts.run.manifest.budget.tuning
     for tuning in facts.run.manifest.tunings:
+        in_use = tuning.tuning == used_tuning
         labels = [arm.label for arm in facts.arms if tuning.backend in (arm.label, arm.backend.text)]
         used = {
             plain(result.options)
@@ -149,11 +151,15 @@ def tuning_table(facts: Facts) -> Table:
         }
         cells = (
             Cell(text=tuning.backend),
-            Cell(text=tuning.tuning),
-            Cell(text=plain(tuning.options)),
-            Cell(text="; ".join(sorted(used)) or "nothing was compiled"),
-            Cell(text="; ".join(provenance.idiom(facts, label) for label in labels) or "none recorded"),
-            Cell(text=tuning.keeps_cache or "nothing"),
+            Cell(text=f"{tuning.tuning} (used)" if in_use else tuning.tuning),
+            Cell(text=plain(tuning.options) or "none"),
+            Cell(text=("; ".join(sorted(used)) or "nothing was compiled") if in_use else "not used in this run"),
+            Cell(
+                text=("; ".join(provenance.idiom(facts, label) for label in labels) or "none recorded")
+                if in_use
+                else ABSENT
+            ),
+            Cell(text=(tuning.keeps_cache or "nothing") if in_use else ABSENT),
         )
         rows.append(Row(cells=cells, tags={"arm": labels[0] if labels else tuning.backend}))
     return Table(
@@ -161,7 +167,8 @@ def tuning_table(facts: Facts) -> Table:
         title="Tuning and idioms",
         caption=provenance.plain_caption(
             facts,
-            "Exact options declared for the tuning and those that each program was compiled with; how it was used.",
+            "Exact options that each backend declares for its tunings; for the one used in this run, what each program "
+            "was compiled with, and how it was used.",
         ),
         columns=(
             Column(key="backend", title="Backend"),

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.core.backend import Budget, Device, parse_backend
+from steelyard.core.backend import TUNINGS, Budget, Device, parse_backend
 from steelyard.core.case import CONTROL_SUFFIX, Arm, Case
 from steelyard.core.hashing import stable_hash
 from steelyard.core.metrics import Reading, absent
@@ -46,6 +46,13 @@ VERSIONS = {
     "openvino": {"openvino": "2026.4.0"},
 }
 KEEPS_CACHE = {"inductor": "FX graph cache", "xla": "persistent compilation cache", "openvino": "CACHE_DIR"}
+FORMATS = {
+    "eager": ("module",),
+    "inductor": ("module",),
+    "xla": ("stablehlo",),
+    "onnxruntime": ("onnx",),
+    "openvino": ("openvino",),
+}
 TEXT = "The capital of France is Paris, which lies on the river Seine."
 TOKENS = 32
 
@@ -228,12 +235,14 @@ def synthetic_run(
         tunings=tuple(
             TuningRow(
                 backend=arm.label,
-                tuning=tuning,
-                options={"intra_op_threads": threads, "precision": "f32"},
+                tuning=name,
+                options={"intra_op_threads": threads, "precision": "f32", "search": name == "max"},
                 keeps_cache=KEEPS_CACHE.get(arm.backend.runner, ""),
+                formats=FORMATS.get(arm.backend.runner, ()),
             )
             for arm in arms
             if not arm.control
+            for name in TUNINGS
         ),
         lowered={point.key: _facts(point, identity or {}) for point in points},
         plan={"rounds_planned": rounds + 1, "target_half_width": 0.02, "minutes": round(clock / 60, 2)},

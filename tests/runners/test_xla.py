@@ -69,9 +69,9 @@ def test_the_pool_has_the_budgets_threads_and_the_cache_is_used_again(programs, 
         programs = [runner.load(each) for each in lowered.values()]
         for program in programs:
             program.compile()
+        warm = hits.count("/jax/compilation_cache/cache_hits")
         proof = programs[0].proof()
         same = programs[0].weights[0] is programs[1].weights[0]
-        warm = hits.count("/jax/compilation_cache/cache_hits")
         print(json.dumps([proof.threads, proof.mismatches, proof.details["hlo_modules"], same, warm]))
         """
     assert launch(source, directory=tmp_path, programs=programs) == [1, [], 1, True, 0]
