@@ -9,6 +9,7 @@ from dataclasses import dataclass
 WORKER = "tests/engine/test_launch.py"
 RUN = "tests/cli/test_run.py"
 GUARDS = "tests/cli/test_guards.py"
+CHEATS = "tests/selftest/test_faults.py"
 FAILS = f"{WORKER}::test_every_way_to_fail_is_its_own_row"
 
 
@@ -234,5 +235,61 @@ MUTANTS = (
         new="                pass\n",
         tests=("tests/guard/test_energy.py::test_wraps_at_any_phase_are_unwound",),
         through="part",
+    ),
+    Mutant(
+        name="work after the call returned",
+        file="steelyard/measure/fresh.py",
+        old="        if late > max(_LATE_S, _LATE_PART * float(np.median(new))):\n",
+        new="        if False:\n",
+        tests=(f"{CHEATS}::test_the_cold_round_catches[returns early]",),
+        through="worker",
+    ),
+    Mutant(
+        name="stale answers",
+        file="steelyard/measure/fresh.py",
+        old="            if bits in self._seen[name]:\n",
+        new="            if False:\n",
+        tests=(f"{CHEATS}::test_the_cold_round_catches[bound memo]",),
+        through="worker",
+    ),
+    Mutant(
+        name="kept answers",
+        file="steelyard/measure/fresh.py",
+        old="            if min(new) > _FACTOR * max(repeated) and min(new) - max(repeated) > _LEAST_S:\n",
+        new="            if False:\n",
+        tests=(f"{CHEATS}::test_the_cold_round_catches[memo]",),
+        through="worker",
+    ),
+    Mutant(
+        name="dropped output",
+        file="steelyard/measure/correctness.py",
+        old='                self._record(spec.name, 1.0, 1.0, "it is missing: reading it gave nothing")\n',
+        new="                continue\n",
+        tests=(f"{CHEATS}::test_the_cold_round_catches[dropped output]",),
+        through="worker",
+    ),
+    Mutant(
+        name="replaced timer",
+        file="steelyard/engine/measuring.py",
+        old="    _believe(clock.replaced(loop.CLOCK, generate.CLOCK))\n",
+        new="",
+        tests=(f"{CHEATS}::test_the_cold_round_catches[patched timer]",),
+        through="worker",
+    ),
+    Mutant(
+        name="slowed timer",
+        file="steelyard/engine/measuring.py",
+        old="        _believe(clock.disagreement(window.elapsed_ns, window.witness_ns))\n",
+        new="",
+        tests=(f"{CHEATS}::test_the_timed_window_catches[slow clock]",),
+        through="worker",
+    ),
+    Mutant(
+        name="children in sessions of their own",
+        file="steelyard/engine/launch.py",
+        old="    for pid in stayed:  # those that had left the session\n",
+        new="    for pid in ():\n",
+        tests=(f"{CHEATS}::test_a_child_in_a_session_of_its_own_is_ended_and_remarked",),
+        through="worker",
     ),
 )
