@@ -6,6 +6,7 @@ Under STEELYARD_REQUIRE_TOOLS=1 a skipped test is a failure; only a test marked 
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -38,6 +39,16 @@ def require_tool() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> None:
+    """Ctrl-C reaches the children of tests, even where the tests themselves run in the background.
+
+    A shell starts background jobs with the signal ignored, and a process passes that on to its children.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _nothing_skips() -> bool:
