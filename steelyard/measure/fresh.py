@@ -8,11 +8,13 @@ written once more, and one *kept* without a change. A program that computes take
 outputs of the new call are read at once, those of the second after a pause: a program that returned when its
 outputs were complete takes as long to read either way, and gives the same numbers.
 
-It belongs to the cold round, where nothing is timed after it. Mixtures are drawn from the system's random numbers.
+Where times look like a cheat, more mixtures are called, and all of them must agree. It belongs to the cold round, where
+nothing is timed after it. Mixtures are drawn from the system's random numbers.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +30,9 @@ else:
 Arrays = Mapping[str, Array]
 
 _MIXTURES = 3
-_FEWER, _LONG_S = 2, 0.5  # a call this long is told from a kept answer by two mixtures
+_FEWER, _LONG_S = 2, 0.5  # of a call this long, two mixtures are enough to see nothing suspicious
+_CONFIRMING, _ENOUGH = 8, 5  # mixtures more where times look suspicious, and how many there must be in all
+_TRIALS = 200  # small discrete inputs have few mixtures, or none
 _FACTOR = 2.0  # every new call must be slower than every repeated one by so much ...
 _LEAST_S = 20e-6  # ... and by so many seconds, which the caches of the CPU never make up
 _REST_S = 0.002  # before each call, so that a copy begun by `update` has ended
@@ -56,15 +60,22 @@ class FreshCalls:
         """Make the calls; `call_s` is about what one takes. The binding has its own inputs again afterwards."""
         own = {name: np.ascontiguousarray(self._inputs[0][name]) for name in self._varied()}
         self._call("", own)
-        for mixture in self._mixtures(_FEWER if call_s > _LONG_S else _MIXTURES):
+        mixtures = self._mixtures()
+        self._make(islice(mixtures, _FEWER if call_s > _LONG_S else _MIXTURES))
+        if self.mixtures and self._suspicions():
+            # A neighbour makes calls fast and slow in turn, and so few of them can fall out like this by chance.
+            self._make(islice(mixtures, _CONFIRMING))
+            if self.mixtures >= _ENOUGH:
+                self.doubts += self._suspicions()
+        self._binding.update(own)
+
+    def _make(self, mixtures: Iterable[Arrays]) -> None:
+        for mixture in mixtures:
             at_once = self._call("new", mixture)
             later = self._call("again", mixture, pause=True)
             self._call("kept", None)
             self._same(at_once, later)
             self.mixtures += 1
-        self._binding.update(own)
-        if self.mixtures:
-            self._judge()
 
     def _call(self, kind: str, update: Arrays | None, *, pause: bool = False) -> Arrays:
         """One call; the first, of no kind, only shows what the binding's own inputs give."""
@@ -106,32 +117,33 @@ class FreshCalls:
             if error > self._limits.get(name, 0.0) * scale:
                 self._doubt(f"{name}: read at once it is not what a call of the same input gave after a pause")
 
-    def _judge(self) -> None:
+    def _suspicions(self) -> list[str]:
+        """What the times of all calls so far speak against, as sentences."""
+        found = []
         new, again, kept = (self._times[kind] for kind in ("new", "again", "kept"))
-        for repeated, how in ((again, "the same bytes written once more"), (kept, "its inputs left alone")):
-            if min(new) > _FACTOR * max(repeated) and min(new) - max(repeated) > _LEAST_S:
-                self._doubt(
-                    f"answers are kept: a new input took {min(new):.2g} s or more, {how} {max(repeated):.2g} s or less"
-                )
-        if min(again) > _FACTOR * max(kept) and min(again) - max(kept) > _LEAST_S:
-            self._doubt(
-                f"answers are kept: written inputs took {min(again):.2g} s or more, inputs left alone "
-                f"{max(kept):.2g} s or less"
-            )
+        for slow, fast, what in (
+            (new, again, "a new input took {:.2g} s or more, the same bytes written once more {:.2g} s or less"),
+            (new, kept, "a new input took {:.2g} s or more, its inputs left alone {:.2g} s or less"),
+            (again, kept, "written inputs took {:.2g} s or more, inputs left alone {:.2g} s or less"),
+        ):
+            if min(slow) > _FACTOR * max(fast) and min(slow) - max(fast) > _LEAST_S:
+                found.append("answers are kept: " + what.format(min(slow), max(fast)))
+                break
         at_once, paused = self._reads["at once"], self._reads["after a pause"]
         late = min(at_once) - max(paused)
         if late > max(_LATE_S, _LATE_PART * float(np.median(new))):
-            self._doubt(
+            found.append(
                 f"run() returned before its outputs were complete: reading them at once took {late:.2g} s longer "
                 "than after a pause"
             )
         size = sum(spec.bytes for spec in self._outputs)
         allowed = 5 * max(*new, *again) + _READ_S * len(self._outputs) + size / _READ_BYTES_PER_S
         if min(*at_once, *paused) > allowed:
-            self._doubt(
+            found.append(
                 f"run() did not do the work: reading the outputs took {min(*at_once, *paused):.2g} s, run() "
                 f"{max(*new, *again):.2g} s"
             )
+        return found
 
     def _varied(self) -> list[str]:
         """The data inputs in which the members of the pool differ."""
@@ -143,15 +155,14 @@ class FreshCalls:
             and any(not np.array_equal(first[spec.name], other[spec.name]) for other in self._inputs)
         ]
 
-    def _mixtures(self, count: int) -> Iterator[Arrays]:
-        """Up to `count` mixtures that are no member of the pool where that can be had, and never the same twice."""
+    def _mixtures(self) -> Iterator[Arrays]:
+        """Mixtures that are no member of the pool, then members; never the same twice, nor the binding's own inputs."""
         random = np.random.default_rng()
         names = self._varied()
         used = {_bits(self._inputs[0], names)}
         members = {_bits(entry, names) for entry in self._inputs}
         spare: list[Arrays] = []
-        found = 0
-        for _ in range(20 * count if names else 0):
+        for _ in range(_TRIALS if names else 0):
             one, other = random.choice(len(self._inputs), size=2, replace=False)
             mixture = {name: _mixed(self._inputs[one][name], self._inputs[other][name], random) for name in names}
             bits = _bits(mixture, names)
@@ -160,12 +171,9 @@ class FreshCalls:
             used.add(bits)
             if bits in members:
                 spare.append(mixture)
-                continue
-            found += 1
-            yield mixture
-            if found == count:
-                return
-        yield from spare[: count - found]
+            else:
+                yield mixture
+        yield from spare
 
     def _doubt(self, text: str) -> None:
         if text not in self.doubts:

@@ -255,7 +255,7 @@ MUTANTS = (
     Mutant(
         name="kept answers",
         file="steelyard/measure/fresh.py",
-        old="            if min(new) > _FACTOR * max(repeated) and min(new) - max(repeated) > _LEAST_S:\n",
+        old="            if min(slow) > _FACTOR * max(fast) and min(slow) - max(fast) > _LEAST_S:\n",
         new="            if False:\n",
         tests=(f"{CHEATS}::test_the_cold_round_catches[memo]",),
         through="worker",

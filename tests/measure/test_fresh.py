@@ -1,0 +1,92 @@
+"""What calls with unseen inputs say of a program, on a made clock: suspicion needs more calls, doubt needs all of them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from steelyard.core.runner import Binding
+from steelyard.core.workload import Program, TensorSpec, Weights
+from steelyard.measure import fresh
+
+X = TensorSpec(name="x", shape=(16,), dtype="float32")
+PROGRAM = Program(
+    name="double",
+    source="none:none",
+    arguments={},
+    weights=Weights(source="none:none", arguments={}, origin="seeded"),
+    dtype="float32",
+    inputs=(X,),
+    outputs=(TensorSpec(name="y", shape=(16,), dtype="float32"),),
+)
+POOL = [{"x": np.full(16, float(value), dtype=np.float32)} for value in range(8)]
+
+
+class Scripted(Binding):
+    """y = 2x; `seconds(call, kind)` says how long the call takes, kind 0 for a new input, 1 again, 2 kept."""
+
+    def __init__(self, clock: list[int], seconds: Callable[[int, int], float]) -> None:
+        self.x, self.y, self.clock, self.seconds, self.calls = POOL[0]["x"], None, clock, seconds, 0
+
+    def run(self) -> None:
+        number = self.calls - 1  # the first call is the binding's own
+        self.clock[0] += round(1e9 * (self.seconds(number // 3, number % 3) if number >= 0 else 0.001))
+        self.calls += 1
+        self.y = 2 * self.x
+
+    def read(self, names: tuple[str, ...] | None = None) -> dict[str, object]:
+        return {"y": np.array(self.y)}
+
+    def settle(self) -> None:
+        self.y = None
+
+    def update(self, inputs: dict[str, object]) -> None:
+        self.x = np.array(inputs["x"])
+
+    def adopt(self, source: Binding) -> None:
+        raise NotImplementedError
+
+
+def calls(monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int, int], float], pool=POOL) -> fresh.FreshCalls:
+    clock = [0]
+    monkeypatch.setattr(fresh, "CLOCK", lambda: clock[0])
+    monkeypatch.setattr(fresh.time, "sleep", lambda pause: None)
+    binding = Scripted(clock, seconds)
+    found = fresh.FreshCalls(binding, PROGRAM, pool, {"y": 1e-6})
+    found.make(0.001)
+    assert np.array_equal(binding.x, pool[0]["x"]), "the binding has its own inputs again"
+    return found
+
+
+def test_even_calls_raise_no_suspicion(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = calls(monkeypatch, lambda mixture, kind: 0.001)
+    assert (found.mixtures, found.doubts) == (3, [])
+
+
+def test_chance_that_looks_like_a_cheat_is_cleared_by_more_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = calls(monkeypatch, lambda mixture, kind: 0.003 if (kind == 0) == (mixture < 4) else 0.001)
+    assert (found.mixtures, found.doubts) == (11, [])
+
+
+@pytest.mark.parametrize(("slow", "words"), [((0,), "written once more"), ((0, 1), "left alone")])
+def test_what_all_calls_say_is_held_against_it(monkeypatch: pytest.MonkeyPatch, slow, words: str) -> None:
+    found = calls(monkeypatch, lambda mixture, kind: 0.003 if kind in slow else 0.001)
+    assert found.mixtures == 11
+    (doubt,) = found.doubts
+    assert doubt.startswith("answers are kept")
+    assert words in doubt
+
+
+def test_small_differences_of_fast_calls_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert calls(monkeypatch, lambda mixture, kind: 12e-6 if kind == 0 else 4e-6).doubts == []
+
+
+def test_a_pool_that_does_not_vary_allows_no_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = calls(monkeypatch, lambda mixture, kind: 0.003 if kind == 0 else 0.001, pool=[POOL[0], POOL[0]])
+    assert (found.mixtures, found.doubts) == (0, [])
+
+
+def test_too_few_mixtures_hold_nothing_against_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    single = [{"x": POOL[0]["x"]}, {"x": np.concatenate([POOL[0]["x"][:15], [1]]).astype(np.float32)}]
+    found = calls(monkeypatch, lambda mixture, kind: 0.003 if kind == 0 else 0.001, pool=single)
+    assert (found.mixtures, found.doubts) == (1, [])
