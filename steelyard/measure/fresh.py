@@ -59,6 +59,8 @@ class FreshCalls:
     def make(self, call_s: float) -> None:
         """Make the calls; `call_s` is about what one takes. The binding has its own inputs again afterwards."""
         own = {name: np.ascontiguousarray(self._inputs[0][name]) for name in self._varied()}
+        if not own:
+            return
         self._call("", own)
         mixtures = self._mixtures()
         self._make(islice(mixtures, _FEWER if call_s > _LONG_S else _MIXTURES))

@@ -1,4 +1,4 @@
-"""What calls with unseen inputs say of a program, on a made clock: suspicion needs more calls, doubt needs all of them."""
+"""What calls with unseen inputs say, on a made clock: suspicion asks for more calls, doubt needs all of them."""
 
 from collections.abc import Callable
 
