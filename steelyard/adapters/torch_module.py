@@ -164,7 +164,7 @@ class TorchExecutable(Executable):
         placement = self._seen + Counter(str(tensor.device) for tensor in tensors)
         floating = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
         dtype = min(floating, key=lambda item: item.itemsize, default=getattr(torch, program.dtype))
-        threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+        threads, precision = torch.get_num_threads(), runner.matmul_precision()
         mismatches = [
             f"{count} tensors on {where}" for where, count in placement.items() if where != str(runner.device)
         ]
@@ -175,8 +175,6 @@ class TorchExecutable(Executable):
                 mismatches.append(f"weights in {dtype} instead of {program.dtype}")
             if precision != "highest":
                 mismatches.append(f"float32 matrix products in '{precision}' precision instead of 'highest'")
-            elif runner.onednn_precision() not in ("none", "ieee"):
-                mismatches.append(f"oneDNN may compute float32 matrix products in {runner.onednn_precision()}")
             if runner.device.type == "cuda" and torch.backends.cudnn.allow_tf32:
                 mismatches.append("cuDNN may use TF32 although the precision is strict")
         if torch.get_num_interop_threads() != 1:
@@ -328,23 +326,29 @@ class TorchRunner(Runner):
         import torch
 
         on_cuda = self.device.type == "cuda"
-        precision = torch.get_float32_matmul_precision()
+        precision = self.matmul_precision()
         tf32 = torch.backends.cudnn.allow_tf32 or precision != "highest"
         waiting = {name: os.environ[name] for name in _OPENMP if name in os.environ}
         return {
             "inter_op": torch.get_num_interop_threads(),
             "waiting": waiting or untold("no variable sets it, and OpenMP does not tell its default"),
-            "matrix_precision": precision if on_cuda else f"{precision}; oneDNN: {self.onednn_precision()}",
+            "matrix_precision": precision
+            if on_cuda
+            else f"{precision}; oneDNN: {torch.backends.mkldnn.matmul.fp32_precision}",
             "tf32": ("allowed" if tf32 else "off") if on_cuda else "no such type on a CPU",
             "denormals": self._denormals(),
             "denormals_told_by": "tried",
         }
 
-    def onednn_precision(self) -> str:
-        """What oneDNN may compute float32 matrix products in: `ieee` or `none` for float32 itself, `bf16`, `tf32`."""
+    def matmul_precision(self) -> str:
+        """What float32 matrix products may be computed in: `highest`, `high`, `medium`, or library by library."""
         import torch
 
-        return str(torch.backends.mkldnn.matmul.fp32_precision)
+        try:
+            return str(torch.get_float32_matmul_precision())
+        except RuntimeError:  # the one switch cannot say it: the libraries were given switches of their own
+            libraries = {"oneDNN": torch.backends.mkldnn.matmul, "CUDA": torch.backends.cuda.matmul}
+            return ", ".join(f"{name} {library.fp32_precision}" for name, library in libraries.items())
 
     def _denormals(self) -> str:
         """A product of denormal numbers, long enough for every thread of the pool to have a part of it."""
@@ -365,7 +369,7 @@ class TorchRunner(Runner):
             "preloaded": [os.path.basename(path) for path in os.environ.get("LD_PRELOAD", "").split()],
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "mkldnn": torch.backends.mkldnn.is_available(),
-            "float32_matmul_precision": torch.get_float32_matmul_precision(),
+            "float32_matmul_precision": self.matmul_precision(),
             "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
             "inference_mode": torch.is_inference_mode_enabled(),
         }

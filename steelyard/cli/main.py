@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli import cache, compare, doctor, report, run, selftest, show
+from steelyard.cli import cache, compare, doctor, explain, report, run, selftest, show
 from steelyard.cli import list as listing
 from steelyard.core.errors import SteelyardError
 
@@ -22,6 +22,7 @@ app.command("run")(run.run)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
+app.command("explain")(explain.explain)
 app.command("list")(listing.list_)
 app.command("doctor")(doctor.doctor)
 app.command("selftest")(selftest.selftest)

@@ -131,7 +131,7 @@ def _status(correctness: Correctness, proof: Proof) -> tuple[Status, str]:
 
 
 def _joined(proofs: Mapping[str, Proof], moved: Mapping[str, int], budget: Budget) -> Proof:
-    """One proof for a case of several programs: placements add up, every mismatch counts, also of the process itself."""
+    """One proof for a case of several programs: placements add up, every mismatch counts, the process's own too."""
     parts = list(proofs.values())
     placement: dict[str, int] = {}
     for part in parts:

@@ -22,7 +22,7 @@ def correctness_table(facts: Facts) -> Table:
                 blank = tuple(Cell(text=ABSENT) for _ in range(5))
                 cells = (*head, *blank[:-1], Cell(text="not checked", notes=(mark,)), Cell(text=ABSENT))
             else:
-                worst = max(outputs, key=_share)
+                worst = max(outputs, key=share)
                 failed = sum(not check.passed for check in checks)
                 reasons = "; ".join(sorted({check.reason for check in checks if check.reason}))
                 marks = (foot.mark(f"{arm.label}: {reasons or 'no reason was recorded'}"),) if failed else ()
@@ -64,8 +64,11 @@ def correctness_table(facts: Facts) -> Table:
     )
 
 
-def _share(output: OutputCheck) -> float:
-    return output.relative_l2 / output.tolerance if output.tolerance > 0 else float("inf")
+def share(output: OutputCheck) -> float:
+    """The part of its tolerance that an output's error uses up; an exact output that passed uses none."""
+    if not output.passed:
+        return float("inf")
+    return output.relative_l2 / output.tolerance if output.tolerance > 0 else 0.0
 
 
 def proof_table(facts: Facts) -> Table:
