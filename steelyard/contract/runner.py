@@ -25,6 +25,7 @@ from steelyard.contract import program as tiny
 from steelyard.contract.launch import ContractRequest, Observed
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.lowered import LoweredProgram
+from steelyard.core.result import READ_BACK
 from steelyard.lowering.request import LoweringRequest, LoweringResponse
 
 CPUS = tuple(sorted(os.sched_getaffinity(0)))[:2] if hasattr(os, "sched_getaffinity") else (0,)
@@ -158,6 +159,7 @@ class RunnerContract:
             assert proof.placement
             assert proof.dtype == "float32"
             assert proof.threads in (len(CPUS), None)
+            assert set(proof.budget) <= set(READ_BACK), "words of the budget that nobody knows"
             assert proof.graph_breaks in (0, None)
             assert proof.recompiles in (0, None)
             assert proof.mismatches == ()
