@@ -24,6 +24,7 @@ class Measurement:
 
     `cut` is the number of leading samples judged to be warm-up; nothing is dropped.
     `starts_s` are the sample starts on the launch's monotonic clock, counted from the window's start.
+    `digest` is what the worker made of all of it (`steelyard.measure.digest`); empty in runs older than that.
     """
 
     metric: str
@@ -33,6 +34,7 @@ class Measurement:
     cut: int
     steady: Steady
     stop: StopReason
+    digest: str = ""
 
     @property
     def steady_samples(self) -> Sequence[float]:

@@ -113,12 +113,16 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run in memory: everything `compare`, `tables` and `reports` read. Statistics are recomputed from it."""
+    """A run in memory: everything `compare`, `tables` and `reports` read. Statistics are recomputed from it.
+
+    `digest` stands for the run as it is stored (`steelyard.store.seal`); None for one that is not, or still grows.
+    """
 
     manifest: Manifest
     segments: tuple[Segment, ...]
     launches: tuple[LaunchRecord, ...]
     results: tuple[Result, ...]
+    digest: str | None = field(default=None, compare=False)
 
     def case(self, case_id: str) -> Case:
         """The case of an id. Raises KeyError."""

@@ -10,6 +10,7 @@ from steelyard.core.result import Measurement
 from steelyard.core.runner import Binding, Executable
 from steelyard.core.workload import Program
 from steelyard.measure.correctness import Checker
+from steelyard.measure.digest import sealed
 from steelyard.measure.fresh import FreshCalls
 from steelyard.measure.generate import Generation
 from steelyard.measure.loop import Call, Window
@@ -158,17 +159,16 @@ class Answers:
         ]
         if token_times:
             cut, steady = judge(token_times)
-            found.append(
-                Measurement(
-                    metric="tpot_s",
-                    layer="bound_wall",
-                    samples=token_times,
-                    starts_s=token_starts,
-                    cut=cut,
-                    steady=steady,
-                    stop=window.stop,
-                )
+            tokens = Measurement(
+                metric="tpot_s",
+                layer="bound_wall",
+                samples=token_times,
+                starts_s=token_starts,
+                cut=cut,
+                steady=steady,
+                stop=window.stop,
             )
+            found.append(sealed(tokens))
         return tuple(found)
 
     def text(self) -> str | None:
@@ -198,14 +198,16 @@ DRIVERS: Mapping[str, type[Driver]] = {"call": SingleCalls, "generate": Answers}
 def _measurement(metric: str, window: Window, samples: Sequence[float]) -> Measurement:
     origin = window.starts_ns[0]
     cut, steady = judge(samples)
-    return Measurement(
-        metric=metric,
-        layer="bound_wall",
-        samples=tuple(samples),
-        starts_s=tuple((start - origin) * 1e-9 for start in window.starts_ns),
-        cut=cut,
-        steady=steady,
-        stop=window.stop,
+    return sealed(
+        Measurement(
+            metric=metric,
+            layer="bound_wall",
+            samples=tuple(samples),
+            starts_s=tuple((start - origin) * 1e-9 for start in window.starts_ns),
+            cut=cut,
+            steady=steady,
+            stop=window.stop,
+        )
     )
 
 
