@@ -11,6 +11,7 @@ class Figures:
 
     name = "figures"
     draws = True
+    kind = "figures"
 
     def write(self, inputs: ReportInputs, directory: Path) -> tuple[Path, ...]:
         """Write five files a figure; a figure without data is named with its reason in `figures/absent.txt`."""

@@ -1,26 +1,49 @@
-"""`bench report`: print a stored run as Markdown, CSV, LaTeX, HTML and figures."""
+"""`bench report`: print a stored run as Markdown, CSV, LaTeX, HTML and figures, or write it for another tool."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steelyard.cli.output import RUNS
+from steelyard.cli.output import RUNS, printable
 from steelyard.core.errors import unknown_name
 
 if TYPE_CHECKING:
     from steelyard.core.run import Run
+    from steelyard.tables.output import Report, ReportInputs
 
 FOLDER = "report"
 """Where a report lies inside its run, unless told otherwise."""
 
 
 def report(
-    run: Annotated[str, typer.Argument(help="A run: its path, id, the beginning or end of its id, or 'latest'.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="A run: its path, id, the beginning or end of its id, or 'latest'. Several are a history, which "
+            "only the export otava holds.",
+        ),
+    ],
     formats: Annotated[
-        str, typer.Option("--format", metavar="NAMES", help="all, or a comma list of csv,figures,html,latex,markdown.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAMES",
+            help="all, or a comma list of csv,figures,html,latex,markdown; exports, which all leaves out: "
+            "bencher,github-action,google-benchmark,junit,otava,perfetto,pytest-benchmark,pytorch-oss.",
+        ),
     ] = "all",
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            metavar="FILE",
+            help="Results of pytest-benchmark or Google Benchmark (JSON), printed as tables beside; may be repeated.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to write; default: report/ in the run.")
     ] = None,
@@ -30,48 +53,89 @@ def report(
     from steelyard.store import find_run
 
     wanted = tuple(name.strip() for name in formats.split(",") if name.strip())
-    for line in write_report(find_run(runs, run), wanted, output):
+    *earlier, path = [find_run(runs, name) for name in names]
+    for line in write_report(path, wanted, output, beside=beside or (), earlier=earlier):
         typer.echo(line)
 
 
-def write_report(path: Path, formats: Sequence[str] = ("all",), output: Path | None = None) -> tuple[str, ...]:
+def write_report(
+    path: Path,
+    formats: Sequence[str] = ("all",),
+    output: Path | None = None,
+    *,
+    beside: Sequence[Path] = (),
+    earlier: Sequence[Path] = (),
+) -> tuple[str, ...]:
     """Write the report of the run stored at `path`. Returns a line per format: its name and where to begin reading.
 
-    Raises UsageError for an unknown format, StoreError for a run that cannot be read, SteelyardError for a
-    directory that cannot be written.
+    `beside` are files of other benchmark tools, `earlier` runs of the same history. Raises UsageError for an unknown
+    format, for one that holds no history, and for a file of another form; StoreError for a run that cannot be read,
+    SteelyardError for a directory that cannot be written.
     """
     from steelyard.store import open_run
 
     _formats(formats)  # a wrong name is told before a long run is read
-    return write_run(open_run(path), formats, output if output is not None else path / FOLDER)
+    directory = output if output is not None else path / FOLDER
+    return write_run(open_run(path), formats, directory, beside=beside, earlier=[open_run(item) for item in earlier])
 
 
-def write_run(run: "Run", formats: Sequence[str], directory: Path) -> tuple[str, ...]:
-    """The same for a run in memory."""
+def write_run(
+    run: "Run", formats: Sequence[str], directory: Path, *, beside: Sequence[Path] = (), earlier: Sequence["Run"] = ()
+) -> tuple[str, ...]:
+    """The same for runs in memory."""
+    inputs, chosen = inputs_of(run, formats, beside=beside, earlier=earlier)
+    return write_all(inputs, chosen, directory)
+
+
+def inputs_of(
+    run: "Run", formats: Sequence[str], *, beside: Sequence[Path] = (), earlier: Sequence["Run"] = ()
+) -> "tuple[ReportInputs, list[Report]]":
+    """What the reports of these formats are given, and the reports themselves. Raises UsageError as `write_report`."""
     from steelyard import plugins
-    from steelyard.core.errors import SteelyardError
-    from steelyard.tables.build import build
+    from steelyard.core.errors import UsageError
+    from steelyard.tables.build import lay_out
     from steelyard.tables.drawing import pictures
-    from steelyard.tables.output import ReportInputs
+    from steelyard.tables.facts import gather
+    from steelyard.tables.imported import imported_tables
+    from steelyard.tables.output import ReportInputs, kind
+    from steelyard.tables.records import records
 
     names = _formats(formats)
     chosen = [plugins.reports()[name] for name in names]
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SteelyardError(f"{directory}: cannot be made: {error.strerror}; give another with --output") from error
-    data = build(run)
+    if earlier and (others := [entry.name for entry in chosen if kind(entry) != "export"]):
+        raise UsageError(f"several runs are a history, which {', '.join(others)} cannot hold; name one run")
+    if beside and not any(kind(entry) == "tables" for entry in chosen):
+        raise UsageError(f"--with prints tables, and {', '.join(names)} has none; choose another --format as well")
+    tables = imported_tables(beside)
+    facts = gather(run)
+    data = lay_out(facts)
+    data = replace(data, tables=(*data.tables, *tables))
+    history = [gather(item) for item in earlier]
     inputs = ReportInputs(
         data=data,
         pictures=pictures(plugins.figures().values(), data) if any(entry.draws for entry in chosen) else (),
         figures_beside="figures" in names,
+        records=tuple(map(records, (*history, facts))) if any(kind(entry) == "export" for entry in chosen) else (),
+        remark=lambda line: typer.echo(printable(line), err=True),
     )
+    return inputs, chosen
+
+
+def write_all(inputs: "ReportInputs", chosen: "Sequence[Report]", directory: Path) -> tuple[str, ...]:
+    """Write the chosen reports of the same inputs, and return their lines."""
+    from steelyard.core.errors import SteelyardError
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SteelyardError(f"{directory}: cannot be made: {error.strerror}; give another with --output") from error
     return tuple(f"{entry.name}: {_entry(entry.write(inputs, directory), directory)}" for entry in chosen)
 
 
 def _formats(formats: Sequence[str]) -> tuple[str, ...]:
     from steelyard import plugins
     from steelyard.core.errors import UsageError
+    from steelyard.tables.output import kind
 
     known = plugins.reports()
     if not formats:
@@ -79,12 +143,18 @@ def _formats(formats: Sequence[str]) -> tuple[str, ...]:
     for name in formats:
         if name != "all" and name not in known:
             raise unknown_name("report format", name, [*known, "all"])
-    return tuple(sorted(known)) if "all" in formats else tuple(dict.fromkeys(formats))
+    chosen = [name for name in formats if name != "all"]
+    if "all" in formats:  # what a person reads; what another tool reads is written when it is named
+        chosen += [name for name in known if kind(known[name]) != "export"]
+        return tuple(sorted(set(chosen)))
+    return tuple(dict.fromkeys(chosen))
 
 
 def _entry(files: Sequence[Path], directory: Path) -> Path:
-    """The file that a reader opens first: the report itself, or the folder that holds many files."""
+    """The file that a reader opens first: the report itself or its only file, or the folder that holds many."""
     named = [path for path in files if path.stem == "report"]
     if named:
         return named[0]
+    if len(files) == 1:
+        return files[0]
     return files[0].parent if files else directory

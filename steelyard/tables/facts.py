@@ -192,6 +192,17 @@ class Facts:
         """The summary of one metric."""
         return self._summaries.get((arm.label, point.key, metric))
 
+    def summaries_of(self, arm: Arm, point: Point) -> tuple[Summary, ...]:
+        """Every summary of an arm at a point."""
+        return self._by_case.get((arm.label, point.key), ())
+
+    @cached_property
+    def _by_case(self) -> Mapping[tuple[str, str], tuple[Summary, ...]]:
+        found: dict[tuple[str, str], list[Summary]] = {}
+        for item in self.summaries:
+            found.setdefault((item.arm, item.point), []).append(item)
+        return {key: tuple(items) for key, items in found.items()}
+
     def estimate(self, arm: Arm, point: Point, metric: str) -> Estimate | None:
         """The estimate of one metric over the launches."""
         found = self.summary(arm, point, metric)
@@ -222,6 +233,10 @@ class Facts:
     @cached_property
     def _medians(self) -> Mapping[tuple[str, str, str], Mapping[int, float]]:
         return launch_medians(self.run)
+
+    def launch_medians(self, arm: Arm, point: Point, metric: str) -> Mapping[int, float]:
+        """The median of the steady samples of each launch of an arm, by round."""
+        return self._medians.get((arm.label, point.key, metric), {})
 
     def launch_median(self, arm: str, point: Point, metric: str, number: int) -> float | None:
         """The median of the steady samples of an arm's launch in a round; None where it gave no steady number."""

@@ -17,6 +17,7 @@ _FACTORS: Mapping[tuple[str, str], float] = {
     ("s", "s"): 1.0,
     ("s", "ms"): 1e3,
     ("s", "µs"): 1e6,
+    ("s", "ns"): 1e9,
     ("s", "min"): 1 / 60,
     ("B", "MiB"): 2.0**-20,
     ("B", "GiB"): 2.0**-30,
