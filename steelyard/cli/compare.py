@@ -12,6 +12,8 @@ from steelyard.cli.output import RUNS, print_json, print_table, printable
 if TYPE_CHECKING:
     from steelyard.core.comparison import Comparison
     from steelyard.core.run import Run
+    from steelyard.tables.prices import Price
+    from steelyard.tables.table import ReportData
 
 _SLOWER, _INCONCLUSIVE = 1, 4
 _CODES = {"slower": _SLOWER, "inconclusive": _INCONCLUSIVE}
@@ -34,37 +36,67 @@ def compare(
     factor: Annotated[
         str | None, typer.Option(help="What is compared across runs, if they differ in several things or in none.")
     ] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DEVICE=AMOUNT/hour",
+            help="What an hour of a device costs: 'H100=2.99 USD/hour', or a TOML file of prices; may be repeated.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the comparison of several runs as a report, into DIR.")
+    ] = None,
+    formats: Annotated[
+        str,
+        typer.Option("--format", metavar="NAMES", help="With --report: all, or a list of csv,html,latex,markdown."),
+    ] = "all",
     runs: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
     json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
 ) -> None:
     """Compare stored runs. Across runs, faster and slower need at least 3 runs on each side."""
-    from steelyard.core.errors import unknown_name
+    from steelyard.core.errors import UsageError, unknown_name
+    from steelyard.tables.prices import parse_prices
 
     wanted = [word.strip() for word in (fail_on or "").split(",") if word.strip()]
     for word in wanted:
         if word not in _CODES:
             raise unknown_name("verdict for --fail-on", word, _CODES)
+    prices = parse_prices(price or ())
+    chosen = _formats(formats)
+    if formats != "all" and report is None:
+        raise UsageError("--format says how to write a report; say where with --report DIR")
+    if len(sides) == 1 and (report is not None or prices):
+        raise UsageError("--report and --price are for several runs; of one run alone write bench report RUN")
+    if prices and json and report is None:
+        raise UsageError("--json has no costs; write them with --report DIR, or leave out --json")
     loaded = [_load(runs, side) for side in sides]
     found = comparisons(loaded, factor)
+    every = tuple(entry for side in found for entry in side)
+    needed = len(loaded) > 1 and (report is not None or not json)
+    data = _across(loaded, found, prices) if needed else None
     if json:
         ids = [[run.manifest.run_id for run in side] for side in loaded]
-        print_json("comparison", {"sides": ids, "comparisons": found})
+        print_json("comparison", {"sides": ids, "comparisons": every})
     else:
-        _print(found)
-    sys.exit(exit_code(found, wanted))
+        _print(every)
+        if data is not None:
+            _print_numbers(data)
+    if report is not None and data is not None:
+        _write(data, chosen, report, quiet=json)
+    sys.exit(exit_code(every, wanted))
 
 
-def comparisons(sides: Sequence[Sequence["Run"]], factor: str | None = None) -> tuple["Comparison", ...]:
-    """Within the run if there is one alone, otherwise each further side against the first."""
+def comparisons(sides: Sequence[Sequence["Run"]], factor: str | None = None) -> tuple[tuple["Comparison", ...], ...]:
+    """Within the run if there is one alone, otherwise each further side against the first, apart from the others."""
     from steelyard.compare import compare_run, compare_runs
 
     if len(sides) == 1 and len(sides[0]) == 1:
-        return compare_run(sides[0][0])
+        return (compare_run(sides[0][0]),)
     if len(sides) == 1:
         from steelyard.core.errors import UsageError
 
         raise UsageError("bench compare: several runs of one side need another side to be compared with")
-    return tuple(entry for side in sides[1:] for entry in compare_runs(sides[0], side, factor))
+    return tuple(compare_runs(sides[0], side, factor) for side in sides[1:])
 
 
 def exit_code(found: Sequence["Comparison"], wanted: Sequence[str]) -> int:
@@ -91,7 +123,7 @@ def _load(root: Path, side: str) -> list["Run"]:
 
 
 def _print(found: Sequence["Comparison"]) -> None:
-    from steelyard.cli.show import with_interval
+    from steelyard.cli.shown import with_interval
 
     if not found:
         typer.echo("nothing to compare: the sides have no point and metric in common")
@@ -109,3 +141,64 @@ def _print(found: Sequence["Comparison"]) -> None:
             if entry.reason and entry.verdict in _NO_ANSWER:
                 typer.echo(printable(f"  {entry.candidate}: {entry.verdict}: {entry.reason}"))
         typer.echo("")
+
+
+def _across(
+    sides: Sequence[Sequence["Run"]], found: Sequence[Sequence["Comparison"]], prices: Sequence["Price"]
+) -> "ReportData":
+    from steelyard.tables.across import build_across
+
+    return build_across(sides, found, prices)
+
+
+def _print_numbers(data: "ReportData") -> None:
+    """The numbers of the sides beside each other; the verdicts are printed already."""
+    from steelyard.tables.format import shown
+
+    for table in data.tables:
+        if table.place != "main" or table.name == "across-verdicts":
+            continue
+        if not table.rows:
+            typer.echo(printable(f"{table.title}: {table.empty}\n"))
+            continue
+        heads = [column.heading for column in table.columns]
+        rows = [
+            [
+                shown(cell, column).text + (f" [{','.join(cell.notes)}]" if cell.notes else "")
+                for cell, column in zip(row.cells, table.columns, strict=True)
+            ]
+            for row in table.rows
+        ]
+        numeric = [column.heading for column in table.columns if column.numeric]
+        print_table(table.title, heads, rows, numeric)
+        for note in table.footnotes:
+            typer.echo(printable(f"  [{note.mark}] {note.text}"))
+        typer.echo("")
+
+
+def _formats(formats: str) -> tuple[str, ...]:
+    """The formats that print tables; a figure shows one run, an export writes one."""
+    from steelyard import plugins
+    from steelyard.core.errors import UsageError, unknown_name
+    from steelyard.tables.output import kind
+
+    known = [name for name, entry in plugins.reports().items() if kind(entry) == "tables"]
+    wanted = tuple(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip()))
+    if not wanted:
+        raise UsageError(f"--format names nothing; valid: all, {', '.join(sorted(known))}")
+    for name in wanted:
+        if name in plugins.reports() and name not in known:
+            raise UsageError(f"the format {name} is of one run; choose among all, {', '.join(sorted(known))}")
+        if name != "all" and name not in known:
+            raise unknown_name("report format", name, [*known, "all"])
+    return tuple(sorted(known)) if "all" in wanted else wanted
+
+
+def _write(data: "ReportData", formats: Sequence[str], directory: Path, *, quiet: bool) -> None:
+    """Write the reports; where stdout is one JSON object, the places go to stderr."""
+    from steelyard import plugins
+    from steelyard.cli.report import write_all
+    from steelyard.tables.output import ReportInputs
+
+    for line in write_all(ReportInputs(data=data), [plugins.reports()[name] for name in formats], directory):
+        typer.echo(line, err=quiet)

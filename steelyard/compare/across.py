@@ -10,6 +10,7 @@ the room for `equivalent` shrinks by it.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -27,16 +28,16 @@ from steelyard.stats.planning import MINIMUM_ROUNDS, t_quantile
 FEWEST_RUNS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Group:
+@dataclass(frozen=True, kw_only=True)
+class Group:
     """The runs of one side. Points are matched by title, because their keys belong to what is checked."""
 
     runs: tuple[Run, ...]
     sides: tuple[Sides, ...]
     keys: tuple[Mapping[str, str], ...]
 
-    @property
-    def points(self) -> dict[str, Point]:
+    @cached_property
+    def points(self) -> Mapping[str, Point]:
         """The points that every run has, by title."""
         shared = set.intersection(*(set(keys) for keys in self.keys))
         return {title: self.sides[0].points[key] for title, key in self.keys[0].items() if title in shared}
@@ -76,7 +77,7 @@ def compare_runs(
     as within a run. Raises UsageError where there is no single factor or no common point.
     """
     what = find_factor(baseline_runs, candidate_runs, factor)
-    before, after = _group(baseline_runs), _group(candidate_runs)
+    before, after = group_of(baseline_runs), group_of(candidate_runs)
     common = [title for title in before.points if title in after.points]
     if not common:
         raise UsageError(
@@ -88,13 +89,13 @@ def compare_runs(
     questions: dict[Family, list[tuple[int, Question]]] = {"primary": [], "exploratory": []}
     for title in common:
         point = before.points[title]
-        unlike = _unlike([*before.identities(title), *after.identities(title)])
+        differing = unlike([*before.identities(title), *after.identities(title)])
         for metric in metrics_of(point):
             effect, why = _run_effect(before.control(title, metric), after.control(title, metric))
             family: Family = "primary" if point.workload == headline and metric == "latency_s" else "exploratory"
             for labels in what.arms:
                 sides = before.arm(labels[0], title), after.arm(labels[1], title)
-                comparison, location = _comparison(sides, metric, what, unlike, family, effect)
+                comparison, location = _comparison(sides, metric, what, differing, family, effect)
                 if location is not None and effect is None:
                     comparison = replace(comparison, reason="; ".join(filter(None, (why, comparison.reason))))
                 elif location is not None:
@@ -119,13 +120,14 @@ def compare_runs(
     return tuple(withhold(comparison, noisy) for comparison in found)
 
 
-def _group(runs: Sequence[Run]) -> _Group:
+def group_of(runs: Sequence[Run]) -> Group:
+    """Index the runs of one side."""
     sides = tuple(sides_of(run) for run in runs)
     keys = tuple({point.title: key for key, point in item.points.items()} for item in sides)
-    return _Group(runs=tuple(runs), sides=sides, keys=keys)
+    return Group(runs=tuple(runs), sides=sides, keys=keys)
 
 
-def _unlike(identities: Sequence[Identity | None]) -> str:
+def unlike(identities: Sequence[Identity | None]) -> str:
     """Which parts of the identity differ among the runs, or empty."""
     known = [identity for identity in identities if identity is not None]
     if len(known) < len(identities):
@@ -153,13 +155,13 @@ def _comparison(
     sides: tuple[Sequence[Side], Sequence[Side]],
     metric: str,
     what: Factor,
-    unlike: str,
+    differing: str,
     family: Family,
     effect: float | None,
 ) -> tuple[Comparison, Location | None]:
     """The comparison as far as it goes without a family; with its location if it is open to a verdict."""
     values = [[value for side in group for value in side.medians(metric).values()] for group in sides]
-    blocked = [unlike] if unlike else [f"also differs: {text}" for text in what.others]
+    blocked = [differing] if differing else [f"also differs: {text}" for text in what.others]
     usable = all(values)
     if not blocked:
         blocked = list(dict.fromkeys(t for a in sides[0] for b in sides[1] if (t := obstacle(a, b, metric, usable))))

@@ -89,7 +89,7 @@ def _differences(one: Run, other: Run) -> dict[str, tuple[str, ...]]:
 
     note("device", "device", _device(one), _device(other))
     note("version", "tool", before.tool_version, after.tool_version)
-    old_versions, new_versions = _versions(one), _versions(other)
+    old_versions, new_versions = versions_of(one), versions_of(other)
     for name in sorted({*old_versions, *new_versions}):
         if name in old_versions and name in new_versions:  # a package on one side only belongs to another backend
             note("version", name, old_versions[name], new_versions[name])
@@ -107,7 +107,7 @@ def _device(run: Run) -> str:
     return f"{run.manifest.device.kind} {run.manifest.device.name}"
 
 
-def _versions(run: Run) -> dict[str, str]:
+def versions_of(run: Run) -> dict[str, str]:
     """What the proofs read back, and what the environment says of Python and packages."""
     found: dict[str, str] = {}
     for name in _VERSIONS:
