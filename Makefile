@@ -14,7 +14,7 @@ PYTEST ?=
 STAGES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env bench test lint types pytest families mutants calibrate benchmark fmt clean
+.PHONY: help env bench test lint types pytest families mutants calibrate benchmark otava fmt clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,10 +60,14 @@ calibrate: env ## How often the verdicts are wrong: all stages, or STAGES="simul
 benchmark: env ## Measure what the tool itself costs.
 	$(BIN)/pytest tests/benchmarks -s -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-only $(PYTEST)
 
+otava: env ## Let Apache Otava read the export made for it; it gets an environment of its own, .venv-otava (250 MB).
+	test -x .venv-otava/bin/otava || { $(PYTHON) -m venv .venv-otava && .venv-otava/bin/python -m pip install --quiet --no-input apache-otava==0.8.0; }
+	OTAVA=$(CURDIR)/.venv-otava/bin/otava $(BIN)/pytest tests/reports/check_otava.py $(PYTEST)
+
 fmt: env ## Format the code and mend what can be mended.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 clean: ## Remove everything that was built; stored runs stay.
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-otava build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
