@@ -1,7 +1,7 @@
 """What every format shares: the exported program that goes in, the draft that comes out, and the roll of formats.
 
 A format is a module with `PACKAGES` (whose versions enter the cache key), `EXTRA` (of this project,
-which installs them) and `convert(source, directory, option) -> Draft`, which writes into an empty directory.
+which installs them), optionally `REVISION` (raised when the module itself changes what it writes) and `convert(source, directory, option) -> Draft`, which writes into an empty directory.
 """
 
 import importlib
@@ -102,8 +102,10 @@ def made_with(name: str, platform: str) -> dict[str, str]:
     """The versions that enter the key of a format's artifact, and its variant."""
     head, option = split(name)
     module = importlib.import_module(FORMATS[head])
-    variant = str(option or getattr(module, "DEFAULT", ""))
-    return {**versions("torch", "transformers", *module.PACKAGES), "variant": variant, "platform": platform}
+    found = versions("torch", "transformers", *module.PACKAGES)
+    if revision := getattr(module, "REVISION", ""):
+        found["revision"] = revision
+    return {**found, "variant": str(option or getattr(module, "DEFAULT", "")), "platform": platform}
 
 
 def versions(*packages: str) -> dict[str, str]:

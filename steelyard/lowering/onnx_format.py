@@ -12,10 +12,12 @@ from typing import Any
 
 from steelyard.core.errors import LoweringError
 from steelyard.lowering.format import SIDES, Draft, Source, check_ends
+from steelyard.lowering.onnx_mend import mend
 from steelyard.lowering.onnx_weights import Places
 
 PACKAGES = ("onnx", "onnxscript", "onnx-ir")
 EXTRA = "onnxruntime"
+REVISION = "2"  # 2: see onnx_mend
 OPTIONS = ("20", "23")
 DEFAULT = "23"
 """Attention and RMSNormalization are operators from opset 23 on; 20 spells them out. On SmolLM2 in ONNX Runtime 1.32
@@ -41,6 +43,7 @@ def convert(source: Source, directory: Path, option: str | None) -> Draft:
     if made is None:
         raise LoweringError(f"{source.program.name} as onnx: torch.onnx.export returned nothing")
     model = made.model
+    mended = mend(model)
     _name(source, model.graph)
     places = Places(source, directory)
     places.settle(model.graph.initializers)
@@ -54,6 +57,7 @@ def convert(source: Source, directory: Path, option: str | None) -> Draft:
             "inputs": [value.name for value in model.graph.inputs],
             "outputs": [value.name for value in model.graph.outputs],
             "nodes": len(list(model.graph)),
+            "mended": mended,
             "external_files": sorted(path.name for path in directory.iterdir() if path.name != "model.onnx"),
         },
     )
