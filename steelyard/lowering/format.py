@@ -1,7 +1,8 @@
 """What every format shares: the exported program that goes in, the draft that comes out, and the roll of formats.
 
 A format is a module with `PACKAGES` (whose versions enter the cache key), `EXTRA` (of this project,
-which installs them), optionally `REVISION` (raised when the module itself changes what it writes) and `convert(source, directory, option) -> Draft`, which writes into an empty directory.
+which installs them), `convert(source, directory, option) -> Draft`, which writes into an empty directory,
+and perhaps `REVISION`, raised when the module itself changes what it writes.
 """
 
 import importlib
