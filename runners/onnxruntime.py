@@ -7,7 +7,7 @@ program both ways and compares bit by bit; `kv_cache=ping_pong` binds two buffer
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -145,6 +145,8 @@ class _Session(Executable):
         self._carried = carried_state(program.program)
         self._in_place = self._tuning["kv_cache"] == "in_place"
         self._threads: int | None = None
+        self.bind_for_proof: Callable[[Arrays, bool], Binding] = self._bind
+        """How the proof binds its two runs, in place and beside."""
 
     def compile(self) -> None:
         import onnxruntime
@@ -220,7 +222,7 @@ class _Session(Executable):
         dtype = ", ".join(sorted({floats[node.type] for node in self.session.get_outputs() if node.type in floats}))
         if dtype != program.dtype:
             mismatches.append(f"the outputs are {dtype}, the program is {program.dtype}")
-        if self._carried and self._in_place and not in_place_agrees(program, self._bind):
+        if self._carried and self._in_place and not in_place_agrees(program, self.bind_for_proof):
             mismatches.append("the state bound in place gives other outputs than beside: use [kv_cache=ping_pong]")
         mismatches += self._options_unlike()
         options = self.session.get_provider_options().get(provider, {})

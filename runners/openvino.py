@@ -297,7 +297,11 @@ class OpenVino(Runner):
         artifact = artifact_of(program, self.formats[0])
         if program.program.dtype not in _HINTS:
             raise Unsupported(f"OpenVINO's CPU plugin does not compute in {program.program.dtype}")
-        return _Compiled(self, program, artifact, self.core.read_model(Path(artifact.directory) / artifact.entry))
+        return self.executable(program, artifact, self.core.read_model(Path(artifact.directory) / artifact.entry))
+
+    def executable(self, program: LoweredProgram, artifact: Artifact, model: Any) -> Executable:
+        """A program from a model; the artifact names its inputs and outputs."""
+        return _Compiled(self, program, artifact, model)
 
 
 def _check_device(backend: BackendSpec, device_kind: str) -> None:

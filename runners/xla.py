@@ -308,8 +308,11 @@ class Xla(Runner):
 
         artifact = artifact_of(program, "stablehlo")
         exported = jax.export.deserialize(bytearray((Path(artifact.directory) / artifact.entry).read_bytes()))
-        weights = self._read_weights(program.weights_file, artifact.details["weights"])
-        return XlaExecutable(self, program.program, exported, weights)
+        return self.executable(program.program, exported, program.weights_file, artifact.details["weights"])
+
+    def executable(self, program: Program, exported: Any, weights_file: str, names: Sequence[str]) -> XlaExecutable:
+        """A program from what has the `call(weights, *inputs)`, `in_avals` and `mlir_module()` of an exported one."""
+        return XlaExecutable(self, program, exported, self._read_weights(weights_file, names))
 
     def counters(self) -> Mapping[str, int]:
         """Compilations since the process started, those served by the persistent cache included."""
