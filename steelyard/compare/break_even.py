@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from steelyard.compare.sides import Side, sides_of
+from steelyard.compare.sides import Side, Sides, sides_of
 from steelyard.compare.summary import location
 from steelyard.core.run import Run
 from steelyard.stats.hodges_lehmann import one_sample
@@ -25,9 +25,9 @@ class BreakEven:
     reason: str = ""
 
 
-def break_even(run: Run) -> tuple[BreakEven, ...]:
-    """Every arm but baseline and control, at every point, cold and warm."""
-    sides = sides_of(run)
+def break_even(run: Run, *, sides: Sides | None = None) -> tuple[BreakEven, ...]:
+    """Every arm but baseline and control, at every point, cold and warm; `sides` is the run's index if at hand."""
+    sides = sides or sides_of(run)
     states: tuple[Literal["cold", "warm"], ...] = ("cold", "warm")
     found = []
     for key in sides.points:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.compare.sides import Side, metrics_of, sides_of
+from steelyard.compare.sides import Side, Sides, metrics_of, sides_of
 from steelyard.compare.verdict import MARGIN
 from steelyard.compare.within import Pairs, pair
 from steelyard.core.comparison import Family
@@ -43,13 +43,13 @@ class Outlook:
     reason: str = ""
 
 
-def pilot(run: Run, *, rounds: int, target: float = 0.02) -> tuple[Outlook, ...]:
+def pilot(run: Run, *, rounds: int, target: float = 0.02, sides: Sides | None = None) -> tuple[Outlook, ...]:
     """An outlook for every arm but the baseline, at every point and timed metric, for a run of `rounds` warm rounds.
 
     The control arm is listed too, in a family of one: its half-width is the noise floor to expect. The threshold of
     `detectable` is the larger of the margin and that half-width at its spread as it is.
     """
-    sides = sides_of(run)
+    sides = sides or sides_of(run)
     found: list[tuple[Family, Pairs, float]] = []
     for key, point in sides.points.items():
         for metric in metrics_of(point):

@@ -61,9 +61,7 @@ class Side:
 
     def launched(self, metric: str) -> tuple[Launched, ...]:
         """The launches of undisturbed rounds that ended ok and gave samples of the metric, by round."""
-        if metric not in self._launched:
-            self._launched[metric] = _launched(self.quiet, metric)
-        return self._launched[metric]
+        return self._launched.get(metric, ())
 
     @property
     def quiet(self) -> tuple[Result, ...]:
@@ -166,6 +164,7 @@ def sides_of(run: Run) -> Sides:
                 reason="; ".join(reasons),
                 disturbed=disturbed,
             )
+    _launch(sides.values())
     return Sides(points=points, arms=tuple(manifest.arms), baseline=arms[manifest.baseline], _sides=sides)
 
 
@@ -193,7 +192,8 @@ def median(values: Sequence[float]) -> float:
     return float(ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2]) / 2
 
 
-def _launched(results: Sequence[Result], metric: str) -> tuple[Launched, ...]:
+def _taken(results: Sequence[Result], metric: str) -> list[tuple[int, Measurement, int]]:
+    """The measurements of launches that count, by round, each with its cut."""
     measured = [
         (result.round, measurement)
         for result in results
@@ -204,20 +204,35 @@ def _launched(results: Sequence[Result], metric: str) -> tuple[Launched, ...]:
     ]
     short = [measurement.samples for _, measurement in measured if measurement.steady == "too_short"]
     common = aligned_cut(short) if short else 0
-    cuts = [common if measurement.steady == "too_short" else measurement.cut for _, measurement in measured]
-    steady = [
-        np.asarray(measurement.samples, dtype=np.float64)[cut:]
-        for (_, measurement), cut in zip(measured, cuts, strict=True)
+    return [
+        (number, measurement, common if measurement.steady == "too_short" else measurement.cut)
+        for number, measurement in measured
     ]
-    medians = [0.0] * len(steady)
-    for places, rows in alike(steady):
+
+
+def _launch(sides: Iterable[Side]) -> None:
+    """Find the medians of all launches of all sides: those with equally many steady samples are sorted together."""
+    taken = {
+        (side.arm.label, side.key, metric): (side, _taken(side.quiet, metric))
+        for side in sides
+        for metric in metrics_of(side.point)
+    }
+    samples = [
+        np.asarray(measurement.samples, dtype=np.float64)[cut:]
+        for _, launches in taken.values()
+        for _, measurement, cut in launches
+    ]
+    medians = [0.0] * len(samples)
+    for places, rows in alike(samples):
         rows.sort(axis=1)
         for place, value in zip(places, middles(rows).tolist(), strict=True):
             medians[place] = value
-    return tuple(
-        Launched(number, value, cut, measurement, samples)
-        for (number, measurement), cut, samples, value in zip(measured, cuts, steady, medians, strict=True)
-    )
+    found = iter(zip(medians, samples, strict=True))
+    for (_, _, metric), (side, launches) in taken.items():
+        side._launched[metric] = tuple(
+            Launched(number, median_, cut, measurement, steady)
+            for (number, measurement, cut), (median_, steady) in zip(launches, found, strict=False)  # launches end it
+        )
 
 
 def alike(samples: Sequence[NDArray[np.float64]]) -> Iterator[tuple[list[int], NDArray[np.float64]]]:

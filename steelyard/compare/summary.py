@@ -14,7 +14,7 @@ from steelyard.core.comparison import Estimate
 from steelyard.core.metrics import METRICS
 from steelyard.core.result import Result
 from steelyard.core.run import Run
-from steelyard.stats.hodges_lehmann import one_sample
+from steelyard.stats.hodges_lehmann import one_sample, one_samples
 from steelyard.stats.quantile import clustered_percentile, of_sorted, supported
 from steelyard.stats.spread import Spreads, coefficient_of_variation, describe_rows
 
@@ -86,9 +86,9 @@ def summaries(run: Run, *, sides: Sides | None = None) -> tuple[Summary, ...]:
     return tuple(found)
 
 
-def launch_medians(run: Run) -> Mapping[tuple[str, str, str], Mapping[int, float]]:
+def launch_medians(run: Run, *, sides: Sides | None = None) -> Mapping[tuple[str, str, str], Mapping[int, float]]:
     """The median of each launch's steady samples by round, for each (arm, point key, timed metric)."""
-    sides = sides_of(run)
+    sides = sides or sides_of(run)
     return {
         (arm.label, key, metric): sides.side(arm, key).medians(metric)
         for key, point in sides.points.items()
@@ -97,8 +97,29 @@ def launch_medians(run: Run) -> Mapping[tuple[str, str, str], Mapping[int, float
     }
 
 
+def locations(sides: Sides) -> Mapping[tuple[str, str, str], Estimate | None]:
+    """The Hodges-Lehmann location of launch medians, on the log scale, for each (arm, point key, timed metric).
+
+    None without launches.
+    """
+    logs = {
+        (arm.label, key, metric): np.log([launch.median for launch in launches])
+        for key, point in sides.points.items()
+        for arm in sides.arms
+        for metric in metrics_of(point)
+        if (launches := sides.side(arm, key).launched(metric))
+    }
+    found = dict(zip(logs, map(as_ratio, one_samples(list(logs.values()))), strict=True))
+    return {
+        (arm.label, key, metric): found.get((arm.label, key, metric))
+        for key, point in sides.points.items()
+        for arm in sides.arms
+        for metric in metrics_of(point)
+    }
+
+
 def location(side: Side, metric: str) -> Estimate | None:
-    """The Hodges-Lehmann location of a side's launch medians, on the log scale; None without launches."""
+    """The location of one side's launch medians; see `locations`."""
     values = [launch.median for launch in side.launched(metric)]
     return as_ratio(one_sample(np.log(values))) if values else None
 

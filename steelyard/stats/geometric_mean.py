@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,14 +57,14 @@ def geometric_mean(
         counted = f"{len(names)} case{'' if len(names) == 1 else 's'} of at least {fewest} rounds"
         reason = f"{counted} support no interval of a mean over cases; {FEWEST_CASES} of {FEWEST_ROUNDS} would"
         return Estimate(value=math.exp(center), interval=None, n=len(names), reason=reason)
-    resampled = _resampled([log_ratios[name] for name in names], resamples, np.random.default_rng(seed))
+    resampled = _resampled([log_ratios[name] for name in names], resamples, seed)
     error = math.sqrt(len(names) / (len(names) - 1)) * float(resampled.std(ddof=1))
     reach = t_quantile((1 + confidence) / 2, len(names) - 1) * error
     interval = Interval(low=math.exp(center - reach), high=math.exp(center + reach), confidence=confidence)
     return Estimate(value=math.exp(center), interval=interval, n=len(names))
 
 
-def _resampled(cases: Sequence[Mapping[int, float]], resamples: int, rng: np.random.Generator) -> Floats:
+def _resampled(cases: Sequence[Mapping[int, float]], resamples: int, seed: int) -> Floats:
     """The mean over resampled cases of their means over resampled rounds, `resamples` times.
 
     How often each round and each case was drawn are counts, so that drawing is a product of matrices. A
@@ -74,8 +75,15 @@ def _resampled(cases: Sequence[Mapping[int, float]], resamples: int, rng: np.ran
     for column, case in enumerate(cases):
         rows = [rounds[number] for number in case]
         values[rows, column], known[rows, column] = list(case.values()), 1.0
-    drawn = rng.multinomial(len(rounds), np.full(len(rounds), 1 / len(rounds)), resamples).astype(np.float64)
+    drawn, weights = _draws(len(rounds), len(cases), resamples, seed)
     counts = drawn @ known
     by_case = np.where(counts > 0, drawn @ values / np.maximum(counts, 1), values.sum(axis=0) / known.sum(axis=0))
-    weights = rng.multinomial(len(cases), np.full(len(cases), 1 / len(cases)), resamples)
     return np.asarray((by_case * weights).sum(axis=1) / len(cases))
+
+
+@lru_cache(maxsize=4)
+def _draws(rounds: int, cases: int, resamples: int, seed: int) -> tuple[Floats, Floats]:
+    """How often each round and each case is drawn, for each resample: the same for every arm of a run."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(rounds, np.full(rounds, 1 / rounds), resamples).astype(np.float64)
+    return drawn, rng.multinomial(cases, np.full(cases, 1 / cases), resamples).astype(np.float64)

@@ -1,22 +1,35 @@
 """Runs on disk: raw samples in time order, append-only, published atomically, never edited."""
 
-from steelyard.store.catalog import RunEntry, find_run, list_runs, new_run_id
+from steelyard.store.catalog import RunEntry, find_run, list_runs, new_run_id, run_folders
+from steelyard.store.check import check_run
+from steelyard.store.finding import Finding
+from steelyard.store.merge import Merged, merge
 from steelyard.store.privacy import scrub
+from steelyard.store.quarantine import set_aside
+from steelyard.store.query import Answer, query
 from steelyard.store.reader import StoredRun, open_run, read_manifest, read_run
 from steelyard.store.writer import RunWriter, create_run, prepare_root, resume
 
 __all__ = [
+    "Answer",
+    "Finding",
+    "Merged",
     "RunEntry",
     "RunWriter",
     "StoredRun",
+    "check_run",
     "create_run",
     "find_run",
     "list_runs",
+    "merge",
     "new_run_id",
     "open_run",
     "prepare_root",
+    "query",
     "read_manifest",
     "read_run",
     "resume",
+    "run_folders",
     "scrub",
+    "set_aside",
 ]

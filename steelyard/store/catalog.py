@@ -59,9 +59,14 @@ def find_run(root: Path, wanted: str) -> Path:
     return root / matching[0]
 
 
+def run_folders(root: Path) -> tuple[Path, ...]:
+    """The directory of every run under `root`, oldest first, readable or not."""
+    return tuple(root / name for name in _ids(root))
+
+
 def list_runs(root: Path) -> tuple[RunEntry, ...]:
     """Every run under `root`, oldest first; unreadable ones with their problem. None if `root` does not exist."""
-    return tuple(_entry(root / name) for name in _ids(root))
+    return tuple(_entry(path) for path in run_folders(root))
 
 
 def _entry(path: Path) -> RunEntry:

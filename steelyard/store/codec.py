@@ -12,6 +12,8 @@ Json = Any
 
 # JSON has no NaN and no infinity; the error of a wrong output may be either, and must not become null.
 _MARK = "$float"
+MARK = _MARK.encode()
+"""What JSON text holds where a number in it is not finite."""
 
 
 def to_plain(value: Any) -> Json:

@@ -1,11 +1,19 @@
 """Reading a run back: its manifest and its segments, published or left as a journal."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from steelyard.core.case import Case
 from steelyard.core.errors import StoreError
-from steelyard.core.run import Manifest, Run
-from steelyard.store import codec, schema, segments
+from steelyard.core.run import SCHEMA_VERSION, Manifest, Run
+from steelyard.core.workload import Point
+from steelyard.store import codec, quarantine, schema, segments
+from steelyard.store.seal import run_digest
+from steelyard.store.shared import Shared, decoder, mirror
 
 MANIFEST = "manifest.json"
 
@@ -24,14 +32,21 @@ def open_run(path: Path) -> Run:
     return read_run(path).run
 
 
-def read_run(path: Path) -> StoredRun:
-    """Like `open_run`, with the notes. A segment that another process is writing is read as far as it is."""
+def read_run(path: Path, *, brief: bool = False) -> StoredRun:
+    """Like `open_run`, with the notes. A segment that another process is writing is read as far as it is.
+
+    A `brief` run holds outcomes and times; what else results say (`lines.BESIDES`: proof, correctness, memory, ...)
+    is not read, and must not be asked for.
+    """
     manifest = read_manifest(path)
-    notes: list[str] = []
+    notes = [
+        f"{name} was damaged and lies in {quarantine.FOLDER}/: its rounds do not count; {name}.json there says why"
+        for name in quarantine.lying_in(path)
+    ]
     parts = []
     for index, published in segments.found(path).items():
         if published:
-            parts.append(segments.read_published(path, index))
+            parts.append(segments.read_published(path, index, brief=brief))
         elif (recovered := segments.read_open(path, index, notes)) is not None:
             parts.append(recovered)
     run = Run(
@@ -39,6 +54,7 @@ def read_run(path: Path) -> StoredRun:
         segments=tuple(part.segment for part in parts),
         launches=tuple(record for part in parts for record in part.launches),
         results=tuple(result for part in parts for result in part.results),
+        digest=run_digest(path),
     )
     return StoredRun(path=path, run=run, notes=tuple(notes))
 
@@ -49,5 +65,31 @@ def read_manifest(path: Path) -> Manifest:
         raise StoreError(f"{path}: there is no such run; see bench list runs")
     if not (path / MANIFEST).is_file():
         raise StoreError(f"{path}: not a steelyard run: it has no {MANIFEST}")
-    document, _ = schema.read_document(path / MANIFEST, "manifest")
-    return codec.from_plain(document, Manifest, str(path / MANIFEST))
+    where = path / MANIFEST
+    stored = _at_once(schema.read_bytes(where))
+    if stored is not None:
+        return stored
+    document, _ = schema.read_document(where, "manifest")
+    return codec.from_plain(document, Manifest, str(where))
+
+
+def _at_once(data: bytes) -> Manifest | None:
+    """The manifest, its points shared by the cases; None where it is of another schema, or must be looked at closer."""
+    if codec.MARK in data:
+        return None
+    try:
+        values = msgspec.structs.asdict(decoder(_stored_manifest()).decode(data))
+        if bytes(values.pop("schema_version")) != str(SCHEMA_VERSION).encode():
+            return None
+        points = Shared(Point)
+        cases = [msgspec.structs.asdict(case) for case in values["cases"]]
+        values["cases"] = tuple(Case(**{**case, "point": points.value(bytes(case["point"]))}) for case in cases)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return Manifest(**values)
+
+
+@cache
+def _stored_manifest() -> Any:
+    """Manifest as the file has it: a point that several cases share is still text."""
+    return mirror(Manifest, {"schema_version": msgspec.Raw, "cases": tuple[mirror(Case, {"point": msgspec.Raw}), ...]})  # type: ignore[misc]

@@ -17,15 +17,19 @@ MIGRATIONS: Mapping[int, Migration] = {}
 
 def read_document(path: Path, kind: str) -> tuple[dict[str, Any], int]:
     """The JSON object in a file, migrated, and the version it was stored in. Raises StoreError naming the file."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
-    value = codec.load(data, str(path))
+    value = codec.load(read_bytes(path), str(path))
     if not isinstance(value, dict):
         raise StoreError(f"{path}: not a {kind} of a steelyard run: it holds no JSON object")
     version = check_version(value.get("schema_version"), str(path))
     return migrated(value, kind, version), version
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's bytes. Raises StoreError naming it."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def check_version(version: Any, where: str) -> int:

@@ -18,11 +18,11 @@ from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.run import SCHEMA_VERSION, Noise, Segment
 from steelyard.guard.disturbance import disturbed_rounds
 from steelyard.guard.grades import graded_at_end
-from steelyard.store import codec, journal, samples, schema
+from steelyard.store import codec, journal, lines, samples, schema
 from steelyard.store.files import publish, sync, write_file, writing
 
 SEGMENT, LAUNCHES, RESULTS = "segment.json", "launches.jsonl", "results.jsonl"
-_FILES = (LAUNCHES, RESULTS, samples.NAME)
+FILES = (LAUNCHES, RESULTS, samples.NAME)
 _NAME = re.compile(r"^segment-(\d{3,})(\.open)?$")
 
 
@@ -117,9 +117,16 @@ def publish_open(run: Path, index: int, notes: list[str]) -> None:
     if data is None:
         discard_open(run, index)
         return
-    final, opened = directory(run, index), directory(run, index, open_=True)
-    with writing(final, f"everything measured is in {opened / journal.NAME}; resume the run to publish it"):
-        built = Path(tempfile.mkdtemp(prefix=f".segment-{index:03d}-", dir=run))
+    opened = directory(run, index, open_=True)
+    publish_data(run, data, f"everything measured is in {opened / journal.NAME}; resume the run to publish it")
+    discard_open(run, index)
+
+
+def publish_data(run: Path, data: SegmentData, safe: str = "") -> None:
+    """Write a whole segment beside its final name and rename it. `safe` is what an error says is not lost."""
+    final = directory(run, data.segment.index)
+    with writing(final, safe):
+        built = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=run))
         try:
             built.chmod(0o755)
             _write(built, data, file_sha256(run / "manifest.json"))
@@ -127,7 +134,6 @@ def publish_open(run: Path, index: int, notes: list[str]) -> None:
         except BaseException:
             shutil.rmtree(built, ignore_errors=True)
             raise
-    discard_open(run, index)
 
 
 def discard_open(run: Path, index: int) -> None:
@@ -138,41 +144,53 @@ def discard_open(run: Path, index: int) -> None:
             shutil.rmtree(opened)
 
 
-def read_published(run: Path, index: int) -> SegmentData:
-    """A published segment; every file is held against its hash first."""
+def read_published(run: Path, index: int, *, brief: bool = False) -> SegmentData:
+    """A published segment; every file is held against its hash first. `brief` as in `lines.read_results`."""
     base = directory(run, index)
     document, version = schema.read_document(base / SEGMENT, "segment")
-    files = document.get("files")
-    if not isinstance(files, Mapping) or set(files) != set(_FILES):
-        raise StoreError(f"{base / SEGMENT}: 'files' must name exactly {', '.join(_FILES)}")
-    for name in _FILES:
-        _check(base / name, str(files[name]))
-    _check(run / "manifest.json", str(document.get("manifest_sha256")))
+    if problem := next(wrong_files(run, index, document), ""):
+        raise StoreError(f"{problem}; bench store verify names all damage")
     segment = codec.from_plain(document.get("segment"), Segment, str(base / SEGMENT))
-    launches = tuple(
-        codec.from_plain(schema.migrated(value, "launch", version), LaunchRecord, where)
-        for value, where in _lines(base / LAUNCHES)
-    )
     reader = samples.SampleReader(base / samples.NAME)
-    results = []
-    for value, where in _lines(base / RESULTS):
-        samples.join(value, reader, where)
-        results.append(_result(schema.migrated(value, "result", version), where))
+    with lines.uncollected():
+        launches = lines.read_launches(base / LAUNCHES, version)
+        results = lines.read_results(base / RESULTS, version, reader, brief=brief)
     reader.end()
-    return SegmentData(segment=segment, launches=launches, results=tuple(results))
+    return SegmentData(segment=segment, launches=launches, results=results)
+
+
+def wrong_files(run: Path, index: int, document: Mapping[str, Any]) -> Iterator[str]:
+    """Every file of a published segment, and the manifest, that is not what its segment.json (`document`) says.
+
+    One sentence each, the path first.
+    """
+    base = directory(run, index)
+    files = document.get("files")
+    if not isinstance(files, Mapping) or set(files) != set(FILES):
+        yield f"{base / SEGMENT}: 'files' must name exactly {', '.join(FILES)}"
+        return
+    expected = {base / name: files[name] for name in FILES} | {run / "manifest.json": document.get("manifest_sha256")}
+    for path, digest in expected.items():
+        try:
+            actual = file_sha256(path)
+        except OSError as error:
+            yield f"{path}: cannot be read: {error.strerror}"
+            continue
+        if actual != digest:
+            yield f"{path}: damaged or edited: its sha256 is {actual[:12]}…, segment.json says {str(digest)[:12]}…"
 
 
 def _write(base: Path, data: SegmentData, manifest_sha256: str) -> None:
     write_file(base / LAUNCHES, b"".join(codec.dump(codec.to_plain(record)) + b"\n" for record in data.launches))
     with samples.SampleWriter(base / samples.NAME) as writer:
-        lines = [codec.dump(samples.split(result, writer)) + b"\n" for result in data.results]
+        written = [codec.dump(samples.split(result, writer)) + b"\n" for result in data.results]
     sync(base / samples.NAME)
-    write_file(base / RESULTS, b"".join(lines))
+    write_file(base / RESULTS, b"".join(written))
     document = {
         "schema_version": SCHEMA_VERSION,
         "segment": codec.to_plain(data.segment),
         "manifest_sha256": manifest_sha256,
-        "files": {name: file_sha256(base / name) for name in _FILES},
+        "files": {name: file_sha256(base / name) for name in FILES},
     }
     write_file(base / SEGMENT, codec.dump(document) + b"\n")
 
@@ -183,21 +201,3 @@ def _result(value: Any, where: str) -> Result:
         replace(entry, samples=tuple(entry.samples), starts_s=tuple(entry.starts_s)) for entry in result.measurements
     )
     return replace(result, measurements=tuple(fixed))  # lists come out of JSON; what is stored never changes
-
-
-def _check(path: Path, expected: str) -> None:
-    try:
-        actual = file_sha256(path)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
-    if actual != expected:
-        raise StoreError(f"{path}: damaged or edited: its sha256 is {actual[:12]}…, segment.json says {expected[:12]}…")
-
-
-def _lines(path: Path) -> Iterator[tuple[Any, str]]:
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        where = f"{path}, line {number}"
-        value = codec.load(line, where)
-        if not isinstance(value, dict):
-            raise StoreError(f"{where}: not a JSON object")
-        yield value, where

@@ -10,7 +10,7 @@ from steelyard.core.errors import StoreError
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.run import SCHEMA_VERSION, Manifest, Noise
-from steelyard.store import codec, segments
+from steelyard.store import codec, quarantine, segments
 from steelyard.store.differences import differences
 from steelyard.store.files import RunLock, publish, write_file, writing
 from steelyard.store.journal import NAME, Journal
@@ -167,4 +167,5 @@ def resume(path: Path, manifest: Manifest | None = None) -> RunWriter:
     except BaseException:
         lock.release()
         raise
-    return RunWriter(path, lock, max(present, default=-1) + 1)
+    taken = [*present, *quarantine.lying_in(path).values()]
+    return RunWriter(path, lock, max(taken, default=-1) + 1)

@@ -18,7 +18,8 @@ from steelyard.compare import (
     set_aside,
     summaries,
 )
-from steelyard.compare.sides import sides_of
+from steelyard.compare.sides import Sides, sides_of
+from steelyard.compare.summary import locations
 from steelyard.core.case import Arm
 from steelyard.core.comparison import Comparison, Estimate
 from steelyard.core.result import Result, Status
@@ -69,12 +70,29 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that is known about one run. Built by `gather`."""
+    """Everything that is known about one run, each part computed when it is first asked for. Built by `gather`."""
 
     run: Run
-    comparisons: tuple[Comparison, ...]
-    summaries: tuple[Summary, ...]
-    overall: tuple[Overall, ...] = ()
+
+    @cached_property
+    def sides(self) -> Sides:
+        """The run by point and arm: what each launch measured."""
+        return sides_of(self.run)
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Every arm against the baseline, with its verdict."""
+        return compare_run(self.run, sides=self.sides)
+
+    @cached_property
+    def summaries(self) -> tuple[Summary, ...]:
+        """Every arm at every point by itself: times, spread, percentiles, start, memory."""
+        return summaries(self.run, sides=self.sides)
+
+    @cached_property
+    def overall(self) -> tuple[Overall, ...]:
+        """One mean ratio for each arm, where the run has several points."""
+        return overall(self.run, sides=self.sides)
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
@@ -208,6 +226,14 @@ class Facts:
         found = self.summary(arm, point, metric)
         return None if found is None else found.estimate
 
+    def median(self, arm: Arm, point: Point, metric: str) -> Estimate | None:
+        """The estimate of a timed metric, without all else that `summaries` holds."""
+        return self._locations.get((arm.label, point.key, metric))
+
+    @cached_property
+    def _locations(self) -> Mapping[tuple[str, str, str], Estimate | None]:
+        return locations(self.sides)
+
     def reason(self, arm: Arm, point: Point, metric: str) -> str:
         """Why there is no estimate of a metric."""
         found = self.summary(arm, point, metric)
@@ -223,7 +249,7 @@ class Facts:
 
     @cached_property
     def _break_even(self) -> Mapping[tuple[str, str, str], BreakEven]:
-        return {(item.arm, item.point, item.state): item for item in break_even(self.run)}
+        return {(item.arm, item.point, item.state): item for item in break_even(self.run, sides=self.sides)}
 
     def break_even(self, arm: Arm, point: Point, state: str) -> tuple[float | None, str]:
         """Calls after which the arm has made good its start; None with the reason where that is not known."""
@@ -232,7 +258,7 @@ class Facts:
 
     @cached_property
     def _medians(self) -> Mapping[tuple[str, str, str], Mapping[int, float]]:
-        return launch_medians(self.run)
+        return launch_medians(self.run, sides=self.sides)
 
     def launch_medians(self, arm: Arm, point: Point, metric: str) -> Mapping[int, float]:
         """The median of the steady samples of each launch of an arm, by round."""
@@ -252,7 +278,7 @@ class Facts:
         """What the run's own noise says of the effects that its rounds could find."""
         warm = {number for segment in self.run.segments for number in segment.rounds if number > 0}
         warm -= set(self.disturbed)
-        return pilot(self.run, rounds=len(warm)) if warm else ()
+        return pilot(self.run, rounds=len(warm), sides=self.sides) if warm else ()
 
     @cached_property
     def versions(self) -> Mapping[str, str]:
@@ -267,14 +293,8 @@ class Facts:
 
 
 def gather(run: Run) -> Facts:
-    """Compare and summarise a run."""
-    sides = sides_of(run)
-    return Facts(
-        run=run,
-        comparisons=compare_run(run, sides=sides),
-        summaries=summaries(run, sides=sides),
-        overall=overall(run, sides=sides),
-    )
+    """A run, to be compared and summarised."""
+    return Facts(run=run)
 
 
 def slug(text: str) -> str:
