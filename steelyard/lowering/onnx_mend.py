@@ -25,7 +25,8 @@ def _scatter_in_place(graph: Any) -> int:
     """
     import onnx_ir as ir
 
-    found, places = 0, {}
+    found = 0
+    places: dict[tuple[int, tuple[int, ...]], Any] = {}
     for data, scatter, back, axis in list(_scatters(graph)):
         indices, updates = scatter.inputs[1], scatter.inputs[2]
         lead = tuple(data.shape.numpy()[:axis])
@@ -73,7 +74,7 @@ def _every_place(graph: Any, before: Any, indices: Any, lead: tuple[int, ...], n
     import onnx_ir as ir
 
     rows = int(indices.shape[0])
-    grid = np.stack(np.indices((*lead, rows))[: len(lead)], axis=-1).astype(np.int64)
+    grid = np.moveaxis(np.indices((*lead, rows))[: len(lead)], 0, -1).astype(np.int64)
 
     def held(what: str, array: Any) -> Any:
         value = ir.val(f"{name}/{what}", const_value=ir.tensor(array, name=f"{name}/{what}"))

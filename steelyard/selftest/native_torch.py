@@ -74,7 +74,7 @@ class NativeBinding(Binding):
         self._positions = rest[0][None] if rest else executable.positions
         self._cache = _cache(self._llama, state)
         self._repeats, self._lent = True, False
-        self._start = int(self._positions[0, 0])
+        self._start = self._length = int(self._positions[0, 0])
         self._rewind(self._start)
         self._result: Sequence[Any] | None = None
 

@@ -92,8 +92,8 @@ def _decode(llama: Llama, weights: Mapping[str, Any], ids: Any, position: Any, *
         mixed_in = lax.dynamic_update_slice(state[2 * layer + 1], values, (0, 0, place, 0))
         return _attention(llama, queries, held, mixed_in, seen), held, mixed_in
 
-    rows = [lax.dynamic_slice_in_dim(jnp.asarray(table), place, 1) for table in rotary_tables(llama)]
-    return _forward(llama, weights, ids, *rows, attend)
+    cosines, sines = (lax.dynamic_slice_in_dim(jnp.asarray(table), place, 1) for table in rotary_tables(llama))
+    return _forward(llama, weights, ids, cosines, sines, attend)
 
 
 def _forward(

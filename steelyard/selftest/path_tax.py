@@ -18,11 +18,12 @@ from steelyard.core.path_tax import TaxRow, TaxVerdict
 from steelyard.core.run import Run
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request
-from steelyard.selftest.agreement import MARGIN
+from steelyard.selftest import agreement
 from steelyard.stats import signed_rank
 from steelyard.stats.hodges_lehmann import paired
 from steelyard.stats.planning import MINIMUM_ROUNDS
 
+MARGIN = agreement.MARGIN
 SUITE = "llm"
 
 
