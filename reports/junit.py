@@ -44,7 +44,7 @@ class JUnit:
 
 def _suite(root: ElementTree.Element, run: Records, name: str, tests: list[ElementTree.Element]) -> None:
     suite = ElementTree.SubElement(root, "testsuite", {"name": _text(f"{run.suite}.{name}")})
-    suite.set("timestamp", run.created_utc.removesuffix("Z"))
+    suite.set("timestamp", run.created_utc[:19])
     counts = {"tests": len(tests)}
     for kind, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         counts[kind] = sum(test.find(tag) is not None for test in tests)

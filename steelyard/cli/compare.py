@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from steelyard.core.comparison import Comparison
     from steelyard.core.run import Run
     from steelyard.tables.prices import Price
-    from steelyard.tables.table import ReportData
+    from steelyard.tables.table import Cell, Column, ReportData
 
 _SLOWER, _INCONCLUSIVE = 1, 4
 _CODES = {"slower": _SLOWER, "inconclusive": _INCONCLUSIVE}
@@ -152,28 +152,35 @@ def _across(
 
 
 def _print_numbers(data: "ReportData") -> None:
-    """The numbers of the sides beside each other; the verdicts are printed already."""
-    from steelyard.tables.format import shown
-
+    """The numbers of the sides below each other, which fits any terminal; the verdicts are printed already."""
     for table in data.tables:
         if table.place != "main" or table.name == "across-verdicts":
             continue
         if not table.rows:
             typer.echo(printable(f"{table.title}: {table.empty}\n"))
             continue
-        heads = [column.heading for column in table.columns]
+        columns = [column for column in table.columns if column.numeric]
+        heads = [column.heading for column in table.columns if not column.numeric]
         rows = [
-            [
-                shown(cell, column).text + (f" [{','.join(cell.notes)}]" if cell.notes else "")
-                for cell, column in zip(row.cells, table.columns, strict=True)
-            ]
+            (
+                *(cell.text for cell in row.cells[: len(heads)]),
+                column.title,
+                _number(table.cell(row, column.key), column),
+            )
             for row in table.rows
+            for column in columns
         ]
-        numeric = [column.heading for column in table.columns if column.numeric]
-        print_table(table.title, heads, rows, numeric)
+        unit = (columns[0].shown or columns[0].unit).replace("1", "value")  # a price without a currency has no unit
+        print_table(table.title, (*heads, "backend", unit), rows, (unit,))
         for note in table.footnotes:
             typer.echo(printable(f"  [{note.mark}] {note.text}"))
         typer.echo("")
+
+
+def _number(cell: "Cell", column: "Column") -> str:
+    from steelyard.tables.format import shown
+
+    return shown(cell, column).text + (f" [{','.join(cell.notes)}]" if cell.notes else "")
 
 
 def _formats(formats: str) -> tuple[str, ...]:

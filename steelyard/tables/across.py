@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from steelyard.compare.across import FEWEST_RUNS, group_of
 from steelyard.core.comparison import Comparison
 from steelyard.core.run import Run
-from steelyard.tables import across_numbers, across_settings
+from steelyard.tables import across_numbers, across_settings, across_verdicts
 from steelyard.tables.across_sides import ACROSS, Labelled, side_labels
 from steelyard.tables.format import TIMES, counted, decimals, fixed, level
 from steelyard.tables.prices import Price, check_used
@@ -39,7 +39,7 @@ def build_across(
         headline=(_what(labelled, factors), _claims(pairs, first.headline), _beware(labelled, pairs)),
         paragraphs=(Paragraph(name="methodology", title="Methodology", sentences=_methodology(labelled, factors)),),
         tables=(
-            across_numbers.verdict_table(labelled, pairs),
+            across_verdicts.verdict_table(labelled, pairs),
             across_numbers.latency_table(labelled),
             across_numbers.throughput_table(labelled),
             across_numbers.energy_table(labelled),

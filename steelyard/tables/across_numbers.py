@@ -1,22 +1,20 @@
-"""Points by device and backend: latency, throughput of a chip, work for a joule, cost, and what `compare` says."""
+"""Points by device and backend: latency, throughput of a chip, work for a joule, cost."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from steelyard.core.comparison import Comparison, Estimate, Interval
+from steelyard.core.comparison import Estimate, Interval
 from steelyard.core.workload import Point
-from steelyard.tables.across_sides import ACROSS, Labelled, backends, refusals, titles
-from steelyard.tables.format import ABSENT, TIMES, percent
+from steelyard.tables.across_sides import ACROSS, Labelled, backends, common, refusals, short, titles
+from steelyard.tables.format import ABSENT
 from steelyard.tables.prices import Price, price_of
 from steelyard.tables.provenance import levels, sizes
 from steelyard.tables.records import rate
-from steelyard.tables.speed import speedup
-from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
+from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 MILLION = 1e6
 HOUR_S = 3600.0
 _TIMED = ("latency_s", "ttft_s", "tpot_s")
-_DECIDED = ("faster", "slower", "equivalent")
 
 Lookup = Callable[[Labelled, str, str, Point], tuple[Estimate | None, str]]
 """What is shown of a backend (label) on a side at a point (title): an estimate, or None with the reason."""
@@ -35,16 +33,18 @@ def latency_table(sides: Sequence[Labelled]) -> Table:
     rows: list[Row] = []
     estimates: list[Estimate] = []
     foot = Footnotes()
+    labels, _ = short(titles(sides))
     for title, point in titles(sides).items():
         for metric in _TIMED if point.driver == "generate" else _TIMED[:1]:
             cells, found = _cells(sides, title, point, partial(_seconds, metric), foot)
             estimates += found
             words = metric.removesuffix("_s")
-            rows.append(_row((Cell(text=title), Cell(text=words)), cells, title, point))
+            rows.append(_row((Cell(text=labels[title]), Cell(text=words)), cells, labels[title], point))
     return _table(
         "latency",
         "Latency",
-        f"Latency of one call, and of what generates the first token and the time per token; {_statistic(estimates)}",
+        "Latency of one call, and of what generates the first token and the time per token; "
+        f"{_statistic(sides, estimates)}",
         (Column(key="point", title="Workload", wide=True), Column(key="metric", title="Time")),
         columns(sides, "s", "ms"),
         rows,
@@ -67,7 +67,7 @@ def throughput_table(sides: Sequence[Labelled]) -> Table:
     return _table(
         "chip",
         "Throughput per chip",
-        f"Items per second of one device, as a run uses one; {_statistic(estimates)}",
+        f"Items per second of one device, as a run uses one; {_statistic(sides, estimates)}",
         _ITEMS,
         columns(sides, "items/s"),
         rows,
@@ -91,7 +91,7 @@ def energy_table(sides: Sequence[Labelled]) -> Table:
         "watt",
         "Throughput per watt",
         "Items per joule, that is items per second and watt, from the measured energy of a call; "
-        f"{_statistic(estimates)}",
+        f"{_statistic(sides, estimates)}",
         _ITEMS,
         columns(sides, "items/J"),
         rows,
@@ -120,59 +120,13 @@ def cost_tables(sides: Sequence[Labelled], prices: Sequence[Price]) -> tuple[Tab
         "cost",
         "Cost of a million items",
         f"Cost of a million items on a device that is busy all the time, at the prices given ({told}); "
-        f"{_statistic(estimates)}",
+        f"{_statistic(sides, estimates)}",
         _ITEMS,
         columns(sides, currency or "1"),
         rows,
         foot,
     )
     return (table,)
-
-
-def verdict_table(sides: Sequence[Labelled], pairs: Sequence[tuple[str, Comparison]]) -> Table:
-    """Each further side against the first: speed-up with interval, verdict, and why there is none."""
-    foot = Footnotes()
-    rows = []
-    for label, item in pairs:
-        times = speedup(item)
-        undecided = item.verdict not in _DECIDED
-        marks = (foot.mark(item.reason),) if undecided and item.reason else ()
-        flags: tuple[Flag, ...] = ("withheld",) if undecided else ()
-        effect = Cell(text=ABSENT, notes=(foot.mark("fewer than 3 runs with a control arm on a side"),))
-        cells = (
-            Cell(text=item.title),
-            Cell(text=item.metric.removesuffix("_s")),
-            Cell(text=f"{item.candidate}, {label}"),
-            Cell(text=f"{item.baseline}, {sides[0].label}"),
-            Cell(text=ABSENT, notes=marks) if times is None else Cell(value=times.value, interval=times.interval),
-            effect if item.floor is None else Cell(value=item.floor),
-            Cell(text=item.verdict, flags=flags, notes=marks),
-            Cell(text=item.scope),
-        )
-        about = {"arm": item.candidate, "workload": item.workload, "point": item.title, "verdict": item.verdict}
-        rows.append(Row(cells=cells, tags=about))
-    margins = " and ".join(sorted({percent(item.margin) for _, item in pairs}))
-    ratios = levels(None if item.ratio is None else item.ratio.interval for _, item in pairs)
-    return Table(
-        name="across-verdicts",
-        title=f"Comparison, {ACROSS}",
-        caption=f"Speed-up over {sides[0].label}, above 1 is faster, {ACROSS}: nothing is paired; {ratios}. Faster or "
-        f"slower: the whole interval lies beyond the larger of {margins or 'the margin'} and the effect of the run, "
-        "which is what one run differs from the next by the control arms.",
-        columns=(
-            Column(key="point", title="Workload", wide=True),
-            Column(key="metric", title="Time"),
-            Column(key="candidate", title="Backend"),
-            Column(key="baseline", title="Against"),
-            Column(key="speedup", title="Speed-up", kind="number", unit="1", shown=TIMES),
-            Column(key="effect", title="Effect of the run", kind="number", unit="1", shown="%"),
-            Column(key="verdict", title="Verdict"),
-            Column(key="scope", title="Scope"),
-        ),
-        rows=tuple(rows),
-        footnotes=foot.all(),
-        empty="the sides have no point and metric in common",
-    )
 
 
 _ITEMS = (Column(key="point", title="Workload", wide=True), Column(key="items", title="Items"))
@@ -182,10 +136,11 @@ def _rows(sides: Sequence[Labelled], lookup: Lookup) -> tuple[list[Row], list[Es
     rows: list[Row] = []
     estimates: list[Estimate] = []
     foot = Footnotes()
+    labels, _ = short(titles(sides))
     for title, point in titles(sides).items():
         cells, found = _cells(sides, title, point, lookup, foot)
         estimates += found
-        rows.append(_row((Cell(text=title), Cell(text=point.work.unit)), cells, title, point))
+        rows.append(_row((Cell(text=labels[title]), Cell(text=point.work.unit)), cells, labels[title], point))
     return rows, estimates, foot
 
 
@@ -207,8 +162,8 @@ def _cells(
     return tuple(cells), estimates
 
 
-def _row(head: tuple[Cell, ...], cells: tuple[Cell, ...], title: str, point: Point) -> Row:
-    return Row(cells=(*head, *cells), tags={"point": title, "workload": point.workload})
+def _row(head: tuple[Cell, ...], cells: tuple[Cell, ...], label: str, point: Point) -> Row:
+    return Row(cells=(*head, *cells), tags={"point": label, "workload": point.workload})
 
 
 def _table(
@@ -232,11 +187,12 @@ def _table(
     )
 
 
-def _statistic(estimates: Sequence[Estimate]) -> str:
+def _statistic(sides: Sequence[Labelled], estimates: Sequence[Estimate]) -> str:
     interval = levels(estimate.interval for estimate in estimates)
+    _, shared = short(titles(sides))
     return (
         f"{sizes(estimates)} of all runs of a side together; Hodges-Lehmann estimate over the launches, {interval}, "
-        "which do not cover what one run differs from the next. Numbers of different columns are "
+        f"which do not cover what one run differs from the next. {common(shared)}Numbers of different columns are "
         f"{ACROSS}; the table of comparisons says which differences may be believed."
     )
 

@@ -1,6 +1,6 @@
 """The sides of a comparison across runs under the names that its tables give them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from steelyard.compare.across import Group, unlike
@@ -69,6 +69,35 @@ def titles(sides: Sequence[Labelled]) -> dict[str, Point]:
         for title, point in side.group.points.items():
             found.setdefault(title, point)
     return found
+
+
+def short(points: Mapping[str, Point]) -> tuple[dict[str, str], str]:
+    """By title the workload with the axes in which its points differ, and what all points have in common, in words."""
+    varying: dict[str, set[str]] = {}
+    for workload in {point.workload for point in points.values()}:
+        axes = [point.axes for point in points.values() if point.workload == workload]
+        names = {name for each in axes for name in each}
+        varying[workload] = {name for name in names if len({str(each.get(name)) for each in axes}) > 1}
+    labels = {
+        title: " ".join(
+            [
+                point.workload,
+                *(f"{name}={value}" for name, value in point.axes.items() if name in varying[point.workload]),
+            ]
+        )
+        for title, point in points.items()
+    }
+    shared: dict[str, str] = {}
+    for point in points.values():
+        words = {name: str(value) for name, value in point.axes.items() if name not in varying[point.workload]}
+        for name, value in words.items():
+            shared[name] = value if shared.get(name, value) == value else ""
+    return labels, " ".join(f"{name}={value}" for name, value in shared.items() if value)
+
+
+def common(shared: str) -> str:
+    """The second part of `short` as a sentence of a caption."""
+    return f"Common to all workloads that have it: {shared}. " if shared else ""
 
 
 def refusals(sides: Sequence[Labelled], title: str) -> dict[str, str]:
