@@ -5,6 +5,10 @@ documentation says, and returns a loop that times calls. docs/idioms.md shows th
 stand here and explains them line by line; a test holds the page to them.
 """
 
+# They are read on that page, where annotations of inner functions would be noise.
+# mypy: disable-error-code="no-untyped-def,misc"
+# ruff: noqa: D103
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +19,7 @@ import numpy as np
 
 from steelyard.core.lowered import LoweredProgram
 
+Array = np.ndarray[Any, np.dtype[Any]]
 Loop = Callable[[int], tuple[list[int], Sequence[Any]]]
 """Makes so many calls, in rotation over the pool; nanoseconds of each, and the outputs of the last one."""
 
@@ -24,7 +29,7 @@ class Work:
     """What a loop is given. Inputs and outputs stand in the program's order, state last on both sides."""
 
     lowered: LoweredProgram
-    pool: Sequence[Sequence[np.ndarray]]
+    pool: Sequence[Sequence[Array]]
     threads: int
 
     @property

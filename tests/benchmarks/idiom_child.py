@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
 
 from steelyard import plugins, wire
 from steelyard.core.runner import Binding, LaunchContext, Runner
 from steelyard.engine.protocol import CaseRequest, LaunchRequest
 from steelyard.measure.correctness import Checker
-from steelyard.measure.loop import CheckPoints, Limits, quiet_collector, timed_window
-from tests.benchmarks.idiom_loops import LOOPS, Work, check_order
+from steelyard.measure.loop import CheckPoints, Limits, timed_window
+from steelyard.selftest.by_hand import ByHand, read_tensors
 
 BLOCK_S = 0.25
 """A block lasts about so long: short against the drifts of a machine, long against what a switch of sides costs."""
@@ -62,53 +61,20 @@ class Ours:
         return self._executable.proof().mismatches
 
 
-class ByHand:
-    """The loop of `idiom_loops` for the same program."""
-
-    def __init__(self, backend: str, threads: int, case: CaseRequest, inputs: Sequence[Arrays]) -> None:
-        lowered = case.lowered.programs["main"]
-        self._program = lowered.program
-        pool = [[arrays[spec.name] for spec in lowered.program.inputs] for arrays in inputs]
-        work = Work(lowered=lowered, pool=pool, threads=threads)
-        check_order(work)
-        self._loop = LOOPS[backend](work)
-
-    def block(self, calls: int) -> Sequence[int]:
-        """Nanoseconds of each call, the garbage collector as quiet as in the product's loop."""
-        with quiet_collector():
-            return self._loop(calls)[0]
-
-    def check(self, slot: int, checker: Checker) -> None:
-        """Calls of the first input sets up to this one, the last of them checked."""
-        _, outputs = self._loop(slot + 1)
-        arrays = {spec.name: np.asarray(out) for spec, out in zip(self._program.outputs, outputs, strict=True)}
-        checker.program_call(slot, self._program, _Read(arrays))  # type: ignore[arg-type]
-
-
-class _Read:
-    """Outputs by name, as the checker reads them from a binding."""
-
-    def __init__(self, arrays: Arrays) -> None:
-        self._arrays = arrays
-
-    def read(self, names: tuple[str, ...]) -> Arrays:
-        return {name: self._arrays[name] for name in names}
-
-
 def measure(request: LaunchRequest, blocks: int) -> dict[str, Any]:
     """Medians of `blocks` paired blocks, nanoseconds. Raises where a side gives wrong answers or is not as budgeted."""
     (case,) = request.cases
     runner = plugins.runner(request.backend.runner)(_context(request))
     runner.start()
-    inputs = [_tensors(entry.inputs) for entry in case.lowered.pool]
-    references = [_tensors(entry.reference) for entry in case.lowered.pool]
+    inputs = [read_tensors(entry.inputs) for entry in case.lowered.pool]
+    references = [read_tensors(entry.reference) for entry in case.lowered.pool]
     sides: dict[str, Ours | ByHand] = {}
     # Whoever comes second gets other memory; the launches of a comparison take turns.
     for side in ("ours", "hand") if request.position % 2 == 0 else ("hand", "ours"):
         if side == "ours":
             sides[side] = Ours(runner, case, inputs)
         else:
-            sides[side] = ByHand(request.backend.runner, request.budget.threads, case, inputs)
+            sides[side] = ByHand(request.backend.runner, request.budget.threads, case.lowered, inputs)
         _check(side, sides[side], case, references, inputs)
     runner.stop()
     if not request.steady:
@@ -150,11 +116,6 @@ def _check(
         side.check(slot, checker)
     if not (verdict := checker.verdict()).passed:
         raise SystemExit(f"{case.lowered.point.title}: side '{name}' gives wrong answers: {verdict.reason}")
-
-
-def _tensors(path: str) -> dict[str, np.ndarray]:
-    with safe_open(path, framework="np") as stream:
-        return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
 
 
 def _context(request: LaunchRequest) -> LaunchContext:
