@@ -1,0 +1,140 @@
+"""Rows of agreement from stored launches: the project's own paired statistics, at a margin of 3 %.
+
+One value per launch, the median of its steady samples; where the tool averages over blocks of calls, ours are averaged
+over blocks of as many. The log ratio of each round, ours / theirs, gives the Hodges-Lehmann estimate with the exact
+signed-rank interval, each row by itself at 95 %.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+import numpy as np
+
+from steelyard.compare.sides import UNSTEADY
+from steelyard.compare.verdict import Question, as_ratio, decide, percent
+from steelyard.core.agreement import AgreementRow, AgreementVerdict
+from steelyard.guard.disturbance import disturbed_rounds
+from steelyard.measure.steady import judge
+from steelyard.selftest.interleaved import Match, SideLaunch, whole_rounds
+from steelyard.selftest.tools import OURS, Told, Tool
+from steelyard.stats import signed_rank
+from steelyard.stats.hodges_lehmann import one_sample, paired
+from steelyard.stats.planning import MINIMUM_ROUNDS
+
+MARGIN = 0.03
+TARGET_HALF_WIDTH = 0.01
+"""A match is measured until its interval is so narrow, or the rounds are used up: a third of the margin."""
+
+
+def level(told: Told, calls_per_sample: int = 1) -> float | None:
+    """Seconds per call of one launch; None where it has no steady state, or no samples.
+
+    Samples are put together to blocks of `calls_per_sample` calls, as far as they are not yet.
+    """
+    samples = np.asarray(told.samples_s, dtype=np.float64)
+    if samples.size == 0:
+        return None
+    if told.in_order:
+        cut, steady = judge(told.samples_s)
+        if steady in UNSTEADY:
+            return None
+        samples = samples[cut:]
+    block = min(samples.size, calls_per_sample // told.calls_per_sample)
+    if block > 1:
+        samples = samples[: samples.size // block * block].reshape(-1, block).mean(axis=1)
+    return float(np.median(samples))
+
+
+def pairs(launches: Sequence[SideLaunch], match: Match) -> tuple[dict[int, tuple[float, float]], int, int]:
+    """Ours and theirs by round, and how many rounds were left out: disturbed ones, and such without a steady state."""
+    rounds = whole_rounds(launches, match)
+    disturbed = disturbed_rounds(launch.record for sides in rounds.values() for launch in sides.values())
+    found, unsteady = {}, 0
+    for number, sides in rounds.items():
+        if number in disturbed:
+            continue
+        ours, theirs = sides[OURS].told, sides[match.tool.name].told
+        values = None if ours is None or theirs is None else (level(ours, theirs.calls_per_sample), level(theirs))
+        if values is None or None in values:
+            unsteady += 1
+        else:
+            found[number] = values
+    return found, len(disturbed), unsteady  # type: ignore[return-value]
+
+
+def is_open(launches: Sequence[SideLaunch], match: Match) -> bool:
+    """Whether the interval of a match is still too wide. It sees widths, never ratios."""
+    logs = [math.log(ours / theirs) for ours, theirs in pairs(launches, match)[0].values()]
+    if len(logs) < MINIMUM_ROUNDS:
+        return True
+    interval = one_sample(logs).interval
+    return interval is None or (interval.high - interval.low) / 2 > TARGET_HALF_WIDTH
+
+
+def row(launches: Sequence[SideLaunch], match: Match) -> AgreementRow:
+    """What was found of a match."""
+    found, disturbed, unsteady = pairs(launches, match)
+    logs = [math.log(ours / theirs) for ours, theirs in found.values()]
+    left_out: Mapping[str, int] = {"disturbed": disturbed, "unsteady": unsteady}
+    if not logs:
+        reason = _failure(launches, match) or _left_out(left_out) or "no round was measured"
+        return not_measured(match.tool, match.lowered.point.title, reason, **left_out)
+    location = paired(logs)
+    verdict: AgreementVerdict = "inconclusive"
+    estimate, reason = as_ratio(location.estimate()), f"{len(logs)} of {MINIMUM_ROUNDS} rounds"
+    if len(logs) >= MINIMUM_ROUNDS:
+        question = Question(location=location, floor=0.0, p_value=signed_rank.p_value(logs), margin=MARGIN)
+        (answer,) = decide([question], "primary")
+        verdict, estimate = answer.verdict, answer.ratio  # type: ignore[assignment]
+        reason = "" if verdict == "equivalent" else f"not within {percent(MARGIN)}; {match.tool.differs}"
+        if verdict == "inconclusive":
+            reason = f"{answer.reason}; {match.tool.differs}"
+    ours, theirs = zip(*found.values(), strict=True)
+    return AgreementRow(
+        tool=match.tool.name,
+        backend=match.tool.backend,
+        point=match.lowered.point.title,
+        layer=match.tool.layer,
+        ours_s=median(ours),
+        theirs_s=median(theirs),
+        ratio=estimate,
+        spread=float(np.std(logs, ddof=1)) if len(logs) > 1 else None,
+        rounds=len(logs),
+        disturbed=disturbed,
+        unsteady=unsteady,
+        wall_over_layer=_wall(launches, match, found),
+        verdict=verdict,
+        reason=reason,
+    )
+
+
+def not_measured(tool: Tool, point: str, reason: str, *, disturbed: int = 0, unsteady: int = 0) -> AgreementRow:
+    """The row of a comparison that could not be made."""
+    return AgreementRow(
+        tool=tool.name,
+        backend=tool.backend,
+        point=point,
+        layer=tool.layer,
+        disturbed=disturbed,
+        unsteady=unsteady,
+        verdict="not measured",
+        reason=reason,
+    )
+
+
+def _wall(launches: Sequence[SideLaunch], match: Match, found: Mapping[int, tuple[float, float]]) -> float | None:
+    """Our ordinary latency over our number at the tool's layer: the median over the launches that count."""
+    rounds = whole_rounds(launches, match)
+    walls = {number: told.wall_s for number in found if (told := rounds[number][OURS].told) is not None}
+    ratios = [wall / found[number][0] for number, wall in walls.items() if wall is not None]
+    return median(ratios) if ratios else None
+
+
+def _failure(launches: Sequence[SideLaunch], match: Match) -> str:
+    failed = [item for item in launches if item.match == match.title and item.told is None]
+    return f"{failed[-1].side}: {failed[-1].reason}" if failed else ""
+
+
+def _left_out(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} rounds {what}" for what, count in counts.items() if count)

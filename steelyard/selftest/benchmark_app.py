@@ -1,0 +1,70 @@
+"""OpenVINO's `benchmark_app` on the artifact of `openvino`: its own program, its own options, its own latencies.
+
+    -api sync -hint none -nstreams 1 -nthreads N -pin YES -infer_precision f32
+
+What it prints is rounded to 0.01 ms, which is a tenth of a small model's call, and its unit changes below 1 ms. So its
+main function runs here as it is, and the list of latencies from which it takes its median is kept as it goes by; its
+own report must then agree to the last digit. With `-hint latency` it refuses the thread count. It imports
+OpenVINO, which would report over the network: that is switched off as for our side.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steelyard.core.errors import SteelyardError
+from steelyard.engine.protocol import LaunchRequest
+from steelyard.lowering.telemetry import without_telemetry
+from steelyard.selftest.by_hand import read_tensors
+from steelyard.selftest.child import lowered_of, serve, window_s
+from steelyard.selftest.tools import Told
+
+_REPORT = "benchmark_report.json"
+_MEDIAN = "latency (ms)"
+
+
+def arguments(model: Path, inputs: Mapping[str, Path], threads: int, seconds: float, folder: Path) -> list[str]:
+    """Its command line. It takes whole seconds, one at least."""
+    return [
+        *("-m", str(model), "-d", "CPU", "-api", "sync", "-hint", "none", "-nstreams", "1"),
+        *("-nthreads", str(threads), "-pin", "YES", "-infer_precision", "f32", "-t", str(max(1, round(seconds)))),
+        *("-report_type", "no_counters", "-report_folder", str(folder), "-json_stats"),
+        *("-i", *(f"{name}:{path}" for name, path in inputs.items())),
+    ]
+
+
+def measure(request: LaunchRequest) -> Told:
+    """Its latencies in the order of their size. Raises SteelyardError if its report says something else."""
+    without_telemetry()
+    from openvino.tools.benchmark import benchmark, main
+
+    lowered, folder = lowered_of(request), Path(request.scratch)
+    artifact = lowered.programs["main"].artifacts["openvino"]
+    inputs = {}
+    for number, (name, array) in enumerate(read_tensors(lowered.pool[0].inputs).items()):
+        inputs[name] = folder / f"input_{number}.npy"
+        np.save(inputs[name], array)
+    kept: list[float] = []
+    plain = benchmark.Benchmark.sync_inference
+
+    def keeping(self: Any, *given: Any) -> Any:
+        found = plain(self, *given)
+        kept.extend(found[0])
+        return found
+
+    benchmark.Benchmark.sync_inference = keeping
+    model = Path(artifact.directory) / artifact.entry
+    sys.argv = ["benchmark_app", *arguments(model, inputs, request.budget.threads, window_s(request), folder)]
+    main.main()
+    printed = float(json.loads((folder / _REPORT).read_text())["execution_results"][_MEDIAN])
+    if not kept or abs(benchmark.percentile(kept, 50) - printed) > 0.006:
+        raise SteelyardError(f"benchmark_app printed a median of {printed} ms, not that of the latencies it took")
+    return Told(samples_s=tuple(round(ms * 1e-3, 10) for ms in kept), in_order=False)
+
+
+if __name__ == "__main__":
+    serve(measure)

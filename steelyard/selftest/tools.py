@@ -1,0 +1,159 @@
+"""The vendors' ways of timing: which of our backends each is held against, at which layer, and how it is started."""
+
+import importlib.util
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from steelyard.core.backend import DeviceKind, parse_backend
+from steelyard.core.result import Layer
+from steelyard.selftest import internal
+
+OURS = "ours"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one side said in one launch: its samples, seconds per call, each the mean of `calls_per_sample` calls.
+
+    `in_order` is whether they stand in the order in which they were taken; else nothing can be said of a steady state.
+    `wall_s` is the median of our ordinary latency (`bound_wall`) in the same launch where the layer is another.
+    """
+
+    samples_s: tuple[float, ...]
+    calls_per_sample: int = 1
+    in_order: bool = True
+    wall_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """One way of timing that is not ours.
+
+    `backend` is ours to hold it against, `layer` what both times include, `module` what is run as
+    `python -m MODULE REQUEST TOLD` for one point, `missing` gives why it cannot be used here, or an empty string.
+    `differs` says what its number includes that ours does not, or the other way round.
+    """
+
+    name: str
+    backend: str
+    layer: Layer
+    device_kind: DeviceKind
+    module: str
+    missing: Callable[[], str]
+    differs: str
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others."""
+        return f"{self.name} ({self.backend})"
+
+    @property
+    def runner(self) -> str:
+        """The name of our backend without provider and options."""
+        return parse_backend(self.backend).runner
+
+    @property
+    def our_runner(self) -> str:
+        """What our side's worker is given: for the runtime's own layer, a backend that keeps those times."""
+        if self.layer == "runtime_internal":
+            return self.backend.replace("openvino", internal.PATH, 1)
+        return self.backend
+
+
+def _module(name: str, extra: str) -> Callable[[], str]:
+    hint = f"no module {name}: pip install 'steelyard[{extra}]'"
+    return lambda: "" if importlib.util.find_spec(name) else hint  # a name without dots: nothing is imported
+
+
+def _program(name: str, hint: str) -> Callable[[], str]:
+    return lambda: "" if shutil.which(name) else f"no program {name} on PATH: {hint}"
+
+
+def _no_layer() -> str:
+    return "it times the device, and no runner records that layer yet"
+
+
+_LOOP = "steelyard.selftest.bare"
+_TORCH = "its samples are means of blocks, so ours are averaged likewise; its own loop and the release of outputs count"
+TOOLS: Sequence[Tool] = (
+    Tool(
+        name="bare loop",
+        backend="onnxruntime",
+        layer="bound_wall",
+        device_kind="cpu",
+        module=_LOOP,
+        missing=_module("onnxruntime", "onnxruntime"),
+        differs="default session options, where ours also records the placement of nodes",
+    ),
+    Tool(
+        name="onnxruntime_perf_test",
+        backend="onnxruntime",
+        layer="bound_wall",
+        device_kind="cpu",
+        module="steelyard.selftest.perf_test",
+        missing=_program("onnxruntime_perf_test", "it is no part of the wheel; built with ONNX Runtime"),
+        differs="generated inputs, and each call allocates its outputs",
+    ),
+    Tool(
+        name="benchmark_app",
+        backend="openvino[kv_cache=ping_pong]",
+        layer="runtime_internal",
+        device_kind="cpu",
+        module="steelyard.selftest.benchmark_app",
+        missing=_module("openvino", "openvino"),
+        differs="one input set instead of eight in turn, no performance hint, no steady state to be judged",
+    ),
+    Tool(
+        name="torch.utils.benchmark",
+        backend="eager",
+        layer="bound_wall",
+        device_kind="cpu",
+        module="steelyard.selftest.torch_timer",
+        missing=_module("torch", "torch"),
+        differs=_TORCH,
+    ),
+    Tool(
+        name="torch.utils.benchmark",
+        backend="inductor",
+        layer="bound_wall",
+        device_kind="cpu",
+        module="steelyard.selftest.torch_timer",
+        missing=_module("torch", "torch"),
+        differs=_TORCH,
+    ),
+    Tool(
+        name="bare loop",
+        backend="xla",
+        layer="bound_wall",
+        device_kind="cpu",
+        module=_LOOP,
+        missing=_module("jax", "xla"),
+        differs="nothing known",
+    ),
+    Tool(
+        name="cuda-bench",
+        backend="inductor",
+        layer="device",
+        device_kind="cuda",
+        module="",
+        missing=_no_layer,
+        differs="",
+    ),
+    Tool(
+        name="trtexec",
+        backend="onnxruntime:tensorrt",
+        layer="bound_wall",
+        device_kind="cuda",
+        module="steelyard.selftest.trtexec",
+        missing=_program("trtexec", "it comes with TensorRT"),
+        differs="TensorRT without ONNX Runtime around it; random inputs",
+    ),
+)
+
+
+def absent(tool: Tool, device_kind: str, ours: Mapping[str, str]) -> str:
+    """Why a comparison cannot be made here, or an empty string. `ours` has the reason by backend that cannot run."""
+    if tool.device_kind != device_kind:
+        return f"it needs a {tool.device_kind} device; this is {device_kind}"
+    return tool.missing() or ours.get(tool.our_runner, "")

@@ -1,0 +1,38 @@
+"""TensorRT's `trtexec` on the artifact of `onnxruntime:tensorrt`: its samples, as `--exportTimes` writes them."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from steelyard.core.errors import SteelyardError
+from steelyard.engine.protocol import LaunchRequest
+from steelyard.selftest.child import lowered_of, serve, window_s
+from steelyard.selftest.tools import Told
+
+
+def command(model: Path, times: Path, seconds: float) -> list[str]:
+    """One stream, inputs on the device beforehand, float32 without TF32, whole seconds."""
+    return [
+        *("trtexec", f"--onnx={model}", "--noTF32", "--noDataTransfers", "--useSpinWait", "--infStreams=1"),
+        *(f"--duration={max(1, round(seconds))}", f"--exportTimes={times}"),
+    ]
+
+
+def samples(text: str) -> tuple[float, ...]:
+    """The latency of each call, seconds, in order. Raises SteelyardError where there is none."""
+    found = tuple(float(entry["latencyMs"]) * 1e-3 for entry in json.loads(text))
+    if not found:
+        raise SteelyardError("trtexec exported no times")
+    return found
+
+
+def measure(request: LaunchRequest) -> Told:
+    """Run it and read its file. Raises CalledProcessError if it fails."""
+    artifact = lowered_of(request).programs["main"].artifacts["onnx"]
+    times = Path(request.scratch) / "times.json"
+    subprocess.run(command(Path(artifact.directory) / artifact.entry, times, window_s(request)), check=True)
+    return Told(samples_s=samples(times.read_text()))
+
+
+if __name__ == "__main__":
+    serve(measure)

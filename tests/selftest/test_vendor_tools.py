@@ -1,0 +1,121 @@
+"""The tools that are installed, each in its own process on a program so small that only its start takes time."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from steelyard import plugins, wire
+from steelyard.cli.main import app
+from steelyard.core.backend import Budget, Device, parse_backend
+from steelyard.core.errors import UsageError
+from steelyard.core.lowered import LoweredPoint
+from steelyard.core.workload import Selection
+from steelyard.engine.launch import environment
+from steelyard.engine.lower import lower_points
+from steelyard.engine.probe import probe
+from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
+from steelyard.selftest.interleaved import Campaign, Match, Terms
+from steelyard.selftest.tools import OURS, TOOLS, Told, Tool
+
+CPU = Device(kind="cpu", index=0, name="a CPU", memory_bytes=None)
+# torch.compile of even this program takes longer than all other tests of this file together.
+CHILDREN = [tool for tool in TOOLS if tool.device_kind == "cpu" and tool.backend in ("onnxruntime", "xla", "eager")]
+CHILDREN = [tool for tool in CHILDREN if tool.name != "onnxruntime_perf_test"]
+(BENCHMARK_APP,) = [tool for tool in TOOLS if tool.name == "benchmark_app"]
+
+
+@pytest.fixture(scope="module")
+def point(tmp_path_factory: pytest.TempPathFactory) -> LoweredPoint:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STEELYARD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        points = plugins.suite("steelyard.selftest.suite:SUITE").points(Selection(device_kind="cpu"))
+        formats = ("onnx", "openvino", "stablehlo")
+        done, failed = lower_points(points, formats, weights_dir=None, device_kind="cpu", say=print)
+    assert not failed
+    return done[points[0].key]
+
+
+def usable(tool: Tool) -> None:
+    found = probe([tool.our_runner], "cpu")[tool.our_runner]
+    if tool.missing() or not found.available:
+        pytest.skip(tool.missing() or found.reason)
+
+
+def budget() -> Budget:
+    return Budget(threads=1, cpus=(min(os.sched_getaffinity(0)),))
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("tool", CHILDREN, ids=lambda tool: tool.key)
+def test_a_tool_gives_times_of_right_answers(tool: Tool, point: LoweredPoint, tmp_path: Path) -> None:
+    usable(tool)
+    begun = time.time()
+    pace = Pace(seconds=0.05, minimum=10, maximum=5000, cap_s=1)
+    request = LaunchRequest(
+        launch="test", arm=tool.name, round=1, position=0, backend=parse_backend(tool.backend), device=CPU,
+        budget=budget(), compile_cache=str(tmp_path / "compile"), scratch=str(tmp_path), seed=0, steady=True,
+        cases=(CaseRequest(case_id="case", lowered=point, pace=pace),),
+    )  # fmt: skip
+    (tmp_path / "request.json").write_bytes(wire.encode(request))
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", tool.module, str(tmp_path / "request.json"), str(tmp_path / "told.json")],
+        env=environment(request), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = wire.read(tmp_path / "told.json", Told)
+    assert len(told.samples_s) * told.calls_per_sample >= 10
+    assert 1e-7 < min(told.samples_s) < 0.1
+    assert (told.calls_per_sample > 1) == (tool.name == "torch.utils.benchmark")
+    artifacts = [artifact for program in point.programs.values() for artifact in program.artifacts.values()]
+    assert all((Path(each.directory) / each.entry).stat().st_mtime < begun for each in artifacts), "nothing is written"
+
+
+@pytest.mark.backends
+def test_benchmark_app_and_our_requests_are_met_at_the_runtimes_own_layer(point: LoweredPoint, tmp_path: Path) -> None:
+    usable(BENCHMARK_APP)
+    match = Match(tool=BENCHMARK_APP, lowered=point)
+    terms = Terms(device=CPU, budget=budget(), window_s=0.05, seed=0)
+    campaign = Campaign(terms=terms, matches=(match,), folder=tmp_path)
+    artifact = point.programs["main"].artifacts["openvino"]
+    before = (Path(artifact.directory) / artifact.entry).read_bytes()
+    assert campaign.measure(lambda match: True, 1, print)
+    assert (Path(artifact.directory) / artifact.entry).read_bytes() == before, "its arguments are not ours"
+    (sides,) = campaign.rounds(match).values()
+    ours, theirs = sides[OURS].told, sides[BENCHMARK_APP.name].told
+    assert ours is not None, sides[OURS].reason
+    assert theirs is not None, sides[BENCHMARK_APP.name].reason
+    assert not theirs.in_order
+    assert sorted(theirs.samples_s) == list(theirs.samples_s)
+    assert len(theirs.samples_s) > 100
+    assert ours.wall_s is not None
+    assert ours.wall_s > sorted(ours.samples_s)[len(ours.samples_s) // 2], "the wall holds the runtime's own time"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--vendor", "--aa", "3"], "a test of its own"),
+        (["--vendor", "--fault", "zeros"], "a test of its own"),
+        (["--rounds", "3"], "--rounds goes with --vendor"),
+        (["--threads", "1"], "--aa N or --vendor"),
+        (["--vendor", "--backend", "onnxruntim"], "did you mean 'onnxruntime'"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(arguments: list[str], told: str) -> None:
+    error = CliRunner().invoke(app, ["selftest", *arguments]).exception
+    assert isinstance(error, UsageError)
+    assert told in str(error)
+
+
+def test_the_dry_run_says_matches_and_minutes(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        app, ["selftest", "--vendor", "--backend", "xla", "--dry-run", "--output", str(tmp_path / "out")]
+    )
+    assert done.exit_code == 0, done.output
+    assert "at most 20 rounds of two launches each; about" in done.output
+    assert not (tmp_path / "out").exists()
