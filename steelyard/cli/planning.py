@@ -62,7 +62,7 @@ def outlook(run: Run, rounds: int) -> Iterator[str]:
     for entry in pilot(run, rounds=rounds):
         if entry.family != "primary" or entry.spread is None:
             continue
-        found = "no slowdown" if entry.detectable is None else f"a slowdown of {entry.detectable:.0%}"
+        found = "no slowdown" if entry.detectable is None else f"a slowdown of {entry.detectable:.1%}"
         needed = "more than 10000" if entry.rounds_needed is None else f"{entry.rounds_needed}"
         yield (
             f"pilot: {entry.arm}, {entry.title}: spread between rounds {entry.spread:.1%}; {rounds} rounds would find "

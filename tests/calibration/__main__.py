@@ -5,9 +5,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from steelyard.core.errors import SteelyardError, unknown_name
-from tests.calibration import aa, page, simulate
+from tests.calibration import aa, effect_runs, page, simulate, vendor
 
-STAGES: Mapping[str, Callable[[Path], None]] = {"simulate": simulate.run, "aa": aa.run}
+STAGES: Mapping[str, Callable[[Path], None]] = {
+    "simulate": simulate.run,
+    "aa": aa.run,
+    "effect": effect_runs.run,
+    "vendor": vendor.run,
+}
 
 
 def main(names: list[str]) -> int:

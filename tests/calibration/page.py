@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from steelyard import wire
-from tests.calibration import aa, effect, simulate, simulated_page, vendor
+from steelyard.core.agreement import Agreement
+from steelyard.core.path_tax import PathTax
+from tests.calibration import aa, effect, path_tax, simulate, simulated_page, vendor
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "calibration"
@@ -43,9 +45,19 @@ PARTS = (
         title="The smallest effect, put to the test",
         section=effect.section,
     ),
-    *(
-        Part(stage="vendor", file=file, kind=vendor.Tables, title=title, section=vendor.section)
-        for file, title in vendor.FILES.items()
+    Part(
+        stage="vendor",
+        file=vendor.FILE,
+        kind=Agreement,
+        title="Agreement with the vendors' tools",
+        section=vendor.section,
+    ),
+    Part(
+        stage="vendor",
+        file=path_tax.FILE,
+        kind=PathTax,
+        title="What our path costs",
+        section=path_tax.section,
     ),
 )
 

@@ -1,31 +1,105 @@
-"""The stage `vendor`: our numbers against the vendors' own tools, and our path against each runtime's native one."""
+"""The stage `vendor`: our numbers against the vendors' own tools, and our path against each runtime's native one.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+This file has the section of the first; that of the second is `tests.calibration.path_tax`.
+"""
 
-from tests.calibration.rates import table
+import subprocess
+import sys
+from pathlib import Path
 
-FILES: Mapping[str, str] = {
-    "agreement.json": "Agreement with the vendors' tools",
-    "path_tax.json": "What our path costs",
-}
+from steelyard import wire
+from steelyard.core.agreement import Agreement, AgreementRow
+from steelyard.core.errors import SteelyardError
+from steelyard.core.path_tax import PathTax
+from tests.calibration import files, path_tax
+from tests.calibration.rates import percent, table
+
+FILE = "agreement.json"
+THREADS = 1
+"""On one CPU the supervisor has the other, and no thread waits for another: launches differ least."""
+
+_RUNS = Path("bench-results")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tables:
-    """The content of agreement.json and path_tax.json: one table as text, with what must be said of it."""
+def run(folder: Path) -> None:
+    """Measure from where it stopped, and write the rows of both. Raises SteelyardError if interrupted."""
+    command = [sys.executable, "-m", "steelyard", "selftest", "--vendor", "--threads", str(THREADS)]
+    done = subprocess.run([*command, "--output", str(_RUNS)], check=False)
+    if done.returncode:
+        raise SteelyardError(f"the agreement with the vendors' tools ended with {done.returncode}; the same goes on")
+    stored = _RUNS / "selftest" / "vendor"
+    files.write(folder / FILE, wire.read(stored / FILE, Agreement))
+    files.write(folder / path_tax.FILE, wire.read(stored / path_tax.FILE, PathTax))
 
-    machine: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
 
-
-def section(data: Tables) -> list[str]:
+def section(data: Agreement) -> list[str]:
     """The Markdown lines; without a heading."""
+    measured = [row for row in data.rows if row.verdict != "not measured"]
+    reasons = [
+        f"- {row.tool}, {row.backend}{', ' + _workload(row) if row.point else ''}: {row.reason}"
+        for row in data.rows
+        if row.reason
+    ]
     return [
-        f"{data.machine}.",
+        f"The same artifact, the same inputs' shapes and types, the same layer, launches in turn. {data.machine}, "
+        f"{data.threads} {'thread' if data.threads == 1 else 'threads'}, windows of {data.window_s:g} s, at most "
+        f"{data.rounds} rounds, {data.created_utc[:10]}. *Ratio* is ours / theirs with its 95 % interval, paired by "
+        f"round; *equivalent*: the interval lies within {percent(data.margin)} %. *Wall*: our ordinary latency "
+        "(`bound_wall`) over our number at a narrower layer. Left out are rounds in which others used the machine, and "
+        "such without a steady state.",
         "",
         *(line for note in data.notes for line in (note, "")),
-        *table(data.columns, data.rows),
+        *table(
+            (
+                "tool",
+                "backend",
+                "workload",
+                "layer",
+                "verdict",
+                "ratio",
+                "ours [us]",
+                "theirs [us]",
+                "spread [%]",
+                "rounds",
+                "left out",
+                "wall",
+            ),
+            [_cells(row) for row in measured],
+            numeric_from=5,
+        ),
+        *reasons,
+        *([""] if reasons else []),
     ]
+
+
+def _cells(row: AgreementRow) -> tuple[str, ...]:
+    return (
+        row.tool,
+        row.backend,
+        _workload(row),
+        row.layer,
+        row.verdict,
+        _ratio(row),
+        _microseconds(row.ours_s),
+        _microseconds(row.theirs_s),
+        "" if row.spread is None else percent(row.spread),
+        str(row.rounds),
+        str(row.disturbed + row.unsteady),
+        "" if row.wall_over_layer is None else f"{row.wall_over_layer:.3f}",
+    )
+
+
+def _workload(row: AgreementRow) -> str:
+    return row.point.partition(" ")[0]
+
+
+def _ratio(row: AgreementRow) -> str:
+    if row.ratio is None:
+        return ""
+    interval = row.ratio.interval
+    shown = "" if interval is None else f" [{interval.low:.3f}, {interval.high:.3f}]"
+    return f"{row.ratio.value:.3f}{shown}"
+
+
+def _microseconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds * 1e6:.1f}"

@@ -1,0 +1,143 @@
+"""The runs of the stage `effect`: which they are, measuring what is missing, and what is read off them."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from steelyard import plugins
+from steelyard.cli.whole_runs import whole_run
+from steelyard.compare import compare_run, pilot
+from steelyard.compare.verdict import MARGIN
+from steelyard.core.backend import Budget
+from steelyard.core.errors import SteelyardError
+from steelyard.core.run import Run
+from steelyard.core.workload import Selection
+from steelyard.engine.plan import MINIMUM_ROUNDS, Request
+from steelyard.hardware.choice import choose_cpus, pick_device
+from steelyard.selftest.slowed import PATH, slowed
+from steelyard.store import prepare_root
+from tests.calibration import effect, files
+from tests.calibration.effect import Compared, Found, Injected, Trial
+
+BACKEND = "onnxruntime"
+TRIALS = 10
+PILOT_ROUNDS = 3
+ROUNDS = MINIMUM_ROUNDS
+"""The number of rounds for which `bench run` prints the smallest effect."""
+WINDOW_S = 0.2
+WORKLOADS = ("decode", "prefill")
+SUITE = dataclasses.replace(plugins.suite("llm"), headline=WORKLOADS[0])
+"""The suite `llm` with a headline whose sample is one call and nothing else, so that all of it is slowed."""
+SUITE_PATH = f"{__name__}:SUITE"
+_FOLDER = Path("bench-results") / "selftest" / "effect"
+_KINDS = ("pilot", "full", "third")
+
+
+def run(folder: Path, *, trials: int = TRIALS, runs: Path = _FOLDER) -> None:
+    """Measure the trials from where they stopped; the counts are written after each. Raises SteelyardError if
+    interrupted."""
+    prepare_root(runs)
+    full: list[Trial] = []
+    third: list[Trial] = []
+    last: Run | None = None
+    for number in range(1, trials + 1):
+        promised = promise(_measured(pilot_request(number), runs))
+        for name, by, into in (("full", promised, full), ("third", round(promised / 3, 5), third)):
+            last = _measured(slowed_request(number, name, by), runs)
+            into.append(judged(last, number, promised, by))
+        found = Found(
+            machine=last.manifest.device.name,
+            created_utc=last.manifest.created_utc,
+            window_s=WINDOW_S,
+            rows=(Injected(backend=BACKEND, workloads=WORKLOADS, full=tuple(full), third=tuple(third)),),
+        )
+        files.write(folder / effect.FILE, found)
+        print(
+            f"trial {number} of {trials}: {promised:.1%} promised; {sum(trial.found for trial in full)} of "
+            f"{len(full)} found",
+            file=sys.stderr,
+        )
+
+
+def pilot_request(number: int) -> Request:
+    """The backend against itself, in as many comparisons as the run that it is for has."""
+    return _request(number, "pilot", (BACKEND,), rounds=PILOT_ROUNDS, shams=2)
+
+
+def slowed_request(number: int, kind: str, by: float) -> Request:
+    """The backend, the same slowed down, and a sham arm."""
+    return _request(number, kind, (BACKEND, slowed(BACKEND, by)), rounds=ROUNDS, shams=1)
+
+
+def _request(number: int, kind: str, backends: tuple[str, ...], *, rounds: int, shams: int) -> Request:
+    device = pick_device("cpu")
+    return Request(
+        suite=SUITE_PATH,
+        backends=backends,
+        device=device,
+        budget=Budget(threads=1, cpus=choose_cpus(1, None)),
+        selection=Selection(
+            device_kind=device.kind, size="tiny", device_memory_bytes=device.memory_bytes, workloads=WORKLOADS
+        ),
+        baseline=BACKEND,
+        rounds=rounds,
+        window_s=WINDOW_S,
+        seed=len(_KINDS) * number + _KINDS.index(kind),
+        shams=shams,
+    )
+
+
+def _measured(request: Request, runs: Path) -> Run:
+    run = whole_run(request, runs)
+    if run is None:
+        raise SteelyardError("interrupted; what was measured is kept, and `make calibrate STAGES=effect` goes on")
+    return run
+
+
+def promise(run: Run) -> float:
+    """The largest slowdown that `bench run` prints for its primary comparisons after these rounds, as printed.
+
+    Raises SteelyardError where it printed none.
+    """
+    printed = [
+        entry.detectable
+        for entry in pilot(run, rounds=ROUNDS)
+        if entry.family == "primary" and entry.detectable is not None and not entry.arm.endswith("(control)")
+    ]
+    if not printed:
+        raise SteelyardError(f"{run.manifest.run_id}: its pilot says of no slowdown that it would be found")
+    return round(max(printed), 3)
+
+
+def judged(run: Run, number: int, promised: float, by: float) -> Trial:
+    """What a run with a slowdown of `by` says."""
+    slow = {arm.label for arm in run.manifest.arms if arm.backend.runner == PATH}
+    headline, others = None, []
+    for item in compare_run(run):
+        if item.candidate in slow and item.workload == run.manifest.headline:
+            headline = item
+            continue
+        truly = by if item.candidate in slow else 0.0
+        others.append(
+            Compared(
+                candidate="slowed" if item.candidate in slow else "control" if item.factor == "control" else "sham",
+                workload=item.workload,
+                verdict=item.verdict,
+                slower_by=truly,
+                ratio=None if item.ratio is None else item.ratio.value,
+                wrong=effect.wrong(item.verdict, truly, MARGIN),
+            )
+        )
+    if headline is None:
+        raise SteelyardError(f"{run.manifest.run_id}: no comparison of the slowed backend at the headline")
+    return Trial(
+        number=number,
+        promised=promised,
+        by=by,
+        rounds=int(headline.evidence["rounds"]),
+        spread=headline.evidence.get("spread"),
+        verdict=headline.verdict,
+        ratio=None if headline.ratio is None else headline.ratio.value,
+        grade="".join(sorted({segment.noise.grade for segment in run.segments})),
+        elsewhere=tuple(others),
+    )
