@@ -1,6 +1,6 @@
 """What torch's exporter writes so that ONNX Runtime runs it slowly, or not at all, written anew with the same meaning.
 
-Both were seen with torch 2.13, onnxscript 0.7 and ONNX Runtime 1.32, on the decode step of language models.
+All were seen with torch 2.13, onnxscript 0.7 and ONNX Runtime 1.32, on the decode step of language models.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,11 @@ def mend(model: Any) -> dict[str, int]:
     from onnx_ir.passes.common import RemoveUnusedNodesPass
 
     graph = model.graph
-    done = {"scatters_in_place": _scatter_in_place(graph), "rotary_tables_expanded": _expand_rotary_tables(graph)}
+    done = {
+        "scatters_in_place": _scatter_in_place(graph),
+        "rotary_tables_expanded": _expand_rotary_tables(graph),
+        "heads_grouped": _group_heads(graph),
+    }
     RemoveUnusedNodesPass()(model)
     return done
 
@@ -117,6 +121,44 @@ def _expand_rotary_tables(graph: Any) -> int:
                 wide[key] = expand.outputs[0]
             node.replace_input_with(index, wide[key])
     return len(wide)
+
+
+def _group_heads(graph: Any) -> int:
+    """The source repeats key heads for its query heads, since not every converter knows grouped ones: the whole cache
+    is copied, several times. Attention takes fewer key heads than query heads; query head i uses key head i // groups,
+    which is the order in which they were repeated.
+    """
+    found = 0
+    for node in graph:
+        if node.op_type != "Attention" or node.domain != "":
+            continue
+        keys, values = (_before_repeating(node.inputs[place]) for place in (1, 2))
+        if keys is not None and values is not None and keys.shape[1] == values.shape[1]:
+            node.replace_input_with(1, keys)
+            node.replace_input_with(2, values)
+            found += 1
+    return found
+
+
+def _before_repeating(repeated: Any) -> Any:
+    """[batch, heads, places, width] of which Unsqueeze, Expand, Reshape made [batch, heads * groups, places, width]."""
+    value, shapes = repeated, []
+    for kind in ("Reshape", "Expand", "Unsqueeze"):
+        node = value.producer()
+        if node is None or node.op_type != kind or value.shape is None or not value.shape.is_static():
+            return None
+        shapes.append(tuple(value.shape.numpy()))
+        value = node.inputs[0]
+    if value.shape is None or not value.shape.is_static() or len(value.shape) != 4:
+        return None
+    batch, heads, places, width = value.shape.numpy()
+    groups = shapes[0][1] // heads
+    made = [
+        (batch, heads * groups, places, width),
+        (batch, heads, groups, places, width),
+        (batch, heads, 1, places, width),
+    ]
+    return value if shapes == made else None
 
 
 def _perm(transpose: Any) -> list[int]:

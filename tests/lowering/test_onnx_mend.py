@@ -64,6 +64,19 @@ def test_a_new_place_is_written_along_the_axis_of_the_cache(place):
         assert artifact.details["mended"]["scatters_in_place"] == len(state)
 
 
+def test_key_heads_are_not_repeated(place):
+    """Attention reads the caches themselves, of fewer heads than there are queries."""
+    import onnx
+
+    for point in wire.read(place / "response.json", LoweringResponse).points:
+        artifact = point.programs["decode"].artifacts["onnx"]
+        graph = onnx.load(Path(artifact.directory) / artifact.entry, load_external_data=False).graph
+        attentions = [node for node in graph.node if node.op_type == "Attention"]
+        assert len(attentions) == artifact.details["mended"]["heads_grouped"] == 2
+        for layer, node in enumerate(attentions):
+            assert list(node.input[1:3]) == [f"next.cache.{layer}.k", f"next.cache.{layer}.v"]
+
+
 def test_the_write_computes_what_it_did():
     """Numbers before and after, and none is left of the transposes."""
     import onnx_ir as ir
@@ -98,7 +111,7 @@ def test_the_write_computes_what_it_did():
         }
         model = graph(batch)
         (before,) = ReferenceEvaluator(ir.to_proto(model)).run(None, inputs)
-        assert mend(model) == {"scatters_in_place": 1, "rotary_tables_expanded": 0}
+        assert mend(model) == {"scatters_in_place": 1, "rotary_tables_expanded": 0, "heads_grouped": 0}
         assert Counter(node.op_type for node in model.graph)["Transpose"] == 0
         proto = ir.to_proto(model)
         (after,) = ReferenceEvaluator(proto).run(None, inputs)
