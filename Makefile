@@ -60,7 +60,7 @@ calibrate: env ## How often the verdicts are wrong: all stages, or STAGES="simul
 benchmark: env ## Measure what the tool itself costs.
 	$(BIN)/pytest tests/benchmarks -s -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-only $(PYTEST)
 
-otava: env ## Let Apache Otava read the export made for it; it gets an environment of its own, .venv-otava (250 MB).
+otava: env ## Let Apache Otava read the export made for it; it gets an environment of its own, .venv-otava (330 MB).
 	test -x .venv-otava/bin/otava || { $(PYTHON) -m venv .venv-otava && .venv-otava/bin/python -m pip install --quiet --no-input apache-otava==0.8.0; }
 	OTAVA=$(CURDIR)/.venv-otava/bin/otava $(BIN)/pytest tests/reports/check_otava.py $(PYTEST)
 

@@ -7,6 +7,7 @@ import pytest
 from test_show import store
 from typer.testing import CliRunner
 
+from steelyard import plugins
 from steelyard.cli import compare
 from steelyard.cli.main import app
 from steelyard.core.backend import Device
@@ -15,6 +16,7 @@ from steelyard.core.errors import UsageError
 from steelyard.core.metrics import Reading
 from steelyard.core.run import Run
 from steelyard.tables.across import build_across
+from steelyard.tables.output import ReportInputs
 from steelyard.tables.prices import parse_prices, price_of
 from steelyard.tables.table import ReportData
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
@@ -315,3 +317,26 @@ def test_prices_from_a_file(tmp_path):
     path.write_text("H100 = 3\n")
     with pytest.raises(UsageError, match="write currency"):
         parse_prices([str(path)])
+
+
+def test_a_wrong_answer_in_one_run_takes_the_side_its_number():
+    wrong = {("xla", "decode"): Outcome(status="incorrect", reason="NaN", rounds=(4,))}
+    data = across(some(0), [*some(10, 2, device=OTHER), *some(12, device=OTHER, statuses=wrong)])
+    assert "xla: incorrect in 1 of 9 launches: NaN" in why(data, "across-latency", "xla | Big Board 9")
+
+
+def test_another_backend_is_named_with_what_it_is_held_against():
+    data = across(some(0), some(10, backends=("eager", "openvino"), effect={"openvino": 0.4}))
+    verdicts = data.table("across-verdicts")
+    (row,) = verdicts.rows
+    assert [verdicts.cell(row, key).text for key in ("backend", "side", "baseline")] == ["openvino", "B", "xla"]
+    assert why(data, "across-latency", "openvino | A") == "openvino was not run on A"
+
+
+def test_names_of_backends_and_devices_are_only_text(tmp_path):
+    hostile = replace(OTHER, name="<script>alert(1)</script> | x")
+    found = compare.comparisons([some(0), some(10, device=hostile)])
+    data = build_across([some(0), some(10, device=hostile)], found)
+    for name in ("html", "markdown", "latex", "csv"):
+        for path in plugins.reports()[name].write(ReportInputs(data=data), tmp_path):
+            assert path.suffix == ".csv" or "<script>alert" not in path.read_text()

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import junitparser
@@ -17,12 +18,13 @@ from steelyard import plugins
 from steelyard.cli.report import write_run
 from steelyard.core.errors import UsageError
 from steelyard.core.run import Run
-from steelyard.tables.build import lay_out
+from steelyard.tables.build import build
 from steelyard.tables.described import described
 from steelyard.tables.facts import gather
 from steelyard.tables.imported import read_benchmarks
 from steelyard.tables.output import ReportInputs, kind
 from steelyard.tables.records import Records, records
+from steelyard.tables.table import ReportData
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 from tests.reports.histories import history
 from tests.reports.hostile import REASON, hostile_run
@@ -53,11 +55,16 @@ def record(run) -> Records:
     return records(gather(run))
 
 
+@cache
+def tables() -> ReportData:
+    """Tables of some run: exports get them and do not read them."""
+    return build(made(rounds=1, backends=("eager", "xla")))
+
+
 def export(name: str, directory: Path, *runs: Records) -> tuple[dict[str, str], list[str]]:
     """The files of an export by name, and its remarks."""
     remarks: list[str] = []
-    data = lay_out(gather(made(rounds=1, backends=("eager", "xla"))))
-    inputs = ReportInputs(data=data, records=runs, remark=remarks.append)
+    inputs = ReportInputs(data=tables(), records=runs, remark=remarks.append)
     files = plugins.reports()[name].write(inputs, directory)
     return {str(path.relative_to(directory)): path.read_text() for path in files}, remarks
 
@@ -124,15 +131,32 @@ def test_the_same_run_gives_the_same_bytes_and_no_place_of_this_machine(name, re
         assert any("left out" in line for line in remarks)
 
 
+def test_several_runs_are_a_history(tmp_path):
+    one, other = (made(seed=seed, rounds=3, backends=("eager", "xla"), points=POINTS[:1]) for seed in (1, 2))
+    write_run(other, ["otava"], tmp_path, earlier=[one])
+    for path in (tmp_path / "otava").glob("*.csv"):
+        assert [line.split(",")[1] for line in path.read_text().splitlines()[1:]] == [
+            "synthetic-0001",
+            "synthetic-0002",
+        ]
+    with pytest.raises(UsageError, match="a history, which csv cannot hold"):
+        write_run(other, ["csv", "otava"], tmp_path, earlier=[one])
+
+
 @pytest.mark.parametrize("name", [name for name in EXPORTS if name != "otava"])
 def test_a_history_fits_only_otava(name, record, tmp_path):
     with pytest.raises(UsageError, match="holds one run, not 2"):
         export(name, tmp_path, record, record)
 
 
+@pytest.fixture(scope="module")
+def hostile() -> Records:
+    return records(gather(hostile_run()))
+
+
 @pytest.mark.parametrize("name", EXPORTS)
-def test_hostile_names_stay_text(name, tmp_path):
-    for text in export(name, tmp_path, records(gather(hostile_run())))[0].values():
+def test_hostile_names_stay_text(name, hostile, tmp_path):
+    for text in export(name, tmp_path, hostile)[0].values():
         if name == "junit":
             assert "<script" not in text
         elif name == "otava":
