@@ -128,7 +128,7 @@ def write_all(inputs: "ReportInputs", chosen: "Sequence[Report]", directory: Pat
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SteelyardError(f"{directory}: cannot be made: {error.strerror}; give another with --output") from error
+        raise SteelyardError(f"{directory}: cannot be made: {error.strerror}; give another directory") from error
     return tuple(f"{entry.name}: {_entry(entry.write(inputs, directory), directory)}" for entry in chosen)
 
 
