@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli import cache, compare, doctor, explain, report, run, selftest, show
+from steelyard.cli import cache, compare, doctor, explain, report, run, selftest, show, store
 from steelyard.cli import list as listing
 from steelyard.core.errors import SteelyardError
 
@@ -27,6 +27,7 @@ app.command("list")(listing.list_)
 app.command("doctor")(doctor.doctor)
 app.command("selftest")(selftest.selftest)
 app.add_typer(cache.app, name="cache")
+app.add_typer(store.app, name="store")
 
 
 def _version(wanted: bool) -> None:

@@ -50,4 +50,6 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 def printable(text: str) -> str:
     """`text` without control characters: a stored reason must not move the cursor or change the terminal."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text)

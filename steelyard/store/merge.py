@@ -107,9 +107,9 @@ def _join(known: dict[str, _Known], here: Mapping[str, Path], path: Path) -> Ite
         if run_id in here:
             _add(known[run_id], here[run_id], _contents(here[run_id]))
     entry, contents = known[run_id], _contents(path)
-    for name, digest in contents.items():
-        if entry.files.get(name, digest) != digest:
-            yield f"{path / name} and {entry.places[name] / name} differ, and both are of run {run_id}"
+    unlike = [name for name, digest in contents.items() if entry.files.get(name, digest) != digest]
+    for name in unlike[:1]:
+        yield f"{path / name} and {entry.places[name] / name} differ, and both are of run {run_id}"
     _add(entry, path, contents)
 
 
@@ -118,7 +118,9 @@ def _add(entry: _Known, path: Path, contents: Mapping[str, str]) -> None:
         entry.files.setdefault(name, digest)
         entry.places.setdefault(name, path)
     entry.unfinished.update(
-        segments.directory(path, index).name for index, published in segments.found(path).items() if not published
+        segments.directory(path, index, open_=True).name
+        for index, published in segments.found(path).items()
+        if not published
     )
 
 
@@ -137,7 +139,7 @@ def _stage(
 ) -> tuple[Merged, list[tuple[Path, Path]]]:
     """Copy what is missing beside its place; returns the renames that make it count."""
     wanted = sorted({name.partition("/")[0] for name in entry.files if "/" in name})
-    left_out = tuple(sorted(entry.unfinished - set(wanted)))
+    left_out = tuple(sorted(name for name in entry.unfinished if name.removesuffix(".open") not in wanted))
     if present is None:
         final = root / run_id
         if os.path.lexists(final):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core.errors import UsageError
-from steelyard.store.views import COLUMNS, views
+from steelyard.store.views import COLUMNS, table_of, views
 
 _LOCKED = (
     "autoinstall_known_extensions = false",
@@ -40,11 +40,13 @@ def query(root: Path, sql: str) -> Answer:
         raise UsageError(f"{root}: there are no runs here; --runs names another place")
     database = duckdb.connect(":memory:")
     try:
+        for setting in _LOCKED:
+            database.execute(f"SET {setting}")
+        for name in COLUMNS:
+            database.register(name, table_of(name, ()))  # names and types, so that the statement can be understood
         found = views(root, _referenced(database, sql))
         for name, table in found.tables.items():
             database.register(name, table)
-        for setting in _LOCKED:
-            database.execute(f"SET {setting}")
         described = database.execute(sql).description or []
         return Answer(
             columns=tuple(str(entry[0]) for entry in described),

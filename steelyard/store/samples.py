@@ -81,7 +81,10 @@ class SampleWriter:
             self._schema,
             compression="zstd",
             use_dictionary=list(KEYS),  # times hardly repeat
-            column_encoding={"index": "DELTA_BINARY_PACKED", **dict.fromkeys(("start_s", "value"), "BYTE_STREAM_SPLIT")},
+            column_encoding={
+                "index": "DELTA_BINARY_PACKED",
+                **dict.fromkeys(("start_s", "value"), "BYTE_STREAM_SPLIT"),
+            },
         )
         self._pending: list[tuple[dict[str, Any], Sequence[float], Sequence[float]]] = []
         self._rows = 0

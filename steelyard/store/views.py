@@ -91,7 +91,7 @@ def views(root: Path, wanted: Collection[str]) -> Views:
                 rows["results"] += [(*place, *_result(result, cases.get(result.case_id))) for result in data.results]
             if "launches" in wanted:
                 rows["launches"] += [(*place, *_launch(record)) for record in data.launches]
-    tables = {name: _dataset(files) if name == "samples" else _table(name, rows[name]) for name in COLUMNS}
+    tables = {name: _dataset(files) if name == "samples" else table_of(name, rows[name]) for name in COLUMNS}
     return Views(tables=tables, left_out=left_out)
 
 
@@ -153,7 +153,8 @@ def _known(readings: Mapping[str, Reading]) -> list[tuple[str, float]]:
     return [(name, float(reading.value)) for name, reading in readings.items() if reading.value is not None]
 
 
-def _table(name: str, rows: Sequence[Sequence[Any]]) -> Any:
+def table_of(name: str, rows: Sequence[Sequence[Any]]) -> Any:
+    """The Arrow table of a view from its rows."""
     import pyarrow as pa
 
     kinds = COLUMNS[name]
@@ -170,7 +171,7 @@ def _dataset(files: Sequence[tuple[Path, str, int]]) -> Any:
 
     schema = pa.schema([(name, _type(kind)) for name, kind in COLUMNS["samples"].items()])
     if not files:
-        return schema.empty_table()
+        return table_of("samples", ())
     return ds.FileSystemDataset.from_paths(
         [str(path.absolute()) for path, _, _ in files],
         schema=schema,

@@ -1,0 +1,126 @@
+"""Tables with bars that fit the terminal: the same columns in all tables of one page."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from steelyard.cli.terminal import Style, Terminal, cells, folded, padded
+
+_GAP = "  "
+_SHORTEST_BAR, _LONGEST_BAR = 8, 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One row: an arm with its number, its ratio to the baseline, and the verdict or what went wrong.
+
+    `interval` and `ratio_interval` are bracketed or empty; `length` and `end` are what the bar shows.
+    """
+
+    name: str
+    value: str = ""
+    interval: str = ""
+    ratio: str = ""
+    ratio_interval: str = ""
+    word: str = ""
+    style: Style = ""
+    dim: bool = False
+    length: float = 0.0
+    end: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A table: its title, a line under it, rows, and remarks in their styles. `heads` are of value and ratio."""
+
+    title: str
+    heads: tuple[str, str]
+    under: str = ""
+    lines: tuple[Line, ...] = ()
+    remarks: tuple[tuple[str, Style], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Widths of columns, the same in all tables; 0 where a column found no room. Bars and intervals give way first."""
+
+    terminal: Terminal
+    name: int
+    bar: int
+    value: int
+    interval: int
+    ratio: int
+    ratio_interval: int
+    word: int
+
+    @classmethod
+    def of(cls, blocks: Sequence[Block], terminal: Terminal) -> "Layout":
+        """Share the terminal's width out."""
+        every = [line for block in blocks for line in block.lines]
+        heads = [block.heads for block in blocks]
+
+        def widest(*texts: str) -> int:
+            return max(map(cells, texts), default=0)
+
+        name = min(widest("backend", *(line.name for line in every)), terminal.width // 4)
+        value = widest(*(head for head, _ in heads), *(line.value for line in every))
+        ratio = widest(*(head for _, head in heads), *(line.ratio for line in every))
+        word = widest("verdict", *(line.word for line in every))
+        left = terminal.width - sum(width + len(_GAP) for width in (name, value, ratio, word) if width) + len(_GAP)
+        taken: dict[str, int] = {}
+        for key, width in (
+            ("ratio_interval", widest(*(line.ratio_interval for line in every))),
+            ("bar", _SHORTEST_BAR),
+            ("interval", widest(*(line.interval for line in every))),
+        ):
+            gap = len(_GAP) if key == "bar" else 1
+            taken[key] = width if 0 < width <= left - gap else 0
+            left -= taken[key] + gap if taken[key] else 0
+        taken["bar"] += min(left, _LONGEST_BAR - taken["bar"]) if taken["bar"] else 0
+        return cls(terminal=terminal, name=name, value=value, ratio=ratio, word=word, **taken)
+
+    def table(self, block: Block) -> Iterator[str]:
+        """A block's lines."""
+        terminal = self.terminal
+        for line in folded(terminal.shown(block.title), terminal.width):
+            yield terminal.paint(line, "bold")
+        if block.under:
+            yield from wrapped(block.under, terminal, style="dim")
+        verdict = "verdict" if any(line.word for line in block.lines) else ""
+        heads = Line(name="backend", value=block.heads[0], ratio=block.heads[1], word=verdict)
+        yield from self._row(heads, 0.0)
+        width = sum(part + 2 for part in (self.name, self.bar, self.value, self.ratio, self.word) if part) - 2
+        width += sum(part + 1 for part in (self.interval, self.ratio_interval) if part)
+        yield terminal.paint(("─" if terminal.unicode else "-") * min(width, terminal.width), "dim")
+        full = max((max(line.end, line.length) for line in block.lines), default=0.0)
+        for line in block.lines:
+            yield from self._row(line, full)
+        for remark, style in block.remarks:
+            yield from wrapped(remark, terminal, indent="  ", style=style)
+
+    def _row(self, line: Line, full: float) -> Iterator[str]:
+        terminal = self.terminal
+        first, *rest = folded(terminal.shown(line.name), self.name)
+        base: Style = "dim" if line.dim else ""
+        parts = [terminal.paint(padded(first, self.name), base)]
+        if self.bar:
+            drawn = terminal.bar(line.length, line.end, full, self.bar) if full else ""
+            parts.append(terminal.paint(padded(drawn, self.bar), "dim" if line.dim else line.style))
+        for text, interval, width, room in (
+            (line.value, line.interval, self.value, self.interval),
+            (line.ratio, line.ratio_interval, self.ratio, self.ratio_interval),
+        ):
+            if width:
+                number = padded(terminal.shown(text), width, right=True)
+                bracket = " " + padded(terminal.shown(interval), room) if room else ""
+                parts.append(terminal.paint(number, base) + terminal.paint(bracket, "dim"))
+        parts.append(terminal.paint(terminal.shown(line.word), line.style))
+        yield _GAP.join(parts).rstrip()
+        for more in rest:
+            yield terminal.paint(more, base)
+
+
+def wrapped(text: str, terminal: Terminal, indent: str = "", style: Style = "") -> Iterator[str]:
+    """Text in lines that fit, each indented."""
+    for paragraph in terminal.shown(text).split("\n"):
+        for line in folded(paragraph, terminal.width - len(indent)):
+            yield indent + terminal.paint(line, style)
