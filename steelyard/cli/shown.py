@@ -170,7 +170,7 @@ def _mean(facts: "Facts") -> Iterator[Block]:
     reasons = [item.reason or (item.ratio.reason if item.ratio else "") for item in facts.overall]
     remarks = [*dict.fromkeys(filter(None, reasons)), *(f"without {t}: {r}" for t, r in left_out.items())]
     yield Block(
-        title=f"all {points} points: geometric mean of the ratios of latency",
+        title=f"all {points} points: geometric mean of the ratios of latency" if points else "no mean over all points",
         heads=("", "ratio"),
         lines=tuple(lines),
         remarks=tuple((remark, "") for remark in remarks),
