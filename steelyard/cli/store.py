@@ -89,7 +89,7 @@ def verify(
             {"run": path.name, "findings": findings, "quarantined": [str(place) for place in moved[path]]}
             for path, findings in checked.items()
         ]
-        print_json("verification", {"runs": entries})
+        print_json("store", {"runs": entries})
     else:
         for path, findings in checked.items():
             typer.echo(printable(f"{path.name}: {'damaged' if findings else 'whole'}"))

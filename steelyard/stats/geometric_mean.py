@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from steelyard.core.comparison import Estimate, Interval
 from steelyard.core.errors import SteelyardError
-from steelyard.stats.hodges_lehmann import paired
+from steelyard.stats.hodges_lehmann import one_samples
 from steelyard.stats.planning import t_quantile
 
 Floats = NDArray[np.float64]
@@ -51,7 +51,7 @@ def geometric_mean(
             "compare only the cases that every backend completed, and name the others"
         )
     names = list(dict.fromkeys(cases))
-    center = float(np.mean([paired(list(log_ratios[name].values())).value for name in names]))
+    center = float(np.mean([found.value for found in one_samples([list(log_ratios[n].values()) for n in names])]))
     fewest = min(len(log_ratios[name]) for name in names)
     if len(names) < FEWEST_CASES or fewest < FEWEST_ROUNDS:
         counted = f"{len(names)} case{'' if len(names) == 1 else 's'} of at least {fewest} rounds"

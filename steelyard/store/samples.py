@@ -173,8 +173,9 @@ def read_columns(path: Path, names: Sequence[str], dictionaries: Sequence[str] =
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        table = pq.read_table(path, columns=list(names), partitioning=None, read_dictionary=list(dictionaries) or None)
+    try:  # not read_table, which imports pandas
+        with pq.ParquetFile(path, read_dictionary=list(dictionaries)) as file:
+            table = file.read(columns=list(names))
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path}: not a readable Parquet file of samples: {error}") from error
     for name in names:

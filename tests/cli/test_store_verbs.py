@@ -68,7 +68,7 @@ def test_verify_names_damage_and_quarantine_moves_it(root):
     assert "synthetic-0002: damaged\n  segment-000/launches.jsonl: damaged or edited" in ended.stdout
     assert (root / "synthetic-0002" / "segment-000").exists()
     data = json.loads(bench("store", "verify", "synthetic-0002", "--runs", root, "--json", code=1).stdout)
-    assert data["kind"] == "steelyard-verification"
+    assert data["kind"] == "steelyard-store"
     assert data["runs"][0]["findings"][0]["file"] == "segment-000/launches.jsonl"
     with pytest.raises(StoreError, match="bench store verify"):
         bench("show", "synthetic-0002", "--runs", root)
