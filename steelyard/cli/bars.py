@@ -81,8 +81,7 @@ class Layout:
     def table(self, block: Block) -> Iterator[str]:
         """A block's lines."""
         terminal = self.terminal
-        for line in folded(terminal.shown(block.title), terminal.width):
-            yield terminal.paint(line, "bold")
+        yield from wrapped(block.title, terminal, style="bold")
         if block.under:
             yield from wrapped(block.under, terminal, style="dim")
         verdict = "verdict" if any(line.word for line in block.lines) else ""

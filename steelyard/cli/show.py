@@ -25,7 +25,7 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="Print data instead of tables.")] = False,
 ) -> None:
     """Show a stored run: medians with intervals, ratios, verdicts, statuses."""
-    from steelyard.store import find_run, read_run
+    from steelyard.store import find_run, read_run, uncollected
     from steelyard.tables.facts import gather
 
     stored = read_run(find_run(runs, run), brief=True)
@@ -34,7 +34,9 @@ def show(
         print_json("run", document(stored, facts))
     else:
         terminal = this_terminal()
-        send("".join(f"{line}\n" for line in lines_of(stored, facts, terminal)), terminal, pager=pager)
+        with uncollected():
+            page = "".join(f"{line}\n" for line in lines_of(stored, facts, terminal))
+        send(page, terminal, pager=pager)
 
 
 def document(stored: "StoredRun", facts: "Facts") -> dict[str, Any]:

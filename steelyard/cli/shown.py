@@ -105,7 +105,8 @@ def _blocks(facts: "Facts", point: "Point") -> Iterator[Block]:
     for metric in taken or ["latency_s"]:
         estimates = medians[metric]
         unit = _unit([estimate.value for estimate in estimates.values() if estimate is not None])
-        lines, remarks = [], []
+        lines: list[Line] = []
+        remarks: list[tuple[str, str, Style]] = []
         for arm in arms:
             outcome, estimate = outcomes[arm.label], estimates[arm.label]
             comparison = facts.comparison(arm, point, metric)

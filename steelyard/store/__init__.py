@@ -3,6 +3,7 @@
 from steelyard.store.catalog import RunEntry, find_run, list_runs, new_run_id, run_folders
 from steelyard.store.check import check_run
 from steelyard.store.finding import Finding
+from steelyard.store.lines import uncollected
 from steelyard.store.merge import Merged, merge
 from steelyard.store.privacy import scrub
 from steelyard.store.quarantine import set_aside
@@ -32,4 +33,5 @@ __all__ = [
     "run_folders",
     "scrub",
     "set_aside",
+    "uncollected",
 ]

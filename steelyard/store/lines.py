@@ -116,7 +116,7 @@ def _read_slowly(value: Any, reader: SampleReader, where: str) -> Result:
     result = codec.from_plain(value, Result, where)
     measurements = []
     for entry, count in zip(result.measurements, counts, strict=True):
-        samples, starts = _taken(*count, reader, where)
+        samples, starts = _taken(count[0], count[1], reader, where)
         measurements.append(replace(entry, samples=samples, starts_s=starts))
     return replace(result, measurements=tuple(measurements))
 

@@ -147,9 +147,7 @@ def discard_open(run: Path, index: int) -> None:
 def read_published(run: Path, index: int, *, brief: bool = False) -> SegmentData:
     """A published segment; every file is held against its hash first. `brief` as in `lines.read_results`."""
     base = directory(run, index)
-    document, version = schema.read_document(base / SEGMENT, "segment")
-    if problem := next(wrong_files(run, index, document), ""):
-        raise StoreError(f"{problem}; bench store verify names all damage")
+    document, version = check_files(run, index)
     segment = codec.from_plain(document.get("segment"), Segment, str(base / SEGMENT))
     reader = samples.SampleReader(base / samples.NAME)
     with lines.uncollected():
@@ -157,6 +155,14 @@ def read_published(run: Path, index: int, *, brief: bool = False) -> SegmentData
         results = lines.read_results(base / RESULTS, version, reader, brief=brief)
     reader.end()
     return SegmentData(segment=segment, launches=launches, results=results)
+
+
+def check_files(run: Path, index: int) -> tuple[dict[str, Any], int]:
+    """Hold the files of a published segment against their hashes; returns its document, and the version of that."""
+    document, version = schema.read_document(directory(run, index) / SEGMENT, "segment")
+    if problem := next(wrong_files(run, index, document), ""):
+        raise StoreError(f"{problem}; bench store verify names all damage")
+    return document, version
 
 
 def wrong_files(run: Path, index: int, document: Mapping[str, Any]) -> Iterator[str]:

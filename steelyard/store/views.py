@@ -68,6 +68,7 @@ def views(root: Path, wanted: Collection[str]) -> Views:
     left_out: list[str] = []
     files: list[tuple[Path, str, int]] = []
     rows: dict[str, list[Sequence[Any]]] = {name: [] for name in COLUMNS}
+    needs_documents = bool({"results", "launches"} & set(wanted))
     for path in run_folders(root):
         try:
             manifest = read_manifest(path)
@@ -81,7 +82,10 @@ def views(root: Path, wanted: Collection[str]) -> Views:
         cases = {case.id: case for case in manifest.cases}
         for index in published:
             try:
-                data = segments.read_published(path, index)
+                if needs_documents:
+                    data = segments.read_published(path, index)
+                else:
+                    segments.check_files(path, index)
             except StoreError as error:
                 left_out.append(str(error))
                 continue

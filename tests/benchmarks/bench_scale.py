@@ -14,7 +14,7 @@ import pytest
 
 from steelyard.cli.shown import lines_of
 from steelyard.cli.terminal import Terminal
-from steelyard.store import query, read_run
+from steelyard.store import query, read_run, uncollected
 from steelyard.tables.facts import gather
 from tests.fakes.large import SAMPLES_PER_CASE, store_large
 
@@ -38,7 +38,8 @@ def runs(tmp_path_factory) -> dict[int, Path]:
 def show(path: Path) -> int:
     """All that `bench show` does after it is imported; returns the number of characters."""
     stored = read_run(path, brief=True)
-    return sum(len(line) for line in lines_of(stored, gather(stored.run), Terminal()))
+    with uncollected():
+        return sum(len(line) for line in lines_of(stored, gather(stored.run), Terminal()))
 
 
 @pytest.mark.parametrize("cases", [10 * points for points in POINTS])
