@@ -76,8 +76,9 @@ def _resampled(cases: Sequence[Mapping[int, float]], resamples: int, seed: int) 
         rows = [rounds[number] for number in case]
         values[rows, column], known[rows, column] = list(case.values()), 1.0
     drawn, weights = _draws(len(rounds), len(cases), resamples, seed)
-    counts = drawn @ known
-    by_case = np.where(counts > 0, drawn @ values / np.maximum(counts, 1), values.sum(axis=0) / known.sum(axis=0))
+    # not `@`: what BLAS gives depends on the processor, and its threads cost more than so small a product
+    counts, sums = np.einsum("ij,jk->ik", drawn, known), np.einsum("ij,jk->ik", drawn, values)
+    by_case = np.where(counts > 0, sums / np.maximum(counts, 1), values.sum(axis=0) / known.sum(axis=0))
     return np.asarray((by_case * weights).sum(axis=1) / len(cases))
 
 
