@@ -1,7 +1,7 @@
 """What ran and what did not: a matrix of backends and workload points with a glyph per status."""
 
 from steelyard.tables.drawing import Drawing, new_figure
-from steelyard.tables.style import COLUMN_WIDTH_IN, INK, short
+from steelyard.tables.style import INK, Look, short
 from steelyard.tables.table import ReportData
 
 GLYPHS = {
@@ -24,7 +24,7 @@ class Coverage:
     name = "coverage"
     title = "Coverage"
 
-    def draw(self, data: ReportData) -> Drawing:
+    def draw(self, data: ReportData, look: Look) -> Drawing:
         """Draw the coverage table."""
         table = data.table("coverage")
         points = list(dict.fromkeys(row.tags["point"] for row in table.rows if row.tags["point"]))
@@ -39,7 +39,7 @@ class Coverage:
         used = [status for status in GLYPHS if status in found.values()]
         legend = "   ".join(f"{GLYPHS[status][0]} {status.replace('_', ' ')}" for status in used)
         longest = max(len(short(arm, 14)) for arm in arms)
-        figure = new_figure(COLUMN_WIDTH_IN, 0.45 + 0.035 * longest + 0.17 * len(points))
+        figure = new_figure(look.column_in, look.scale * (0.45 + 0.035 * longest + 0.17 * len(points)))
         axis = figure.subplots()
         from matplotlib.patches import Rectangle
 
@@ -47,7 +47,7 @@ class Coverage:
             glyph, shade = GLYPHS[status]
             column, line = arms.index(arm), points.index(point)
             axis.add_patch(Rectangle((column - 0.5, line - 0.5), 1, 1, facecolor=shade, edgecolor="#bbbbbb", lw=0.5))
-            axis.text(column, line, glyph, ha="center", va="center", fontsize=7, color=INK)
+            axis.text(column, line, glyph, ha="center", va="center", fontsize=1.1 * look.size_pt, color=INK)
         axis.set_xlim(-0.5, len(arms) - 0.5)
         axis.set_ylim(len(points) - 0.5, -0.5)
         axis.set_xticks(
@@ -57,7 +57,7 @@ class Coverage:
         axis.xaxis.tick_top()
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
-        figure.supxlabel(legend, fontsize=6)
+        figure.supxlabel(legend, fontsize=look.small_pt)
         return Drawing(
             figure=figure,
             caption=f"How each backend ended on each workload point on {data.device}: "

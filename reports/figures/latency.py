@@ -1,8 +1,8 @@
 """Latency of every backend with its interval, a panel per workload."""
 
-from steelyard.tables.charts import PANELS, bars, left_out, marks, stacked
+from steelyard.tables.charts import bars, left_out, marks, stacked
 from steelyard.tables.drawing import Drawing
-from steelyard.tables.style import arm_styles, short
+from steelyard.tables.style import Look, arm_styles, short
 from steelyard.tables.table import ReportData
 
 
@@ -12,27 +12,27 @@ class Latency:
     name = "latency"
     title = "Latency"
 
-    def draw(self, data: ReportData) -> Drawing:
+    def draw(self, data: ReportData, look: Look) -> Drawing:
         """Draw the latency columns of the speed tables."""
-        groups = {point: group for table in data.speed_tables() for point, group in marks(table, "latency_s").items()}
+        tables = data.speed_tables()
+        groups = {point: group for table in tables for point, group in marks(table, "latency_s").items()}
         if not any(mark.value is not None for group in groups.values() for mark in group):
             return Drawing(figure=None, reason="no backend gave a latency")
-        chosen = list(groups.items())[:PANELS]
         styles = arm_styles(data.arms, data.baseline)
-        figure, axes = stacked([group for _, group in chosen])
-        for axis, (point, group) in zip(axes, chosen, strict=True):
-            axis.set_title(short(point, 60))
-            bars(axis, group, styles)
-        axes[-1].set_xlabel("latency of a call [ms] (lower is better)")
+        figure, axes = stacked(list(groups.values()), look)
+        for axis, (point, group) in zip(axes, groups.items(), strict=False):
+            axis.set_title(short(point, look.characters(look.column_in / look.across) - 18))
+            bars(axis, group, styles, look, reference=data.baseline)
+        figure.supxlabel("latency of a call [ms] (lower is better)", fontsize=look.size_pt)
         rows = tuple((m.point, m.arm, m.value, m.low, m.high, m.word) for group in groups.values() for m in group)
         return Drawing(
             figure=figure,
-            caption=f"Latency per call on {data.device}; whiskers are the intervals of the speed tables; bold "
-            f"values are those that the tables set in bold.{left_out(len(chosen), len(groups))}",
+            caption=f"Latency of a call on {data.device}; {tables[0].basis}, drawn as whiskers. The dashed line is "
+            f"{data.baseline}; bold values are those that the tables set in bold.{left_out(len(axes), len(groups))}",
             columns=("point", "backend", "latency_ms", "low_ms", "high_ms", "without_value"),
             rows=rows,
             alternative=f"Horizontal bars of latency in milliseconds for {len(data.arms)} backends and "
-            f"{len(chosen)} workload points; the numbers are in the speed tables.",
+            f"{len(axes)} workload points; the numbers are in the speed tables.",
         )
 
 

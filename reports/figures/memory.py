@@ -3,7 +3,8 @@
 from steelyard.tables.charts import left_out
 from steelyard.tables.drawing import Drawing, new_figure
 from steelyard.tables.format import factor
-from steelyard.tables.style import COLUMN_WIDTH_IN, GRID, INK, arm_styles, short
+from steelyard.tables.labels import End, at_ends
+from steelyard.tables.style import GRID, INK, Look, arm_styles, short
 from steelyard.tables.table import ReportData
 
 METRIC = "host_peak_bytes"
@@ -16,21 +17,22 @@ class Memory:
     name = "memory"
     title = "Memory by phase"
 
-    def draw(self, data: ReportData) -> Drawing:
+    def draw(self, data: ReportData, look: Look) -> Drawing:
         """Draw the host peaks of the memory table."""
         table = data.table("memory")
         keys = [column.key for column in table.columns if column.key.startswith(f"{METRIC}/")]
         points = list(dict.fromkeys(row.tags["point"] for row in table.rows))
         if not keys or not points:
             return Drawing(figure=None, reason=table.empty or "no launch read its memory")
-        chosen = points[:PANELS]
+        height = 1.5 * look.scale
+        chosen = points[: max(1, min(PANELS, int(look.height_in / height)))]
         gib = factor("B", "GiB")
         styles = arm_styles(data.arms, data.baseline)
-        figure = new_figure(COLUMN_WIDTH_IN, 1.55 * len(chosen) + 0.1)
+        figure = new_figure(look.column_in, height * len(chosen))
         axes = [row[0] for row in figure.subplots(len(chosen), 1, squeeze=False)]
         rows: list[tuple[str | float | None, ...]] = []
         for axis, point in zip(axes, chosen, strict=True):
-            ends: list[tuple[float, str]] = []
+            ends: list[End] = []
             for row in table.rows:
                 if row.tags["point"] != point:
                     continue
@@ -41,18 +43,13 @@ class Memory:
                 if known:
                     axis.plot([place for place, _ in known], [value for _, value in known], color=style.colour,
                               ls=style.line, marker=style.marker, mec=INK, mew=0.3)  # fmt: skip
-                    ends.append((known[-1][1], arm))
-            top = axis.get_ylim()[1]
-            axis.set_ylim(0, top * 1.08)
-            for height, (value, arm) in zip(_apart([v for v, _ in sorted(ends)], top * 0.1), sorted(ends), strict=True):
-                line = {"arrowstyle": "-", "lw": 0.4, "color": styles[arm].colour, "relpos": (0, 0.5)}
-                axis.annotate(short(arm), (len(keys) - 1, value), (len(keys) - 0.75, height), va="center", fontsize=6,
-                              color=INK, arrowprops=line)  # fmt: skip
+                    ends.append(End(text=arm, x=known[-1][0], y=known[-1][1], colour=style.colour))
+            axis.set_ylim(0, axis.get_ylim()[1] * 1.05)
             axis.set_xticks(range(len(keys)), [key.partition("/")[2].replace("_", "\n") for key in keys])
-            axis.set_xlim(-0.3, len(keys) + 0.55)
-            axis.spines["bottom"].set_bounds(-0.3, len(keys) - 0.7)
+            axis.set_xlim(-0.3, len(keys) - 0.7)
+            at_ends(axis, ends, look, 0.75 * height)
             axis.set_ylabel("host peak [GiB]")
-            axis.set_title(short(point, 60))
+            axis.set_title(short(point, look.characters(look.column_in) - 10))
             axis.grid(axis="y", color=GRID, lw=0.4)
         for row in table.rows:
             for key in keys:
@@ -60,22 +57,12 @@ class Memory:
                 rows.append((row.tags["point"], row.tags["arm"], key.partition("/")[2], cell.value))
         return Drawing(
             figure=figure,
-            caption=f"Peak resident memory of the process in each phase apart, on {data.device}; of the "
-            f"workload that ran first in its launch.{left_out(len(chosen), len(points))}",
+            caption=f"Peak resident memory of the process in each phase apart, on {data.device}, of the "
+            f"workload that ran first in its launch; {table.basis}.{left_out(len(chosen), len(points))}",
             columns=("point", "backend", "phase", "host_peak_bytes"),
             rows=tuple(rows),
             alternative="Lines of peak memory by phase, one per backend; the numbers are in the memory table.",
         )
-
-
-def _apart(heights: list[float], least: float) -> list[float]:
-    """Heights of labels, ascending, pushed up until each keeps its distance from the one below."""
-    placed: list[float] = []
-    for height in heights:
-        placed.append(max(height, placed[-1] + least) if placed else height)
-    # Shift the stack back down by half of what it grew, so that labels stay near their lines.
-    shift = (placed[-1] - heights[-1]) / 2 if placed else 0.0
-    return [max(0.0, height - shift) for height in placed]
 
 
 FIGURE = Memory()

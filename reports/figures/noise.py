@@ -6,7 +6,7 @@ from typing import Any
 from steelyard.tables.charts import Mark, labels
 from steelyard.tables.drawing import Drawing, new_figure
 from steelyard.tables.format import factor
-from steelyard.tables.style import BAND, COLUMN_WIDTH_IN, FAINT, GRID, INK, arm_styles, short
+from steelyard.tables.style import BAND, FAINT, GRID, INK, Look, arm_styles, short
 from steelyard.tables.table import ReportData
 
 PANELS = 8
@@ -18,7 +18,7 @@ class Noise:
     name = "noise"
     title = "Noise and time order"
 
-    def draw(self, data: ReportData) -> Drawing:
+    def draw(self, data: ReportData, look: Look) -> Drawing:
         """Draw the table of launches and that of the control arm."""
         launches, control = data.table("launches"), data.table("control")
         points = [table.rows[0].tags["point"] for table in data.speed_tables() if table.rows]
@@ -32,31 +32,33 @@ class Noise:
             return Drawing(figure=None, reason="no warm launch of the headline workload gave a median")
         ratios = [row for row in control.rows if row.tags["metric"] == "latency_s" and control.cell(row, "ratio").value]
         ratios = ratios[:PANELS]
-        height = 1.55 + (0.5 + 0.15 * len(ratios) if ratios else 0.0)
-        figure = new_figure(COLUMN_WIDTH_IN, height)
+        named = len({row.tags["arm"] for row in taken})
+        height = 1.35 + 0.1 * -(-named // 3) + (0.5 + 0.15 * len(ratios) if ratios else 0.0)
+        figure = new_figure(look.column_in, look.scale * height)
         if ratios:
-            upper, lower = figure.subplots(2, 1, height_ratios=[1.45, 0.35 + 0.15 * len(ratios)])
-            self._control(lower, control, ratios)
+            upper, lower = figure.subplots(2, 1, height_ratios=[1.3, 0.35 + 0.15 * len(ratios)])
+            self._control(lower, control, ratios, look)
         else:
             upper = figure.subplots()
-        written = self._order(upper, data, launches, taken)
-        upper.set_title(short(points[0], 60))
+        written = self._order(upper, data, launches, taken, look)
+        upper.set_title(short(points[0], look.characters(look.column_in) - 10))
         return Drawing(
             figure=figure,
             caption=f"Above: the median of each launch of {points[0]} over the middle of its backend's "
             f"launches, in time order on {data.device}; a slope or a step that all backends share is drift of "
-            f"the machine. Below: the baseline launched a second time over the baseline, with intervals; the "
-            f"shaded band is the margin of equivalence."
+            f"the machine. Below: the baseline launched a second time over the baseline, with intervals "
+            f"({_pairs(control, ratios)}); the end that lies farther from 0 is the noise floor, the band the margin of "
+            f"equivalence."
             if ratios
             else f"The median of each launch of {points[0]} over the middle of its backend's launches, in "
-            f"time order on {data.device}. {control.empty}",
+            f"time order on {data.device}; {control.empty}.",
             columns=("backend", "round", "started_min", "median_over_middle"),
             rows=tuple(written),
             alternative="Scatter of launch medians over time, and intervals of the control arm; the numbers are in the "
             "table of the control arm and in the CSV of launches.",
         )
 
-    def _order(self, axis: Any, data: ReportData, launches: Any, taken: list[Any]) -> list[tuple[Any, ...]]:
+    def _order(self, axis: Any, data: ReportData, launches: Any, taken: list[Any], look: Look) -> list[tuple[Any, ...]]:
         styles = arm_styles(data.arms, data.baseline)
         minutes = factor("s", "min")
         by_arm: dict[str, list[tuple[float, float, float]]] = {}
@@ -79,10 +81,10 @@ class Noise:
         axis.set_ylabel("from the middle [%]")
         axis.grid(color=GRID, lw=0.4)
         axis.figure.legend(ncols=3, loc="outside upper center", handletextpad=0.1, columnspacing=0.8, borderpad=0.2,
-                           labelspacing=0.2, fontsize=6)  # fmt: skip
+                           labelspacing=0.2, fontsize=look.small_pt)  # fmt: skip
         return written
 
-    def _control(self, axis: Any, control: Any, ratios: list[Any]) -> None:
+    def _control(self, axis: Any, control: Any, ratios: list[Any], look: Look) -> None:
         axis.axvspan(-2, 2, color=BAND, lw=0)
         axis.axvline(0, color=INK, lw=0.5)
         reach = 3.0
@@ -91,7 +93,7 @@ class Noise:
             value = 100 * (cell.value - 1)
             if cell.interval is None:
                 axis.annotate("no interval", (value, position), (6, 0), textcoords="offset points", va="center",
-                              color=FAINT, fontsize=6)  # fmt: skip
+                              color=FAINT, fontsize=look.small_pt)  # fmt: skip
             else:
                 low, high = 100 * (cell.interval.low - 1), 100 * (cell.interval.high - 1)
                 axis.plot([low, high], [position, position], color=INK, lw=0.9, solid_capstyle="butt")
@@ -102,6 +104,13 @@ class Noise:
         axis.set_xlim(-1.1 * reach, 1.1 * reach)
         axis.set_xlabel("control against baseline [%]")
         axis.grid(axis="x", color=GRID, lw=0.4)
+
+
+def _pairs(control: Any, ratios: list[Any]) -> str:
+    counts = {int(control.cell(row, "pairs").value) for row in ratios}
+    return (
+        f"n = {min(counts)} to {max(counts)} paired rounds" if len(counts) > 1 else f"n = {min(counts)} paired rounds"
+    )
 
 
 FIGURE = Noise()

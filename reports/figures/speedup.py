@@ -1,9 +1,9 @@
 """Speed-up over the baseline with its interval, the band of ties and the noise floor: a forest plot."""
 
-from steelyard.tables.charts import PANELS, Mark, labels, left_out, log_ticks, marks, stacked, whisker
+from steelyard.tables.charts import Mark, labels, left_out, log_ticks, marks, stacked, whisker
 from steelyard.tables.drawing import Drawing
 from steelyard.tables.format import TIMES, decimals, fixed
-from steelyard.tables.style import BAND, FAINT, GRID, INK, arm_styles, short
+from steelyard.tables.style import BAND, FAINT, GRID, INK, TIE, Look, arm_styles, short
 from steelyard.tables.table import ReportData
 
 MARGIN = 0.02
@@ -16,7 +16,7 @@ class Speedup:
     name = "speedup"
     title = "Speed-up over the baseline"
 
-    def draw(self, data: ReportData) -> Drawing:
+    def draw(self, data: ReportData, look: Look) -> Drawing:
         """Draw the speed-up columns of the speed tables."""
         groups: dict[str, list[Mark]] = {}
         verdicts: dict[tuple[str, str], str] = {}
@@ -29,26 +29,25 @@ class Speedup:
         drawn = [mark for group in groups.values() for mark in group if mark.value is not None]
         if not drawn:
             return Drawing(figure=None, reason=f"nothing could be compared with {data.baseline}")
-        chosen = list(groups.items())[:PANELS]
         floors = self._floors(data)
         styles = arm_styles(data.arms, data.baseline)
-        figure, axes = stacked([group for _, group in chosen])
+        figure, axes = stacked(list(groups.values()), look)
         low = min([0.9, *(mark.low or mark.value or 1.0 for mark in drawn)]) / 1.2
         high = max([1.1, *(mark.high or mark.value or 1.0 for mark in drawn)]) * 1.1
         # Room for the labels on the right, as a share of the range: words need more than numbers.
         decided = {"faster", "slower", "equivalent"}
         room = 0.2 if all(verdicts[m.point, m.arm] in decided for m in drawn) else 0.5
-        for axis, (point, group) in zip(axes, chosen, strict=True):
-            axis.set_title(short(point, 60))
+        for axis, (point, group) in zip(axes, groups.items(), strict=False):
+            axis.set_title(short(point, look.characters(look.column_in / look.across) - 18))
             floor = floors.get(point)
             if floor is not None:
                 axis.axvspan(1 / (1 + floor), 1 + floor, color=BAND, lw=0, zorder=0)
-            axis.axvspan(1 - MARGIN, 1 + MARGIN, color="#d0d0d0", lw=0, zorder=0.5)
+            axis.axvspan(1 - MARGIN, 1 + MARGIN, color=TIE, lw=0, zorder=0.5)
             axis.axvline(1, color=INK, lw=0.6, zorder=1)
             for position, mark in enumerate(group):
                 if mark.value is None:
                     axis.annotate(mark.word, (1, position), (5, 0), textcoords="offset points", va="center",
-                                  color=FAINT, style="italic", fontsize=6)  # fmt: skip
+                                  color=FAINT, style="italic", fontsize=look.small_pt)  # fmt: skip
                     continue
                 style = styles[mark.arm]
                 verdict = verdicts[point, mark.arm]
@@ -61,14 +60,15 @@ class Speedup:
                 if verdict not in ("faster", "slower", "equivalent"):
                     text += f" {verdict}"
                 axis.annotate(text, (1, position), (-3, 0), xycoords=("axes fraction", "data"), ha="right", va="center",
-                              textcoords="offset points", fontsize=6, weight="bold" if mark.strong else "normal",
+                              textcoords="offset points", fontsize=look.small_pt,
+                              weight="bold" if mark.strong else "normal",
                               bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8})  # fmt: skip
             labels(axis, group)
             axis.set_xscale("log")
             axis.set_xlim(low / (high / low) ** 0.04, high * (high / low) ** room)
             log_ticks(axis.xaxis, low, high, suffix=TIMES)
             axis.grid(axis="x", color=GRID, lw=0.4)
-        axes[-1].set_xlabel(f"speed-up over {short(data.baseline)} (right is faster)")
+        figure.supxlabel(f"speed-up over {short(data.baseline)} (right is faster)", fontsize=look.size_pt)
         rows = tuple(
             (m.point, m.arm, m.value, m.low, m.high, verdicts[m.point, m.arm], floors.get(m.point))
             for group in groups.values()
@@ -76,9 +76,10 @@ class Speedup:
         )
         return Drawing(
             figure=figure,
-            caption=f"Speed-up over {data.baseline} on {data.device} with intervals adjusted for the family. "
+            caption=f"Speed-up over {data.baseline} on {data.device} from paired rounds, with intervals adjusted for "
+            f"the family; {data.speed_tables()[0].basis} of latency. "
             f"Dark band: margin of equivalence; light band: noise floor of the control arm. Filled marks: "
-            f"verdict faster or slower; hollow marks: no such verdict.{left_out(len(chosen), len(groups))}",
+            f"verdict faster or slower; hollow marks: no such verdict.{left_out(len(axes), len(groups))}",
             columns=("point", "backend", "speedup", "low", "high", "verdict", "noise_floor"),
             rows=rows,
             alternative=f"Forest plot of speed-ups over {data.baseline}; the numbers are in the speed tables.",

@@ -2,11 +2,14 @@
 
 from steelyard.core.run import Run
 from steelyard.tables import (
+    amortised,
+    calls,
     circumstances,
     coverage,
     evidence,
     noise,
     overall,
+    profiles,
     provenance,
     resources,
     shams,
@@ -61,6 +64,10 @@ def lay_out(facts: Facts) -> ReportData:
             circumstances.plan_table(facts),
             circumstances.environment_table(facts),
             noise.launches_table(facts),
+            profiles.profile_table(facts),
+            amortised.amortised_table(facts),
         ),
         macros=macros(manifest.run_id, manifest.device.name, manifest.baseline, len(facts.run.launches), speeds),
+        software=provenance.software(facts),
+        samples=calls.samples(facts),
     )

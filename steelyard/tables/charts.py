@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from steelyard.tables.format import decimals, fixed, scaled
-from steelyard.tables.style import COLUMN_WIDTH_IN, FAINT, GRID, INK, ArmStyle, short
+from steelyard.tables.style import FAINT, GRID, INK, ArmStyle, Look, short
 from steelyard.tables.table import Column, Row, Table
-
-PANELS = 8
-"""Panels that one figure holds before it is taller than a page; the rest stays in the table and the CSV."""
 
 LOG_FROM = 20.0
 """Ratio of the largest to the smallest value from which bars would hide the small ones: dots on a log axis instead."""
@@ -56,45 +53,53 @@ def _mark(table: Table, column: Column, row: Row) -> Mark:
     )
 
 
-def panel_rows(groups: Sequence[Sequence[Mark]]) -> list[float]:
-    """Heights of stacked panels in inches, by their count of rows."""
-    return [0.32 + 0.145 * len(group) for group in groups]
-
-
-def stacked(groups: Sequence[Sequence[Mark]]) -> tuple[Any, list[Any]]:
-    """A one-column figure with a panel per group, one below the other."""
+def stacked(groups: Sequence[Sequence[Mark]], look: Look) -> tuple[Any, list[Any]]:
+    """A figure of one column with a panel for each group that the page holds, and the axes of those panels."""
     from steelyard.tables.drawing import new_figure
 
-    heights = panel_rows(groups)
-    figure = new_figure(COLUMN_WIDTH_IN, sum(heights) + 0.18)
-    axes = figure.subplots(len(groups), 1, height_ratios=heights, squeeze=False)
-    return figure, [row[0] for row in axes]
+    across = min(look.across, len(groups))
+    heights = [look.scale * (0.32 + 0.145 * len(group)) for group in groups]
+    lines = [max(heights[at : at + across]) for at in range(0, len(heights), across)]
+    foot = 0.18 * look.scale
+    shown = max(1, sum(foot + sum(lines[: count + 1]) <= look.height_in for count in range(len(lines))))
+    figure = new_figure(look.column_in, foot + sum(lines[:shown]))
+    grid = figure.subplots(shown, across, height_ratios=lines[:shown], squeeze=False)
+    axes = [axis for row in grid for axis in row]
+    for axis in axes[len(groups) :]:
+        axis.remove()
+    return figure, axes[: len(groups)]
 
 
-def bars(axis: Any, group: Sequence[Mark], styles: dict[str, ArmStyle]) -> None:
-    """Horizontal bars from zero with whiskers and their values; dots on a log axis where bars would deceive the eye."""
+def bars(axis: Any, group: Sequence[Mark], styles: dict[str, ArmStyle], look: Look, reference: str = "") -> None:
+    """Horizontal bars from zero with whiskers and their values; dots on a log axis where bars would deceive the eye.
+
+    A thin line marks the value of the arm `reference`.
+    """
     values = [mark.value for mark in group if mark.value is not None and mark.value > 0]
     logarithmic = bool(values) and max(values) / min(values) > LOG_FROM
     farthest = max([mark.high or mark.value or 0.0 for mark in group], default=0.0) or 1.0
     for position, mark in enumerate(group):
         if mark.value is None:
-            start = min(values) if logarithmic else 0.0
-            axis.annotate(mark.word, (start, position), (2, 0), textcoords="offset points", va="center", color=FAINT,
-                          style="italic", fontsize=6)  # fmt: skip
+            start = 0.0
+            axis.annotate(mark.word, (start, position), (2, 0), xycoords=("axes fraction", "data"),
+                          textcoords="offset points", va="center", color=FAINT, style="italic",
+                          fontsize=look.small_pt)  # fmt: skip
             continue
         style = styles[mark.arm]
         if logarithmic:
             axis.plot([mark.value], [position], marker=style.marker, color=style.colour, mec=INK, mew=0.4, ls="none")
         else:
-            axis.barh(
-                position, mark.value, height=0.68, color=style.colour, edgecolor=INK, hatch=style.hatch, alpha=0.85
-            )
+            axis.barh(position, mark.value, height=0.7, color=style.colour, lw=0)
         whisker(axis, mark, position)
         end = mark.high if mark.high is not None else mark.value
         text = fixed(mark.value, decimals(mark.value))
-        axis.annotate(text, (end, position), (4, 0), textcoords="offset points", va="center", color=INK, fontsize=6,
-                      weight="bold" if mark.strong else "normal")  # fmt: skip
+        axis.annotate(text, (end, position), (4, 0), textcoords="offset points", va="center", color=INK,
+                      fontsize=look.small_pt, weight="bold" if mark.strong else "normal",
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3, "alpha": 0.85})  # fmt: skip
     labels(axis, group)
+    for mark in group:
+        if mark.arm == reference and mark.value is not None:
+            axis.axvline(mark.value, color=INK, lw=0.5, ls=(0, (2, 2)), zorder=0.8)
     if logarithmic:
         axis.set_xscale("log")
         low, span = min(values), farthest / min(values)
@@ -102,8 +107,16 @@ def bars(axis: Any, group: Sequence[Mark], styles: dict[str, ArmStyle]) -> None:
         axis.set_xlim(low, high)
         log_ticks(axis.xaxis, low, high)
     else:
-        axis.set_xlim(0, farthest * 1.17)
+        axis.set_xlim(0, farthest * 1.2)
+        axis.xaxis.set_major_locator(few_ticks())
     axis.grid(axis="x", color=GRID, lw=0.4)
+
+
+def few_ticks() -> Any:
+    """At most six round numbers on an axis."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10])
 
 
 def whisker(axis: Any, mark: Mark, position: float) -> None:

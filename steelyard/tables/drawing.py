@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from steelyard.tables.style import RC
+from steelyard.tables.style import Look
 from steelyard.tables.table import ReportData
 
 Value = str | float | int | None
@@ -37,13 +37,16 @@ class Figure(Protocol):
     name: str
     title: str
 
-    def draw(self, data: ReportData) -> Drawing:
-        """Draw it, or say why there is nothing to draw."""
+    def draw(self, data: ReportData, look: Look) -> Drawing:
+        """Draw it in the sizes of `look`, or say why there is nothing to draw."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A figure as files. `pdf`, `svg` and `png` are empty where `reason` says why nothing was drawn."""
+    """A figure as files. `pdf`, `svg` and `png` are empty where `reason` says why nothing was drawn.
+
+    `width_in` is how wide it is printed.
+    """
 
     name: str
     title: str
@@ -54,22 +57,24 @@ class Picture:
     png: bytes
     csv: str
     reason: str = ""
+    width_in: float = 0.0
 
 
 _LOCK = threading.Lock()  # matplotlib's settings are global to the process
 
 
-def picture(figure: Figure, data: ReportData) -> Picture:
-    """Draw one figure and keep it as files."""
+def picture(figure: Figure, data: ReportData, look: Look | None = None) -> Picture:
+    """Draw one figure and keep it as files. Every caption ends with what ran: driver, versions, run."""
     import matplotlib as mpl
 
+    look = look or Look()
     with _LOCK, mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(RC)
+        mpl.rcParams.update(look.settings)
         with warnings.catch_warnings():
             # A name in a script that the font lacks is drawn as boxes; the tables have it in full.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-            drawing = figure.draw(data)
+            drawing = figure.draw(data, look)
             if drawing.figure is None:
                 if not drawing.reason:
                     raise ValueError(f"figure {figure.name}: drew nothing and gave no reason")
@@ -89,21 +94,23 @@ def picture(figure: Figure, data: ReportData) -> Picture:
             pdf = _saved(drawing.figure, "pdf", metadata)
             svg = _saved(drawing.figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
             png = _saved(drawing.figure, "png", {"Software": None})
+            width = float(drawing.figure.get_figwidth())
     return Picture(
         name=figure.name,
         title=figure.title,
-        caption=drawing.caption,
+        caption=f"{drawing.caption} {data.software}".strip(),
         alternative=drawing.alternative,
         pdf=pdf,
         svg=svg.decode(),
         png=png,
         csv=csv_text(drawing.columns, drawing.rows),
+        width_in=width,
     )
 
 
-def pictures(figures: Iterable[Figure], data: ReportData) -> tuple[Picture, ...]:
+def pictures(figures: Iterable[Figure], data: ReportData, look: Look | None = None) -> tuple[Picture, ...]:
     """Draw every figure, in the order of their names."""
-    return tuple(picture(figure, data) for figure in sorted(figures, key=lambda figure: figure.name))
+    return tuple(picture(figure, data, look) for figure in sorted(figures, key=lambda figure: figure.name))
 
 
 def new_figure(width_in: float, height_in: float) -> Any:

@@ -1,6 +1,6 @@
 """What every table says of its numbers: device, versions, n, statistic, interval level, tuning and idiom."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from steelyard.core.comparison import Comparison, Estimate, Interval
 from steelyard.core.workload import Point
@@ -42,10 +42,24 @@ def adjusted(intervals: Iterable[Interval | None]) -> str:
 
 def caption(facts: Facts, points: Sequence[Point], what: str, estimates: Sequence[Estimate | None]) -> str:
     """A caption: what it is, the constant axes, device, n, statistic and level of the intervals."""
+    return f"{what} {_axes(facts, points)}On {device(facts)}; {basis(estimates)}."
+
+
+def basis(estimates: Sequence[Estimate | None]) -> str:
+    """The clause on n, statistic and interval."""
     interval = levels(None if estimate is None else estimate.interval for estimate in estimates)
     return (
-        f"{what} {_axes(facts, points)}On {device(facts)}; {sizes(estimates)} (fresh processes) per backend; "
-        f"Hodges-Lehmann estimate over the medians of the launches, {interval}."
+        f"{sizes(estimates)} (fresh processes) per backend; Hodges-Lehmann estimate over the medians of the launches, "
+        f"{interval}"
+    )
+
+
+def software(facts: Facts) -> str:
+    """The sentence that ends the caption of a figure: driver, versions, tool and run."""
+    manifest = facts.run.manifest
+    versions = "; ".join(f"{label}: {text}" for label, text in facts.versions.items())
+    return (
+        f"{_driver(facts)}; {versions or 'no backend ran'}; steelyard {manifest.tool_version}, run {manifest.run_id}."
     )
 
 
@@ -102,6 +116,17 @@ def family(facts: Facts, comparisons: Sequence[Comparison]) -> str:
         f"Verdicts are against {comparisons[0].baseline} and belong to {kind}; faster or slower: the whole interval "
         f"lies beyond the larger of {margin} and the noise floor; equivalent: it lies within {margin}; {floor}."
     )
+
+
+def _driver(facts: Facts) -> str:
+    """The driver of the device, as the environment tells it; a CPU has none but the kernel."""
+    manifest = facts.run.manifest
+    boards = manifest.environment.get("gpus")
+    if manifest.device.kind == "cpu" or not isinstance(boards, list | tuple):
+        return f"Kernel {plain(manifest.environment.get('kernel'))}"
+    told = [board.get("driver") for board in boards if isinstance(board, Mapping)]
+    driver = told[manifest.device.index] if manifest.device.index < len(told) else None
+    return f"Driver {plain(driver)}"
 
 
 def _axes(facts: Facts, points: Sequence[Point]) -> str:

@@ -76,6 +76,7 @@ def memory_table(facts: Facts) -> Table:
         footnotes=foot.all(),
         notes=(*absent, *_remarks(facts), *provenance.notes(facts)),
         empty="; ".join(absent) or "no launch read its memory",
+        basis=provenance.basis(estimates),
     )
 
 

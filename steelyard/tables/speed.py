@@ -119,6 +119,7 @@ def _speed(facts: Facts, workload: str, name: str) -> Table:
         footnotes=foot.all(),
         notes=(*remarks, *provenance.notes(facts)),
         empty="nothing was planned",
+        basis=provenance.basis(estimates),
     )
 
 

@@ -64,6 +64,7 @@ def startup_table(facts: Facts) -> Table:
         footnotes=foot.all(),
         notes=provenance.notes(facts),
         empty="no launch came as far as compiling",
+        basis=provenance.basis(estimates),
     )
 
 

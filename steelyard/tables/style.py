@@ -1,31 +1,75 @@
-"""How figures look: a style per backend that works in grey, sizes, and settings that make files repeatable."""
+"""How figures look: sizes and typeface, a style per backend that works in grey, settings that make files repeatable."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-COLUMN_WIDTH_IN = 3.3
-"""Width of one column of a two-column paper in inches (ICML 3.25, ACM 3.33, IEEE 3.5): figures are made for it."""
-
 FONT = "DejaVu Sans"
 """Comes with matplotlib, so that the same matplotlib gives the same figure on every machine."""
 
-RC: Mapping[str, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": [FONT],
+SIZE_PT = 6.5
+"""Size of labels that lengths and line widths below are made for; another size scales them all."""
+
+_EM = 0.58
+"""Width of a typical character of DejaVu Sans as a share of its size."""
+
+_NARROW = {"STIXGeneral": 0.8}
+"""Width of other typefaces over that of DejaVu Sans."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Sizes of a set of figures in inches, and their type. A figure takes all lengths from here.
+
+    `column_in` is the width of an ordinary figure and `full_in` that of one that needs the whole page;
+    `height_in` is what a page holds. The default is made for one column of a two-column paper.
+    """
+
+    column_in: float = 3.3
+    full_in: float = 6.5
+    height_in: float = 8.0
+    size_pt: float = SIZE_PT
+    font: str = FONT
+
+    @property
+    def scale(self) -> float:
+        """What lengths made for `SIZE_PT` are multiplied by."""
+        return self.size_pt / SIZE_PT
+
+    @property
+    def small_pt(self) -> float:
+        """Size of values beside marks, ticks and keys."""
+        return self.size_pt * 6 / 6.5
+
+    @property
+    def across(self) -> int:
+        """How many panels stand beside each other in a column."""
+        return max(1, int(self.column_in / (2.65 * self.scale * _NARROW.get(self.font, 1.0))))
+
+    def characters(self, width_in: float) -> int:
+        """About how many characters of a label fit into a width."""
+        return int(width_in * 72 / (self.size_pt * _EM * _NARROW.get(self.font, 1.0)))
+
+    def inches(self, characters: float) -> float:
+        """About how wide a label of so many characters is."""
+        return characters * self.size_pt * _EM * _NARROW.get(self.font, 1.0) / 72
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """matplotlib's settings."""
+        sized = {name: value * self.scale for name, value in _SIZES.items()}
+        # The second face is asked glyph by glyph for what the first lacks.
+        family = list(dict.fromkeys((self.font, FONT)))
+        return {**_FIXED, **sized, "font.family": family}
+
+
+_SIZES: Mapping[str, float] = {
     "font.size": 6.5,
     "axes.titlesize": 7,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
     "axes.titlepad": 3,
     "axes.labelsize": 6.5,
     "axes.labelpad": 2,
     "axes.linewidth": 0.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.formatter.use_mathtext": False,
-    "axes.unicode_minus": True,
     "xtick.labelsize": 6,
     "ytick.labelsize": 6.5,
     "xtick.major.width": 0.5,
@@ -40,8 +84,18 @@ RC: Mapping[str, Any] = {
     "lines.markersize": 4,
     "patch.linewidth": 0.5,
     "hatch.linewidth": 0.5,
-    "legend.frameon": False,
     "legend.fontsize": 6,
+}
+
+_FIXED: Mapping[str, Any] = {
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.formatter.use_mathtext": False,
+    "axes.unicode_minus": True,
+    "legend.frameon": False,
     "text.usetex": False,
     "text.parse_math": False,  # names of backends and workloads are text, whatever they contain
     "figure.dpi": 100,
@@ -53,20 +107,21 @@ RC: Mapping[str, Any] = {
 }
 
 INK = "#222222"
-FAINT = "#8a8a8a"
+FAINT = "#767676"
 GRID = "#dddddd"
 BAND = "#ececec"
+TIE = "#d0d0d0"
 
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
+_COLOURS = ("#E69F00", "#0072B2", "#56B4E9", "#D55E00", "#CC79A7", "#C9B71D", "#009E73")
 _HATCHES = ("////", "....", "\\\\\\\\", "xxxx", "||||", "----", "oooo")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)))
-BASELINE_COLOUR = "#6b6b6b"
+_MARKERS = ("s", "^", "D", "v", "P", "X", "p")
+_LINES = ("--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)), (0, (6, 2)))
+BASELINE_COLOUR = "#5f5f5f"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmStyle:
-    """Colour (Okabe-Ito), hatch, marker and line of one backend; any one of the last three tells it apart in grey."""
+    """Colour (after Okabe and Ito), hatch, marker and line of one backend; each of the last three tells it in grey."""
 
     colour: str
     hatch: str
@@ -77,7 +132,8 @@ class ArmStyle:
 def arm_styles(arms: Sequence[str], baseline: str) -> dict[str, ArmStyle]:
     """A style for every arm: grey and plain for the baseline, the palette in order for the others.
 
-    After seven backends the colours repeat with the next hatch, marker and line, so that pairs stay distinct.
+    Neighbours of the palette differ in lightness and for eyes that see no red or no green. After seven backends the
+    colours repeat with the next hatch, marker and line, so that pairs stay distinct.
     """
     styles: dict[str, ArmStyle] = {}
     position = 0
@@ -88,10 +144,7 @@ def arm_styles(arms: Sequence[str], baseline: str) -> dict[str, ArmStyle]:
         turn, index = divmod(position, len(_COLOURS))
         shift = (index + turn) % len(_COLOURS)
         styles[arm] = ArmStyle(
-            colour=_COLOURS[index],
-            hatch=_HATCHES[shift],
-            marker=_MARKERS[(shift + 1) % len(_MARKERS)],
-            line=_LINES[(shift + 1) % len(_LINES)],
+            colour=_COLOURS[index], hatch=_HATCHES[shift], marker=_MARKERS[shift], line=_LINES[shift]
         )
         position += 1
     return styles

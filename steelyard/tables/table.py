@@ -9,6 +9,7 @@ from typing import Literal
 
 from steelyard.core.comparison import Interval
 from steelyard.core.errors import UsageError, unknown_name
+from steelyard.tables.samples import Samples
 
 Kind = Literal["text", "code", "number", "scientific", "integer"]
 Flag = Literal["best", "tied", "baseline", "control", "withheld", "failed", "exploratory"]
@@ -72,7 +73,8 @@ class Row:
 class Table:
     """One table. `main` tables are results, `detail` tables evidence, `data` tables go to CSV and figures only.
 
-    `empty` says why a table has no rows. Raises ValueError where a row does not fit the columns, a mark has
+    `empty` says why a table has no rows; `basis` is the clause of the caption on n, statistic and interval, where the
+    caption has one. Raises ValueError where a row does not fit the columns, a mark has
     no footnote, or a number is absent without a reason.
     """
 
@@ -85,6 +87,7 @@ class Table:
     notes: tuple[str, ...] = ()
     place: Place = "main"
     empty: str = ""
+    basis: str = ""
 
     def __post_init__(self) -> None:
         marks = {note.mark for note in self.footnotes}
@@ -131,7 +134,11 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
-    """Everything a report prints about one run. `arms` are labels in printing order, `baseline` is one of them."""
+    """Everything a report prints about one run. `arms` are labels in printing order, `baseline` is one of them.
+
+    `software` is the sentence on driver, versions and run that ends each caption of a figure; `samples` are the
+    single calls that figures show.
+    """
 
     run_id: str
     title: str
@@ -144,6 +151,8 @@ class ReportData:
     paragraphs: tuple[Paragraph, ...]
     tables: tuple[Table, ...]
     macros: tuple[Macro, ...]
+    software: str = ""
+    samples: Samples = field(default_factory=Samples)
 
     def table(self, name: str) -> Table:
         """A table by name. Raises UsageError naming the tables."""

@@ -4,18 +4,39 @@ import csv
 import io
 import subprocess
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steelyard import plugins
+from steelyard.core.errors import UsageError
 from steelyard.tables.build import build
+from steelyard.tables.calls import MARKS, thin
 from steelyard.tables.drawing import inline_svg, picture, pictures
+from steelyard.tables.labels import apart
 from steelyard.tables.output import ReportInputs
 from steelyard.tables.style import arm_styles, short
-from tests.fakes.runs import Outcome, llm_points, synthetic_run
+from steelyard.tables.venue import VENUES, look_of
+from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
 from tests.reports.hostile import hostile_run
 
-NAMES = ("compilation", "coverage", "latency", "memory", "noise", "speedup", "throughput")
+NAMES = (
+    "break_even",
+    "compilation",
+    "coverage",
+    "ecdf",
+    "latency",
+    "memory",
+    "noise",
+    "performance_profile",
+    "scaling",
+    "speedup",
+    "throughput",
+    "time_order",
+)
 
 
 def one_workload(**options):
@@ -24,7 +45,11 @@ def one_workload(**options):
 
 @pytest.fixture(scope="module")
 def drawn():
-    data = build(synthetic_run(effect={"xla": 0.5, "onnxruntime": 0.01}, backends=("eager", "xla", "onnxruntime")))
+    points = llm_points(batches=(1, 4))
+    run = synthetic_run(
+        effect={"xla": 0.5, "onnxruntime": 0.01}, backends=("eager", "xla", "onnxruntime"), points=points
+    )
+    data = build(run)
     return data, {item.name: item for item in pictures(plugins.figures().values(), data)}
 
 
@@ -49,9 +74,18 @@ def test_the_figures_csv_holds_the_numbers_of_the_table(drawn):
     data, found = drawn
     rows = list(csv.DictReader(io.StringIO(found["latency"].csv)))
     table = data.table("speed-decode")
-    told = {r["backend"]: float(r["latency_ms"]) for r in rows if r["point"] == "decode"}
+    told = {(r["point"], r["backend"]): float(r["latency_ms"]) for r in rows}
     for row in table.rows:
-        assert told[row.tags["arm"]] == pytest.approx(1e3 * table.cell(row, "latency_s").value)
+        assert told[row.tags["point"], row.tags["arm"]] == pytest.approx(1e3 * table.cell(row, "latency_s").value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_caption_says_device_sample_size_and_versions(drawn, name):
+    data, found = drawn
+    caption = found[name].caption
+    assert data.device in caption
+    assert "Kernel 6.12.0; eager: torch 2.13.0" in caption
+    assert "n = " in caption or name == "coverage"
 
 
 @pytest.mark.tools
@@ -101,6 +135,117 @@ def test_inline_svg_has_ids_of_its_own_and_no_foreign_address(drawn):
     targets = [value for node in root.iter() for key, value in node.attrib.items() if key.endswith("href")]
     assert all(target.removeprefix("#") in ids for target in targets)
     assert "<metadata" not in text
+
+
+@pytest.mark.parametrize("venue", ["neurips", "ieee", "slides"])
+def test_a_venue_sets_width_height_and_typeface(drawn, venue, tmp_path):
+    data, _ = drawn
+    look = look_of(venue)
+    item = picture(plugins.figures()["latency"], data, look)
+    assert item.width_in == pytest.approx(look.column_in)
+    box = ET.fromstring(item.svg).get("viewBox").split()
+    assert float(box[2]) / 72 == pytest.approx(look.column_in, abs=0.01)
+    assert float(box[3]) / 72 <= look.height_in + 0.01
+    assert (b"STIX" in item.pdf) == (look.font == "STIXGeneral")
+
+
+def test_every_venue_says_where_its_width_comes_from():
+    assert set(VENUES) == {"icml", "neurips", "mlsys", "acm", "ieee", "usenix", "thesis", "slides"}
+    for venue in VENUES.values():
+        assert venue.source
+        assert venue.look.column_in <= venue.look.full_in
+    with pytest.raises(UsageError, match="did you mean 'neurips'"):
+        look_of("neurps")
+
+
+def test_the_profile_counts_a_failed_point_as_never_reached():
+    points = llm_points(("prefill", "decode"))
+    crashed = Outcome(status="crashed", reason="signal 11")
+    run = synthetic_run(backends=("eager", "xla"), points=points, headline="decode", effect={"xla": 0.5},
+                        statuses={("xla", "prefill"): crashed})  # fmt: skip
+    item = picture(plugins.figures()["performance_profile"], build(run))
+    rows = list(csv.DictReader(io.StringIO(item.csv)))
+    reached = {(row["backend"], row["point"]): row["share_of_points"] for row in rows}
+    assert reached == {("eager", "prefill"): "0.5", ("eager", "decode"): "1.0",
+                       ("xla", "decode"): "0.5", ("xla", "prefill"): ""}  # fmt: skip
+    assert "Points not completed: xla 1" in item.caption
+
+
+def test_the_profile_of_one_point_is_refused():
+    item = picture(plugins.figures()["performance_profile"], one_workload())
+    assert "needs two workload points" in item.reason
+
+
+def test_break_even_crosses_where_the_table_says():
+    data = one_workload(effect={"xla": 0.5})
+    table = data.table("amortised")
+    rows = [row for row in table.rows if row.tags["arm"] == "xla"]
+    crossing = table.cell(rows[0], "break_even").value
+    before = [table.cell(row, "over_baseline").value for row in rows if table.cell(row, "calls").value < crossing]
+    after = [table.cell(row, "over_baseline").value for row in rows if table.cell(row, "calls").value > crossing]
+    assert min(before) > 1 > max(after)
+
+
+def test_scaling_has_a_line_for_each_backend_over_the_batch(drawn):
+    rows = list(csv.DictReader(io.StringIO(drawn[1]["scaling"].csv)))
+    assert {(row["axis"], row["value"]) for row in rows} == {("batch", "1.0"), ("batch", "4.0")}
+    assert {row["backend"] for row in rows} == {"eager", "xla", "onnxruntime"}
+
+
+def test_time_order_is_thinned_and_says_so():
+    shape = Shape(calls=1000)
+    data = one_workload(shape=shape)
+    timeline = data.samples.timeline
+    assert timeline.kept <= MARKS < timeline.total
+    item = picture(plugins.figures()["time_order"], data)
+    assert f"{timeline.kept} of {timeline.total} calls are drawn" in item.caption
+    longest = max(launch.values_s.max() for launch in timeline.launches)
+    assert repr(float(longest)) in item.csv
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=1, max_size=300), st.integers(2, 50))
+def test_thinning_keeps_order_and_extremes(values, room):
+    values = np.array(values)
+    kept = thin(values, room)
+    assert kept.size <= max(room, 2)
+    assert list(kept) == sorted(set(kept.tolist()))
+    assert values[kept].min() == values.min()
+    assert values[kept].max() == values.max()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20).map(sorted), st.floats(0.001, 0.04))
+def test_labels_keep_their_distance_and_their_order(heights, least):
+    placed = apart(heights, least)
+    assert all(right - left >= least - 1e-9 for left, right in pairwise(placed))
+    assert placed[0] >= -1e-9
+    assert placed[-1] <= 1 + 1e-9
+
+
+_SEEN_BY = {  # Machado, Oliveira, Fernandes 2009, severity 1.0, on linear RGB
+    "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+}
+
+
+def lab(colour: str, matrix=None):
+    """CIELAB (D65) of an sRGB colour, as an eye of the matrix sees it."""
+    rgb = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    if matrix is not None:
+        linear = np.clip(np.array(matrix) @ linear, 0, 1)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.cbrt(to_xyz @ linear / np.array([0.9505, 1.0, 1.089]))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_neighbours_differ_in_grey_and_for_colour_blind_eyes():
+    arms = [f"backend {number}" for number in range(8)]
+    colours = [style.colour for style in arm_styles(arms, arms[0]).values()]
+    for left, right in pairwise(colours):
+        grey = abs(lab(left)[0] - lab(right)[0])
+        assert grey > 4, (left, right, grey)
+        for name, matrix in _SEEN_BY.items():
+            assert np.linalg.norm(lab(left, matrix) - lab(right, matrix)) > 10, (left, right, name)
 
 
 def test_styles_tell_backends_apart_without_colour():
