@@ -1,4 +1,5 @@
-r"""LaTeX: tables, captions, macros and paragraphs to `\input`, and a whole `report.tex` that pdflatex compiles.
+r"""LaTeX: tables, captions, macros and paragraphs to `\input`, one `all.tex` that inputs them into a paper, and a whole
+`report.tex` that pdflatex compiles.
 
 The tables need `booktabs` and nothing else.
 """
@@ -19,8 +20,8 @@ PAGE_LINES = 60
 
 
 class Latex:
-    """`latex/`: `report.tex`, `macros.tex`, and under `tables/`, `tabulars/`, `captions/`, `paragraphs/`, `figures/`
-    one file each."""
+    """`latex/`: `report.tex`, `all.tex`, `macros.tex`, and under `tables/`, `tabulars/`, `captions/`, `paragraphs/`,
+    `figures/` one file each."""
 
     name = "latex"
     draws = True
@@ -44,10 +45,10 @@ class Latex:
             if not picture.reason:
                 files.append(save(folder / "figures" / f"{picture.name}.pdf", picture.pdf))
                 files.append(save(folder / "captions" / f"figure-{picture.name}.tex", _lines(escape(picture.caption))))
-        files.append(save(folder / "report.tex", self._document(inputs, sections)))
+        files += [save(folder / name, self._document(name, inputs, sections)) for name in ("all.tex", "report.tex")]
         return tuple(files)
 
-    def _document(self, inputs: ReportInputs, sections: tuple[tuple[str, tuple[Table, ...]], ...]) -> str:
+    def _document(self, name: str, inputs: ReportInputs, sections: tuple[tuple[str, tuple[Table, ...]], ...]) -> str:
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES),
             autoescape=False,  # noqa: S701 (LaTeX; every text passes the filter below)
@@ -64,7 +65,7 @@ class Latex:
             finalize=lambda value: value,
         )
         environment.filters["tex"] = escape
-        template = environment.get_template("report.tex.jinja")
+        template = environment.get_template(f"{name}.jinja")
         return template.render(
             data=inputs.data,
             pictures=[picture for picture in inputs.pictures if not picture.reason],
@@ -88,7 +89,10 @@ def caption(table: Table) -> str:
 
 
 def floats(table: Table) -> str:
-    """The table as one float, or as several where it is longer than a page."""
+    """The table as one float, or as several where it is longer than a page.
+
+    `table*` takes the whole line of a two-column paper; in one column LaTeX makes it a `table`.
+    """
     if not table.rows:
         return _lines(f"\\paragraph{{{escape(table.title)}}} {escape(table.empty)}.")
     layout = Layout(table)
@@ -100,13 +104,13 @@ def floats(table: Table) -> str:
         blocks.append(
             "\n".join(
                 [
-                    "\\begin{table}",
+                    "\\begin{table*}",
                     "\\centering\\footnotesize",
                     f"\\caption{{{caption(table)}{of}}}",
                     f"\\label{{{label}}}",
                     tabular(layout, rows),
                     *_remarks(table, rows, last=number == len(parts)),
-                    "\\end{table}",
+                    "\\end{table*}",
                 ]
             )
         )

@@ -85,3 +85,34 @@ XLA is \SyXlaDecodeSpeedup{} times faster. \input{bench/paragraphs/methodology}
     printed = next(macro.text for macro in data.macros if macro.name == "SyXlaDecodeSpeedup")
     assert f"XLA is {printed} times" in re.sub(r"\s+", " ", text)
     assert "Backend" in text
+
+
+@pytest.mark.parametrize("columns", ["onecolumn", "twocolumn"])
+def test_a_paper_in_another_folder_inputs_everything(compile_, tmp_path, columns):
+    run = synthetic_run(
+        effect={"xla": 0.5},
+        backends=("eager", "xla", "openvino"),
+        statuses={("openvino", "decode"): Outcome(status="crashed", reason="killed by signal 11")},
+    )
+    write_run(run, ["latex"], tmp_path / "made")
+    (tmp_path / "paper").mkdir()
+    shutil.move(tmp_path / "made" / "latex", tmp_path / "bench")
+    (tmp_path / "paper" / "paper.tex").write_text(
+        rf"""\documentclass[10pt,{columns}]{{article}}
+\usepackage[T1]{{fontenc}}
+\usepackage[margin=1in]{{geometry}}
+\usepackage{{lmodern,graphicx,booktabs,microtype}}
+\setlength{{\emergencystretch}}{{3em}}
+\newcommand{{\SyRoot}}{{../bench}}
+\input{{\SyRoot/macros}}
+\begin{{document}}
+\input{{\SyRoot/all}}
+\end{{document}}
+"""
+    )
+    log, text, fonts = compile_(tmp_path / "paper", "paper")
+    assert "killed by signal 11" in re.sub(r"\s+", " ", text)
+    assert "Overfull" not in log
+    assert "Underfull" not in log
+    assert "Font Warning" not in log
+    assert " Type 3 " not in fonts

@@ -174,7 +174,7 @@ def test_a_long_table_is_split_and_each_part_says_so():
     columns = (Column(key="backend", title="Backend"),)
     rows = tuple(Row(cells=(Cell(text=f"backend {number}"),)) for number in range(150))
     text = floats(Table(name="t", title="T", caption="C", columns=columns, rows=rows))
-    assert text.count(r"\begin{table}") == 3
+    assert text.count(r"\begin{table*}") == 3
     assert "(part 2 of 3)" in text
     assert all(f"backend {number} " in text for number in range(150))
 
