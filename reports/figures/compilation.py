@@ -56,7 +56,14 @@ class Compilation:
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
-        diamond = {"marker": "D", "color": "white", "mec": INK, "mew": 0.8, "ls": "none", "ms": 3.5 * look.scale}
+        diamond: dict[str, Any] = {
+            "marker": "D",
+            "color": "white",
+            "mec": INK,
+            "mew": 0.8,
+            "ls": "none",
+            "ms": 3.5 * look.scale,
+        }
         farthest = 0.0
         for position, row in enumerate(rows):
             left = 0.0
