@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli import cache, compare, doctor, explain, report, run, selftest, show, store
+from steelyard.cli import bundle, cache, compare, doctor, explain, replay, report, run, selftest, show, store, verify
 from steelyard.cli import list as listing
 from steelyard.core.errors import SteelyardError
 
@@ -23,6 +23,9 @@ app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
 app.command("explain")(explain.explain)
+app.command("verify")(verify.verify)
+app.command("bundle")(bundle.bundle)
+app.command("replay")(replay.replay)
 app.command("list")(listing.list_)
 app.command("doctor")(doctor.doctor)
 app.command("selftest")(selftest.selftest)

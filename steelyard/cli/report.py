@@ -82,9 +82,21 @@ def write_report(
 def write_run(
     run: "Run", formats: Sequence[str], directory: Path, *, beside: Sequence[Path] = (), earlier: Sequence["Run"] = ()
 ) -> tuple[str, ...]:
-    """The same for runs in memory."""
+    """The same for runs in memory. The folder says of itself how it was made (`steelyard.artifact.receipt`)."""
+    from steelyard.artifact import receipt
+    from steelyard.tables.output import save
+
     inputs, chosen = inputs_of(run, formats, beside=beside, earlier=earlier)
-    return write_all(inputs, chosen, directory)
+    lines = write_all(inputs, chosen, directory)
+    batch = receipt.Batch(
+        formats=tuple(entry.name for entry in chosen),
+        figures_beside=inputs.figures_beside,
+        beside=receipt.beside_of(beside),
+        earlier=tuple(item.manifest.run_id for item in earlier),
+    )
+    made = receipt.with_batch(receipt.read_receipt(directory), run.manifest.run_id, run.digest, batch)
+    save(directory / receipt.NAME, receipt.receipt_text(made))
+    return lines
 
 
 def inputs_of(

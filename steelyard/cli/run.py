@@ -61,7 +61,7 @@ def run(
                 output,
                 resume,
                 weights=weights,
-                time_s=_seconds(time),
+                time_s=seconds(time),
                 rounds=rounds,
                 timeouts=_timeouts(timeout or []),
                 report=report,
@@ -82,7 +82,7 @@ def run(
         scenario=_choice("scenario", scenario, ("single-stream", "cold-start")),
         threads=threads,
         cpus=cpus,
-        time_s=_seconds(time),
+        time_s=seconds(time),
         rounds=rounds,
         quick=quick,
         window_s=window,
@@ -174,7 +174,8 @@ def _choice(name: str, value: str, valid: tuple[str, ...]) -> str:
     return value
 
 
-def _seconds(text: str | None) -> float | None:
+def seconds(text: str | None) -> float | None:
+    """A duration such as 90s, 20m or 2h. Raises UsageError naming the form."""
     from steelyard.core.errors import UsageError
 
     if text is None:

@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,22 +41,45 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
     """Plan, lower, measure, store, report. Returns the exit code."""
     started = time.monotonic()
     plan = make_plan(request)
-    cached = sum(is_lowered(Cache(cache_root()), point) for point in plan.points)
-    for line in describe(plan, estimate(plan, cached)):
+    for line in announce(plan):
         typer.echo(line, err=not dry_run)
     if dry_run:
         return 0
+    path, code = run_plan(plan, output, weights=weights, json=json, started_s=started)
+    return _finish(path, code, report=report)
+
+
+def announce(plan: Plan) -> Iterator[str]:
+    """What will run and about how long it takes, before anything starts."""
+    cached = sum(is_lowered(Cache(cache_root()), point) for point in plan.points)
+    return describe(plan, estimate(plan, cached))
+
+
+def run_plan(
+    plan: Plan,
+    output: Path,
+    *,
+    weights: Path | None,
+    json: bool,
+    started_s: float,
+    allow: Callable[[Manifest], None] = lambda _: None,
+) -> tuple[Path, int]:
+    """Lower, measure, store. Returns the run's folder and the exit code.
+
+    `allow` sees the manifest, and with it what was lowered, before anything is measured; it raises what forbids it.
+    """
     prepare_root(output)
     with Screen(
-        launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=request.time_s, started_s=started
+        launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=plan.request.time_s, started_s=started_s
     ) as screen:
         lowered, unlowered = _lower(plan, weights, screen)
         manifest = _manifest(plan, lowered)
+        allow(manifest)
         with _in_use(), create_run(output, manifest) as writer:
             code = _segment(
-                plan, lowered, unlowered, manifest, writer, screen, started_s=started, first_round=1, earlier=()
+                plan, lowered, unlowered, manifest, writer, screen, started_s=started_s, first_round=1, earlier=()
             )
-    return _finish(writer.path, code, report=report)
+    return writer.path, code
 
 
 def resume_run(

@@ -123,10 +123,13 @@ class Estimate:
         return self.lower_s + self.round_s * (self.rounds + 1)
 
 
-def make_plan(request: Request) -> Plan:
-    """Look up names, probe backends in child processes, expand points. Raises UsageError."""
+def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan:
+    """Look up names, probe backends in child processes, expand points. Raises UsageError.
+
+    `points` are given where they are known already, as in a replay; otherwise the suite selects them.
+    """
     suite = plugins.suite(request.suite)
-    points = suite.points(request.selection)
+    points = suite.points(request.selection) if points is None else points
     if not points:
         raise UsageError(f"suite '{suite.name}': nothing is left to run after --workload and --exclude")
     wanted = _wanted(request)

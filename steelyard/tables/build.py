@@ -67,7 +67,14 @@ def lay_out(facts: Facts) -> ReportData:
             profiles.profile_table(facts),
             amortised.amortised_table(facts),
         ),
-        macros=macros(manifest.run_id, manifest.device.name, manifest.baseline, len(facts.run.launches), speeds),
+        macros=macros(
+            manifest.run_id,
+            manifest.device.name,
+            manifest.baseline,
+            len(facts.run.launches),
+            speeds,
+            facts.run.digest,
+        ),
         software=provenance.software(facts),
         samples=calls.samples(facts),
     )

@@ -32,6 +32,7 @@ def plan_table(facts: Facts) -> Table:
         ("command", " ".join(manifest.command)),
         ("suite", f"{manifest.suite} version {manifest.suite_version}, headline {manifest.headline}"),
         ("run", f"{manifest.run_id}, {manifest.created_utc}"),
+        ("digest of the run", facts.run.digest or "none: it is not stored, or still grows"),
         (
             "budget",
             f"{counted(budget.threads, 'thread')} on CPUs {plain(budget.cpus)}; tuning {budget.tuning}; precision "

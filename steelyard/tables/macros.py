@@ -11,7 +11,9 @@ PREFIX = "Sy"
 _TIMES = (("latency_s", "Latency"), ("throughput", "Throughput"), ("speedup", "Speedup"))
 
 
-def macros(run_id: str, device: str, baseline: str, launches: int, tables: Iterable[Table]) -> tuple[Macro, ...]:
+def macros(
+    run_id: str, device: str, baseline: str, launches: int, tables: Iterable[Table], digest: str | None = None
+) -> tuple[Macro, ...]:
     """Macros of the run and of every row of the speed tables.
 
     A name is `Sy`, the backend, the workload with the axes that vary, and the quantity; digits are spelt out.
@@ -23,6 +25,9 @@ def macros(run_id: str, device: str, baseline: str, launches: int, tables: Itera
         Macro(name=f"{PREFIX}Baseline", text=baseline, meaning="the baseline of all speed-ups"),
         Macro(name=f"{PREFIX}Launches", text=str(launches), meaning="launches in all"),
     ]
+    if digest is not None:
+        meaning = "the digest of the run, for bench verify --digest"
+        entries.append(Macro(name=f"{PREFIX}RunDigest", text=digest, meaning=meaning))
     taken = {entry.name for entry in entries}
     for table in tables:
         for row in table.rows:

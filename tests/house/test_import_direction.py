@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ORDER = (
-    "core", "stats", "measure", "guard", "lowering", "hardware", "engine", "store", "compare", "tables",
+    "core", "stats", "measure", "guard", "lowering", "hardware", "engine", "store", "compare", "tables", "artifact",
     "selftest", "cli",
 )  # fmt: skip
 LEAVES = {"runners": "runners", "suites": "suites", "reports": "reports", "hardware_profiles": "hardware_profiles"}

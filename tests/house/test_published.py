@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from steelyard.artifact.sums import read_sums, run_files
+from steelyard.cli.main import app
 from steelyard.cli.report import write_run
 from steelyard.store import open_run
 
@@ -25,6 +28,21 @@ def test_a_published_run_is_whole_and_every_case_was_ok(path: Path):
     run = open_run(path)
     assert {result.status for result in run.results} == {"ok"}
     assert all(segment.ended != "recovered" for segment in run.segments)
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.name)
+def test_a_published_run_is_traced_to_its_samples_sums_and_digest(path: Path):
+    page = (path.parent / "README.md").read_text()
+    digest = open_run(path).digest
+    assert f"| {path.name} | `{digest}` |" in page
+    done = CliRunner().invoke(app, ["verify", str(path), "--digest", str(digest)])
+    assert done.exit_code == 0, done.output
+    assert "SHA256SUMS: 5 files are those that were given out" in done.output
+
+
+def test_the_sums_name_every_published_file_and_no_other():
+    found = {f"{path.name}/{name}" for path in PUBLISHED for name in run_files(path)}
+    assert set(read_sums(ROOT / "results/published/SHA256SUMS")) == found
 
 
 def test_readme_shows_the_rows_of_its_run(tmp_path: Path):

@@ -1,0 +1,188 @@
+"""A run against itself: what its parts say about each other, beyond the hashes of its files.
+
+A hash says that a file is as it was when the hash was made. Who changes a sample and mends the hash is caught here,
+by what was computed from the sample elsewhere: the worker's digest, the time order, the parts of an answer.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from steelyard import __version__
+from steelyard.artifact.finding import Finding
+from steelyard.core.result import Measurement, Result
+from steelyard.core.run import Run
+from steelyard.measure.digest import digest_of
+from steelyard.measure.steady import judge
+
+_CLOCK_S = 2e-9
+"""Starts and lengths are whole nanoseconds of one clock, kept as floats of seconds."""
+
+_MOST = 10
+"""So many places of one kind are named; the rest is counted."""
+
+
+def inspect_run(run: Run) -> tuple[Finding, ...]:
+    """Everything in a run that another part of it bears out or contradicts."""
+    checks = (_structure, _answers, _seals, _clocks, _judged)
+    return (*(finding for check in checks for finding in _few(check(run))), *_sealed(run))
+
+
+def _few(found: Iterator[Finding]) -> Iterator[Finding]:
+    findings = list(found)
+    yield from findings[:_MOST]
+    if len(findings) > _MOST:
+        yield Finding(kind="wrong", where="run", text=f"and {len(findings) - _MOST} more places of this kind")
+
+
+def _wrong(where: str, text: str) -> Finding:
+    return Finding(kind="wrong", where=where, text=text)
+
+
+def _structure(run: Run) -> Iterator[Finding]:
+    cases = {case.id: case for case in run.manifest.cases}
+    labels = {arm.label: arm.backend.text for arm in run.manifest.arms}
+    launches = {record.launch: record for record in run.launches}
+    for name, count in Counter(record.launch for record in run.launches).items():
+        if count > 1:
+            yield _wrong(f"launch {name}", f"recorded {count} times")
+    answers = Counter((result.launch, result.arm, result.case_id) for result in run.results)
+    for (launch, _, case_id), count in answers.items():
+        if count > 1:
+            yield _wrong(f"launch {launch}", f"has {count} results of case {case_id}")
+    for result in run.results:
+        case = cases.get(result.case_id)
+        if case is None:
+            yield _wrong(_place(result), "its case is not in the manifest")
+        elif labels.get(result.arm) != case.backend.text:
+            yield _wrong(_place(result), f"arm '{result.arm}' does not run the backend of its case")
+        record = launches.get(result.launch)
+        if record is not None and (record.arm, record.round) != (result.arm, result.round):
+            yield _wrong(_place(result), f"its launch was one of {record.arm} in round {record.round}")
+        elif record is None and result.measurements:
+            yield _wrong(_place(result), "has samples, and its launch is not recorded")
+    points = {case.point.key for case in cases.values()}
+    for key, facts in run.manifest.lowered.items():
+        if key not in points or facts.point != key:
+            yield _wrong(f"manifest, lowered point {key}", "belongs to no case of the run")
+
+
+def _answers(run: Run) -> Iterator[Finding]:
+    """Statuses against the evidence that they rest on."""
+    for result in run.results:
+        checks = result.correctness.outputs if result.correctness is not None else ()
+        for check in checks:
+            if check.passed and not check.relative_l2 <= check.tolerance:
+                error = f"an error of {check.relative_l2:.3g} over {check.tolerance:.3g}"
+                yield _wrong(_place(result), f"output {check.output} passed with {error}")
+        if result.status != "ok":
+            continue
+        if result.correctness is not None and not (result.correctness.passed and all(c.passed for c in checks)):
+            yield _wrong(_place(result), "is ok, and its outputs did not pass")
+        if result.proof is not None and result.proof.mismatches:
+            yield _wrong(_place(result), f"is ok, and ran otherwise than told: {result.proof.mismatches[0]}")
+
+
+def _seals(run: Run) -> Iterator[Finding]:
+    for result, entry in _measurements(run):
+        if entry.digest and digest_of(entry) != entry.digest:
+            text = f"{entry.metric}: the samples are not those that the worker measured: its digest is another"
+            yield _wrong(_place(result), text)
+
+
+def _judged(run: Run) -> Iterator[Finding]:
+    """Warm-up cuts and classes against the same samples judged anew; other versions may judge otherwise."""
+    if run.manifest.tool_version != __version__:
+        text = f"the cuts of warm-ups were found by steelyard {run.manifest.tool_version} and are not judged anew"
+        yield Finding(kind="note", where="run", text=text)
+        return
+    for result, entry in _measurements(run):
+        values = np.asarray(entry.samples, dtype=np.float64)
+        if not (np.isfinite(values) & (values > 0)).all():
+            continue
+        found = judge(entry.samples)
+        if (found.cut, found.steady) != (entry.cut, entry.steady):
+            text = f"{entry.metric}: {entry.steady}, {entry.cut} cut; its samples are {found.steady}, {found.cut} cut"
+            yield _wrong(_place(result), text)
+
+
+def _sealed(run: Run) -> Iterator[Finding]:
+    entries = [entry for _, entry in _measurements(run)]
+    sealed = sum(bool(entry.digest) for entry in entries)
+    samples = sum(len(entry.samples) for entry in entries)
+    yield Finding(
+        kind="holds",
+        where="run",
+        text=f"{len(run.results)} results of {len(run.launches)} launches, {samples} samples in {len(entries)} "
+        f"measurements, {sealed} of them with the worker's digest",
+    )
+    if sealed < len(entries):
+        text = (
+            f"{len(entries) - sealed} measurements have no digest of the worker (their version of steelyard made "
+            "none): hashes of files and the order in time speak for their samples"
+        )
+        yield Finding(kind="note", where="run", text=text)
+
+
+def _clocks(run: Run) -> Iterator[Finding]:
+    """Samples against their own starts, and the parts of an answer against the whole."""
+    for result, entry in _measurements(run):
+        values = np.asarray(entry.samples, dtype=np.float64)
+        if not (np.isfinite(values) & (values > 0)).all():
+            yield _wrong(_place(result), f"{entry.metric}: sample {int(np.argmin(values > 0))} is no time above 0")
+        elif len(entry.starts_s) == len(values) > 1:
+            yield from _overlaps(result, entry, values)
+    for result in run.results:
+        yield from _parts(result)
+
+
+def _overlaps(
+    result: Result, entry: Measurement, values: "np.ndarray[tuple[int], np.dtype[np.float64]]"
+) -> Iterator[Finding]:
+    starts = np.asarray(entry.starts_s, dtype=np.float64)
+    late = np.flatnonzero(starts[:-1] + values[:-1] > starts[1:] + _CLOCK_S + 1e-12 * np.abs(starts[1:]))
+    if late.size:
+        first = int(late[0])
+        gap = starts[first + 1] - starts[first]
+        text = f"{entry.metric}: sample {first} lasts {values[first]:.9g} s, and the next begins after {gap:.9g} s"
+        yield _wrong(_place(result), text + (f"; so do {late.size - 1} more" if late.size > 1 else ""))
+
+
+def _parts(result: Result) -> Iterator[Finding]:
+    """Of an answer: its first token and the others fit into its latency, and each token begins where the one before
+    it ended."""
+    latency, first, rest = (result.measurement(name) for name in ("latency_s", "ttft_s", "tpot_s"))
+    if latency is None or first is None or rest is None or not len(latency.samples):
+        return
+    answers = len(latency.samples)
+    if len(first.samples) != answers or len(rest.samples) % answers:
+        yield _wrong(
+            _place(result), f"{answers} latencies, {len(first.samples)} first tokens, {len(rest.samples)} others"
+        )
+        return
+    tokens = np.asarray(rest.samples, dtype=np.float64).reshape(answers, -1)
+    whole = np.asarray(latency.samples, dtype=np.float64)
+    parts = np.asarray(first.samples, dtype=np.float64) + tokens.sum(axis=1)
+    over = np.flatnonzero(parts > whole + _CLOCK_S * (tokens.shape[1] + 2))
+    if over.size:
+        at = int(over[0])
+        text = f"answer {at}: its tokens take {parts[at]:.9g} s, and all of it {whole[at]:.9g} s"
+        yield _wrong(_place(result), text)
+    if len(rest.starts_s) == tokens.size and tokens.shape[1] > 1:
+        starts = np.asarray(rest.starts_s, dtype=np.float64).reshape(answers, -1)
+        gaps = np.abs(starts[:, :-1] + tokens[:, :-1] - starts[:, 1:]) > _CLOCK_S + 1e-12 * np.abs(starts[:, 1:])
+        if gaps.any():
+            at, token = map(int, np.argwhere(gaps)[0])
+            text = f"tpot_s: token {token + 1} of answer {at} does not end where the next begins"
+            yield _wrong(_place(result), text)
+
+
+def _measurements(run: Run) -> Iterator[tuple[Result, Measurement]]:
+    for result in run.results:
+        for entry in result.measurements:
+            yield result, entry
+
+
+def _place(result: Result) -> str:
+    return f"launch {result.launch}, {result.arm}, case {result.case_id}"

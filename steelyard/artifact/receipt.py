@@ -1,0 +1,96 @@
+"""What a report's folder says of itself: from which run it was rendered, with which options, and what drew it.
+
+`rendered.json` lies beside the report's files. It proves nothing: `bench verify` renders the same anew and compares.
+"""
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from steelyard import __version__, wire
+from steelyard.core.errors import StoreError
+from steelyard.core.hashing import file_sha256
+
+NAME = "rendered.json"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A file of another tool that was printed as a table beside the run: its name and what it hashed to."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Formats that were written with the same options. `figures_beside`: links to `figures/` were written.
+
+    `earlier` are the runs of a history before the run itself.
+    """
+
+    formats: tuple[str, ...]
+    figures_beside: bool = False
+    beside: tuple[Beside, ...] = ()
+    earlier: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Which run, in which state, by which versions, and how."""
+
+    kind: str = "steelyard-report"
+    version: int = _VERSION
+    run: str
+    digest: str | None
+    tool: str
+    drawing: Mapping[str, str] = field(default_factory=dict)
+    batches: tuple[Batch, ...] = ()
+
+
+def tool() -> str:
+    """The version of this program."""
+    return __version__
+
+
+def drawing() -> dict[str, str]:
+    """What draws figures, with versions."""
+    return {"matplotlib": importlib.metadata.version("matplotlib")}
+
+
+def beside_of(paths: Sequence[Path]) -> tuple[Beside, ...]:
+    """Names and hashes of such files. Raises OSError."""
+    return tuple(Beside(name=path.name, sha256=file_sha256(path)) for path in paths)
+
+
+def read_receipt(directory: Path) -> Receipt | None:
+    """What a folder says of itself; None where it says nothing. Raises StoreError for a damaged or newer receipt."""
+    path = directory / NAME
+    if not path.is_file():
+        return None
+    found = wire.read(path, Receipt)
+    if found.kind != "steelyard-report" or found.version > _VERSION:
+        raise StoreError(f"{path}: not the receipt of a report that this version of steelyard reads")
+    return found
+
+
+def with_batch(before: Receipt | None, run: str, digest: str | None, batch: Batch) -> Receipt:
+    """The receipt after a batch was written. Formats written before stay if the run and the versions are the same."""
+    now = Receipt(run=run, digest=digest, tool=tool(), drawing=drawing())
+    kept: list[Batch] = []
+    if before is not None and replace(before, batches=()) == now:
+        trimmed = [
+            replace(old, formats=tuple(name for name in old.formats if name not in batch.formats))
+            for old in before.batches
+        ]
+        kept = [old for old in trimmed if old.formats]
+    return replace(now, batches=(*kept, batch))
+
+
+def receipt_text(receipt: Receipt) -> str:
+    """As it is stored."""
+    return msgspec.json.format(wire.encode(receipt), indent=2).decode() + "\n"

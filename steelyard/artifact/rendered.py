@@ -1,0 +1,133 @@
+"""A report's files against the same report rendered anew: what differs, in which file and line, and what should be."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard.artifact.finding import Finding
+
+_PICTURES = (".pdf", ".png", ".svg")
+_DRAWN = re.compile(r"<svg\b.*?</svg>|data:image/[^\"')\s]+", re.DOTALL)
+_WORD = re.compile(r"[^\s,;|&<>{}\[\]()\"$]+")
+_MOST = 10
+"""So many lines of a file are named; the rest is counted."""
+_TOO_MANY = 2000
+"""Above so many lines between the first and the last difference lines are not matched up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """Whether what is compared was written by the same versions: of this program, and of what draws."""
+
+    tool: str
+    same_tool: bool
+    same_drawing: bool
+
+
+def compare_files(found: Mapping[str, Path], expected: Mapping[str, bytes], versions: Versions) -> Iterator[Finding]:
+    """Every file of a folder against what the run gives; names are relative to the folder."""
+    equal = 0
+    undrawn: list[str] = []
+    for name, data in sorted(expected.items()):
+        if name not in found:
+            yield Finding(kind="wrong", where=name, text="the run gives this file, and it is not there")
+            continue
+        stands = found[name].read_bytes()
+        if stands == data:
+            equal += 1
+        elif Path(name).suffix in _PICTURES:
+            if versions.same_drawing and versions.same_tool:
+                yield Finding(kind="wrong", where=name, text="the picture is not the one that the run gives")
+            else:
+                undrawn.append(name)
+        else:
+            differing = tuple(_text(name, stands, data, versions))
+            equal += not differing
+            yield from differing
+    if undrawn:
+        text = f"{len(undrawn)} pictures were drawn by other versions and are not compared; their data (CSV) is"
+        yield Finding(kind="note", where="figures", text=text)
+    for name in sorted(set(found) - set(expected)):
+        yield Finding(kind="untraced", where=name, text="no format of this report writes it")
+    if equal:
+        yield Finding(kind="holds", where="report", text=f"{equal} files are what the run gives")
+
+
+def _text(name: str, stands: bytes, should: bytes, versions: Versions) -> Iterator[Finding]:
+    try:
+        texts = [data.decode() for data in (stands, should)]
+    except UnicodeDecodeError:
+        yield Finding(kind="wrong", where=name, text="its bytes are not those that the run gives")
+        return
+    if not versions.same_drawing:
+        texts = [_DRAWN.sub(_blank, text) for text in texts]
+    lines = [text.splitlines() for text in texts]
+    places = tuple(_places(*lines))
+    if not versions.same_tool and places:
+        text = (
+            f"written by steelyard {versions.tool}, and {len(places)} lines are others here, which may be its wording: "
+            f"install steelyard=={versions.tool} to hold it against the run"
+        )
+        yield Finding(kind="untraced", where=name, text=text)
+        return
+    for number, old, new in places[:_MOST]:
+        yield Finding(kind="wrong", where=f"{name}:{number}", text=_contrast(old, new))
+    if len(places) > _MOST:
+        yield Finding(kind="wrong", where=name, text=f"and {len(places) - _MOST} more lines")
+
+
+def _blank(match: re.Match[str]) -> str:
+    """Nothing, in as many lines, so that the lines after it keep their numbers in the file that stands."""
+    return "\n" * match[0].count("\n")
+
+
+def _places(stands: list[str], should: list[str]) -> Iterator[tuple[int, str | None, str | None]]:
+    """Number, text and right text of each line that differs; None for a line that is missing or one too many."""
+    begin = 0
+    while begin < min(len(stands), len(should)) and stands[begin] == should[begin]:
+        begin += 1
+    end = 0
+    while end < min(len(stands), len(should)) - begin and stands[-1 - end] == should[-1 - end]:
+        end += 1
+    old, new = stands[begin : len(stands) - end], should[begin : len(should) - end]
+    if len(old) == len(new):
+        for offset, (one, other) in enumerate(zip(old, new, strict=True)):
+            if one != other:
+                yield begin + offset + 1, one, other
+        return
+    if max(len(old), len(new)) > _TOO_MANY:
+        yield begin + 1, f"{len(old)} lines", f"{len(new)} lines"
+        return
+    for tag, i, j, k, m in difflib.SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
+        if tag == "equal":
+            continue
+        for offset in range(max(j - i, m - k)):
+            line = old[i + offset] if i + offset < j else None
+            other_line = new[k + offset] if k + offset < m else None
+            yield begin + min(i + offset, j) + 1, line, other_line
+
+
+def _contrast(stands: str | None, should: str | None) -> str:
+    """The words around the first character that differs, or the lines where one is missing."""
+    if stands is None:
+        return f"a line is missing: {_short(should or '')}"
+    if should is None:
+        return f"a line that the run does not give: {_short(stands)}"
+    at = next(
+        (place for place, (one, other) in enumerate(zip(stands, should, strict=False)) if one != other),
+        min(len(stands), len(should)),
+    )
+    return f"stands {_word(stands, at)}, the run gives {_word(should, at)}"
+
+
+def _word(line: str, at: int) -> str:
+    found = next((match[0] for match in _WORD.finditer(line) if match.start() <= at < match.end()), None)
+    if found is None:
+        found = line[max(0, at - 10) : at + 20]
+    return _short(found)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "…")

@@ -1,0 +1,84 @@
+"""A report's folder held against the run that it was rendered from, by rendering it again."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from steelyard import plugins
+from steelyard.artifact import receipt as receipts
+from steelyard.artifact.finding import Finding
+from steelyard.artifact.receipt import Batch, Receipt
+from steelyard.artifact.rendered import Versions, compare_files
+from steelyard.core.errors import SteelyardError
+from steelyard.core.run import Run
+from steelyard.tables.output import kind
+
+Render = Callable[[Run, Batch], Mapping[str, Mapping[str, bytes]]]
+"""Renders a batch of a run: by format the bytes of each file by its name in the folder. Raises SteelyardError."""
+
+
+def files_of(directory: Path) -> dict[str, Path]:
+    """The files of a folder by their names in it; links are listed and not followed."""
+    inside = sorted(path for path in directory.rglob("*") if path.is_symlink() or path.is_file())
+    return {path.relative_to(directory).as_posix(): path for path in inside}
+
+
+def check_report(directory: Path, run: Run, render: Render) -> Iterator[Finding]:
+    """Every file of the folder against the same formats of the run rendered anew."""
+    found = files_of(directory)
+    receipt = receipts.read_receipt(directory)
+    found.pop(receipts.NAME, None)
+    links = [name for name, path in found.items() if path.is_symlink()]
+    for name in links:
+        del found[name]
+        yield Finding(kind="untraced", where=name, text="a link, which no report writes")
+    if receipt is None:
+        batches: tuple[Batch, ...] = (_guessed(found, run, render),)
+        named = ", ".join(batches[0].formats) or "nothing that a report writes"
+        text = f"no {receipts.NAME} says how it was made; taken to be {named}, with the options of today"
+        yield Finding(kind="note", where="report", text=text)
+        versions = Versions(tool=receipts.tool(), same_tool=True, same_drawing=True)
+    else:
+        yield from _same_run(receipt, run)
+        batches = receipt.batches
+        versions = Versions(
+            tool=receipt.tool,
+            same_tool=receipt.tool == receipts.tool(),
+            same_drawing=dict(receipt.drawing) == receipts.drawing(),
+        )
+    expected: dict[str, bytes] = {}
+    for batch in batches:
+        try:
+            for files in render(run, batch).values():
+                expected.update(files)
+        except SteelyardError as error:
+            formats = ", ".join(batch.formats)
+            yield Finding(kind="untraced", where=formats, text=f"cannot be rendered anew: {error}")
+    yield from compare_files(found, expected, versions)
+
+
+def _same_run(receipt: Receipt, run: Run) -> Iterator[Finding]:
+    if receipt.run != run.manifest.run_id:
+        text = f"it says that it was made from run {receipt.run}, not from {run.manifest.run_id}"
+        yield Finding(kind="wrong", where=receipts.NAME, text=text)
+    elif receipt.digest != run.digest:
+        text = (
+            "it was made from another state of the run: its digest was "
+            f"{(receipt.digest or 'none')[:12]}, now it is {(run.digest or 'none')[:12]}; "
+            "a resumed run needs its report written again"
+        )
+        yield Finding(kind="wrong", where=receipts.NAME, text=text)
+
+
+def _guessed(found: Mapping[str, Path], run: Run, render: Render) -> Batch:
+    """The formats of which the folder holds any file, as `bench report` would write them today.
+
+    What draws figures is tried only where files are left that nothing else writes.
+    """
+    known = [entry for entry in plugins.reports().values() if kind(entry) != "export"]
+    made: dict[str, Mapping[str, bytes]] = {}
+    for draws in (False, True):
+        names = tuple(entry.name for entry in known if entry.draws == draws)
+        if set(found) - {file for files in made.values() for file in files}:
+            made |= render(run, Batch(formats=names, figures_beside=True))
+    present = tuple(sorted(name for name, files in made.items() if set(files) & set(found)))
+    return Batch(formats=present, figures_beside="figures" in present)
