@@ -1,4 +1,4 @@
-"""The run in sentences: the summary, and paragraphs on method and hardware that carry the run's own values."""
+"""The run in sentences: the summary, and paragraphs on method, hardware and threats with the run's own values."""
 
 from steelyard.core.comparison import Comparison
 from steelyard.tables import provenance, shams
@@ -7,6 +7,7 @@ from steelyard.tables.facts import Facts
 from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain
 from steelyard.tables.speed import speedup
 from steelyard.tables.table import Paragraph
+from steelyard.tables.threats import threats
 
 
 def headline(facts: Facts) -> tuple[str, ...]:
@@ -91,10 +92,11 @@ def _beware(facts: Facts) -> str:
 
 
 def paragraphs(facts: Facts) -> tuple[Paragraph, ...]:
-    """Methodology and hardware in whole sentences."""
+    """Methodology, hardware and threats to validity in whole sentences."""
     return (
         Paragraph(name="methodology", title="Methodology", sentences=_methodology(facts)),
         Paragraph(name="hardware", title="Hardware and software", sentences=_hardware(facts)),
+        threats(facts),
     )
 
 
