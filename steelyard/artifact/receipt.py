@@ -30,13 +30,15 @@ class Beside:
 class Batch:
     """Formats that were written with the same options. `figures_beside`: links to `figures/` were written.
 
-    `earlier` are the runs of a history before the run itself.
+    `earlier` are the runs of a history before the run itself; `venue` is what figures were drawn for, empty for the
+    default look.
     """
 
     formats: tuple[str, ...]
     figures_beside: bool = False
     beside: tuple[Beside, ...] = ()
     earlier: tuple[str, ...] = ()
+    venue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ def renderer(runs: Path, beside: Sequence[Path] = ()) -> "Render":
             batch.formats,
             beside=[given[entry.sha256] for entry in batch.beside],
             earlier=[open_run(find_run(runs, name)) for name in batch.earlier],
+            venue=batch.venue,
         )
         inputs = replace(inputs, figures_beside=batch.figures_beside, remark=lambda _: None)
         made: dict[str, Mapping[str, bytes]] = {}

@@ -44,6 +44,14 @@ def report(
             help="Results of pytest-benchmark or Google Benchmark (JSON), printed as tables beside; may be repeated.",
         ),
     ] = None,
+    venue: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Draw figures in the width, type size and typeface of icml, neurips, mlsys, acm, ieee, usenix, thesis "
+            "or slides. Default: 3.3 inches, fit for most columns.",
+        ),
+    ] = "",
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to write; default: report/ in the run.")
     ] = None,
@@ -54,7 +62,7 @@ def report(
 
     wanted = tuple(name.strip() for name in formats.split(",") if name.strip())
     *earlier, path = [find_run(runs, name) for name in names]
-    for line in write_report(path, wanted, output, beside=beside or (), earlier=earlier):
+    for line in write_report(path, wanted, output, beside=beside or (), earlier=earlier, venue=venue):
         typer.echo(line)
 
 
@@ -65,34 +73,46 @@ def write_report(
     *,
     beside: Sequence[Path] = (),
     earlier: Sequence[Path] = (),
+    venue: str = "",
 ) -> tuple[str, ...]:
     """Write the report of the run stored at `path`. Returns a line per format: its name and where to begin reading.
 
-    `beside` are files of other benchmark tools, `earlier` runs of the same history. Raises UsageError for an unknown
-    format, for one that holds no history, and for a file of another form; StoreError for a run that cannot be read,
+    `beside` are files of other benchmark tools, `earlier` runs of the same history, `venue` is where figures are to
+    appear. Raises UsageError for an unknown format or venue, for a format that holds no history, and for a file of
+    another form; StoreError for a run that cannot be read,
     SteelyardError for a directory that cannot be written.
     """
     from steelyard.store import open_run
+    from steelyard.tables.venue import look_of
 
     _formats(formats)  # a wrong name is told before a long run is read
+    look_of(venue)
     directory = output if output is not None else path / FOLDER
-    return write_run(open_run(path), formats, directory, beside=beside, earlier=[open_run(item) for item in earlier])
+    history = [open_run(item) for item in earlier]
+    return write_run(open_run(path), formats, directory, beside=beside, earlier=history, venue=venue)
 
 
 def write_run(
-    run: "Run", formats: Sequence[str], directory: Path, *, beside: Sequence[Path] = (), earlier: Sequence["Run"] = ()
+    run: "Run",
+    formats: Sequence[str],
+    directory: Path,
+    *,
+    beside: Sequence[Path] = (),
+    earlier: Sequence["Run"] = (),
+    venue: str = "",
 ) -> tuple[str, ...]:
     """The same for runs in memory. The folder says of itself how it was made (`steelyard.artifact.receipt`)."""
     from steelyard.artifact import receipt
     from steelyard.tables.output import save
 
-    inputs, chosen = inputs_of(run, formats, beside=beside, earlier=earlier)
+    inputs, chosen = inputs_of(run, formats, beside=beside, earlier=earlier, venue=venue)
     lines = write_all(inputs, chosen, directory)
     batch = receipt.Batch(
         formats=tuple(entry.name for entry in chosen),
         figures_beside=inputs.figures_beside,
         beside=receipt.beside_of(beside),
         earlier=tuple(item.manifest.run_id for item in earlier),
+        venue=venue if inputs.pictures else "",
     )
     made = receipt.with_batch(receipt.read_receipt(directory), run.manifest.run_id, run.digest, batch)
     save(directory / receipt.NAME, receipt.receipt_text(made))
@@ -100,7 +120,12 @@ def write_run(
 
 
 def inputs_of(
-    run: "Run", formats: Sequence[str], *, beside: Sequence[Path] = (), earlier: Sequence["Run"] = ()
+    run: "Run",
+    formats: Sequence[str],
+    *,
+    beside: Sequence[Path] = (),
+    earlier: Sequence["Run"] = (),
+    venue: str = "",
 ) -> "tuple[ReportInputs, list[Report]]":
     """What the reports of these formats are given, and the reports themselves. Raises UsageError as `write_report`."""
     from steelyard import plugins
@@ -111,6 +136,7 @@ def inputs_of(
     from steelyard.tables.imported import imported_tables
     from steelyard.tables.output import ReportInputs, kind
     from steelyard.tables.records import records
+    from steelyard.tables.venue import look_of
 
     names = _formats(formats)
     chosen = [plugins.reports()[name] for name in names]
@@ -123,9 +149,12 @@ def inputs_of(
     data = lay_out(facts)
     data = replace(data, tables=(*data.tables, *tables))
     history = [gather(item) for item in earlier]
+    draws = any(entry.draws for entry in chosen)
+    if venue and not draws:
+        raise UsageError(f"--venue is about figures, and {', '.join(names)} has none; choose another --format as well")
     inputs = ReportInputs(
         data=data,
-        pictures=pictures(plugins.figures().values(), data) if any(entry.draws for entry in chosen) else (),
+        pictures=pictures(plugins.figures().values(), data, look_of(venue)) if draws else (),
         figures_beside="figures" in names,
         records=tuple(map(records, (*history, facts))) if any(kind(entry) == "export" for entry in chosen) else (),
         remark=lambda line: typer.echo(printable(line), err=True),

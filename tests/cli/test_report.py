@@ -1,5 +1,6 @@
 """`bench report` on a stored run: formats, places, errors, the same bytes twice."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from typer.testing import CliRunner
 from steelyard.cli.main import app
 from steelyard.cli.report import write_report
 from steelyard.core.errors import StoreError, UsageError
-from steelyard.store import create_run
+from steelyard.tables.venue import VENUES
 from tests.fakes.runs import llm_points, synthetic_run
+from tests.fakes.stored import store
 
 
 @pytest.fixture(scope="module")
@@ -17,15 +19,7 @@ def stored(tmp_path_factory) -> Path:
     run = synthetic_run(
         backends=("eager", "xla"), points=llm_points(("decode",)), headline="decode", effect={"xla": 0.5}
     )
-    root = tmp_path_factory.mktemp("runs")
-    with create_run(root, run.manifest) as writer:
-        writer.begin_segment(started_utc="2026-01-01T00:00:00Z", noise=run.segments[0].noise)
-        for record in run.launches:
-            writer.launch(record)
-        for result in run.results:
-            writer.result(result)
-        writer.finish(ended="rounds", rounds=run.segments[0].rounds)
-    return root / run.manifest.run_id
+    return store(run, tmp_path_factory.mktemp("runs"))
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -60,3 +54,21 @@ def test_a_wrong_format_is_told_before_the_run_is_read(tmp_path):
 def test_what_is_no_run_is_told(tmp_path):
     with pytest.raises(StoreError):
         write_report(tmp_path)
+
+
+def test_a_venue_sets_the_width_of_figures_and_the_report_still_verifies(stored, tmp_path):
+    out = tmp_path / "slides"
+    arguments = ["report", str(stored), "--format", "figures", "--venue", "slides", "--output", str(out)]
+    assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
+    svg = (out / "figures" / "latency.svg").read_text()
+    width = float(re.search(r'<svg[^>]* width="([\d.]+)pt"', svg)[1])
+    assert width == pytest.approx(VENUES["slides"].look.column_in * 72, abs=0.01)
+    verified = CliRunner().invoke(app, ["verify", str(out), "--runs", str(stored.parent)], catch_exceptions=False)
+    assert verified.exit_code == 0, verified.stdout
+
+
+def test_a_wrong_venue_and_a_venue_without_figures_are_told(stored, tmp_path):
+    with pytest.raises(UsageError, match="did you mean 'icml'"):
+        write_report(tmp_path / "nowhere", venue="icmm")
+    with pytest.raises(UsageError, match="--venue is about figures"):
+        write_report(stored, ["csv"], tmp_path / "out", venue="icml")
