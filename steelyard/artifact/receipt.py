@@ -4,6 +4,7 @@
 """
 
 import importlib.metadata
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import msgspec
 from steelyard import __version__, wire
 from steelyard.core.errors import StoreError
 from steelyard.core.hashing import file_sha256
+from steelyard.hardware.cpu import cpu_facts
 
 NAME = "rendered.json"
 _VERSION = 1
@@ -43,7 +45,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """Which run, in which state, by which versions, and how."""
+    """Which run, in which state, by which versions, and how. `arithmetic` is what the last digits depend on."""
 
     kind: str = "steelyard-report"
     version: int = _VERSION
@@ -51,6 +53,7 @@ class Receipt:
     digest: str | None
     tool: str
     drawing: Mapping[str, str] = field(default_factory=dict)
+    arithmetic: Mapping[str, str] = field(default_factory=dict)
     batches: tuple[Batch, ...] = ()
 
 
@@ -62,6 +65,16 @@ def tool() -> str:
 def drawing() -> dict[str, str]:
     """What draws figures, with versions."""
     return {"matplotlib": importlib.metadata.version("matplotlib")}
+
+
+def arithmetic() -> dict[str, str]:
+    """What logarithms, and with them the last digits, depend on: numpy, the C library, the CPU's instructions."""
+    isa = cpu_facts()["isa"]
+    return {
+        "numpy": importlib.metadata.version("numpy"),
+        "libc": " ".join(platform.libc_ver()),
+        "isa": " ".join(isa) if isinstance(isa, list) else "unknown",
+    }
 
 
 def beside_of(paths: Sequence[Path]) -> tuple[Beside, ...]:
@@ -82,7 +95,7 @@ def read_receipt(directory: Path) -> Receipt | None:
 
 def with_batch(before: Receipt | None, run: str, digest: str | None, batch: Batch) -> Receipt:
     """The receipt after a batch was written. Formats written before stay if the run and the versions are the same."""
-    now = Receipt(run=run, digest=digest, tool=tool(), drawing=drawing())
+    now = Receipt(run=run, digest=digest, tool=tool(), drawing=drawing(), arithmetic=arithmetic())
     kept: list[Batch] = []
     if before is not None and replace(before, batches=()) == now:
         trimmed = [

@@ -36,7 +36,7 @@ def check_report(directory: Path, run: Run, render: Render) -> Iterator[Finding]
         named = ", ".join(batches[0].formats) or "nothing that a report writes"
         text = f"no {receipts.NAME} says how it was made; taken to be {named}, with the options of today"
         yield Finding(kind="note", where="report", text=text)
-        versions = Versions(tool=receipts.tool(), same_tool=True, same_drawing=True)
+        versions = Versions(tool=receipts.tool())
     else:
         yield from _same_run(receipt, run)
         batches = receipt.batches
@@ -44,6 +44,7 @@ def check_report(directory: Path, run: Run, render: Render) -> Iterator[Finding]
             tool=receipt.tool,
             same_tool=receipt.tool == receipts.tool(),
             same_drawing=dict(receipt.drawing) == receipts.drawing(),
+            same_arithmetic=dict(receipt.arithmetic) == receipts.arithmetic(),
         )
     expected: dict[str, bytes] = {}
     for batch in batches:

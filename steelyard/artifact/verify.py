@@ -90,7 +90,7 @@ def verify_bundle(root: Path, render: Render, digest: str | None = None) -> Veri
         return Verification(what="bundle", run=None, findings=done.findings)
     made = receipt.read_receipt(root / bundle.REPORT)
     by = receipt.tool() if made is None else made.tool
-    versions = Versions(tool=by, same_tool=by == receipt.tool(), same_drawing=True)
+    versions = Versions(tool=by, same_tool=by == receipt.tool())
     found = [*done.findings, *bundle.check_files(root, done.run, versions)]
     if (root / bundle.REPORT).is_dir():
         found += check_report(root / bundle.REPORT, done.run, render)

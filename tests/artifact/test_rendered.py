@@ -7,9 +7,10 @@ import pytest
 from steelyard.artifact.finding import whole
 from steelyard.artifact.rendered import Versions, compare_files
 
-SAME = Versions(tool="0.1.0", same_tool=True, same_drawing=True)
-DRAWN_ELSEWHERE = Versions(tool="0.1.0", same_tool=True, same_drawing=False)
-WRITTEN_ELSEWHERE = Versions(tool="0.0.9", same_tool=False, same_drawing=True)
+SAME = Versions(tool="0.1.0")
+DRAWN_ELSEWHERE = Versions(tool="0.1.0", same_drawing=False)
+WRITTEN_ELSEWHERE = Versions(tool="0.0.9", same_tool=False)
+COMPUTED_ELSEWHERE = Versions(tool="0.1.0", same_arithmetic=False)
 
 
 def compared(tmp_path: Path, stands: dict[str, bytes], should: dict[str, bytes], versions: Versions = SAME):
@@ -78,3 +79,18 @@ def test_another_version_of_the_tool_is_untraced_and_not_called_wrong(tmp_path):
 def test_bytes_that_are_no_text_are_compared_as_bytes(tmp_path):
     found = compared(tmp_path, {"a.bin": b"\xff\xfe"}, {"a.bin": b"\xff\xfd"})
     assert told(found) == ["wrong a.bin: its bytes are not those that the run gives"]
+
+
+def test_last_digits_of_another_cpu_are_no_alarm_and_that_is_said(tmp_path):
+    stands, should = {"a.csv": b"x,0.5230000000000001,8\n"}, {"a.csv": b"x,0.523,8\n"}
+    assert not whole(compared(tmp_path, stands, should))
+    found = compared(tmp_path, stands, should, COMPUTED_ELSEWHERE)
+    assert whole(found)
+    assert "1 files come from another numpy or CPU" in told(found)[0]
+
+
+@pytest.mark.parametrize(
+    "line", [b"x,0.5230001,8\n", b"y,0.523,8\n", b"x,0.523,9\n", b"x,0.523\n", b"x,0.523,8\n1.0\n"]
+)
+def test_any_other_difference_is_told_there_too(tmp_path, line):
+    assert not whole(compared(tmp_path, {"a.csv": line}, {"a.csv": b"x,0.523,8\n"}, COMPUTED_ELSEWHERE))
