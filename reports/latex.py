@@ -11,6 +11,7 @@ import jinja2
 from steelyard.tables.latex import escape
 from steelyard.tables.layout import Group, Layout
 from steelyard.tables.output import ReportInputs, printed, save
+from steelyard.tables.references import bibtex
 from steelyard.tables.table import Macro, Row, Table
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -20,8 +21,8 @@ PAGE_LINES = 60
 
 
 class Latex:
-    """`latex/`: `report.tex`, `all.tex`, `macros.tex`, and under `tables/`, `tabulars/`, `captions/`, `paragraphs/`,
-    `figures/` one file each."""
+    """`latex/`: `report.tex`, `all.tex`, `macros.tex`, `references.bib` where there is something to cite, and under
+    `tables/`, `tabulars/`, `captions/`, `paragraphs/`, `figures/` one file each."""
 
     name = "latex"
     draws = True
@@ -41,6 +42,8 @@ class Latex:
         for paragraph in data.paragraphs:
             text = escape(" ".join(paragraph.sentences))
             files.append(save(folder / "paragraphs" / f"{paragraph.name}.tex", _lines(text)))
+        if data.references:
+            files.append(save(folder / "references.bib", bibtex(data.references)))
         for picture in inputs.pictures:
             if not picture.reason:
                 files.append(save(folder / "figures" / f"{picture.name}.pdf", picture.pdf))

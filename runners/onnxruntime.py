@@ -23,6 +23,7 @@ from steelyard.adapters.bound import (
     numpy_type,
 )  # fmt: skip
 from steelyard.core.backend import Availability, BackendSpec
+from steelyard.core.citation import Citation
 from steelyard.core.errors import FellBack, MissingPackage, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
@@ -314,6 +315,13 @@ class OnnxRuntime(Runner):
         "max": {**_DEFAULT, "optimization_loop": "2"},  # repeat the graph optimisers until nothing changes
     }
     keeps_cache: ClassVar[str] = ""
+    citation = Citation(
+        key="onnxruntime",
+        title="ONNX Runtime",
+        authors=("ONNX Runtime developers",),
+        year=2018,
+        url="https://onnxruntime.ai",
+    )
     accepts: ClassVar[Mapping[str, str]] = {
         "opset": "ONNX operator set of the artifact, e.g. 20 or 23; by default the one that lowering found fastest",
         "kv_cache": "in_place (one buffer is input and output) or ping_pong (two buffers swap roles)",

@@ -28,6 +28,7 @@ from steelyard.adapters.bound import (
     in_place_agrees,
 )  # fmt: skip
 from steelyard.core.backend import Availability, BackendSpec
+from steelyard.core.citation import Citation
 from steelyard.core.errors import MissingPackage, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
@@ -214,6 +215,12 @@ class OpenVino(Runner):
         },
     }
     keeps_cache: ClassVar[str] = "the compiled model with its weights (CACHE_DIR)"
+    citation = Citation(
+        key="openvino",
+        title="OpenVINO",
+        authors=("OpenVINO Developers",),
+        url="https://github.com/openvinotoolkit/openvino",
+    )
     accepts: ClassVar[Mapping[str, str]] = {
         "streams": "NUM_STREAMS: how many requests the plugin may run side by side; 1 by default",
         "precision": "INFERENCE_PRECISION_HINT: f32, f16 or bf16; by default the case's dtype; auto sets no hint",

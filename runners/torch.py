@@ -12,6 +12,7 @@ from typing import Any, ClassVar, cast
 from steelyard.adapters.bound import artifact_of
 from steelyard.adapters.torch_module import PINNED, Call, Tensors, TorchExecutable, TorchRunner, zeros
 from steelyard.core.backend import Availability, BackendSpec
+from steelyard.core.citation import Citation
 from steelyard.core.errors import Unsupported, UsageError, unknown_name
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import LoweredProgram
@@ -25,8 +26,23 @@ _MAX_AOT: Mapping[str, Any] = {"max_autotune": True}
 _MAX_CUDA: Mapping[str, Any] = {**_MAX_CPU, "coordinate_descent_tuning": True, "triton.cudagraphs": True}
 
 
+_PYTORCH = Citation(
+    key="pytorch",
+    kind="inproceedings",
+    title="PyTorch 2: Faster Machine Learning Through Dynamic Python Bytecode Transformation and Graph Compilation",
+    authors=("Ansel, Jason", "Yang, Edward", "He, Horace", "others"),
+    year=2024,
+    booktitle="29th ACM International Conference on Architectural Support for Programming Languages and Operating "
+    "Systems, Volume 2 (ASPLOS '24)",
+    publisher="ACM",
+    doi="10.1145/3620665.3640366",
+)
+
+
 class Eager(TorchRunner):
     """The module called as written, under inference mode: the baseline."""
+
+    citation = _PYTORCH
 
 
 class CompiledExecutable(TorchExecutable):
@@ -154,6 +170,7 @@ class TorchCompile(TorchRunner):
     tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": _COMPILE, "max": _COMPILE}
     keeps_cache = "what the backend itself keeps; Inductor's and Triton's caches lie in the launch's cache folder"
     executable = CompiledExecutable
+    citation = _PYTORCH
     idle = "takes the name of a torch.compile backend: torch_compile:NAME or torch_compile:module:function"
 
     def __init__(self, context: LaunchContext) -> None:

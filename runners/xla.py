@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from steelyard.adapters import denormals
 from steelyard.adapters.bound import artifact_of
 from steelyard.core.backend import Availability, BackendSpec
+from steelyard.core.citation import Citation
 from steelyard.core.errors import FellBack, MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading, absent
@@ -234,6 +235,13 @@ class Xla(Runner):
         "max": {**_PINNED, "compiler_options": {"cpu": {}, "cuda": _MAX_CUDA}},
     }
     keeps_cache = "compiled executables (jax_compilation_cache_dir)"
+    citation = Citation(
+        key="jax",
+        title="JAX: composable transformations of Python+NumPy programs",
+        authors=("Bradbury, James", "Frostig, Roy", "Hawkins, Peter", "Johnson, Matthew James", "others"),
+        year=2018,
+        url="https://github.com/jax-ml/jax",
+    )
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(context)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from steelyard.core.backend import Availability, BackendSpec, Budget, Device
+from steelyard.core.citation import Citation
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading
 from steelyard.core.result import Proof
@@ -120,6 +121,9 @@ class Runner(ABC):
 
     idle: ClassVar[str] = ""
     """Set when the runner is listed but not part of `--backend all`: the reason."""
+
+    citation: ClassVar[Citation | None] = None
+    """What a paper cites for the runtime; without it the report's bibliography has its name and version alone."""
 
     def __init__(self, context: LaunchContext) -> None:
         self.context = context

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from steelyard.core.citation import Citation
 from steelyard.core.hashing import Remembers, stable_hash
 
 Json = Any
@@ -188,7 +189,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """A versioned list of workloads and axes, chosen for one question. `points` imports no framework."""
+    """A versioned list of workloads and axes, chosen for one question. `points` imports no framework.
+
+    `citations` are what a paper cites for models, by the value of the axis `model`.
+    """
 
     name: str
     version: int
@@ -198,3 +202,4 @@ class Suite:
     sizes: tuple[str, ...]
     axes: tuple[Axis, ...]
     points: Callable[[Selection], tuple[Point, ...]]
+    citations: Mapping[str, Citation] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from steelyard.tables import (
     overall,
     profiles,
     provenance,
+    references,
     resources,
     shams,
     speed,
@@ -77,4 +78,5 @@ def lay_out(facts: Facts) -> ReportData:
         ),
         software=provenance.software(facts),
         samples=calls.samples(facts),
+        references=references.references(facts),
     )

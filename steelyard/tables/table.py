@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from steelyard.core.citation import Citation
 from steelyard.core.comparison import Interval
 from steelyard.core.errors import UsageError, unknown_name
 from steelyard.tables.samples import Samples
@@ -133,6 +134,15 @@ class Paragraph:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """An entry of the bibliography: `key` is what `\\cite` takes, `note` says which version ran."""
+
+    key: str
+    citation: Citation
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
     """Everything a report prints about one run. `arms` are labels in printing order, `baseline` is one of them.
 
@@ -153,6 +163,7 @@ class ReportData:
     macros: tuple[Macro, ...]
     software: str = ""
     samples: Samples = field(default_factory=Samples)
+    references: tuple[Reference, ...] = ()
 
     def table(self, name: str) -> Table:
         """A table by name. Raises UsageError naming the tables."""

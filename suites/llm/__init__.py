@@ -1,5 +1,6 @@
 """The suite `llm`: decoder-only language models. Imports no framework; models are built in child processes."""
 
+from steelyard.core.citation import Citation
 from steelyard.core.workload import Suite
 
 from .axes import AXES, WORKLOADS
@@ -15,4 +16,14 @@ SUITE = Suite(
     sizes=SIZES,
     axes=AXES,
     points=points,
+    citations={
+        "smollm2": Citation(
+            key="smollm2",
+            title="SmolLM2: When Smol Goes Big — Data-Centric Training of a Small Language Model",
+            authors=("Ben Allal, Loubna", "Lozhkov, Anton", "Bakouch, Elie", "others"),
+            year=2025,
+            eprint="2502.02737",
+            url="https://arxiv.org/abs/2502.02737",
+        ),
+    },
 )

@@ -69,23 +69,7 @@ def seeded() -> Run:
 
 def calibrated(condition: str = "quiet", version: str = "0.10.2") -> Run:
     rate = Rate(count=1, of=200, interval=Interval(low=0.0, high=0.03, confidence=0.95))
-    counts = dict.fromkeys(
-        [
-            "runs",
-            "comparisons",
-            "false_alarms",
-            "withheld",
-            "guarded_false_alarms",
-            "equivalent",
-            "inconclusive",
-            "alone",
-            "missed",
-            "intervals",
-            "alarmed_runs",
-            "unusable",
-        ],
-        1,
-    )
+    counts = {field.name: 1 for field in dataclasses.fields(ShamRow) if field.name not in ("backend", "rates")}
     row = ShamRow(backend="all", rates=dict.fromkeys(("guarded_false_alarms", "withheld"), rate), **counts)
     shams = Shams(
         machine="m",
