@@ -98,7 +98,7 @@ _FIXED: Mapping[str, Any] = {
     "legend.frameon": False,
     "text.usetex": False,
     "text.parse_math": False,  # names of backends and workloads are text, whatever they contain
-    "figure.dpi": 100,
+    "figure.dpi": 300,  # layout measures text at the resolution that it is saved in: hinting rounds advances
     "savefig.dpi": 300,
     "pdf.fonttype": 42,  # TrueType; the default Type 3 is refused by most venues
     "pdf.compression": 6,
