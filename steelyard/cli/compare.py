@@ -48,7 +48,7 @@ def compare(
     ] = None,
     formats: Annotated[
         str,
-        typer.Option("--format", metavar="NAMES", help="With --report: all, or a list of csv,html,latex,markdown."),
+        typer.Option("--format", metavar="NAMES", help="With --report: all, or some of csv,html,latex,markdown,typst."),
     ] = "all",
     runs: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
     json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,

@@ -1,4 +1,4 @@
-"""`bench report`: print a stored run as Markdown, CSV, LaTeX, HTML and figures, or write it for another tool."""
+"""`bench report`: print a stored run as Markdown, CSV, LaTeX, typst, HTML and figures, or write it for another tool."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +32,7 @@ def report(
         typer.Option(
             "--format",
             metavar="NAMES",
-            help="all, or a comma list of csv,figures,html,latex,markdown; exports, which all leaves out: "
+            help="all, or a comma list of csv,figures,html,latex,markdown,typst; exports, which all leaves out: "
             "bencher,github-action,google-benchmark,junit,otava,perfetto,pytest-benchmark,pytorch-oss.",
         ),
     ] = "all",

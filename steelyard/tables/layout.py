@@ -78,19 +78,19 @@ class Layout:
 
 
 class Group:
-    """The columns of one tabular."""
+    """The columns of one tabular: their `measures`, and by position the `shares` of the line that wide ones get."""
 
     def __init__(self, measures: list[Measure], stacked: bool) -> None:
-        self._measures = measures
-        self._stacked = stacked
-        self._shares = _shares(measures)
+        self.measures = measures
+        self.stacked = stacked
+        self.shares = _shares(measures)
 
     @property
     def preamble(self) -> str:
         """The columns' letters."""
         letters = []
-        for measure in self._measures:
-            share = self._shares.get(measure.position)
+        for measure in self.measures:
+            share = self.shares.get(measure.position)
             number = "r" if measure.column.numeric else "l"
             letters.append(number if share is None else f"p{{{share:.3f}\\linewidth}}")
         return "".join(letters)
@@ -99,21 +99,21 @@ class Group:
     def headings(self) -> str:
         """The row of headings; one that is longer than what stands below it goes over several lines."""
         cells = []
-        for measure in self._measures:
+        for measure in self.measures:
             lines = [escape(line) for line in measure.heading]
             cells.append(f"\\raggedright {lines[0]}" if measure.wide else _stack(lines, measure.column, "b"))
         return " & ".join(cells)
 
     def row(self, row: Row) -> str:
         """One row, with emphasis, intervals and marks."""
-        return " & ".join(self._cell(row.cells[measure.position], measure) for measure in self._measures)
+        return " & ".join(self._cell(row.cells[measure.position], measure) for measure in self.measures)
 
     def lines(self, row: Row) -> int:
         """How many lines a row takes, roughly."""
-        most = 2 if self._stacked else 1
-        for measure in self._measures:
+        most = 2 if self.stacked else 1
+        for measure in self.measures:
             if measure.wide:
-                room = max(6.0, self._shares[measure.position] * LINE_CHARACTERS)
+                room = max(6.0, self.shares[measure.position] * LINE_CHARACTERS)
                 breadth = 1.2 if measure.column.kind == "code" else 1.0
                 most = max(most, math.ceil(len(row.cells[measure.position].text) * 1.1 * breadth / room))
         return most
@@ -130,7 +130,7 @@ class Group:
         if not print_.interval:
             return f"\\raggedright {main}{marks}" if measure.wide else f"{main}{marks}"
         interval = f"{{\\scriptsize {escape(print_.interval)}}}"
-        return _stack([f"{main}{marks}", interval], column, "t") if self._stacked else f"{main} {interval}{marks}"
+        return _stack([f"{main}{marks}", interval], column, "t") if self.stacked else f"{main} {interval}{marks}"
 
 
 def _needed(measures: list[Measure]) -> float:

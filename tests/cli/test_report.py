@@ -28,7 +28,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 def test_all_formats_in_the_run_and_the_same_bytes_elsewhere(stored, tmp_path):
     lines = write_report(stored)
-    assert [line.partition(":")[0] for line in lines] == ["csv", "figures", "html", "latex", "markdown"]
+    assert [line.partition(":")[0] for line in lines] == ["csv", "figures", "html", "latex", "markdown", "typst"]
     made = contents(stored / "report")
     for name in ("report.md", "report.html", "csv/all.csv", "figures/latency.pdf", "figures/latency.tex",
                  "latex/report.tex", "latex/figures/latency.pdf", "latex/macros.tex"):  # fmt: skip

@@ -45,10 +45,10 @@ def small(*cells: Cell, columns=None, footnotes=()) -> Table:
 
 def test_every_report_is_found_by_name():
     found = {name for name, entry in plugins.reports().items() if kind(entry) != "export"}
-    assert found == {"csv", "figures", "html", "latex", "markdown"}
+    assert found == {"csv", "figures", "html", "latex", "markdown", "typst"}
 
 
-@pytest.mark.parametrize("name", ["markdown", "csv", "latex", "html"])
+@pytest.mark.parametrize("name", ["markdown", "csv", "latex", "typst", "html"])
 def test_the_same_run_gives_the_same_bytes_on_another_path(name, inputs, tmp_path):
     first = written(inputs, name, tmp_path / "a")
     second = written(
