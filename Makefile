@@ -49,7 +49,7 @@ pytest: env ## Run the tests.
 	$(BIN)/pytest $(PYTEST)
 
 families: env ## The runs at tiny with every model family: what CI does with one (about half an hour).
-	STEELYARD_FAMILIES=all $(BIN)/pytest tests/cli/test_llm.py $(PYTEST)
+	STEELYARD_FAMILIES=all $(BIN)/pytest tests/cli/test_llm.py tests/selftest/test_native.py $(PYTEST)
 
 mutants: env ## Remove the guards of the product one at a time: each removal must fail a test (about 3 minutes).
 	$(BIN)/python -m tests.mutants.kill
