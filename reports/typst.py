@@ -135,8 +135,9 @@ def _document(inputs: ReportInputs) -> str:
 def _figure(picture: Picture) -> str:
     if picture.reason:
         return f"{escape(picture.title)}: {escape(picture.reason)}.\n"
-    image = f'image("figures/{picture.name}.svg", width: {picture.width_in:.3f}in, alt: {literal(picture.alternative)})'
-    return f"#figure(\n  {image},\n  caption: [{escape(picture.caption)}],\n) <fig-sy-{picture.name}>\n"
+    width = f"calc.min(room.width, {picture.width_in:.3f}in)"  # those for slides are wider than the page
+    image = f'image("figures/{picture.name}.svg", width: {width}, alt: {literal(picture.alternative)})'
+    return f"#figure(\n  layout(room => {image}),\n  caption: [{escape(picture.caption)}],\n) <fig-sy-{picture.name}>\n"
 
 
 REPORT = Typst()

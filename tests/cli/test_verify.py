@@ -19,7 +19,7 @@ from steelyard.tables.output import kind
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.fakes.stored import change_result, change_sample, mend_hashes, store
 
-TEXTS = ("report.md", "csv/all.csv", "latex/macros.tex", "report.html", "figures/latency.csv")
+TEXTS = ("report.md", "csv/all.csv", "latex/macros.tex", "typst/report.typ", "report.html", "figures/latency.csv")
 PLAIN = ("csv", "markdown")  # what is drawn takes seconds
 
 

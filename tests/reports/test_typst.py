@@ -101,13 +101,17 @@ def test_one_table_can_be_included_alone_and_leaves_the_paper_as_it_is(inputs, c
 
 
 @pytest.mark.tools
-def test_hostile_names_are_printed_as_text(compiled, tmp_path):
+def test_hostile_names_are_printed_as_text_within_the_margins(compiled, require_tool, tmp_path):
     data = build(hostile_run())
     written(ReportInputs(data=data), tmp_path)
     text = compiled(tmp_path / "typst/report.typ")
     for name in (*HOSTILE, REASON):
         kept = re.sub("[日本語]", lambda match: f"[U+{ord(match[0]):04X}]", name)
         assert folded(kept) in text, name
+    boxes = [require_tool("pdftotext"), "-bbox", tmp_path / "out.pdf", "-"]
+    right = re.findall(r'xMax="([\d.]+)"', subprocess.run(boxes, capture_output=True, text=True, check=True).stdout)
+    a4_width_pt, margin_pt = 595.28, 62.36
+    assert max(map(float, right)) <= a4_width_pt - margin_pt + 0.5
 
 
 CHECK = """\
