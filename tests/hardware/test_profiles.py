@@ -1,0 +1,241 @@
+"""Hardware profiles: every value follows from the figure as printed, and a device's name finds one profile."""
+
+import math
+from importlib import resources
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard.core.errors import SteelyardError, UsageError
+from steelyard.hardware import profiles as module
+from steelyard.hardware.computed_peak import computed_peak
+from steelyard.hardware.printed import base_units
+from steelyard.hardware.profiles import parse_profile, profile_of, profiles
+
+FILE = """
+model = "A chip"
+kind = "cuda"
+names = ["A Chip*"]
+
+[sources.sheet]
+document = "Data sheet"
+publisher = "A vendor"
+standing = "vendor"
+url = "https://example.org/sheet"
+date = "2024-05"
+read = 2026-11-25
+
+[peak_dense_per_s.float16]
+value = 5e14
+printed = "1,000 TFLOPS"
+source = "sheet"
+place = "page 2, FP16"
+factor = 0.5
+reason = "printed with sparsity"
+
+[memory_bytes]
+value = 34359738368
+printed = "32 GiB"
+source = "sheet"
+place = "page 1"
+"""
+# Names as drivers and runtimes print them.
+DEVICES = [
+    ("NVIDIA H100 80GB HBM3", "cuda", "NVIDIA H100 SXM 80GB"),
+    ("NVIDIA H200", "cuda", "NVIDIA H200 SXM 141GB"),
+    ("NVIDIA A100-SXM4-80GB", "cuda", "NVIDIA A100 SXM 80GB"),
+    ("A100-SXM4-40GB", "cuda", "NVIDIA A100 SXM 40GB"),
+    ("Tesla V100-SXM2-16GB", "cuda", "NVIDIA V100 SXM2"),
+    ("NVIDIA L40", "cuda", "NVIDIA L40"),
+    ("NVIDIA L40S", "cuda", "NVIDIA L40S"),
+    ("NVIDIA B200", "cuda", "NVIDIA B200"),
+    ("NVIDIA GB200", "cuda", "NVIDIA GB200 (one GPU)"),
+    ("AMD Instinct MI300X", "rocm", "AMD Instinct MI300X"),
+    ("TPU v5 lite", "tpu", "Google TPU v5e"),
+    ("TPU v5", "tpu", "Google TPU v5p"),
+    ("tpu V6 LITE", "tpu", "Google TPU v6e (Trillium)"),
+    ("GAUDI2", "hpu", "Intel Gaudi 2"),
+    ("GAUDI", "hpu", "Intel Gaudi"),
+]
+
+
+@pytest.fixture
+def pair(monkeypatch):
+    """Two profiles that both claim "A Chip"."""
+    twice = (parse_profile(FILE, "a.toml"), parse_profile(FILE.replace("A chip", "Another"), "b.toml"))
+    monkeypatch.setattr(module, "profiles", lambda: twice)
+
+
+def test_every_value_equals_what_is_printed():
+    for profile in profiles():
+        assert profile.facts, profile.model
+        for field, fact in profile.facts.items():
+            where = f"{profile.model}: {field}"
+            if isinstance(fact.value, str) or field == "year":
+                assert str(fact.value) == fact.printed, where
+            else:
+                assert math.isclose(fact.value, base_units(fact.printed)[0] * fact.factor, rel_tol=1e-9), where
+                assert fact.value > 0, where
+            assert (fact.factor == 1) == (fact.reason is None), where
+
+
+def test_every_source_says_what_was_read_and_when():
+    for profile in profiles():
+        for fact in profile.facts.values():
+            source = fact.source
+            assert fact.place, profile.model
+            assert all((source.document, source.publisher, source.date)), profile.model
+            assert source.url.startswith("https://"), profile.model
+
+
+def test_at_least_twenty_models_one_file_each():
+    files = [path for path in resources.files("steelyard.hardware_profiles").iterdir() if path.name.endswith(".toml")]
+    assert len(profiles()) == len(files) >= 20
+    assert len({profile.model for profile in profiles()}) == len(files)
+
+
+def test_sparse_peaks_are_never_below_dense_ones():
+    for profile in profiles():
+        for dtype, sparse in profile.peak_sparse_per_s.items():
+            assert sparse.value > profile.peak_dense_per_s[dtype].value, (profile.model, dtype)
+
+
+def test_no_name_fits_two_profiles():
+    for profile in profiles():
+        for name in profile.names:
+            for example in (name.replace("*", ""), name.replace("*", " X"), name.replace("*", "NVIDIA ")):
+                fits = {other.model for other in profiles() if other.kind == profile.kind and other.matches(example)}
+                assert fits <= {profile.model}, example
+            assert profile_of(name.replace("*", ""), profile.kind) is profile
+
+
+@pytest.mark.parametrize(("name", "kind", "model"), DEVICES)
+def test_a_device_finds_its_profile(name, kind, model):
+    assert profile_of(name, kind).model == model
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("NVIDIA H100 PCIe", "cuda"),
+        ("AMD Instinct MI250X", "rocm"),
+        ("NVIDIA H100 80GB HBM3", "rocm"),
+        ("NVIDIA H200 NVL", "cuda"),
+        ("Tesla V100-PCIE-16GB", "cuda"),
+        ("", "cpu"),
+    ],
+)
+def test_a_similar_device_has_no_profile(name, kind):
+    assert profile_of(name, kind) is None
+
+
+def test_two_profiles_for_one_name_are_an_error(pair):
+    with pytest.raises(SteelyardError, match="A chip, Another"):
+        profile_of("A Chip 2", "cuda")
+
+
+def test_what_was_not_read_is_none():
+    profile = parse_profile(FILE, "a.toml")
+    assert profile.power_limit_w is None
+    assert profile.devices is None
+    assert set(profile.facts) == {"peak_dense_per_s.float16", "memory_bytes"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("value = 5e14", "value = 1e15", "1,000 TFLOPS"),
+        ("value = 34359738368", "value = 32000000000", "32 GiB"),
+        ("value = 34359738368", "value = 0", "32 GiB"),
+        ('printed = "32 GiB"', 'printed = "32 GiB/s"', "memory_bytes"),
+        ('printed = "32 GiB"', 'printed = "32 lots"', "unknown unit 'lots'"),
+        ('reason = "printed with sparsity"', "", "go together"),
+        ("factor = 0.5", "", "go together"),
+        ("peak_dense_per_s.float16", "peak_dense_per_s.half", "unknown dtype half"),
+        ('standing = "vendor"', 'standing = "rumour"', "rumour"),
+        ('place = "page 1"', "", "place"),
+        ('source = "sheet"', 'source = "other"', "other"),
+        ('kind = "cuda"', 'kind = "cuda"\nspeed = 3', "speed"),
+        ('model = "A chip"', "", "model"),
+        ('kind = "cuda"', "kind =", "Invalid"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(old, new, message):
+    assert old in FILE
+    with pytest.raises(SteelyardError, match=rf"hardware_profiles/a\.toml: .*{message}"):
+        parse_profile(FILE.replace(old, new), "a.toml")
+
+
+@pytest.mark.parametrize(
+    ("printed", "value", "unit"),
+    [
+        ("197 TFLOPs", 1.97e14, "1/s"),
+        ("2,563 TFLOPS", 2.563e15, "1/s"),
+        ("1836 TOPs", 1.836e15, "1/s"),
+        ("0.8 POPS", 8e14, "1/s"),
+        ("16 GB", 16e9, "B"),
+        ("32GiB", 32 * 2**30, "B"),
+        ("819 GBps", 819e9, "B/s"),
+        ("400 Gbps", 50e9, "B/s"),
+        ("9.6 Tb/s", 1.2e12, "B/s"),
+        ("820 GiB/sec", 820 * 2**30, "B/s"),
+        ("5.3 TB per second", 5.3e12, "B/s"),
+        ("700W", 700, "W"),
+    ],
+)
+def test_printed_figures(printed, value, unit):
+    figure, found = base_units(printed)
+    assert (found, figure) == (unit, pytest.approx(value, rel=1e-12))
+
+
+@pytest.mark.parametrize("printed", ["", "TFLOPS", "1.5", "1,5 TFLOPS", "12 34 W", "-3 W", "1,00 W", "1 tflops"])
+def test_what_is_no_figure_is_refused(printed):
+    with pytest.raises(UsageError, match="printed"):
+        base_units(printed)
+
+
+@given(number=st.integers(min_value=1, max_value=10**9))
+def test_thousands_may_be_parted_by_commas(number):
+    assert base_units(f"{number:,} W") == base_units(f"{number} W") == (number, "W")
+
+
+def test_a_computed_peak_is_labelled_and_says_what_it_assumes():
+    peak = computed_peak(cores=10, clock_hz=3.3e9, isa=["avx2", "fma", "avx512f"], dtype="float32")
+    assert peak.origin == "computed"
+    assert peak.per_s == pytest.approx(10 * 3.3e9 * 64)
+    assert "10 cores x 3.3 GHz" in peak.assumptions
+    assert "2 AVX-512 FMA units" in peak.assumptions
+
+
+@pytest.mark.parametrize(
+    ("isa", "dtype", "per_cycle"),
+    [
+        ({"avx2", "fma"}, "float32", 32),
+        ({"avx2", "fma"}, "float64", 16),
+        ({"avx2", "fma", "avx512f"}, "float64", 32),
+        ({"amx_tile", "amx_bf16", "avx512f"}, "bfloat16", 1024),
+    ],
+)
+def test_operations_per_cycle(isa, dtype, per_cycle):
+    assert computed_peak(cores=1, clock_hz=1.0, isa=isa, dtype=dtype).per_s == per_cycle
+
+
+@pytest.mark.parametrize(
+    ("isa", "dtype"),
+    [
+        (set(), "float32"),
+        ({"avx2"}, "float32"),
+        ({"asimd"}, "float32"),
+        ({"avx512f"}, "bfloat16"),
+        ({"amx_tile"}, "int8"),
+    ],
+)
+def test_no_peak_where_no_rate_is_known(isa, dtype):
+    assert computed_peak(cores=4, clock_hz=2e9, isa=isa, dtype=dtype) is None
+
+
+@pytest.mark.parametrize(("cores", "clock_hz"), [(0, 1e9), (2, 0.0), (2, -1.0)])
+def test_a_machine_without_cores_or_clock_is_refused(cores, clock_hz):
+    with pytest.raises(ValueError, match="no peak"):
+        computed_peak(cores=cores, clock_hz=clock_hz, isa={"avx512f"}, dtype="float32")
