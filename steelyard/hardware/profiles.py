@@ -1,8 +1,8 @@
 """What vendors declare of a device model: peaks, memory, power. Every value carries the document it was read in."""
 
+import datetime
 import tomllib
 from dataclasses import dataclass
-from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
@@ -35,7 +35,7 @@ class Source:
     standing: str
     url: str
     date: str  # as the document gives it; "undated" where it gives none
-    read: date
+    read: datetime.date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
