@@ -1,4 +1,4 @@
-"""How the columns of a table share a line of a LaTeX page, or of one of typst. Widths are estimated in characters, as TeX is not asked."""
+"""How the columns of a table share a line of a page. Widths are estimated in characters, as no typesetter is asked."""
 
 import math
 import textwrap
