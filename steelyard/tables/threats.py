@@ -1,5 +1,6 @@
 """Threats to validity: what a reader may not conclude from this run, a sentence each, and only where it holds."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from steelyard.core.run import LeftOut
@@ -45,7 +46,11 @@ def _noise(facts: Facts) -> tuple[str, ...]:
     """What the machine did to the numbers: a grade worse than B, verdicts withheld, rounds disturbed, no floor."""
     grades = sorted({segment.noise.grade for segment in facts.run.segments} - {"A", "B"})
     evidence = dict.fromkeys(
-        text for segment in facts.run.segments if segment.noise.grade in grades for text in segment.noise.evidence
+        _finding(text)
+        for segment in facts.run.segments
+        if segment.noise.grade in grades
+        for text in segment.noise.evidence
+        if not text.startswith(("A: ", "B: "))
     )
     told = f": {'; '.join(evidence)}" if evidence else ""
     withheld = sum(item.verdict == "withheld" for item in facts.comparisons if item.factor != "control")
@@ -59,6 +64,11 @@ def _noise(facts: Facts) -> tuple[str, ...]:
     if facts.control is None:
         sentences.append("There was no control arm, so that no noise floor of the verdicts is known.")
     return tuple(sentences)
+
+
+def _finding(evidence: str) -> str:
+    """Of `C: what was found; what to do about it` only what was found."""
+    return re.sub(r"^[A-F]: ", "", evidence).partition("; ")[0]
 
 
 def _launches(facts: Facts) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ CASES: dict[str, tuple[str, Callable[[], Run], Callable[[], Run]]] = {
     ),
     "noisy": (
         "noise grade C, where A is the best): steal of 3 %.",
-        lambda: run_of(grade="C", evidence=("steal of 3 %",)),
+        lambda: run_of(grade="C", evidence=("C: steal of 3 %; choose another host", "B: warm; let it cool")),
         lambda: run_of(grade="B", evidence=("steal of 3 %",)),
     ),
     "withheld": ("withheld because the machine was too noisy.", lambda: run_of(grade="F"), run_of),
