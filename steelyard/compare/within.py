@@ -50,13 +50,13 @@ def compare_run(run: Run, *, guard: bool = True, sides: Sides | None = None) -> 
     open_questions: dict[Family, list[tuple[int, Question]]] = {"primary": [], "exploratory": []}
     for key, point in sides.points.items():
         for metric in metrics_of(point):
-            floor = _floor(sides, key, metric)
+            floor = floor_at(sides, key, metric)
             for arm in sides.arms:
                 if arm.label == sides.baseline.label:
                     continue
                 pairs = pair(sides.side(sides.baseline, key), sides.side(arm, key), metric)
                 primary = not arm.control and point.workload == run.manifest.headline and metric == "latency_s"
-                comparison, location = _comparison(pairs, floor, "primary" if primary else "exploratory")
+                comparison, location = undecided(pairs, floor, "primary" if primary else "exploratory")
                 if location is not None:
                     question = Question(location=location, floor=floor, p_value=signed_rank.p_value(pairs.log_ratios))
                     if arm.control:
@@ -65,18 +65,23 @@ def compare_run(run: Run, *, guard: bool = True, sides: Sides | None = None) -> 
                         open_questions[comparison.family].append((len(found), question))
                 found.append(comparison)
     for family, questions in open_questions.items():
-        answers = decide([question for _, question in questions], family)
-        for (place, question), answer in zip(questions, answers, strict=True):
-            found[place] = replace(
-                found[place],
-                verdict=answer.verdict,
-                reason="; ".join(filter(None, (answer.reason, found[place].reason))),
-                ratio=answer.ratio,
-                p_value=question.p_value,
-                p_adjusted=answer.p_adjusted,
-                evidence={**found[place].evidence, "claim_level": answer.claim_level},
-            )
+        settle(found, questions, family)
     return tuple(withhold(comparison, withheld) for comparison in found)
+
+
+def settle(found: list[Comparison], questions: Sequence[tuple[int, Question]], family: Family) -> None:
+    """Answer the questions of one family, and set each answer into the comparison at its place."""
+    answers = decide([question for _, question in questions], family)
+    for (place, question), answer in zip(questions, answers, strict=True):
+        found[place] = replace(
+            found[place],
+            verdict=answer.verdict,
+            reason="; ".join(filter(None, (answer.reason, found[place].reason))),
+            ratio=answer.ratio,
+            p_value=question.p_value,
+            p_adjusted=answer.p_adjusted,
+            evidence={**found[place].evidence, "claim_level": answer.claim_level},
+        )
 
 
 def noise_floor(run: Run, point: str, metric: str = "latency_s") -> float | None:
@@ -84,7 +89,7 @@ def noise_floor(run: Run, point: str, metric: str = "latency_s") -> float | None
 
     None where the run has no control arm, or too few rounds of it for an interval.
     """
-    return _floor(sides_of(run), point, metric)
+    return floor_at(sides_of(run), point, metric)
 
 
 def floor_of(log_ratios: Sequence[float]) -> float | None:
@@ -126,7 +131,7 @@ def obstacle(baseline: Side, candidate: Side, metric: str, usable: bool) -> str:
     return ""
 
 
-def _comparison(pairs: Pairs, floor: float | None, family: Family) -> tuple[Comparison, Location | None]:
+def undecided(pairs: Pairs, floor: float | None, family: Family) -> tuple[Comparison, Location | None]:
     """The comparison as far as it goes without a family, and its location where it is open to a verdict."""
     baseline, candidate, metric = pairs.baseline, pairs.candidate, pairs.metric
     verdict: Verdict = "inconclusive"
@@ -187,7 +192,8 @@ def _control(comparison: Comparison, question: Question) -> Comparison:
     )
 
 
-def _floor(sides: Sides, point: str, metric: str) -> float | None:
+def floor_at(sides: Sides, point: str, metric: str) -> float | None:
+    """The noise floor from a run's index; see `noise_floor`."""
     if sides.control is None:
         return None
     return floor_of(pair(sides.side(sides.baseline, point), sides.side(sides.control, point), metric).log_ratios)
