@@ -2,25 +2,44 @@
 
 import base64
 import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from steelyard.tables.drawing import inline_svg
-from steelyard.tables.format import scaled, shown
+from steelyard.tables.cases import Cases
+from steelyard.tables.drawing import Picture, inline_svg
+from steelyard.tables.format import counted, shown
 from steelyard.tables.output import ReportInputs, printed, save
-from steelyard.tables.table import Cell, Column, Row, Table
+from steelyard.tables.page_data import ABOUT, page_data
+from steelyard.tables.table import Cell, Column, Table
 
 TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = ("page_data", "page_dom", "page_table", "page_baseline", "page_filter", "page_calls", "page_case", "page")
+"""Parts of the one script, in order: each uses what stands before it."""
+
+PLAIN_ROWS = 1500
+"""Up to so many rows in all the page holds every row as plain HTML, for readers without scripts."""
+PLAIN_EACH = 100
+"""Beyond that, so many rows of each table of results."""
+EVIDENCE_ROWS = 2500
+"""Rows of a table of evidence in a page; results are always there in full."""
+PICTURE_CHARACTERS = 400_000
+"""A larger figure stays a file: it has more marks than a page shows."""
+SHARED = 3
+"""A note below so many tables stands once, below all of them."""
+_FILTERS = {"workload": "Workload", "arm": "Backend", "device": "Device", "status": "Status"}
 
 
 class Html:
-    """`report.html`: styles, script and figures inline; its security policy forbids every request."""
+    """`report.html`: styles, script, data and figures inline; its security policy forbids every request."""
 
     name = "html"
     draws = True
+    details = True
 
     def write(self, inputs: ReportInputs, directory: Path) -> tuple[Path, ...]:
         """Write `report.html`."""
@@ -28,7 +47,7 @@ class Html:
 
 
 def page(inputs: ReportInputs) -> str:
-    """The page. Texts are escaped by the template engine; only the project's own style, script and SVG are not."""
+    """The page. Texts are escaped by the template engine, data as JSON; only the project's own files are not."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -37,71 +56,125 @@ def page(inputs: ReportInputs) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    sections = printed(inputs.data)
-    everything = [table for _, tables in sections for table in tables]
+    data = inputs.data
+    sections = printed(data)
+    tables = [table for _, found in sections for table in found]
+    taken = {t.name: EVIDENCE_ROWS for t in tables if t.place == "detail" and len(t.rows) > EVIDENCE_ROWS}
+    common = shared_notes(tables)
+    plain = sum(len(table.rows) for table in tables) <= PLAIN_ROWS
+    script, style = script_text(), _read("page.css")
     return environment.get_template("report.html.jinja").render(
-        data=inputs.data,
-        # Styles of SVG elements stand in attributes, so that inline style must be allowed; scripts are bound by hash.
-        policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'",
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),  # noqa: S704 (the project's own file)
+        data=data,
+        policy=policy(script, style),
+        style=Markup(style),  # noqa: S704 (the project's own file)
         script=Markup(script),  # noqa: S704
-        sections=[(title, [_table(table) for table in tables]) for title, tables in sections],
-        pictures=[
-            {
-                "name": picture.name,
-                "title": picture.title,
-                "caption": picture.caption,
-                "alternative": picture.alternative,
-                "reason": picture.reason,
-                # matplotlib escapes the texts that it draws
-                "svg": Markup("" if picture.reason else inline_svg(picture.svg, picture.name)),  # noqa: S704
-            }
-            for picture in inputs.pictures
-        ],
-        filters={
-            tag: sorted({row.tags[tag] for table in everything for row in table.rows if row.tags.get(tag)})
-            for tag in ("workload", "arm", "status")
-        },
-        filter_titles={"workload": "Workload", "arm": "Backend", "status": "Status"},
+        json=Markup(page_data(tables, inputs.cases, data.baseline, taken)),  # noqa: S704 (escaped there)
+        sections=[(title, [_table(table, common, taken, plain) for table in found]) for title, found in sections],
+        notes=common,
+        cases=inputs.cases,
+        pictures=[_picture(picture) for picture in inputs.pictures],
+        filters={tag: values for tag in _FILTERS if len(values := _values(tables, tag)) > 1},
+        titles=_FILTERS,
+        baselines=_baselines(inputs.cases, data.baseline, data.arms),
     )
 
 
-def _table(table: Table) -> dict[str, Any]:
+def script_text() -> str:
+    """The script: its parts in one strict scope, which leaks no name."""
+    parts = "\n".join(_read(f"{name}.js").removeprefix('"use strict";\n') for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+
+
+def policy(script: str, style: str) -> str:
+    """The content security policy: nothing is fetched, and only this script and this style count."""
+    return (
+        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def shared_notes(tables: Sequence[Table]) -> tuple[str, ...]:
+    """The notes that stand below several tables, in order."""
+    counts = Counter(note for table in tables if table.rows for note in table.notes)
+    return tuple(note for note, count in counts.items() if count >= SHARED)
+
+
+def _table(table: Table, common: Sequence[str], taken: Mapping[str, int], plain: bool) -> dict[str, Any]:
+    rows = table.rows if plain else table.rows[:PLAIN_EACH] if table.place == "main" else ()
+    marks = {mark for row in rows for cell in row.cells for mark in cell.notes}
+    notes = [note for note in table.notes if note not in common]
+    if table.name in taken:
+        notes.append(
+            f"{taken[table.name]} of {counted(len(table.rows), 'row')} are in this page; csv/{table.name}.csv has all."
+        )
+    head = next((place for place, column in enumerate(table.columns) if column.key == "backend"), 0)
     return {
         "name": table.name,
         "title": table.title,
         "caption": table.caption,
         "empty": table.empty,
-        "footnotes": table.footnotes,
-        "notes": table.notes,
+        "closed": table.place == "detail",
+        "footnotes": [note for note in table.footnotes if note.mark in marks],
+        "notes": notes,
+        "total": len(table.rows),
         "columns": [
-            {"title": column.heading, "css": "number" if column.numeric else "text"} for column in table.columns
+            {
+                "title": column.heading,
+                "key": column.key,
+                "css": " ".join(["number" if column.numeric else "text", *(["code"] if column.kind == "code" else [])]),
+                "head": place == head,
+            }
+            for place, column in enumerate(table.columns)
         ],
-        "rows": [_row(table, row) for row in table.rows],
+        "rows": [
+            [_cell(cell, column) for cell, column in zip(row.cells, table.columns, strict=True)] for row in rows
+        ],
+        "left": len(table.rows) - len(rows),
     }
-
-
-def _row(table: Table, row: Row) -> dict[str, Any]:
-    cells = [_cell(cell, column) for cell, column in zip(row.cells, table.columns, strict=True)]
-    return {"tags": {name: row.tags.get(name, "") for name in ("workload", "arm", "status")}, "cells": cells}
 
 
 def _cell(cell: Cell, column: Column) -> dict[str, Any]:
     print_ = shown(cell, column)
-    key = repr(scaled(cell.value, column)) if column.numeric and cell.value is not None else ""
-    css = " ".join(["number" if column.numeric else "text", *cell.flags])
     return {
         "main": print_.main,
         "interval": print_.interval,
-        "key": key,
-        "css": css,
+        "css": " ".join(["number" if column.numeric else "text", *cell.flags]),
         "code": column.kind == "code" and bool(cell.text),
         "notes": cell.notes,
         "strong": "best" in cell.flags or "tied" in cell.flags,
     }
+
+
+def _picture(picture: Picture) -> dict[str, Any]:
+    large = len(picture.svg) > PICTURE_CHARACTERS
+    return {
+        "name": picture.name,
+        "title": picture.title,
+        "caption": picture.caption,
+        "alternative": picture.alternative,
+        "reason": f"too large for a page: see figures/{picture.name}.pdf" if large else picture.reason,
+        # matplotlib escapes the texts that it draws
+        "svg": Markup("" if large or picture.reason else inline_svg(picture.svg, picture.name)),  # noqa: S704
+    }
+
+
+def _values(tables: Sequence[Table], tag: str) -> list[str]:
+    assert tag in ABOUT
+    return sorted({value for table in tables for row in table.rows if (value := row.tags.get(tag))})
+
+
+def _baselines(cases: Cases, baseline: str, arms: Sequence[str]) -> list[str]:
+    """The arms that may be chosen as baseline, the run's own first."""
+    known = {key[0] for key in cases.against}
+    return [baseline, *(arm for arm in arms if arm in known and arm != baseline)] if known else []
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _read(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 REPORT = Html()

@@ -1,55 +1,61 @@
 "use strict";
-(() => {
-  const rows = [...document.querySelectorAll("tbody tr")];
-  const form = document.querySelector("form.filters");
-  const inputs = [...form.querySelectorAll("[data-filter]")];
-  const count = form.querySelector("output");
+// Puts the parts together: tables, filters, figures, the case that the address names, colours, paper.
 
-  function filter() {
-    const wanted = inputs.filter((input) => input.value.trim() !== "");
-    let visible = 0;
-    for (const row of rows) {
-      // A row that is about no backend (or workload, ...) at all is hidden by no choice of one.
-      row.hidden = !wanted.every((input) => {
-        const name = input.dataset.filter;
-        if (name === "text") return row.textContent.toLowerCase().includes(input.value.trim().toLowerCase());
-        return row.dataset[name] === "" || row.dataset[name] === input.value;
-      });
-      if (!row.hidden) visible += 1;
-    }
-    count.textContent = wanted.length ? `${visible} of ${rows.length} rows` : "";
-  }
+const views = data.tables.map((table) => new TableView(table)).filter((view) => view.body);
 
-  function sort(head, index) {
-    const body = head.closest("table").tBodies[0];
-    const ascending = head.getAttribute("aria-sort") !== "ascending";
-    for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-    const numeric = head.classList.contains("number");
-    const keyed = [...body.rows].map((row) => {
-      const cell = row.cells[index];
-      return { row, key: numeric ? parseFloat(cell.dataset.key ?? "NaN") : cell.textContent.trim() };
+/** Rows and marks of a case light up together; a click on a row chooses its case. */
+function linkRows() {
+  const of = (event) => event.target.closest("tr[data-case]")?.dataset.case || null;
+  for (const view of views) {
+    view.body.addEventListener("mouseover", (event) => light(of(event)));
+    view.body.addEventListener("mouseleave", () => light(null));
+    view.body.addEventListener("focusin", (event) => light(of(event)));
+    view.body.addEventListener("focusout", () => light(null));
+    view.body.addEventListener("click", (event) => {
+      const id = of(event);
+      if (id && !event.target.closest("a")) choose(id);
     });
-    keyed.sort((a, b) => {
-      // Rows without a number stay last whichever way the others are sorted.
-      if (numeric && (Number.isNaN(a.key) || Number.isNaN(b.key))) return Number.isNaN(a.key) - Number.isNaN(b.key);
-      const order = numeric ? a.key - b.key : a.key.localeCompare(b.key);
-      return ascending ? order : -order;
-    });
-    body.append(...keyed.map((item) => item.row));
   }
+}
 
-  for (const head of document.querySelectorAll("thead th")) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = head.textContent;
-    button.title = "Sort by this column";
-    head.replaceChildren(button);
-    const index = [...head.parentElement.children].indexOf(head);
-    button.addEventListener("click", () => sort(head, index));
-  }
-  for (const input of inputs) input.addEventListener("input", filter);
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.hidden = false;
-  document.documentElement.dataset.ready = "yes";
-})();
+/** What an address points at is shown, even inside a part that is closed. */
+function revealTarget() {
+  const target = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+  for (let part = target; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
+  const own = target?.querySelector(":scope > details");
+  if (own) own.open = true;
+  if (target && target.tagName !== "DIALOG") target.scrollIntoView();
+}
+
+function colours() {
+  const theme = document.getElementById("theme");
+  theme.addEventListener("input", () => {
+    if (theme.value) document.documentElement.dataset.theme = theme.value;
+    else delete document.documentElement.dataset.theme;
+  });
+  theme.closest("label").hidden = false;
+}
+
+/** On paper everything is open and nothing is paged, up to what anybody would print. */
+function paper() {
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details:not([open])")];
+    for (const part of closed) part.open = true;
+    for (const view of views) view.resize(PRINTED);
+  });
+  addEventListener("afterprint", () => {
+    for (const part of closed) part.open = false;
+    for (const view of views) view.resize(WINDOW);
+  });
+}
+
+filterForm(views);
+callsFigure();
+linkRows();
+colours();
+paper();
+addEventListener("hashchange", revealTarget);
+casePanel(views);
+if (!document.getElementById("case").open) revealTarget();
+document.documentElement.dataset.ready = "yes";

@@ -131,10 +131,12 @@ def inputs_of(
     from steelyard import plugins
     from steelyard.core.errors import UsageError
     from steelyard.tables.build import lay_out
+    from steelyard.tables.case_details import cases
+    from steelyard.tables.cases import Cases
     from steelyard.tables.drawing import pictures
     from steelyard.tables.facts import gather
     from steelyard.tables.imported import imported_tables
-    from steelyard.tables.output import ReportInputs, kind
+    from steelyard.tables.output import ReportInputs, details, kind
     from steelyard.tables.records import records
     from steelyard.tables.venue import look_of
 
@@ -157,6 +159,7 @@ def inputs_of(
         pictures=pictures(plugins.figures().values(), data, look_of(venue)) if draws else (),
         figures_beside="figures" in names,
         records=tuple(map(records, (*history, facts))) if any(kind(entry) == "export" for entry in chosen) else (),
+        cases=cases(facts) if any(details(entry) for entry in chosen) else Cases(),
         remark=lambda line: typer.echo(printable(line), err=True),
     )
     return inputs, chosen

@@ -125,13 +125,32 @@ def new_figure(width_in: float, height_in: float) -> Any:
     return figure
 
 
+_INHERITED = 'stroke-linejoin="round" stroke-linecap="butt" aria-hidden="true"'
+"""What matplotlib's only style sheet says of everything in the picture; and that its alternative stands elsewhere."""
+
+
 def inline_svg(svg: str, prefix: str) -> str:
-    """An SVG to be set inside an HTML page: no prologue, no metadata, ids that are unique to this figure."""
+    """An SVG to be set inside an HTML page: no prologue, no metadata, ids that are unique to this figure, no styles.
+
+    What stood in style sheets and style attributes stands in attributes of its own, so that a page may forbid styles
+    other than its own. Raises ValueError for a style sheet that is not the one of matplotlib.
+    """
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.S)
+    for sheet in re.findall(r"<style[^>]*>(.*?)</style>", body, flags=re.S):
+        if sheet.strip() != "*{stroke-linejoin: round; stroke-linecap: butt}":
+            raise ValueError(f"figure {prefix}: the style sheet of its SVG is not known: {sheet.strip()[:80]}")
+    body = re.sub(r"\s*<style[^>]*>.*?</style>", "", body, flags=re.S).replace("<svg", f"<svg {_INHERITED}", 1)
+    body = re.sub(r' style="([^"]*)"', lambda match: _attributes(match[1]), body)
     body = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', body)
     body = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', body)
     return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", body)
+
+
+def _attributes(style: str) -> str:
+    """`fill: #fff; stroke: none` as ` fill="#fff" stroke="none"`."""
+    pairs = (part.partition(":") for part in style.split(";") if part.strip())
+    return "".join(f' {name.strip()}="{value.strip()}"' for name, _, value in pairs)
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> str:

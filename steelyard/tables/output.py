@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from steelyard.core.errors import SteelyardError, UsageError
+from steelyard.tables.cases import Cases
 from steelyard.tables.drawing import Picture
 from steelyard.tables.records import Records, missing
 from steelyard.tables.table import ReportData, Table
@@ -24,14 +25,15 @@ class ReportInputs:
     `figures_beside` says that `figures/` is written into the same directory, so that links to it hold.
 
     `records` are the cases of the run, or of several runs in the order of time, for exports; empty unless a
-    report of this batch is one. `remark` takes a line for the reader that has no place in the files, such as what
-    a format could not hold.
+    report of this batch is one. `cases` tells them one by one, for a report that asks for `details`. `remark` takes
+    a line for the reader that has no place in the files, such as what a format could not hold.
     """
 
     data: ReportData
     pictures: tuple[Picture, ...] = ()
     figures_beside: bool = False
     records: tuple[Records, ...] = ()
+    cases: Cases = field(default_factory=Cases)
     remark: Callable[[str], None] = _silent
 
     def of_one_run(self, name: str) -> Records:
@@ -53,6 +55,7 @@ class Report(Protocol):
 
     A report may also say its `kind`: `tables` (what is meant where it says nothing) prints the tables of any data;
     `figures` shows one run; an `export` writes the records of runs for another tool, and only when it is named.
+    One with `details = True` is also given the cases one by one.
     """
 
     name: str
@@ -66,6 +69,11 @@ def kind(report: Report) -> Kind:
     """Which kind of report it is; reports of other packages need not say it."""
     found: Kind = getattr(report, "kind", "tables")
     return found
+
+
+def details(report: Report) -> bool:
+    """Whether it shows cases one by one; reports of other packages need not say so."""
+    return bool(getattr(report, "details", False))
 
 
 def json_text(value: Any) -> str:

@@ -1,141 +1,143 @@
-"""The HTML page in a real browser: content, sorting, filtering, no request, no error."""
+"""The HTML page as text: one file that asks for nothing, escapes everything, and says what it leaves out."""
 
 import html
 import http.server
 import json
 import re
-import subprocess
 import threading
+from dataclasses import replace
 
 import pytest
-from steelyard.reports.html import page
+from steelyard.reports import html as report
+from steelyard.reports.html import page, script_text, shared_notes
 
-from steelyard import plugins
 from steelyard.tables.build import build
-from steelyard.tables.drawing import pictures
-from steelyard.tables.output import ReportInputs
-from tests.fakes.runs import Outcome, synthetic_run
-from tests.reports.hostile import HOSTILE, hostile_run
+from steelyard.tables.output import ReportInputs, printed
+from tests.fakes.runs import llm_points, synthetic_run
+from tests.reports.hostile import HOSTILE, REASON, hostile_run
+from tests.reports.pages import inputs_of, large, small
 
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-extensions"),
-    *("--enable-logging=stderr", "--log-level=0", "--virtual-time-budget=4000", "--dump-dom"),
-)
-
-DRIVER = """
-<script>
-// Drives the page as a user would, and leaves what it saw where --dump-dom finds it.
-addEventListener("load", () => {
-  const seen = {};
-  const table = document.querySelector("#table-speed-generate table");
-  const column = (index) => [...table.tBodies[0].rows].map((row) => row.cells[index].textContent.trim());
-  const button = table.tHead.rows[0].cells[1].querySelector("button");
-  button.click();
-  seen.ascending = column(0);
-  seen.sorted = table.tHead.rows[0].cells[1].getAttribute("aria-sort");
-  button.click();
-  seen.descending = column(0);
-  const select = document.querySelector("select[data-filter=arm]");
-  select.value = "xla";
-  select.dispatchEvent(new Event("input", { bubbles: true }));
-  seen.filtered = [...table.tBodies[0].rows].filter((row) => !row.hidden).map((row) => row.cells[0].textContent.trim());
-  seen.environment = [...document.querySelectorAll("#table-environment tbody tr")].some((row) => !row.hidden);
-  seen.count = document.querySelector("output").textContent;
-  seen.unlabelled = [...document.querySelectorAll("select, input")].filter((item) => !item.labels.length).length;
-  seen.images = [...document.querySelectorAll("[role=img]")].filter((item) => !item.ariaLabel).length;
-  const ids = [...document.querySelectorAll("[id]")].map((item) => item.id);
-  seen.duplicates = ids.filter((id, at) => ids.indexOf(id) !== at);
-  const pre = document.createElement("pre");
-  pre.id = "seen";
-  pre.textContent = JSON.stringify(seen);
-  document.body.append(pre);
-});
-</script>
-"""
-
-
-@pytest.fixture
-def browse(require_tool, tmp_path):
-    chromium = require_tool("chromium")
-
-    def open_(path):
-        command = [chromium, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=120)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-
-    return open_
-
-
-def inputs(run) -> ReportInputs:
-    data = build(run)
-    return ReportInputs(
-        data=data, pictures=pictures([plugins.figures()[name] for name in ("coverage", "latency")], data)
-    )
+DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    statuses = {("openvino", "generate"): Outcome(status="out_of_memory", reason="killed by the kernel")}
-    return page(inputs(synthetic_run(effect={"xla": 0.5, "onnxruntime": 0.4}, statuses=statuses)))
+    return small()
 
 
-def test_the_page_asks_for_nothing(text):
-    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
-    assert policy is not None
-    assert html.unescape(policy[1]).startswith("default-src 'none';")
-    assert "script-src 'sha256-" in html.unescape(policy[1])
-    addresses = set(re.findall(r"""(?:src|href|action|url)\s*[=(]\s*["']?\s*(https?:|//)""", text))
-    assert not addresses
-    assert text.count("<script") == 1
-
-
-def test_hostile_text_is_escaped():
-    text = page(inputs(hostile_run()))
-    assert text.count("<script") == 1
-    assert "<img" not in text
-    for name in HOSTILE:
-        assert html.escape(name, quote=False) in text.replace("&#34;", '"').replace("&#39;", "'")
-
-
-@pytest.mark.tools
-def test_in_the_browser(text, browse, tmp_path):
-    # The driver is not the page's own script: for this test alone the policy lets it run.
-    driven = re.sub("script-src &#39;sha256-[^&]*&#39;", "script-src &#39;unsafe-inline&#39;", text)
-    assert driven != text
-    driven = driven.replace("</body>", f"{DRIVER}</body>")
-    path = tmp_path / "report.html"
-    path.write_text(driven)
-    dom, errors = browse(path)
-    assert not errors
-    found = re.search(r'<pre id="seen">(.*?)</pre>', dom, flags=re.S)
+def data_of(text: str) -> dict:
+    found = DATA.search(text)
     assert found is not None
-    seen = json.loads(html.unescape(found[1]))
-    assert seen["ascending"] == ["onnxruntime", "xla", "inductor", "eager", "openvino"]
-    assert seen["sorted"] == "ascending"
-    assert seen["descending"] == ["eager", "inductor", "xla", "onnxruntime", "openvino"]  # no number: last both ways
-    assert seen["filtered"] == ["xla"]
-    assert seen["environment"]
-    assert re.fullmatch(r"\d+ of \d+ rows", seen["count"])
-    assert seen["unlabelled"] == seen["images"] == 0
-    assert seen["duplicates"] == []
+    return json.loads(found[1])
+
+
+def policy_of(text: str) -> dict[str, str]:
+    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    assert found is not None
+    parts = html.unescape(found[1]).split("; ")
+    return {name: values for name, _, values in (part.partition(" ") for part in parts)}
+
+
+def test_the_policy_allows_this_script_and_this_style_and_nothing_else(text):
+    policy = policy_of(text)
+    assert policy["default-src"] == "'none'"
+    assert re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", policy["script-src"])
+    assert re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", policy["style-src"])
+    assert "unsafe" not in " ".join(policy.values())
+    assert not re.search(r'\sstyle="', text)
+
+
+def test_the_page_names_no_address_to_load_from(text):
+    assert not re.findall(r"""(?:src|href|action|url)\s*[=(]\s*["']?\s*(?:https?:|//)""", text)
+    assert text.count("<script") == 2  # the data and the program
+    assert text.count("<style") == 1
+
+
+def test_the_script_is_small_and_reads_no_data_as_markup():
+    script = script_text()
+    assert len(script) < 60_000
+    assert script.count('"use strict"') == 1
+    for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "fetch("):
+        assert forbidden not in script
+
+
+def test_hostile_text_is_escaped_in_markup_and_in_data():
+    text = page(inputs_of(hostile_run()))
+    assert text.count("<script") == 2
+    assert text.count("</script") == 2
+    assert "<img" not in text
+    body = DATA.sub("", text).replace("&#34;", '"').replace("&#39;", "'")
+    for name in HOSTILE:
+        assert html.escape(name, quote=False) in body
+        assert name in data_of(text)["texts"]
+    assert REASON in data_of(text)["texts"]
+
+
+def test_line_separators_do_not_end_the_data():
+    data = build(synthetic_run(backends=("eager", "x\u2028y\u2029z"), rounds=2, points=llm_points(("decode",))))
+    found = DATA.search(page(ReportInputs(data=data)))
+    assert found is not None
+    assert "\u2028" not in found[1]
+    assert "\u2029" not in found[1]
+    assert "x\u2028y\u2029z" in json.loads(found[1])["texts"]
+
+
+def test_a_page_holds_every_row_twice_as_data_and_for_readers_without_a_script(text):
+    inputs = inputs_of(synthetic_run(backends=("eager", "xla"), rounds=8))
+    text = page(inputs)
+    tables = {table["name"]: table for table in data_of(text)["tables"]}
+    plain = DATA.sub("", text)
+    for _, found in printed(inputs.data):
+        for table in found:
+            assert len(tables[table.name]["rows"]) == len(table.rows)
+            if table.rows:
+                (section,) = re.findall(rf'<section class="table" id="table-{table.name}">(.*?)</section>', plain, re.S)
+                assert section.count("<tr>") == 1 + len(table.rows)
+
+
+def test_a_large_page_keeps_its_size_and_says_what_it_leaves_out():
+    text = large()
+    assert len(text.encode()) < 3e6
+    assert len(data_of(text)["tables"][0]["rows"]) == 10_000
+    assert "9900 more rows are shown by the script of this page; csv/speed-generate.csv has them all." in text
+
+
+def test_evidence_beyond_its_room_is_left_out_with_a_word(monkeypatch):
+    monkeypatch.setattr(report, "EVIDENCE_ROWS", 4)
+    text = page(inputs_of(synthetic_run(backends=("eager", "xla"), rounds=8)))
+    tables = {table["name"]: table for table in data_of(text)["tables"]}
+    assert len(tables["correctness"]["rows"]) == 4
+    assert "4 of 6 rows are in this page; csv/correctness.csv has all." in text
+
+
+def test_a_figure_that_is_too_large_stays_a_file(monkeypatch):
+    inputs = inputs_of(synthetic_run(backends=("eager", "xla"), rounds=8), "coverage")
+    monkeypatch.setattr(report, "PICTURE_CHARACTERS", 100)
+    text = page(inputs)
+    assert "too large for a page: see figures/coverage.pdf" in text
+    assert "<svg" not in DATA.sub("", text).partition("<script>")[0]
+
+
+def test_a_note_of_many_tables_stands_once(text):
+    data = build(synthetic_run(backends=("eager", "xla"), rounds=8))
+    tables = [table for _, found in printed(data) for table in found]
+    notes = shared_notes(tables)
+    assert any(note.startswith("Versions:") for note in notes)
+    text = page(ReportInputs(data=data))
+    for note in notes:
+        assert text.count(f"<p>{html.escape(note, quote=False)}</p>") == 1
+
+
+def test_a_report_without_cases_has_tables_all_the_same():
+    inputs = inputs_of(synthetic_run(backends=("eager", "xla"), rounds=8))
+    text = page(replace(inputs, cases=type(inputs.cases)()))
+    assert data_of(text)["cases"] == []
+    assert 'id="baseline"' not in text
+    assert 'id="calls"' not in text
 
 
 @pytest.mark.tools
-def test_the_page_itself_runs_under_its_own_policy(text, browse, tmp_path):
-    path = tmp_path / "report.html"
-    path.write_text(text)
-    dom, errors = browse(path)
-    assert not errors
-    assert 'data-ready="yes"' in dom
-    assert "killed by the kernel" in dom
-    assert dom.count("<svg") == 2
-    assert "speed-up" in dom
-
-
-@pytest.mark.tools
-def test_the_policy_stops_a_request_that_slipped_in(text, browse, tmp_path):
+def test_the_policy_stops_a_request_that_slipped_in(text, browser, tmp_path):
     asked: list[str] = []
 
     class Listener(http.server.BaseHTTPRequestHandler):
@@ -150,9 +152,14 @@ def test_the_policy_stops_a_request_that_slipped_in(text, browse, tmp_path):
     with http.server.HTTPServer(("127.0.0.1", 0), Listener) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
+        slipped = (
+            f"<img src='{address}/x'><link rel='stylesheet' href='{address}/z'><script>fetch('{address}/y')</script>"
+        )
         path = tmp_path / "report.html"
-        path.write_text(text.replace("</body>", f"<img src='{address}/x'><script>fetch('{address}/y')</script></body>"))
-        _, errors = browse(path)
+        path.write_text(text.replace("</body>", f"{slipped}</body>"))
+        seen = browser.open(path.as_uri())
+        seen.settle()
         server.shutdown()
+    seen.close()
     assert asked == []
-    assert any("Content Security Policy" in line for line in errors)
+    assert sum("Content Security Policy" in line for line in seen.errors) >= 3

@@ -1,0 +1,40 @@
+"use strict";
+// The form above the tables: one choice of rows for all of them, told to those who cannot see it.
+
+function filterForm(views) {
+  const form = document.querySelector("form.filters");
+  const inputs = [...form.querySelectorAll("[data-filter]")];
+  const count = document.getElementById("count");
+  const total = views.reduce((sum, view) => sum + view.rows.length, 0);
+  let waiting = 0;
+
+  function apply() {
+    waiting = 0;
+    const wanted = inputs.map((input) => [input.dataset.filter, input.value.trim()]).filter(([, value]) => value !== "");
+    const words = wanted.filter(([name]) => name === "text").flatMap(([, value]) => value.toLowerCase().split(/\s+/));
+    const tags = wanted.filter(([name]) => name !== "text");
+    const fits = (row) => tags.every(([name, value]) => row.about[name] === "" || row.about[name] === value)
+      && words.every((word) => row.words.includes(word));
+    const found = views.reduce((sum, view) => sum + view.filter(fits), 0);
+    for (const view of views) view.section.classList.toggle("none", wanted.length > 0 && view.shown.length === 0);
+    count.textContent = wanted.length ? `${found} of ${total} rows` : `${total} rows`;
+    document.dispatchEvent(new CustomEvent("filtered", { detail: { tags: Object.fromEntries(tags) } }));
+  }
+
+  function soon() {
+    if (!waiting) waiting = requestAnimationFrame(apply);
+  }
+
+  for (const input of inputs) input.addEventListener("input", soon);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("reset", () => setTimeout(() => {
+    for (const view of views) setBaseline(view, data.baseline);
+    apply();
+  }));
+  document.getElementById("baseline")?.addEventListener("input", (event) => {
+    for (const view of views) setBaseline(view, event.target.value);
+  });
+  count.textContent = `${total} rows`;
+  form.hidden = false;
+}
+

@@ -1,0 +1,155 @@
+"""Whether everybody can use the HTML page: checked by axe-core, by the keyboard, without a script, and on paper."""
+
+import re
+import subprocess
+from importlib.resources import files
+from itertools import pairwise
+
+import pytest
+
+from tests.reports.pages import large, small
+
+pytestmark = pytest.mark.tools
+AXE = files("axe_core_python").joinpath("axe.min.js").read_text()
+RUN = """axe.run({ exclude: [[".paper"]] }, %s).then((found) => found.violations.map(
+    (item) => `${item.id}: ${item.nodes.slice(0, 3).map((node) => node.html).join(" | ")}`))"""
+ALL = '{ resultTypes: ["violations"] }'
+CONTRAST = '{ resultTypes: ["violations"], runOnly: ["color-contrast"] }'
+
+
+@pytest.mark.parametrize(("dark", "rules"), [(False, ALL), (True, CONTRAST)], ids=["light", "dark"])
+def test_axe_finds_nothing(show, dark, rules):
+    page = show(small(), dark=dark)
+    page.value("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    page.choose("#baseline", "xla")
+    page.value(f"{AXE}; 0")
+    assert page.value(RUN % rules) == []
+    page.click("#table-speed-generate tbody tr:nth-child(5) a")
+    assert page.value(RUN % rules) == []
+
+
+def test_headings_go_down_by_one_and_sections_have_names(show):
+    page = show(small())
+    levels = page.value("[...document.querySelectorAll('h1, h2, h3')].map((item) => Number(item.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert page.count("main") == 1
+    ids = page.value("[...document.querySelectorAll('[id]')].map((item) => item.id)")
+    assert len(ids) == len(set(ids))
+
+
+def test_every_table_has_a_caption_heads_with_scope_and_a_name_for_each_row(show):
+    page = show(small())
+    wrong = page.value(
+        """[...document.querySelectorAll("main table")].filter((table) => !table.caption.textContent.trim()
+        || [...table.tHead.rows[0].cells].some((cell) => cell.scope !== "col" || !cell.ariaSort)
+        || [...table.tBodies[0].rows].some((row) => row.querySelectorAll("th[scope=row]").length !== 1)).length"""
+    )
+    assert wrong == 0
+
+
+def test_every_control_and_picture_has_a_name(show):
+    page = show(small())
+    tree = page.call("Accessibility.getFullAXTree")["nodes"]
+    roles = {"button", "link", "combobox", "searchbox", "image", "img", "region", "form", "search", "navigation"}
+    nameless = [
+        node["role"]["value"]
+        for node in tree
+        if not node.get("ignored") and node["role"]["value"] in roles and not node.get("name", {}).get("value")
+    ]
+    assert nameless == []
+
+
+def test_the_tab_key_visits_in_the_order_of_reading_and_shows_where_it_is(show):
+    page = show(small())
+    seen = []
+    for _ in range(25):
+        page.press("Tab")
+        seen.append(
+            page.value(
+                """(() => { const item = document.activeElement, style = getComputedStyle(item);
+                return [item.compareDocumentPosition(document.querySelector("h2")) & 4 ? 0 : 1,
+                    item.getBoundingClientRect().top + scrollY, style.outlineStyle !== "none",
+                    item.textContent]; })()"""
+            )
+        )
+    assert seen[0][3] == "Skip to the results"
+    assert all(visible for _, _, visible, _ in seen)
+    assert [after for after, *_ in seen] == sorted(after for after, *_ in seen)
+    heights = [top for after, top, *_ in seen if after]
+    assert heights == sorted(heights)
+
+
+def test_the_switch_of_colours_overrules_the_system(show):
+    page = show(small(), dark=True)
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = page.value(ground)
+    page.choose("#theme", "light")
+    light = page.value(ground)
+    assert light == "rgb(255, 255, 255)" != dark
+    page.choose("#theme", "dark")
+    assert page.value(ground) == dark
+    page.choose("#theme", "")
+    page.dark(False)
+    assert page.value(ground) == light
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_only_tables_scroll_sideways(show, width):
+    page = show(small(), width=width)
+    page.value("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    assert page.value("document.documentElement.scrollWidth") <= width
+    page.click("#table-speed-generate tbody tr:nth-child(3) a")
+    assert (
+        page.value(
+            "(() => { const box = document.querySelector('dialog'); return box.scrollWidth - box.clientWidth; })()"
+        )
+        <= 0
+    )
+
+
+def test_without_a_script_the_tables_are_there(browser, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(small())
+    page = browser.open("about:blank")
+    page.call("Emulation.setScriptExecutionDisabled", value=True)
+    page.go(path.as_uri())
+    tree = page.call("Accessibility.getFullAXTree")["nodes"]
+    names = [node.get("name", {}).get("value", "") for node in tree if not node.get("ignored")]
+    page.close()
+    assert "onnxruntime" in names
+    assert any("speed-up" in name.lower() for name in names)
+    assert "Show all" not in names  # what needs the script is hidden
+
+
+def printed_text(page, path, require_tool) -> str:
+    page.pdf(path)
+    command = [require_tool("pdftotext"), "-layout", str(path), "-"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_on_paper_everything_is_open_and_no_control_is_left(show, require_tool, tmp_path):
+    page = show(small())
+    text = printed_text(page, tmp_path / "page.pdf", require_tool)
+    for word in ("Speed of generate", "Proof of execution", "Machine and versions", "cpufreq"):
+        assert word in text
+    assert "Show all" not in text
+    assert "↕" not in text
+    assert page.count("details[open]") == 0  # as it was before
+
+
+def test_an_open_case_is_printed_alone(show, require_tool, tmp_path):
+    page = show(small())
+    page.click("#table-speed-generate tbody tr:nth-child(3) a")
+    text = printed_text(page, tmp_path / "case.pdf", require_tool)
+    assert "xla on generate" in text
+    assert "Machine and versions" not in text
+    assert "Every call, in the order of time" in text
+
+
+def test_a_long_table_prints_a_thousand_rows(show, require_tool, tmp_path):
+    page = show(large())
+    text = printed_text(page, tmp_path / "page.pdf", require_tool)
+    assert len(set(re.findall(r"backend-\d+", text))) == 999
+    assert "Rows 1 to 1000 of 10000" in text
