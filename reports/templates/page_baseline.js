@@ -39,20 +39,21 @@ function againstCell(view, row, index) {
   return { main: found.verdict, interval: "", flags: undecided, marks: [] };
 }
 
-/** What another baseline has to say below a table: the family, and why a verdict is missing. */
+/** Why verdicts against another baseline are missing, to stand below a table. */
 function againstNotes(view, rows) {
   if (view.baseline === data.baseline || !isSpeed(view)) return [];
-  const notes = [element("p", { class: "family" }, `Speed-up and verdict against ${view.baseline}. ${data.family}`)];
-  const reasons = new Map();
+  const reasons = new Set();
   for (const row of rows) {
-    for (const key of Object.keys(AGAINST).filter((name) => view.columns.some((column) => column.key === name))) {
-      const found = againstOf(view, row, key);
-      if (found && found.reason && row.about.arm !== view.baseline) reasons.set(`${row.about.arm}: ${found.reason}`, key);
+    for (const { key } of view.columns) {
+      const found = row.about.arm !== view.baseline && againstOf(view, row, key);
+      if (found && found.reason) reasons.add(`${row.about.arm} against ${view.baseline}: ${found.reason}`);
     }
   }
-  for (const reason of reasons.keys()) notes.push(element("p", {}, reason));
-  return notes;
+  return [...reasons].map((reason) => element("p", {}, reason));
 }
+
+/** The family that verdicts against another baseline belong to; empty for the run's own, whose tables say it. */
+const familyOf = (baseline) => (baseline === data.baseline ? "" : `Speed-ups are shown against ${baseline}. ${data.family}`);
 
 /** Show a table against another baseline, and say so where its numbers begin. */
 function setBaseline(view, baseline) {
@@ -67,11 +68,17 @@ function setBaseline(view, baseline) {
   const caption = view.table.caption;
   caption.querySelector(".switched")?.remove();
   if (away) {
-    const said = `Against ${baseline} instead of ${data.baseline}: exploratory. Caption and notes of the table speak of ${data.baseline}.`;
+    const said = `Against ${baseline} instead of ${data.baseline}: exploratory. Caption and notes speak of ${data.baseline}.`;
     caption.prepend(element("strong", { class: "switched" }, said));
   }
   view.scale = view.scale ? view.whiskerScale() : null;
   if (view.sorted.index >= 0) view.order();
   view.render();
+}
+
+/** All tables against another baseline. */
+function setBaselines(views, baseline) {
+  for (const view of views) setBaseline(view, baseline);
+  document.getElementById("family").textContent = familyOf(baseline);
 }
 

@@ -38,6 +38,7 @@ function casePanel(views) {
 function content(item, views, calls) {
   const tables = (closed) => views.filter((view) => view.body && (view.section.querySelector("details") !== null) === closed)
     .map((view) => rowsOf(item, view)).filter((part) => part !== null);
+  const away = views.find((view) => view.baseline !== data.baseline);
   const close = button("Close", (event) => event.target.closest("dialog").close(), { class: "close" });
   const status = item.status.replace(/_/g, " ");
   return [
@@ -45,7 +46,7 @@ function content(item, views, calls) {
       element("h2", { id: "case-title", tabindex: -1 }, `${item.arm} on ${item.point}`),
       element("p", { class: "facts" }, element("strong", { class: item.status === "ok" ? "good" : "bad" }, status), ` · ${item.proof} · case ${item.id}`),
       siblings(item)),
-    ...views.filter(isSpeed).slice(0, 1).flatMap((view) => againstNotes(view, [])),
+    away ? element("p", { class: "note" }, familyOf(away.baseline)) : null,
     item.remark ? element("p", { class: "remark" }, item.remark) : null,
     item.log ? element("section", {}, element("h3", {}, "End of its log"), element("pre", { tabindex: 0 }, item.log)) : null,
     ...tables(false),

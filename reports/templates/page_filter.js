@@ -28,12 +28,10 @@ function filterForm(views) {
   for (const input of inputs) input.addEventListener("input", soon);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(() => {
-    for (const view of views) setBaseline(view, data.baseline);
+    setBaselines(views, data.baseline);
     apply();
   }));
-  document.getElementById("baseline")?.addEventListener("input", (event) => {
-    for (const view of views) setBaseline(view, event.target.value);
-  });
+  document.getElementById("baseline")?.addEventListener("input", (event) => setBaselines(views, event.target.value));
   count.textContent = `${total} rows`;
   form.hidden = false;
 }

@@ -18,6 +18,7 @@ def verdict_table(sides: Sequence[Labelled], pairs: Sequence[tuple[str, Comparis
     foot = Footnotes()
     labels, shared = short(titles(sides))
     swapped = any(item.baseline != item.candidate for _, item in pairs)
+    devices = {side.label: side.group.runs[0].manifest.device.name for side in sides}
     rows = []
     for label, item in pairs:
         times = speedup(item)
@@ -37,6 +38,7 @@ def verdict_table(sides: Sequence[Labelled], pairs: Sequence[tuple[str, Comparis
             Cell(text=item.scope),
         )
         about = {"arm": item.candidate, "workload": item.workload, "point": place, "verdict": item.verdict}
+        about["device"] = devices[label]
         rows.append(Row(cells=cells, tags=about))
     margins = " and ".join(sorted({percent(item.margin) for _, item in pairs}))
     ratios = levels(None if item.ratio is None else item.ratio.interval for _, item in pairs)

@@ -186,6 +186,7 @@ def tags(facts: Facts, arm: Arm, point: Point) -> dict[str, str]:
         "point": facts.label(point),
         "workload": point.workload,
         "status": facts.outcome(arm, point).status,
+        "device": facts.run.manifest.device.name,
     }
 
 

@@ -1,12 +1,20 @@
 """The tables of the HTML page in a real browser: sorted, filtered, searched, held against another baseline, paged."""
 
 import re
+from dataclasses import replace
 
 import pytest
+from steelyard.reports.html import page as page_of
 
-from tests.reports.pages import large, milliseconds, small
+from steelyard.compare import compare_runs
+from steelyard.core.backend import Device
+from steelyard.tables.across import build_across
+from steelyard.tables.output import ReportInputs
+from tests.fakes.runs import synthetic_run
+from tests.reports.pages import FEW, large, milliseconds, small
 
 pytestmark = pytest.mark.tools
+DEVICE = Device(kind="cpu", index=0, name="P", memory_bytes=None)
 SPEED = "#table-speed-generate"
 
 
@@ -82,9 +90,9 @@ def test_another_baseline_selects_among_what_was_computed(show):
     assert of["onnxruntime"][1] == "faster"
     assert of["openvino"][1] == "out of memory"
     assert page.text(f"{SPEED} thead th:nth-child(4)").startswith("Speed-up (against xla)")
-    notes = page.text(f"{SPEED} .notes")
-    assert "exploratory" in notes
-    assert "one family of 30 comparisons of its own (Benjamini-Hochberg)" in notes
+    family = page.text("#family")
+    assert "every verdict is exploratory" in family
+    assert "one family of 30 comparisons of its own (Benjamini-Hochberg)" in family
     assert "Against xla instead of eager" in page.text(f"{SPEED} caption")
     assert page.count(f"{SPEED} strong:not(.switched)") == 0  # bold is the run's
     assert column(page, 0, "#table-tokens") == ["eager", "inductor", "xla", "onnxruntime", "openvino"]
@@ -108,6 +116,23 @@ def test_an_interval_is_drawn_beside_its_numbers(show):
     ranges = [(line[0], dot[1], line[2]) for line, dot in filter(None, drawn)]
     assert len(ranges) == 3  # baseline and failure have none
     assert all(0 <= low <= middle <= high <= 100 for low, middle, high in ranges)
+    starts = f"[...document.querySelectorAll('{SPEED} .whisker')].map((item) => item.getBoundingClientRect().left)"
+    assert len(set(page.value(starts))) == 1  # one scale for all rows
+
+
+def test_a_report_of_several_runs_sorts_and_filters_by_device(show):
+    sides = [
+        [synthetic_run(backends=FEW, device=replace(DEVICE, name=name), seed=seed)] for seed, name in enumerate("PQR")
+    ]
+    found = [compare_runs(sides[0], side, "device") for side in sides[1:]]
+    page = show(page_of(ReportInputs(data=build_across(sides, found))))
+    table = "#table-across-verdicts"
+    count = page.count(f"{table} tbody tr")
+    page.choose("select[data-filter=device]", "R")
+    assert 0 < page.count(f"{table} tbody tr") < count
+    assert page.count("#baseline") == 0
+    page.click(head(0, table))
+    assert heading(page, 0, table) == "ascending"
 
 
 def test_ten_thousand_cases_are_shown_a_window_at_a_time(show):
