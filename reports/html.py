@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ PLAIN_ROWS = 1500
 """Up to so many rows in all the page holds every row as plain HTML, for readers without scripts."""
 PLAIN_EACH = 100
 """Beyond that, so many rows of each table of results."""
-EVIDENCE_ROWS = 2500
+EVIDENCE_ROWS = 1500
 """Rows of a table of evidence in a page; results are always there in full."""
-PICTURE_CHARACTERS = 400_000
-"""A larger figure stays a file: it has more marks than a page shows."""
+PAGE_CHARACTERS = 2_500_000
+"""Of data and figures. Figures have what the data leaves, the smallest first; the others stay files."""
 SHARED = 3
 """A note below so many tables stands once, below all of them."""
 _FILTERS = {"workload": "Workload", "arm": "Backend", "device": "Device", "status": "Status"}
@@ -63,16 +64,18 @@ def page(inputs: ReportInputs) -> str:
     common = shared_notes(tables)
     plain = sum(len(table.rows) for table in tables) <= PLAIN_ROWS
     script, style = script_text(), _read("page.css")
+    json = page_data(tables, inputs.cases, data.baseline, taken)
+    inlined = within([picture for picture in inputs.pictures if not picture.reason], PAGE_CHARACTERS - len(json))
     return environment.get_template("report.html.jinja").render(
         data=data,
         policy=policy(script, style),
         style=Markup(style),  # noqa: S704 (the project's own file)
         script=Markup(script),  # noqa: S704
-        json=Markup(page_data(tables, inputs.cases, data.baseline, taken)),  # noqa: S704 (escaped there)
+        json=Markup(json),  # noqa: S704 (escaped where it is made)
         sections=[(title, [_table(table, common, taken, plain) for table in found]) for title, found in sections],
         notes=common,
         cases=inputs.cases,
-        pictures=[_picture(picture) for picture in inputs.pictures],
+        pictures=[_picture(picture, picture.name in inlined) for picture in inputs.pictures],
         filters={tag: values for tag in _FILTERS if len(values := _values(tables, tag)) > 1},
         titles=_FILTERS,
         baselines=_baselines(inputs.cases, data.baseline, data.arms),
@@ -126,9 +129,7 @@ def _table(table: Table, common: Sequence[str], taken: Mapping[str, int], plain:
             }
             for place, column in enumerate(table.columns)
         ],
-        "rows": [
-            [_cell(cell, column) for cell, column in zip(row.cells, table.columns, strict=True)] for row in rows
-        ],
+        "rows": [[_cell(cell, column) for cell, column in zip(row.cells, table.columns, strict=True)] for row in rows],
         "left": len(table.rows) - len(rows),
     }
 
@@ -145,16 +146,23 @@ def _cell(cell: Cell, column: Column) -> dict[str, Any]:
     }
 
 
-def _picture(picture: Picture) -> dict[str, Any]:
-    large = len(picture.svg) > PICTURE_CHARACTERS
+def within(pictures: Sequence[Picture], room: int) -> set[str]:
+    """The names of the pictures that fit into so many characters together, if the smallest are taken first."""
+    ordered = sorted(pictures, key=lambda picture: (len(picture.svg), picture.name))
+    ends = accumulate(len(picture.svg) for picture in ordered)
+    return {picture.name for picture, end in zip(ordered, ends, strict=True) if end <= room}
+
+
+def _picture(picture: Picture, inlined: bool) -> dict[str, Any]:
+    reason = picture.reason or ("" if inlined else f"left out to keep this page small; figures/{picture.name}.pdf")
     return {
         "name": picture.name,
         "title": picture.title,
         "caption": picture.caption,
         "alternative": picture.alternative,
-        "reason": f"too large for a page: see figures/{picture.name}.pdf" if large else picture.reason,
+        "reason": reason,
         # matplotlib escapes the texts that it draws
-        "svg": Markup("" if large or picture.reason else inline_svg(picture.svg, picture.name)),  # noqa: S704
+        "svg": Markup("" if reason else inline_svg(picture.svg, picture.name)),  # noqa: S704
     }
 
 

@@ -24,6 +24,9 @@ class TableView {
     this.shown = this.rows;
     this.start = 0;
     this.size = WINDOW;
+    this.part = this.section.querySelector("details");
+    this.told = this.section.querySelector(".size");
+    this.part?.addEventListener("toggle", () => { if (this.part.open && this.stale) this.render(); });
     this.footnotes = this.section.querySelector(".footnotes");
     const left = this.section.querySelector(".left");
     if (left) left.remove();
@@ -77,16 +80,21 @@ class TableView {
     this.shown = this.rows.filter(fits);
     this.start = 0;
     if (this.sorted.index >= 0) this.order();
+    const [shown, all] = [this.shown.length, this.rows.length];
+    if (this.told) this.told.textContent = `${shown < all ? `${shown} of ` : ""}${all} ${all === 1 ? "row" : "rows"}`;
     this.render();
-    return this.shown.length;
+    return shown;
   }
 
   cell(row, index) {
     return againstCell(this, row, index) || row.cell(index);
   }
 
+  /** Show the window of rows; a table in a closed part waits until it is opened. */
   render() {
     if (!this.body) return;
+    this.stale = this.part !== null && !this.part.open;
+    if (this.stale) return;
     const rows = this.shown.slice(this.start, this.start + this.size);
     this.body.replaceChildren(...rows.map((row, place) => this.line(row, this.start + place)));
     this.table.setAttribute("aria-rowcount", this.shown.length + 1);
@@ -98,7 +106,7 @@ class TableView {
   resize(size) {
     if (size === this.size) return;
     this.size = size;
-    if (this.shown.length > WINDOW) this.render();
+    if (this.shown.length > WINDOW || this.stale) this.render();
   }
 
   line(row, place) {

@@ -19,7 +19,7 @@ MOST_CALLS = 60_000
 """Calls in a page, of all cases together: half a megabyte."""
 CALLS = 640
 """Calls of one case that a figure draws: more are not told apart."""
-MOST_DETAILS = 2000
+MOST_DETAILS = 1200
 """Cases that are told in full."""
 MOST_LOG = 4000
 """Characters of a log's end."""

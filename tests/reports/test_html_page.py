@@ -110,12 +110,15 @@ def test_evidence_beyond_its_room_is_left_out_with_a_word(monkeypatch):
     assert "4 of 6 rows are in this page; csv/correctness.csv has all." in text
 
 
-def test_a_figure_that_is_too_large_stays_a_file(monkeypatch):
-    inputs = inputs_of(synthetic_run(backends=("eager", "xla"), rounds=8), "coverage")
-    monkeypatch.setattr(report, "PICTURE_CHARACTERS", 100)
+def test_figures_share_the_room_that_the_data_leaves_and_the_smallest_come_first(monkeypatch):
+    inputs = inputs_of(synthetic_run(backends=("eager", "xla"), rounds=8), "coverage", "latency")
+    sizes = sorted((len(picture.svg), picture.name) for picture in inputs.pictures)
+    rest = len(DATA.search(page(inputs))[1])
+    monkeypatch.setattr(report, "PAGE_CHARACTERS", rest + sizes[0][0])
     text = page(inputs)
-    assert "too large for a page: see figures/coverage.pdf" in text
-    assert "<svg" not in DATA.sub("", text).partition("<script>")[0]
+    assert f'<figure id="figure-{sizes[0][1]}">' in text
+    assert f'<figure id="figure-{sizes[1][1]}">' not in text
+    assert f"left out to keep this page small; figures/{sizes[1][1]}.pdf" in text
 
 
 def test_a_note_of_many_tables_stands_once(text):

@@ -23,6 +23,14 @@ def column(page, number, table=SPEED) -> list[str]:
     return page.value(script)
 
 
+def whole(text, show):
+    """A page with all parts open."""
+    page = show(text)
+    page.value("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    page.settle()
+    return page
+
+
 def heading(page, number, table=SPEED) -> str:
     return page.value(f"document.querySelectorAll('{table} thead th')[{number}].ariaSort")
 
@@ -50,7 +58,7 @@ def test_a_column_sorts_up_then_down_then_as_it_was(show):
 
 
 def test_a_choice_of_backend_and_workload_holds_for_all_tables_and_is_told(show):
-    page = show(small())
+    page = whole(small(), show)
     page.choose("select[data-filter=arm]", "xla")
     assert column(page, 0) == ["xla"]
     assert column(page, 1, "#table-coverage") == ["xla"] * 3
@@ -67,7 +75,7 @@ def test_a_choice_of_backend_and_workload_holds_for_all_tables_and_is_told(show)
 
 
 def test_words_are_searched_in_what_is_printed(show):
-    page = show(small())
+    page = whole(small(), show)
     page.value("document.querySelector('[data-filter=text]').focus()")
     page.type("Killed KERNEL")
     assert column(page, 1, "#table-coverage") == ["openvino"]
@@ -75,6 +83,14 @@ def test_words_are_searched_in_what_is_printed(show):
     page.choose("[data-filter=text]", "")
     page.choose("select[data-filter=status]", "out_of_memory")
     assert column(page, 0) == ["openvino"]
+
+
+def test_a_closed_table_says_how_many_rows_are_left_and_shows_them_once_it_is_opened(show):
+    page = show(small())
+    page.choose("select[data-filter=arm]", "xla")
+    assert page.text("#table-proof .size") == "3 of 15 rows"
+    page.click("#table-proof summary")
+    assert column(page, 1, "#table-proof") == ["xla"] * 3
 
 
 def test_another_baseline_selects_among_what_was_computed(show):
