@@ -2,6 +2,7 @@
 // Single calls as marks: strips of one workload's backends, or one case in the order of time.
 
 const NEAR = 14;
+const LABEL = 24;
 
 /** Positions and round values for an axis: logarithmic where values differ by more than a factor of 3. */
 function axisOf(values, from, to) {
@@ -62,9 +63,14 @@ class CallsPlot {
   }
 
   draw() {
+    if (!this.cases.length) {
+      this.holder.replaceChildren(element("p", { class: "empty" }, "No call of it was timed here."));
+      return;
+    }
     const width = Math.max(280, this.holder.clientWidth || 900);
     const wide = width >= 620;
-    const left = this.turned ? 56 : wide ? 150 : 0;
+    const longest = Math.max(...this.cases.map((item) => Math.min(item.arm.length, LABEL)));
+    const left = this.turned ? 56 : wide ? 24 + 8.2 * longest : 0;
     const height = this.turned ? 190 : (wide ? 52 : 68) * this.cases.length;
     const label = this.turned || wide ? 0 : 18;
     const values = this.cases.flatMap((item) => item.launches.flatMap(
@@ -133,7 +139,7 @@ class CallsPlot {
     if (this.turned) focus = drawn("g", { tabindex: 0, role: "img", "aria-label": `${said}. Arrow keys go through the calls.` });
     else {
       const at = wide ? { x: left - 8, y: (top + bottom) / 2 + 4, "text-anchor": "end" } : { x: 0, y: top - 4 };
-      focus = drawn("a", { href: `#case-${item.id}`, "aria-label": `${said}. Enter opens the case, arrow keys go through its calls.` }, drawn("text", at, cut(item.arm, wide ? 21 : 40)));
+      focus = drawn("a", { href: `#case-${item.id}`, "aria-label": `${said}. Enter opens the case, arrow keys go through its calls.` }, drawn("text", at, cut(item.arm, wide ? LABEL : 40)));
     }
     focus.addEventListener("keydown", (event) => this.key(event, strip));
     focus.addEventListener("focus", () => light(item.id));

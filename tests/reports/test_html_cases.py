@@ -159,6 +159,9 @@ def test_the_filter_narrows_the_strips(show):
     assert page.value("document.querySelector('#calls-point').value") == "prefill"
     page.choose("select[data-filter=arm]", "xla")
     assert page.count("#calls .strip") == 1
+    page.choose("select[data-filter=workload]", "generate")
+    page.choose("select[data-filter=arm]", "openvino")
+    assert page.text("#calls-figure") == "No call of it was timed here."
 
 
 def test_hostile_names_stay_text(show):
