@@ -19,7 +19,10 @@ from steelyard.tables.page_data import ABOUT, page_data
 from steelyard.tables.table import Cell, Column, Table
 
 TEMPLATES = Path(__file__).parent / "templates"
-SCRIPTS = ("page_data", "page_dom", "page_table", "page_baseline", "page_filter", "page_calls", "page_case", "page")
+SCRIPTS = (
+    *("page_data", "page_dom", "page_table", "page_baseline", "page_filter"),
+    *("page_axis", "page_calls", "page_strips", "page_case", "page"),
+)
 """Parts of the one script, in order: each uses what stands before it."""
 
 PLAIN_ROWS = 1500

@@ -4,32 +4,6 @@
 const NEAR = 14;
 const LABEL = 24;
 
-/** Positions and round values for an axis: logarithmic where values differ by more than a factor of 3. */
-function axisOf(values, from, to) {
-  let low = Infinity;
-  let high = -Infinity;
-  for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  const spread = high > low ? high - low : high * 0.1 || 1;
-  const log = low > 0 && high / low > 3;
-  const [first, last] = log ? [low / 1.04, high * 1.04] : [low - 0.04 * spread, high + 0.04 * spread];
-  const unit = log ? Math.log : (value) => value;
-  const at = (value) => from + ((to - from) * (unit(value) - unit(first))) / (unit(last) - unit(first));
-  const ticks = [];
-  if (log) {
-    for (let power = Math.floor(Math.log10(first)); power <= Math.log10(last); power += 1) {
-      for (const digit of high / low > 12 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7]) ticks.push(digit * 10 ** power);
-    }
-  } else {
-    const rough = (last - first) / 5;
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const step = power * ([1, 2, 5, 10].find((digit) => digit * power >= rough));
-    for (let place = Math.ceil(first / step); place * step <= last; place += 1) ticks.push(place * step);
-  }
-  return { at, ticks: ticks.filter((tick) => tick >= first && tick <= last) };
-}
-
-const figures = (value) => String(Number(value.toPrecision(4)));
-
 /** Every kept call of a case with its place among all calls of the case, from 0 to 1. */
 function callsOf(item) {
   const total = item.launches.reduce((sum, launch) => sum + launch.total, 0);
@@ -200,41 +174,4 @@ class CallsPlot {
 }
 
 const cut = (label, most) => (label.length <= most ? label : `${label.slice(0, most - 1)}…`);
-
-/** The strips of one workload, chosen by a list, by a chosen row, or by the filter. */
-function callsFigure() {
-  const section = document.getElementById("calls");
-  if (!section) return;
-  const points = [...new Set(cases.filter((item) => item.launches.length).map((item) => item.point))];
-  if (!points.length) return;
-  const select = document.getElementById("calls-point");
-  select.append(...points.map((point) => element("option", { value: point }, point)));
-  const holder = document.getElementById("calls-figure");
-  const tell = document.getElementById("calls-told");
-  let shown = { width: 0, arm: "" };
-  section.hidden = false;
-  const draw = () => {
-    const wanted = cases.filter((item) => item.point === select.value && (!shown.arm || item.arm === shown.arm));
-    shown.width = holder.clientWidth;
-    return new CallsPlot(holder, wanted, false, tell);
-  };
-  select.addEventListener("input", draw);
-  document.addEventListener("chosen", ({ detail }) => {
-    const item = casesById.get(detail);
-    if (item && points.includes(item.point) && item.point !== select.value) {
-      select.value = item.point;
-      draw();
-    }
-  });
-  document.addEventListener("filtered", ({ detail: { tags } }) => {
-    const inside = cases.find((item) => points.includes(item.point) && item.point.split(" ")[0] === tags.workload);
-    const arm = cases.some((item) => item.arm === tags.arm) ? tags.arm : "";
-    if (inside && select.value.split(" ")[0] !== tags.workload) select.value = inside.point;
-    else if (arm === shown.arm) return;
-    shown.arm = arm;
-    draw();
-  });
-  new ResizeObserver(() => { if (Math.abs(holder.clientWidth - shown.width) > 8) draw(); }).observe(holder);
-  draw();
-}
 
