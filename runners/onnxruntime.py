@@ -6,8 +6,10 @@ That is right only if nothing reads the old state after it was overwritten, so `
 program both ways and compares bit by bit; `kv_cache=ping_pong` binds two buffers and swaps them instead.
 """
 
+import gc
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -155,28 +157,31 @@ class _Session(Executable):
 
         provider = self._runner.provider
         entry = Path(self._artifact.directory) / self._artifact.entry
-        before = _own_threads()
-        try:
-            self.session = onnxruntime.InferenceSession(
-                entry,
-                self._runner.session_options(),
-                providers=[(provider, self._runner.provider_options())],
-                enable_fallback=0,  # else an error of the provider is printed and the work moves to the CPU
-                read_config_from_model=0,
-            )
-        except native.NotImplemented as error:
-            raise Unsupported(f"ONNX Runtime {onnxruntime.__version__} has no kernel on {provider}: {error}") from error
-        except (native.Fail, native.EPFail) as error:
-            if "fallback to CPU EP has been explicitly disabled" in str(error):
-                raise FellBack(
-                    f"{provider} does not take every node of '{self.program.program.name}': {error}"
+        with _no_collection():
+            before = _own_threads()
+            try:
+                self.session = onnxruntime.InferenceSession(
+                    entry,
+                    self._runner.session_options(),
+                    providers=[(provider, self._runner.provider_options())],
+                    enable_fallback=0,  # else an error of the provider is printed and the work moves to the CPU
+                    read_config_from_model=0,
+                )
+            except native.NotImplemented as error:
+                raise Unsupported(
+                    f"ONNX Runtime {onnxruntime.__version__} has no kernel on {provider}: {error}"
                 ) from error
-            raise
+            except (native.Fail, native.EPFail) as error:
+                if "fallback to CPU EP has been explicitly disabled" in str(error):
+                    raise FellBack(
+                        f"{provider} does not take every node of '{self.program.program.name}': {error}"
+                    ) from error
+                raise
+            after = _own_threads()
         if provider not in self.session.get_providers():
             raise FellBack(f"asked for {provider}, the session has {', '.join(self.session.get_providers())}")
         # The pool's threads live as long as the session; the caller works too. On a device the
         # driver starts threads of its own, so that the difference says nothing.
-        after = _own_threads()
         if self._device.kind == "cpu" and before is not None and after is not None:
             self._threads = after - before + 1
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
@@ -432,6 +437,18 @@ def _checked(backend: BackendSpec) -> Mapping[str, str]:
         if key == "opset" and not value.isdecimal():
             raise UsageError(f"onnxruntime[opset={value}]: the operator set is a number such as 23")
     return backend.options
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage is collected meanwhile: a session in it would end its threads while those of another are counted."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _own_threads() -> int | None:

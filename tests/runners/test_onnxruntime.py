@@ -1,5 +1,6 @@
 """ONNX Runtime through its runner: real sessions on a decoder with state."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -146,6 +147,30 @@ def test_reading_the_old_state_after_the_write_is_caught(tmp_path):
         binding.run()
         assert binding.read()["y"].tolist() == [state * (state + 1)] * 4
         binding.settle()
+
+
+def test_threads_of_an_earlier_session_that_end_meanwhile_are_not_counted(artifacts, tmp_path, monkeypatch):
+    import onnxruntime
+
+    create, usual = onnxruntime.InferenceSession, gc.get_threshold()
+
+    def creating(*arguments, **options):
+        gc.set_threshold(1, 1, 1)  # new objects set off a collection of all, if there is any
+        made = [[] for _ in range(1000)]
+        gc.set_threshold(*usual)
+        del made
+        return create(*arguments, **options)
+
+    earlier = [ready(artifacts["decode"], tmp_path).session]
+    earlier.append(earlier)  # only a collection ends its threads
+    monkeypatch.setattr(onnxruntime, "InferenceSession", creating)
+    gc.set_threshold(10_000_000)
+    try:
+        del earlier
+        assert ready(artifacts["decode"], tmp_path).proof().threads == 2
+    finally:
+        gc.set_threshold(*usual)
+    assert gc.isenabled()
 
 
 def test_bfloat16_and_no_kernel(tmp_path):
