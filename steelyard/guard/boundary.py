@@ -17,7 +17,8 @@ def boundary_sample(
     """Sleep for `seconds` and say what others did meanwhile on `cpus` (default: all the kernel shows).
 
     Keys: `steal_share`, `foreign_cpu_share`, `cpu_pressure_share` (share of the time in which some
-    task had to wait for a CPU) and `load_1min`. Call it while nothing of one's own runs.
+    task had to wait for a CPU; only where `cpus` are all CPUs) and `load_1min`. Call it while nothing of
+    one's own runs.
     """
     before, waited, own = proc.cpu_ticks(root), proc.pressure_s(root), time.process_time()
     begun = time.monotonic()
@@ -28,7 +29,11 @@ def boundary_sample(
     return {
         "steal_share": proc.steal_share(before, after, chosen),
         "foreign_cpu_share": proc.busy_share(before, after, chosen, own),
-        "cpu_pressure_share": _pressure(waited, proc.pressure_s(root), passed),
+        "cpu_pressure_share": (
+            _pressure(waited, proc.pressure_s(root), passed)
+            if set(after) <= set(chosen)
+            else absent("1", "the kernel counts it over all CPUs, of which some are not measured")
+        ),
         "load_1min": proc.load_1min(root),
     }
 

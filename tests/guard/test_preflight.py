@@ -70,6 +70,20 @@ def test_the_boundary_sample_is_short():
     assert set(sample) == {"steal_share", "foreign_cpu_share", "cpu_pressure_share", "load_1min"}
 
 
+def test_pressure_on_cpus_that_are_not_measured_does_not_count(tree):
+    root = tree(
+        {
+            "proc/stat": "cpu0 1 1 1 1\ncpu1 1 1 1 1\n",
+            "proc/pressure/cpu": "some avg10=99.00 avg60=99.00 avg300=99.00 total=5000000\n",
+        }
+    )
+    assert boundary_sample([0, 1], seconds=0.01, root=root)["cpu_pressure_share"].value == 0.0
+    assert boundary_sample(None, seconds=0.01, root=root)["cpu_pressure_share"].value == 0.0
+    reading = boundary_sample([0], seconds=0.01, root=root)["cpu_pressure_share"]
+    assert reading.value is None
+    assert "not measured" in reading.reason
+
+
 def test_a_cpu_that_may_not_be_used_makes_the_meter_absent():
     readings = hiccups([4000], 0.05)
     assert readings["hiccup_share"].value is None
