@@ -289,8 +289,7 @@ class _Session(Executable):
         }
 
     def memory(self) -> Mapping[str, Reading]:
-        reason = "ONNX Runtime tells its arena's statistics to C callers only"
-        return {"planned_bytes": absent("B", reason), "allocator_peak_bytes": absent("B", reason)}
+        return {"planned_bytes": absent("B", "ONNX Runtime does not tell what its memory pattern plans")}
 
     @property
     def idiom(self) -> Mapping[str, str]:
@@ -327,6 +326,7 @@ class OnnxRuntime(Runner):
         year=2018,
         url="https://onnxruntime.ai",
     )
+    caps_memory = "gpu_mem_limit, arena_extend_strategy=kSameAsRequested"
     accepts: ClassVar[Mapping[str, str]] = {
         "opset": "ONNX operator set of the artifact, e.g. 20 or 23; by default the one that lowering found fastest",
         "kv_cache": "in_place (one buffer is input and output) or ping_pong (two buffers swap roles)",
@@ -391,7 +391,17 @@ class OnnxRuntime(Runner):
         if self.provider != _PROVIDERS["cuda"]:
             return {}
         tf32 = "0" if self.context.budget.precision == "strict" else "1"
-        return {"device_id": str(self.context.device.index), "use_tf32": tf32}
+        options = {"device_id": str(self.context.device.index), "use_tf32": tf32}
+        if self.context.budget.memory_cap_bytes is not None:
+            options["gpu_mem_limit"] = str(self.context.budget.memory_cap_bytes)
+            # By default the arena doubles, and would meet the limit at half of it.
+            options["arena_extend_strategy"] = "kSameAsRequested"
+        return options
+
+    def peaks(self) -> Mapping[str, Reading]:
+        """ONNX Runtime tells its arena's statistics to C callers that hold the session; Python is not one."""
+        reason = "ONNX Runtime tells its arena's statistics to C callers only"
+        return {"allocator_peak_bytes": absent("B", reason)}
 
     def session_options(self) -> Any:
         """A fresh `SessionOptions` with the tuning and the budget's threads."""

@@ -18,7 +18,7 @@ from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
 from steelyard.core.errors import FellBack, MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import LoweredProgram
-from steelyard.core.metrics import Reading, absent
+from steelyard.core.metrics import Reading, absent, raised
 from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.workload import DTYPE_BYTES, Program
@@ -194,20 +194,13 @@ class XlaExecutable(Executable):
         )
 
     def memory(self) -> Mapping[str, Reading]:
-        """Planned: what one call needs beside its arguments. Allocator: the device's own peak, where it keeps one."""
+        """Planned: what one call needs beside its arguments."""
         plan = self.call.memory_analysis()
         if plan is None:
-            planned = absent("B", "XLA gives no memory analysis on this platform")
-        else:
-            needed = plan.output_size_in_bytes + plan.temp_size_in_bytes - plan.alias_size_in_bytes
-            planned = Reading(value=float(needed), unit="B", method="memory_analysis: outputs + temporaries - aliased")
-        peak = (self._runner.device.memory_stats() or {}).get("peak_bytes_in_use")
-        allocator = (
-            absent("B", f"JAX keeps no allocator statistics on {self._runner.device.platform}")
-            if peak is None
-            else Reading(value=float(peak), unit="B", method="memory_stats: peak_bytes_in_use")
-        )
-        return {"planned_bytes": planned, "allocator_peak_bytes": allocator}
+            return {"planned_bytes": absent("B", "XLA gives no memory analysis on this platform")}
+        needed = plan.output_size_in_bytes + plan.temp_size_in_bytes - plan.alias_size_in_bytes
+        method = "memory_analysis: outputs + temporaries - aliased"
+        return {"planned_bytes": Reading(value=float(needed), unit="B", method=method)}
 
     @property
     def idiom(self) -> Mapping[str, str]:  # noqa: D102
@@ -235,6 +228,7 @@ class Xla(Runner):
         "max": {**_PINNED, "compiler_options": {"cpu": {}, "cuda": _MAX_CUDA}},
     }
     keeps_cache = "compiled executables (jax_compilation_cache_dir)"
+    caps_memory = "XLA_PYTHON_CLIENT_MEM_FRACTION"
     citation = Citation(
         key="jax",
         title="JAX: composable transformations of Python+NumPy programs",
@@ -250,6 +244,7 @@ class Xla(Runner):
         self.device: Any = None
         self.asked_compilations = 0
         self._compilations = 0
+        self._mark: int | None = None
         self._weights: dict[str, dict[str, Any]] = {}
         self._denormals = ""
 
@@ -277,11 +272,15 @@ class Xla(Runner):
     @classmethod
     def environment(cls, context: LaunchContext) -> Mapping[str, str]:
         """The platform pinned, so that JAX cannot take another; NPROC sizes XLA's pool, beside the CPU set."""
-        return {
+        variables = {
             "JAX_PLATFORMS": context.device.kind,
             "JAX_COMPILATION_CACHE_DIR": str(context.compile_cache / "jax"),
             "NPROC": str(context.budget.threads),
         }
+        cap, whole = context.budget.memory_cap_bytes, context.device.memory_bytes
+        if context.device.kind != "cpu" and cap is not None and whole is not None:
+            variables["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{min(1.0, cap / whole):.6f}"
+        return variables
 
     def start(self) -> None:
         """Import JAX, pin the matrix precision, find the device. Raises FellBack where JAX has another platform."""
@@ -292,6 +291,8 @@ class Xla(Runner):
         context = self.context
         if context.device.kind not in _PLATFORMS:
             raise Unsupported(f"xla was not tried yet on {context.device.kind}")
+        if context.device.kind != "cpu" and context.budget.memory_cap_bytes and context.device.memory_bytes is None:
+            raise Unsupported("XLA is limited to a share of the device's memory, and how much it has is not known")
         if context.budget.precision == "strict":
             jax.config.update("jax_default_matmul_precision", "highest")
         jax.config.update("jax_compilation_cache_dir", str(context.compile_cache / "jax"))
@@ -321,6 +322,23 @@ class Xla(Runner):
     def executable(self, program: Program, exported: Any, weights_file: str, names: Sequence[str]) -> XlaExecutable:
         """A program from what has the `call(weights, *inputs)`, `in_avals` and `mlir_module()` of an exported one."""
         return XlaExecutable(self, program, exported, self._read_weights(weights_file, names))
+
+    def reset_peaks(self) -> None:
+        """JAX cannot set its peak back: where it stands is kept instead."""
+        self._mark = self._peak()
+
+    def peaks(self) -> Mapping[str, Reading]:
+        """The device's own peak, if the phase raised it."""
+        peak = self._peak()
+        if peak is None:
+            return {"allocator_peak_bytes": absent("B", f"JAX keeps no allocator statistics on {self.device.platform}")}
+        method = "memory_stats: peak_bytes_in_use"
+        found = raised(self._mark or 0, peak, method=method, refused="JAX cannot reset its peak")
+        return {"allocator_peak_bytes": found}
+
+    def _peak(self) -> int | None:
+        stats = self.device.memory_stats() if self.device is not None else None
+        return (stats or {}).get("peak_bytes_in_use")
 
     def counters(self) -> Mapping[str, int]:
         """Compilations since the process started, those served by the persistent cache included."""

@@ -202,17 +202,7 @@ class TorchExecutable(Executable):
         return {}
 
     def memory(self) -> Mapping[str, Reading]:  # noqa: D102
-        import torch
-
-        planned = absent("B", "PyTorch plans no memory ahead of a call")
-        if self._runner.device.type != "cuda":
-            return {"planned_bytes": planned, "allocator_peak_bytes": absent("B", "torch counts no CPU allocations")}
-        peak = Reading(
-            value=float(torch.cuda.max_memory_allocated(self._runner.device)),
-            unit="B",
-            method="torch.cuda.max_memory_allocated",
-        )
-        return {"planned_bytes": planned, "allocator_peak_bytes": peak}
+        return {"planned_bytes": absent("B", "PyTorch plans no memory ahead of a call")}
 
     @property
     def idiom(self) -> Mapping[str, str]:  # noqa: D102
@@ -236,6 +226,7 @@ class TorchRunner(Runner):
     }
     keeps_cache = ""
     accepts: ClassVar[Mapping[str, str]] = {}
+    caps_memory = "torch.cuda.set_per_process_memory_fraction"
     executable: ClassVar[type[TorchExecutable]] = TorchExecutable
 
     def __init__(self, context: LaunchContext) -> None:
@@ -295,8 +286,33 @@ class TorchRunner(Runner):
         self.device = torch.device("cpu") if device.kind == "cpu" else torch.device(device.kind, device.index)
         if device.kind == "cuda":
             torch.cuda.set_device(self.device)
+            if budget.memory_cap_bytes is not None:
+                whole = torch.cuda.get_device_properties(self.device).total_memory
+                torch.cuda.set_per_process_memory_fraction(min(1.0, budget.memory_cap_bytes / whole), self.device)
         self._mode = torch.inference_mode()
         self._mode.__enter__()
+
+    def reset_peaks(self) -> None:
+        """Of the caching allocator."""
+        import torch
+
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+    def peaks(self) -> Mapping[str, Reading]:
+        """Of the caching allocator: what tensors took, and what it held. CUDA's context is in neither."""
+        import torch
+
+        if self.device.type != "cuda":
+            return {"allocator_peak_bytes": absent("B", "torch counts no CPU allocations")}
+        found = {
+            "allocator_peak_bytes": ("max_memory_allocated", torch.cuda.max_memory_allocated(self.device)),
+            "allocator_reserved_bytes": ("max_memory_reserved", torch.cuda.max_memory_reserved(self.device)),
+        }
+        return {
+            name: Reading(value=float(value), unit="B", method=f"torch.cuda.{function}")
+            for name, (function, value) in found.items()
+        }
 
     def load(self, program: LoweredProgram) -> Executable:
         """Build the original module; programs of one launch share one set of parameters."""

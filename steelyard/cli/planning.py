@@ -22,6 +22,8 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
         f"suite {plan.suite.name} on {request.device.name} ({request.device.id}), {request.budget.threads} threads "
         f"on CPUs {cpus}, tuning {request.budget.tuning}, {request.scenario}"
     )
+    if request.budget.memory_cap_bytes is not None:
+        yield f"memory: at most {request.budget.memory_cap}; each case in launches of its own"
     labels = [arm.label for arm in plan.arms if not arm.control]
     yield f"backends: {', '.join(labels)}; baseline {plan.baseline.label}, measured twice a round as control"
     if plan.baseline.backend.text != parse_backend(request.baseline).text:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 if TYPE_CHECKING:
+    from steelyard.core.backend import CapMethod
     from steelyard.engine.plan import Request
 
 SUITE = "llm"
@@ -42,6 +43,15 @@ def run(
     ] = None,
     quick: Annotated[bool, typer.Option(help="3 rounds: numbers, no verdicts.")] = False,
     window: Annotated[float, typer.Option(min=0.01, help="Seconds of timed calls per case and launch.")] = 2.0,
+    memory_cap: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="The most memory that a case may have, e.g. 2GiB.")
+    ] = None,
+    largest: Annotated[
+        str | None, typer.Option(metavar="QUANTITY", help="Search the largest batch, or context, that completes.")
+    ] = None,
+    attempts: Annotated[
+        int | None, typer.Option(min=1, help="With --largest: at most so many attempts of a backend. Default: 24.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the orders and of the checked calls.")] = 0,
     output: Annotated[Path, typer.Option(help="Where runs are stored.")] = Path("bench-results"),
     resume: Annotated[str | None, typer.Option(help="Go on with this run: its path, id, or 'latest'.")] = None,
@@ -54,8 +64,16 @@ def run(
     Exit code 0; 3 if a case planned as runnable ended neither ok nor unsupported; 2 on wrong usage.
     """
     from steelyard.cli import running
+    from steelyard.core.errors import UsageError
 
+    if attempts is not None and largest is None:
+        raise UsageError("--attempts goes with --largest")
     if resume is not None:
+        if largest is not None or memory_cap is not None:
+            raise UsageError(
+                "--resume takes the memory cap of the run, and a search is gone on with by its own options: leave "
+                "--memory-cap and --largest out, or --resume"
+            )
         sys.exit(
             running.resume_run(
                 output,
@@ -88,7 +106,17 @@ def run(
         window_s=window,
         seed=seed,
         timeouts=_timeouts(timeout or []),
+        memory_cap=memory_cap,
     )
+    if largest is not None:
+        if quick or rounds is not None or scenario != "single-stream":
+            raise UsageError("--largest times nothing: leave --quick, --rounds and --scenario out")
+        from steelyard.cli.largest import run_largest
+
+        code = run_largest(
+            request, largest, output, weights=weights, most=attempts, dry_run=dry_run, report=report, json=json
+        )
+        sys.exit(code)
     sys.exit(running.new_run(request, output, weights=weights, dry_run=dry_run, report=report, json=json))
 
 
@@ -105,6 +133,7 @@ def _request(
     tuning: str,
     scenario: str,
     backends: list[str],
+    memory_cap: str | None,
     **rest: Any,
 ) -> "Request":
     from steelyard.core.backend import Budget
@@ -114,10 +143,17 @@ def _request(
 
     chosen = pick_device(device)
     cpu_set = choose_cpus(threads, cpus)
+    cap_bytes, cap_by = _cap(memory_cap, chosen.kind)
     return Request(
         backends=tuple(backends),
         device=chosen,
-        budget=Budget(threads=threads or len(cpu_set), cpus=cpu_set, tuning=cast(Literal["default", "max"], tuning)),
+        budget=Budget(
+            threads=threads or len(cpu_set),
+            cpus=cpu_set,
+            tuning=cast(Literal["default", "max"], tuning),
+            memory_cap_bytes=cap_bytes,
+            memory_cap_by=cap_by,
+        ),
         selection=Selection(
             device_kind=chosen.kind,
             size=size,
@@ -130,6 +166,24 @@ def _request(
         scenario=cast(Literal["single-stream", "cold-start"], scenario),
         **rest,
     )
+
+
+def _cap(text: str | None, device_kind: str) -> "tuple[int | None, CapMethod | None]":
+    """The limit of memory and what keeps it: the runtime on a device with memory of its own, else a control group
+    where one may be made, else a limit that each process puts on itself."""
+    from steelyard.cli.cache import parse_size
+    from steelyard.core.errors import UsageError
+    from steelyard.guard.memory_group import parent_group
+
+    if text is None:
+        return None, None
+    size = parse_size(text)
+    if size < 1:
+        raise UsageError(f"--memory-cap {text} leaves no memory at all: write e.g. --memory-cap 2GiB")
+    if device_kind != "cpu":
+        return size, "runtime"
+    parent, _ = parent_group()
+    return size, "rlimit" if parent is None else "cgroup"
 
 
 def _split(values: list[str] | None) -> list[str]:

@@ -30,7 +30,7 @@ from steelyard.guard.grades import graded_at_end
 from steelyard.guard.preflight import preflight
 from steelyard.hardware.fingerprint import fingerprint
 from steelyard.lowering.cache import Cache, cache_root
-from steelyard.lowering.request import is_lowered
+from steelyard.lowering.request import ATTEMPT_POOL, POOL, is_lowered
 from steelyard.selftest.kept import newest
 from steelyard.store import RunWriter, create_run, find_run, new_run_id, open_run, prepare_root, resume
 
@@ -133,7 +133,12 @@ def _screen(plan: Plan, started_s: float, as_json: bool) -> Screen:
 def _lower(plan: Plan, weights: Path | None, screen: Screen) -> tuple[dict[str, LoweredPoint], dict[str, str]]:
     formats = sorted({name for needed in plan.formats.values() for name in needed if name != "module"})
     return lower_points(
-        plan.points, formats, weights_dir=weights, device_kind=plan.request.device.kind, say=screen.line
+        plan.points,
+        formats,
+        weights_dir=weights,
+        device_kind=plan.request.device.kind,
+        say=screen.line,
+        pool=ATTEMPT_POOL if plan.request.attempt else POOL,
     )
 
 

@@ -60,6 +60,7 @@ class Observed:
     children: tuple[str, ...]
     frameworks: tuple[str, ...]
     errors: Mapping[str, str] = field(default_factory=dict)
+    peaks: Mapping[str, Reading] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -71,6 +72,7 @@ def main() -> None:
         os.sched_setaffinity(0, context.budget.cpus)
     runner = plugins.runner(context.backend.runner)(context)
     runner.start()
+    runner.reset_peaks()
     programs: dict[str, Executable] = {}
     for name, lowered in request.programs.items():
         programs[name] = runner.load(lowered)
@@ -87,6 +89,7 @@ def main() -> None:
         options={name: program.options for name, program in programs.items()},
         memory={name: program.memory() for name, program in programs.items()},
         counters=counters,
+        peaks=runner.peaks(),
         children=children,
         frameworks=tuple(name for name in FRAMEWORKS if name in sys.modules),
         errors={"state input missing": _raised(programs["decode"])},

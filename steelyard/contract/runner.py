@@ -177,6 +177,9 @@ class RunnerContract:
         for readings in launch[0].memory.values():
             assert set(readings) <= {"planned_bytes", "allocator_peak_bytes"}
             assert all(reading.value is None or reading.value > 0 for reading in readings.values())
+        peaks = launch[0].peaks
+        assert set(peaks) <= {"allocator_peak_bytes", "allocator_reserved_bytes"}
+        assert all(reading.value is None or reading.value > 0 for reading in peaks.values())
 
     def test_nothing_compiles_while_it_runs(self, launch: tuple[Observed, Outputs]) -> None:
         """The counters stand still over repeated runs."""

@@ -10,6 +10,7 @@ from steelyard.core.errors import UsageError
 DeviceKind = Literal["cpu", "cuda", "rocm", "tpu", "xpu", "npu", "mps"]
 Tuning = Literal["default", "max"]
 TUNINGS: tuple[Tuning, ...] = Tuning.__args__  # type: ignore[attr-defined]
+CapMethod = Literal["cgroup", "rlimit", "runtime"]
 _BACKEND = re.compile(r"^(?P<head>[^\[\]]+?)(?:\[(?P<options>[^\[\]]*)\])?$")
 
 
@@ -79,6 +80,9 @@ class Budget:
     """The fairness contract: declared once, applied to every backend, read back from each.
 
     `precision` `strict` forbids a runtime to compute in a narrower type than the case's dtype.
+    `memory_cap_bytes` is the most memory that a launch may have, None without a limit, and `memory_cap_by` what
+    holds it to that: a control group of its own, RLIMIT_DATA of each process, or, on a device with memory of its
+    own, the runtime. See docs/memory.md.
     """
 
     threads: int
@@ -88,6 +92,13 @@ class Budget:
     copies: Literal["outside", "inside"] = "outside"
     shapes: Literal["static", "dynamic"] = "static"
     layout: Literal["source", "runtime"] = "source"
+    memory_cap_bytes: int | None = None
+    memory_cap_by: CapMethod | None = None
+
+    @property
+    def memory_cap(self) -> str:
+        """The limit of memory in words."""
+        return "none" if self.memory_cap_bytes is None else f"{self.memory_cap_bytes} B by {self.memory_cap_by}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ class Case(Remembers):
         return self.remember(self._hash)
 
     def _hash(self) -> str:
-        budget = {
+        budget: dict[str, object] = {
             "threads": self.budget.threads,
             "tuning": self.budget.tuning,
             "precision": self.budget.precision,
@@ -35,6 +35,8 @@ class Case(Remembers):
             "shapes": self.budget.shapes,
             "layout": self.budget.layout,
         }
+        if self.budget.memory_cap_bytes is not None:  # a case without a limit keeps the id it had before there were any
+            budget["memory_cap_bytes"] = self.budget.memory_cap_bytes
         return stable_hash([self.point.key, self.backend.text, self.device_kind, self.scenario, budget], 16)
 
 

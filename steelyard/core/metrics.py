@@ -39,9 +39,52 @@ METRICS = {
         Metric(name="first_run_s", unit="s", direction="lower", meaning="the first call after compiling"),
         Metric(name="second_run_s", unit="s", direction="lower", meaning="the second call after compiling"),
         Metric(name="host_peak_bytes", unit="B", direction="lower", meaning="peak resident memory of the process"),
+        Metric(
+            name="host_sampled_bytes",
+            unit="B",
+            direction="lower",
+            meaning="resident memory of the process where its peak cannot be reset: a lower bound",
+        ),
+        Metric(
+            name="host_anon_bytes",
+            unit="B",
+            direction="lower",
+            meaning="resident memory of the process that no file backs, when the phase ends",
+        ),
+        Metric(
+            name="host_file_bytes",
+            unit="B",
+            direction="lower",
+            meaning="resident pages of mapped files, when the phase ends: libraries, mapped weights",
+        ),
+        Metric(
+            name="tree_bytes",
+            unit="B",
+            direction="lower",
+            meaning="resident memory of the process and its children, shared pages once, when the phase ends",
+        ),
+        Metric(
+            name="group_peak_bytes",
+            unit="B",
+            direction="lower",
+            meaning="peak of the launch's control group: all its processes, file cache and kernel memory",
+        ),
         Metric(name="planned_bytes", unit="B", direction="lower", meaning="memory the compiler planned for a call"),
+        Metric(name="kv_cache_bytes", unit="B", direction="lower", meaning="the point's KV cache, by its shapes"),
         Metric(name="allocator_peak_bytes", unit="B", direction="lower", meaning="peak of the runtime's allocator"),
+        Metric(
+            name="allocator_reserved_bytes",
+            unit="B",
+            direction="lower",
+            meaning="peak of what the runtime's allocator holds of the device, unused parts included",
+        ),
         Metric(name="device_peak_bytes", unit="B", direction="lower", meaning="peak device memory seen by the driver"),
+        Metric(
+            name="device_used_bytes",
+            unit="B",
+            direction="lower",
+            meaning="device memory seen by the driver, when the phase ends",
+        ),
         Metric(name="energy_j", unit="J", direction="lower", meaning="energy of one call"),
     )
 }
@@ -64,3 +107,13 @@ class Reading:
 def absent(unit: str, reason: str) -> Reading:
     """The reading of a quantity that could not be observed."""
     return Reading(value=None, unit=unit, reason=reason)
+
+
+def raised(before: float | None, after: float | None, *, method: str, refused: str) -> Reading:
+    """The peak of a phase, in bytes, by a mark that cannot be set back (`refused` says why): known if the phase
+    raised the mark, else absent, for the peak was then anywhere below."""
+    if before is None or after is None:
+        return absent("B", refused)
+    if after > before:
+        return Reading(value=float(after), unit="B", method=f"{method}, raised by this phase")
+    return absent("B", f"not above the {before:.0f} B reached before; {refused}")

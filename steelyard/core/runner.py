@@ -90,7 +90,7 @@ class Executable(ABC):
         """What really runs, read back from the runtime, not from the request."""
 
     def memory(self) -> Mapping[str, Reading]:
-        """What the runtime itself says of memory: keys `planned_bytes`, `allocator_peak_bytes`."""
+        """What the runtime says of this program's memory: `planned_bytes`, before or after it has run."""
         return {}
 
     @property
@@ -122,6 +122,9 @@ class Runner(ABC):
     idle: ClassVar[str] = ""
     """Set when the runner is listed but not part of `--backend all`: the reason."""
 
+    caps_memory: ClassVar[str] = ""
+    """How it keeps `Budget.memory_cap_bytes` on a device with memory of its own: the option; empty if it cannot."""
+
     citation: ClassVar[Citation | None] = None
     """What a paper cites for the runtime; without it the report's bibliography has its name and version alone."""
 
@@ -150,6 +153,14 @@ class Runner(ABC):
     @abstractmethod
     def load(self, program: LoweredProgram) -> Executable:
         """Read the program and its weights. Timed as load. Raises Unsupported with a reason."""
+
+    def reset_peaks(self) -> None:  # noqa: B027 (optional)
+        """A phase begins: the peaks of the runtime's allocator start anew, where it allows that. Outside any sample."""
+
+    def peaks(self) -> Mapping[str, Reading]:
+        """The phase ends: `allocator_peak_bytes` since `reset_peaks`, and `allocator_reserved_bytes` where the
+        allocator holds more than it has given out. Without an allocator that tells: absent, with the reason."""
+        return {}
 
     def counters(self) -> Mapping[str, int]:
         """Numbers that must not move inside a timed window: compilations, recompiles, graph breaks."""

@@ -143,6 +143,12 @@ class Point(Remembers):
         return self.remember(lambda: stable_hash(self, 24))
 
     @property
+    def state_bytes(self) -> int | None:
+        """Bytes of the state that a call carries on, by its shapes (of a decoder the KV cache); None without any."""
+        sizes = [sum(spec.bytes for spec in program.state) for program in self.programs.values()]
+        return max(sizes, default=0) or None
+
+    @property
     def title(self) -> str:
         """The workload and its axes in one line, e.g. `decode model=smollm2 batch=1`."""
         return " ".join([self.workload, *(f"{name}={value}" for name, value in self.axes.items())])
@@ -188,10 +194,22 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """A quantity of which a user may ask for the largest value that completes: searched from `start` upward, and
+    never below `smallest`. `axes` gives, for a workload, a selection and a value, the axes that follow from it."""
+
+    name: str
+    meaning: str
+    start: int
+    axes: Callable[[str, Selection, int], Mapping[str, int]]
+    smallest: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
     """A versioned list of workloads and axes, chosen for one question. `points` imports no framework.
 
-    `citations` are what a paper cites for models, by the value of the axis `model`.
+    `citations` are what a paper cites for models, by the value of the axis `model`; `sweeps` what `--largest` takes.
     """
 
     name: str
@@ -203,3 +221,4 @@ class Suite:
     axes: tuple[Axis, ...]
     points: Callable[[Selection], tuple[Point, ...]]
     citations: Mapping[str, Citation] = field(default_factory=dict)
+    sweeps: tuple[Sweep, ...] = ()

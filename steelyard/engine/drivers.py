@@ -23,12 +23,18 @@ Arrays = Mapping[str, "np.ndarray[Any, Any]"]
 
 
 class Driver(Protocol):
-    """One case's calls, bound to their input sets, and what is read from them."""
+    """One case's calls, bound to the first `bound` of their input sets, and what is read from them."""
 
     calls: Sequence[Call]
 
     def __init__(
-        self, case: "CaseRequest", executables: Mapping[str, Executable], inputs: Sequence[Arrays], checker: Checker
+        self,
+        case: "CaseRequest",
+        executables: Mapping[str, Executable],
+        inputs: Sequence[Arrays],
+        checker: Checker,
+        *,
+        bound: int | None = None,
     ) -> None: ...
 
     def inspect(self, index: int) -> None:
@@ -54,11 +60,17 @@ class SingleCalls:
     """A point whose sample is one call of its program `main`; one binding per input set."""
 
     def __init__(
-        self, case: "CaseRequest", executables: Mapping[str, Executable], inputs: Sequence[Arrays], checker: Checker
+        self,
+        case: "CaseRequest",
+        executables: Mapping[str, Executable],
+        inputs: Sequence[Arrays],
+        checker: Checker,
+        *,
+        bound: int | None = None,
     ) -> None:
         self._program = case.lowered.programs["main"].program
         self._inputs, self._limits = inputs, _limits(case)
-        self._bindings: list[Binding] = [executables["main"].bind(tensors) for tensors in inputs]
+        self._bindings: list[Binding] = [executables["main"].bind(tensors) for tensors in inputs[:bound]]
         self.calls: Sequence[Call] = self._bindings
         self._checker = checker
 
@@ -107,14 +119,20 @@ class Answers:
     """A point whose sample is one generated answer; one prefill binding per prompt, one decode binding."""
 
     def __init__(
-        self, case: "CaseRequest", executables: Mapping[str, Executable], inputs: Sequence[Arrays], checker: Checker
+        self,
+        case: "CaseRequest",
+        executables: Mapping[str, Executable],
+        inputs: Sequence[Arrays],
+        checker: Checker,
+        *,
+        bound: int | None = None,
     ) -> None:
         lowered = case.lowered
         self._prefill = lowered.programs["prefill"].program
         self._inputs, self._limits = inputs, _limits(case)
         decode = executables["decode"].bind(_zeros(lowered.programs["decode"].program))
         self._stamps: list[list[int]] = []
-        self._prefills = [executables["prefill"].bind(tensors) for tensors in inputs]
+        self._prefills = [executables["prefill"].bind(tensors) for tensors in inputs[:bound]]
         self._decode = decode
         self._recorded = [
             _Recorded(
@@ -127,7 +145,7 @@ class Answers:
                 ),
                 self._stamps,
             )
-            for prefill, entry in zip(self._prefills, lowered.pool, strict=True)
+            for prefill, entry in zip(self._prefills, lowered.pool[:bound], strict=True)
         ]
         self.calls: Sequence[Call] = self._recorded
         self._checker = checker

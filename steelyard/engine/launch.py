@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import cast
 
 from steelyard import plugins, wire
-from steelyard.core.errors import StoreError
+from steelyard.core.backend import Budget
+from steelyard.core.errors import SteelyardError, StoreError
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result, Stage, Status
 from steelyard.core.runner import LaunchContext
+from steelyard.engine.exhaustion import out_of_memory
 from steelyard.engine.protocol import Event, LaunchRequest
 from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
+from steelyard.guard.memory_group import MemoryGroup, parent_group
 from steelyard.guard.tree import left_behind
 
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CC", "CXX", "CUDA_HOME")
@@ -77,6 +80,24 @@ def run_launch(
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Outcome:
     """Run one launch to its end, whatever that is. Raises Interrupted on Ctrl-C, and OSError if it cannot start."""
+    budget = request.budget
+    if budget.memory_cap_by != "cgroup" or budget.memory_cap_bytes is None:
+        return _run(request, None, origin_s=origin_s, timeouts=timeouts, on_event=on_event)
+    parent, reason = parent_group()
+    if parent is None:
+        raise SteelyardError(f"the memory cap cannot be kept as it was in this run: {reason}")
+    with MemoryGroup(parent, request.launch, budget.memory_cap_bytes) as group:
+        return _run(request, group, origin_s=origin_s, timeouts=timeouts, on_event=on_event)
+
+
+def _run(
+    request: LaunchRequest,
+    group: MemoryGroup | None,
+    *,
+    origin_s: float,
+    timeouts: Mapping[str, float],
+    on_event: Callable[[Event], None],
+) -> Outcome:
     scratch = Path(request.scratch)
     scratch.mkdir(parents=True, exist_ok=True)
     Path(request.compile_cache).mkdir(parents=True, exist_ok=True)
@@ -87,10 +108,11 @@ def run_launch(
     cpu_start, started = time.process_time(), time.monotonic()
     watch = during.begin(request.budget.cpus)
     read_end, write_end = os.pipe()
+    # -P: the working directory is not on the path while the worker's own imports happen
+    command = [sys.executable, "-P", "-m", "steelyard.engine.worker", str(request_file), str(write_end)]
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            # -P: the working directory is not on the path while the worker's own imports happen
-            [sys.executable, "-P", "-m", "steelyard.engine.worker", str(request_file), str(write_end)],
+            command if group is None else group.command(command),
             pass_fds=(write_end,),
             env=environment(request),
             stdin=subprocess.DEVNULL,
@@ -130,9 +152,12 @@ def run_launch(
     )
     outcome = Outcome(record=record, results=[_left_children(result, stayed) for result in listener.results])
     if ended != "done":
-        killed_by_oom = _oom_kills() > oom_before
-        status, reason = _why(ended, exit_code, listener.stage, killed_by_oom)
-        outcome.results += _unfinished(request, listener, status, reason, _tail(log_file))
+        last_words = _tail(log_file)
+        starved = (group.kills() > 0) if group is not None else _oom_kills() > oom_before
+        status, reason = _why(ended, exit_code, listener.stage, starved, last_words, request.budget)
+        outcome.results += _unfinished(request, listener, status, reason, last_words)
+    if request.budget.memory_cap_bytes is not None:
+        outcome.results = [_capped(result, request, group) for result in outcome.results]
     return outcome
 
 
@@ -270,17 +295,33 @@ def _unfinished(
     return rows
 
 
-def _why(ended: str, exit_code: int | None, stage: Stage, killed_by_oom: bool) -> tuple[Status, str]:
+def _why(
+    ended: str, exit_code: int | None, stage: Stage, starved: bool, last_words: str, budget: Budget
+) -> tuple[Status, str]:
+    """Status and reason of a launch that did not come to its end. `starved`: the kernel ended it for want of memory."""
     if ended not in ("exited", "timed_out"):
         return "failed", ended
     if ended == "timed_out":
         return "timed_out", f"no end of stage '{stage}' within its time-out"
-    if exit_code is not None and exit_code < 0:
-        name = signal.Signals(-exit_code).name
-        if exit_code == -signal.SIGKILL and killed_by_oom:
-            return "out_of_memory", f"killed by the kernel for want of memory in stage '{stage}'"
-        return "crashed", f"killed by {name} in stage '{stage}'"
-    return "crashed", f"exited with code {exit_code} in stage '{stage}'"
+    died = exit_code is not None and exit_code < 0
+    how = f"killed by {signal.Signals(-exit_code).name}" if died and exit_code else f"exited with code {exit_code}"
+    if starved and exit_code == -signal.SIGKILL:
+        limit = f"; the limit was {budget.memory_cap}" if budget.memory_cap_bytes is not None else ""
+        return "out_of_memory", f"killed by the kernel for want of memory in stage '{stage}'{limit}"
+    if said := next((line for line in reversed(last_words.splitlines()) if out_of_memory(line)), ""):
+        return "out_of_memory", f"{how} in stage '{stage}'; it said: {said.strip()[:300]}"
+    if budget.memory_cap_by == "rlimit":
+        how += f", which may be for want of memory (the limit was {budget.memory_cap}): it did not say why,"
+    return "crashed", f"{how} in stage '{stage}'"
+
+
+def _capped(result: Result, request: LaunchRequest, group: MemoryGroup | None) -> Result:
+    """The result with the limit that it had and what held it to that."""
+    budget, runner = request.budget, plugins.runner(request.backend.runner)
+    how = {"cgroup": "memory.max", "rlimit": "RLIMIT_DATA"}.get(budget.memory_cap_by or "", runner.caps_memory)
+    limit = {"bytes": budget.memory_cap_bytes, "by": budget.memory_cap_by, "how": how}
+    memory = dict(result.memory) if group is None else {**result.memory, "group_peak_bytes/launch": group.peak()}
+    return replace(result, memory=memory, details={**result.details, "memory_cap": limit})
 
 
 def _end_all(process: "subprocess.Popen[bytes]", launch: str, grace_s: float) -> int:

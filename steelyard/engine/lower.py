@@ -15,7 +15,7 @@ from steelyard.core.lowered import LoweredPoint
 from steelyard.core.run import LoweredFacts
 from steelyard.core.workload import Point
 from steelyard.lowering.cache import cache_root
-from steelyard.lowering.request import LoweringRequest, LoweringResponse, Progress
+from steelyard.lowering.request import POOL, LoweringRequest, LoweringResponse, Progress
 
 _TAIL_BYTES = 2000
 _START = (
@@ -31,8 +31,11 @@ def lower_points(
     weights_dir: Path | None,
     device_kind: str,
     say: Callable[[str], None],
+    pool: int = POOL,
 ) -> tuple[dict[str, LoweredPoint], dict[str, str]]:
     """Lower in a child process, which may import every framework. Returns points and reasons of failure by point key.
+
+    `pool` is how many input sets a point gets.
 
     Raises LoweringError if the child as a whole fails: killed, out of memory, disk full.
     """
@@ -44,6 +47,7 @@ def lower_points(
             cache=str(cache_root()),
             weights_dir=None if weights_dir is None else str(weights_dir.resolve()),
             device_kind=device_kind,
+            pool=pool,
             progress=str(base / "progress"),
         )
         (base / "request.json").write_bytes(wire.encode(request))

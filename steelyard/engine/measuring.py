@@ -17,7 +17,6 @@ from steelyard.measure import clock, generate, loop
 from steelyard.measure.correctness import Checker
 from steelyard.measure.growth import Growth
 from steelyard.measure.loop import CheckPoints, Limits, loop_overhead_s, timed_window
-from steelyard.measure.memory import reset_peak
 from steelyard.measure.surroundings import misplaced, surroundings
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
     inputs = [_tensors(entry.inputs) for entry in lowered.pool]
     references = [_tensors(entry.reference) for entry in lowered.pool]
     checker = Checker(lowered, references, inputs)
-    driver = DRIVERS[lowered.point.driver](case, executables, inputs, checker)
+    driver = DRIVERS[lowered.point.driver](case, executables, inputs, checker, bound=launch.request.bound)
     stages: tuple[Stage, ...] = ("first_run", "second_run")
     for stage in stages:
         with launch.phase(stage):
@@ -57,7 +56,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
             growth.note(index + 1)
 
         meter = meter_for(launch.request.device.kind, launch.request.device.index)
-        refused = reset_peak()
+        memory = launch.memory_begins()
         opened = meter.open_window()
         window = timed_window(
             driver.calls,
@@ -72,7 +71,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         )
         energy = meter.close_window(opened).per(len(window.durations_ns))
         growth.note(len(window.durations_ns))
-        launch.note_peak("steady", refused)
+        launch.memory_ends("steady", memory)
         _believe(clock.disagreement(window.elapsed_ns, window.witness_ns))
         facts["growth_bytes_per_call"] = growth.per_call()
         remarks += filter(None, (growth.sentence(),))

@@ -42,7 +42,8 @@ _LAUNCH_S = 6.0
 class Request:
     """What the user asked of `bench run`, parsed but not yet looked up.
 
-    `shams` is how many times the baseline is launched again in each round as if it were a candidate.
+    `shams` is how many times the baseline is launched again in each round as if it were a candidate. An `attempt`
+    only asks whether its cases complete: one cold launch of each backend, no control arm, one input set bound.
     """
 
     suite: str
@@ -59,6 +60,7 @@ class Request:
     seed: int = 0
     timeouts: Mapping[str, float] = field(default_factory=lambda: DEFAULT_TIMEOUTS)
     shams: int = 0
+    attempt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,12 @@ class Plan:
 
     @property
     def bundles(self) -> tuple[tuple[Point, ...], ...]:
-        """The points grouped by their weights, in order: a launch runs one group, so that weights are loaded once."""
+        """The points grouped by their weights, in order: a launch runs one group, so that weights are loaded once.
+
+        Under a limit of memory each point has launches of its own, so that the limit is that of one case.
+        """
+        if self.request.budget.memory_cap_bytes is not None:
+            return tuple((point,) for point in self.points)
         groups: dict[str, list[Point]] = {}
         for point in self.points:
             groups.setdefault(next(iter(point.programs.values())).weights.key, []).append(point)
@@ -138,6 +145,9 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
     left_out = [
         LeftOut(backend=spec.text, reason=found[spec.text].reason) for spec in wanted if not found[spec.text].available
     ]
+    if request.budget.memory_cap_by == "runtime":
+        usable, uncapped = _capping(usable, request.device)
+        left_out += uncapped
     if not usable:
         reasons = "; ".join(f"{entry.backend}: {entry.reason}" for entry in left_out)
         raise UsageError(f"no backend can run on {request.device.id}: {reasons}")
@@ -148,7 +158,7 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
         Arm(label=baseline.text, backend=baseline),
         *(Arm(label=spec.text, backend=spec) for spec in rest),
         *(Arm(label=f"{baseline.text} (sham {n})", backend=baseline, sham=True) for n in range(1, request.shams + 1)),
-        control,
+        *(() if request.attempt else (control,)),
     )
     formats = {spec.text: plugins.runner(spec.runner).needs(spec) for spec in usable}
     return Plan(
@@ -197,7 +207,7 @@ def _wanted(request: Request) -> list[BackendSpec]:
             names += [name for name, kind in plugins.runners().items() if not kind.idle]
         else:
             names.append(text)
-    if request.baseline not in names:
+    if request.baseline not in names and not request.attempt:
         names.insert(0, request.baseline)
     specs: dict[str, BackendSpec] = {}
     for text in names:
@@ -210,12 +220,21 @@ def _wanted(request: Request) -> list[BackendSpec]:
     return list(specs.values())
 
 
+def _capping(usable: Sequence[BackendSpec], device: Device) -> tuple[list[BackendSpec], list[LeftOut]]:
+    """Those whose runtime keeps a limit of device memory, and the others with the reason."""
+    able = [spec for spec in usable if plugins.runner(spec.runner).caps_memory]
+    reason = f"the runtime cannot be held to a memory cap on {device.id}: leave --memory-cap out to run it"
+    return able, [LeftOut(backend=spec.text, reason=reason) for spec in usable if spec not in able]
+
+
 def _baseline(request: Request, usable: Sequence[BackendSpec]) -> BackendSpec:
     wanted = parse_backend(request.baseline).text
     return next((spec for spec in usable if spec.text == wanted), usable[0])
 
 
 def _minimum(request: Request) -> int:
+    if request.attempt:
+        return 0
     if request.quick:
         return QUICK_ROUNDS
     if request.scenario == "cold-start":
@@ -224,6 +243,8 @@ def _minimum(request: Request) -> int:
 
 
 def _maximum(request: Request) -> int:
+    if request.attempt:
+        return 0
     if request.quick:
         return QUICK_ROUNDS
     if request.scenario == "cold-start":

@@ -31,7 +31,8 @@ class CaseRequest:
 class LaunchRequest:
     """One launch: an arm, its budget, its place in the run, and the bundle of cases in their order.
 
-    A launch that is not `steady` gives the phases, two runs and the check, and no timed window.
+    A launch that is not `steady` gives the phases, two runs and the check, and no timed window. `bound` is how many
+    input sets of a case are bound at once, each with a state of its own; None binds all.
     """
 
     launch: str
@@ -46,6 +47,7 @@ class LaunchRequest:
     seed: int
     steady: bool
     cases: tuple[CaseRequest, ...]
+    bound: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

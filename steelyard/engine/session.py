@@ -207,6 +207,7 @@ class Session:
                     seed=int(stable_hash([request.seed, self._first_round, number, position], 8), 16),
                     steady=steady,
                     cases=cases,
+                    bound=1 if request.attempt else None,
                 ),
                 origin_s=self._started_s,
                 timeouts=request.timeouts,

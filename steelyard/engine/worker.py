@@ -20,9 +20,11 @@ from steelyard.core.errors import FellBack, Unsupported
 from steelyard.core.metrics import Reading
 from steelyard.core.result import Result, Stage, Status
 from steelyard.core.runner import Executable, LaunchContext, Runner
+from steelyard.engine.exhaustion import limit_own_memory, out_of_memory
+from steelyard.engine.memory import LaunchMemory, larger
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest
 from steelyard.measure import clock  # held before any runner is imported, which might replace what it holds
-from steelyard.measure.memory import read_peak, reset_peak
+from steelyard.measure.memory import HostMemory
 
 _LOG_LINES = 30
 _PR_SET_PDEATHSIG = 1
@@ -37,6 +39,8 @@ def main() -> None:
     request = wire.read(request_path, LaunchRequest)
     if request.budget.cpus:
         os.sched_setaffinity(0, request.budget.cpus)
+    if request.budget.memory_cap_by == "rlimit":
+        limit_own_memory(request.budget.memory_cap_bytes)
     Launch(request, events_fd).run()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -54,6 +58,7 @@ class Launch:
         self._case_id = ""
         self.phases: dict[str, float] = {}
         self.memory: dict[str, Reading] = {}
+        self._peaks = LaunchMemory(request.device)
 
     def run(self) -> None:
         """The whole launch. A failure of the runner itself becomes the result of every case."""
@@ -83,21 +88,22 @@ class Launch:
 
     @contextmanager
     def phase(self, stage: Stage) -> Iterator[None]:
-        """Time a phase and take its memory peak; several programs of one case add up."""
+        """Time a phase and take its memory peaks; several programs of one case add up."""
         self.enter(stage)
-        refused = reset_peak()
+        memory = self.memory_begins()
         start = clock.CLOCK()
         yield
         elapsed = (clock.CLOCK() - start) * 1e-9
         self.phases[f"{stage}_s"] = self.phases.get(f"{stage}_s", 0.0) + elapsed
-        self.note_peak(stage, refused)
+        self.memory_ends(stage, memory)
 
-    def note_peak(self, stage: Stage, refused: str) -> None:
-        """Keep the larger peak of a stage that happens more than once."""
-        key, reading = f"host_peak_bytes/{stage}", read_peak(refused)
-        earlier = self.memory.get(key)
-        if earlier is None or earlier.value is None or (reading.value or 0) > earlier.value:
-            self.memory[key] = reading
+    def memory_begins(self) -> HostMemory:
+        """Every peak starts anew where that is possible."""
+        return self._peaks.begin()
+
+    def memory_ends(self, stage: Stage, memory: HostMemory) -> None:
+        """Keep what the phase needed; the larger of a stage that happens more than once."""
+        self.memory = larger(self.memory, self._peaks.end(stage, memory))
 
     def enter(self, stage: Stage) -> None:
         """Tell the supervisor which stage begins: its time-out starts here."""
@@ -117,6 +123,7 @@ class Launch:
         runner = kind(context)
         with self.phase("import"):
             runner.start()
+        self._peaks.runner = runner
         return runner
 
     def _run_case(self, runner: Runner, case: CaseRequest, *, first: bool) -> None:
@@ -170,13 +177,9 @@ def _status_of(error: Exception) -> Status:
         return "unsupported"
     if isinstance(error, FellBack):
         return "fallback"
-    text = f"{type(error).__name__}: {error}".lower()
-    if isinstance(error, MemoryError) or any(mark in text for mark in _OUT_OF_MEMORY):
+    if isinstance(error, MemoryError) or out_of_memory(f"{type(error).__name__}: {error}"):
         return "out_of_memory"
     return "failed"
-
-
-_OUT_OF_MEMORY = ("outofmemory", "out of memory", "bad_alloc", "resource_exhausted", "failed to allocate memory")
 
 
 def _die_with_parent() -> None:

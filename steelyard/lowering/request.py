@@ -10,6 +10,9 @@ from steelyard.lowering.references import point_key
 POOL = 8
 """Input sets of a point: enough that no runtime can live off one answer, few enough to store."""
 
+ATTEMPT_POOL = 2
+"""Input sets where only is asked whether a point completes: two, so that an output can be seen to follow its input."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoweringRequest:

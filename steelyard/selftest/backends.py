@@ -66,6 +66,7 @@ class Known(Runner):
         "sleep": "seconds that a call sleeps",
         "spin": "seconds that a call computes",
         "allocate": "MiB that a call holds until its outputs are released",
+        "each": "MiB that a call holds for each row of its input, likewise",
         "fault": "what goes wrong: " + ", ".join(FAULTS),
     }
     idle: ClassVar[str] = "it proves the tool, and is no runtime"
@@ -80,6 +81,7 @@ class Known(Runner):
             self.sleep_s = float(options.get("sleep", "0"))
             self.spin_s = float(options.get("spin", "0"))
             self.hold_bytes = round(float(options.get("allocate", "0")) * MEBI)
+            self.each_bytes = round(float(options.get("each", "0")) * MEBI)
         except ValueError as error:
             raise UsageError(f"backend '{context.backend.text}': {error}; give plain numbers") from error
         self.calls = 0
@@ -239,8 +241,9 @@ class KnownBinding(Binding):
 
     def _compute(self) -> dict[str, Any]:
         self._take_time()
-        if self.runner.hold_bytes:
-            self.held = np.ones(self.runner.hold_bytes, dtype=np.uint8)
+        held_bytes = self.runner.hold_bytes + self.runner.each_bytes * self.x.shape[0]
+        if held_bytes:
+            self.held = np.ones(held_bytes, dtype=np.uint8)
         y = self.x @ self.program.weights
         found = {"y": y, "z": np.tanh(y)}
         match self.runner.fault:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steelyard.core.workload import Point, Program, Selection, Suite, TensorSpec, Weights, Work
+from steelyard.core.errors import UsageError, unknown_name
+from steelyard.core.workload import Axis, Point, Program, Selection, Suite, Sweep, TensorSpec, Weights, Work
 
 if TYPE_CHECKING:
     from steelyard.lowering.entry import PoolEntry
@@ -17,7 +18,17 @@ HEADLINE = "product"
 
 
 def points(selection: Selection) -> tuple[Point, ...]:
-    """The one point."""
+    """One point, of ROWS rows; with the axis `batch` one for each of its values. Raises UsageError for other axes."""
+    for name in selection.axes:
+        if name != "batch":
+            raise unknown_name("axis", name, ("batch",))
+    texts = selection.axes.get("batch", ())
+    if wrong := [text for text in texts if not text.isdecimal() or int(text) < 1]:
+        raise UsageError(f"axis 'batch': '{wrong[0]}' is not a whole number of at least 1")
+    return tuple(_point(int(text), {"batch": int(text)}) for text in texts) or (_point(ROWS, {}),)
+
+
+def _point(rows: int, axes: Mapping[str, int]) -> Point:
     module = "steelyard.selftest.suite"
     program = Program(
         name=HEADLINE,
@@ -25,22 +36,21 @@ def points(selection: Selection) -> tuple[Point, ...]:
         arguments={},
         weights=Weights(source=f"{module}:write", arguments={"seed": 0}, origin="seeded"),
         dtype="float32",
-        inputs=(TensorSpec(name="x", shape=(ROWS, WIDTH), dtype="float32"),),
-        outputs=tuple(TensorSpec(name=name, shape=(ROWS, WIDTH), dtype="float32") for name in ("y", "z")),
+        inputs=(TensorSpec(name="x", shape=(rows, WIDTH), dtype="float32"),),
+        outputs=tuple(TensorSpec(name=name, shape=(rows, WIDTH), dtype="float32") for name in ("y", "z")),
     )
-    point = Point(
+    return Point(
         suite="selftest",
         suite_version=1,
         workload=HEADLINE,
-        axes={},
+        axes=axes,
         driver="call",
         programs={"main": program},
         settings={},
         pool=f"{module}:make",
         window=None,
-        work=Work(flop=2 * ROWS * WIDTH * WIDTH, weight_bytes=4 * WIDTH * WIDTH, items=ROWS, unit="rows"),
+        work=Work(flop=2 * rows * WIDTH * WIDTH, weight_bytes=4 * WIDTH * WIDTH, items=rows, unit="rows"),
     )
-    return (point,)
 
 
 def build(*, in_place: bool) -> Any:
@@ -75,9 +85,10 @@ def make(point: Point, modules: Mapping[str, Any], tokenizer_dir: Path | None, c
     from steelyard.lowering.entry import PoolEntry
 
     generator = torch.Generator().manual_seed(7)
+    rows = point.programs["main"].inputs[0].shape[0]
     entries = []
     for _ in range(count):
-        x = torch.randn(ROWS, WIDTH, generator=generator)
+        x = torch.randn(rows, WIDTH, generator=generator)
         y, z = modules["main"](x.double())
         entries.append(PoolEntry(inputs={"x": x}, references={"y": y, "z": z}))
     return entries
@@ -90,6 +101,11 @@ SUITE = Suite(
     headline=HEADLINE,
     workloads={HEADLINE: "y = x @ w and z = tanh(y)"},
     sizes=("tiny",),
-    axes=(),
+    axes=(Axis(name="batch", kind="int", meaning="rows of the input"),),
     points=points,
+    sweeps=(
+        Sweep(
+            name="batch", meaning="rows of the input", start=1, axes=lambda workload, selection, value: {"batch": value}
+        ),
+    ),
 )

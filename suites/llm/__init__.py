@@ -3,7 +3,7 @@
 from steelyard.core.citation import Citation
 from steelyard.core.workload import Suite
 
-from .axes import AXES, WORKLOADS
+from .axes import AXES, SWEEPS, WORKLOADS
 from .families import SIZES
 from .programs import VERSION, points
 
@@ -16,6 +16,7 @@ SUITE = Suite(
     sizes=SIZES,
     axes=AXES,
     points=points,
+    sweeps=SWEEPS,
     citations={
         "smollm2": Citation(
             key="smollm2",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from steelyard.core.errors import UsageError, unknown_name
-from steelyard.core.workload import Axis, Selection
+from steelyard.core.workload import Axis, Selection, Sweep
 
 from .families import FAMILIES, SIZES
 
@@ -45,6 +45,30 @@ class Values:
     dtype: tuple[str, ...]
 
 
+def _context(workload: str, selection: Selection, value: int) -> Mapping[str, int]:
+    """A sequence of so many tokens that fills its KV cache to the last place."""
+    if workload == "prefill":
+        return {"prompt": value, "capacity": value}
+    if workload == "decode":
+        return {"position": value - 1, "capacity": value}
+    tokens = int((selection.axes.get("tokens") or (str(_defaults(selection)["tokens"]),))[0])
+    return {"prompt": value - tokens, "capacity": value}
+
+
+SWEEPS = (
+    Sweep(
+        name="batch", meaning="sequences in one call", start=1, axes=lambda workload, selection, value: {"batch": value}
+    ),
+    Sweep(
+        name="context",
+        meaning="tokens of a sequence, the KV cache filled to the last place",
+        start=128,
+        smallest=2,
+        axes=_context,
+    ),
+)
+
+
 def workloads(selection: Selection) -> tuple[str, ...]:
     """The workloads asked for, in the suite's order. Raises UsageError for unknown names or an empty choice."""
     for name in (*selection.workloads, *selection.exclude):
@@ -74,7 +98,7 @@ def values(selection: Selection, chosen: tuple[str, ...]) -> Values:
                 f"axis '{name}' belongs to {' and '.join(_BY_NAME[name].workloads)}, none of which was chosen; "
                 f"choose one with --workload or leave --set {name}=... out"
             )
-    defaults = _TINY_DEFAULTS if selection.size == "tiny" else _DEFAULTS
+    defaults = _defaults(selection)
     numbers = {name: _integers(name, selection.axes.get(name)) or (default,) for name, default in defaults.items()}
     if "capacity" not in selection.axes:
         numbers["capacity"] = (_capacity(numbers, chosen),)
@@ -85,6 +109,10 @@ def values(selection: Selection, chosen: tuple[str, ...]) -> Values:
         dtype=_names("dtype", selection.axes.get("dtype"), DTYPES) or (fallback,),
         **numbers,
     )
+
+
+def _defaults(selection: Selection) -> Mapping[str, int]:
+    return _TINY_DEFAULTS if selection.size == "tiny" else _DEFAULTS
 
 
 def _integers(axis: str, texts: tuple[str, ...] | None) -> tuple[int, ...]:

@@ -121,6 +121,7 @@ def test_a_long_warm_up_is_cut_where_it_ends(tmp_path: Path) -> None:
         ("import", "failed", "import", "no such runtime"),
         ("compile", "failed", "compile", "cannot compile this"),
         ("memory", "out_of_memory", "load", "want more"),
+        ("bad_alloc", "out_of_memory", "first_run", "killed by SIGABRT"),
         ("unsupported", "unsupported", "load", "not for us"),
         ("wrong", "incorrect", "check", "relative error 0.01"),
         ("late wrong", "incorrect", "check", "relative error"),

@@ -169,6 +169,13 @@ class NumpyBinding(Binding):
                 time.sleep(600)
             case "raise":
                 raise RuntimeError("<boom> & more")
+            case "greedy":
+                np.empty(1 << 30, np.uint8)  # asked for and not touched: RLIMIT_DATA counts that
+            case "bad_alloc":  # how a C++ runtime ends that does not catch it
+                os.write(
+                    2, b"terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n"
+                )
+                os.abort()
             case "recompile":
                 runner.compilations += 1
             case "alternate":  # eight fast calls, eight slow ones, and so on

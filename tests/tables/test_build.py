@@ -218,9 +218,26 @@ def test_start_up_keeps_cold_and_warm_apart(data):
 def test_memory_names_what_no_backend_could_tell(data):
     table = data.table("memory")
     assert any("no device memory apart from the host's" in note for note in table.notes)
+    assert any("Host peak: VmHWM" in note for note in table.notes), "the method stands below the numbers"
+
+
+def test_memory_has_a_row_for_each_quantity_and_a_column_for_each_phase(data):
+    table = data.table("memory")
+    peak = row(table, "eager", workload="prefill", metric="host_peak_bytes")
+    known = {phase: table.cell(peak, phase).value for phase in ("import", "load", "compile", "steady")}
+    assert known["import"] < known["load"] < known["compile"]
+    assert known["steady"] < known["compile"], "the phases are apart"
+
+
+def test_planned_memory_and_the_kv_cache_stand_apart_from_what_was_measured(data):
+    table = data.table("memory-plan")
     planned = table.cell(row(table, "eager", workload="prefill"), "planned_bytes/compile")
     assert planned.value is None
     assert "eager does not tell what it planned" in notes(table, [planned])
+    decode = row(table, "xla", workload="decode")
+    assert table.cell(decode, "planned_bytes/compile").value == 5.6e8
+    assert table.cell(decode, "kv_cache_bytes").value == 3 * 512 * 64 * 4, "one sequence, three heads, float32"
+    assert not any("planned" in column.key for column in data.table("memory").columns)
 
 
 def test_correctness_shows_error_and_tolerance(failed):
