@@ -12,6 +12,7 @@ from typing import Any
 
 from steelyard import __version__, plugins
 from steelyard.core.backend import Budget, Device
+from steelyard.core.energy import settings_of
 from steelyard.core.errors import CheckpointError, StoreError, UsageError, unknown_name
 from steelyard.core.run import LeftOut, Manifest
 from steelyard.core.workload import Point, Selection, Suite
@@ -65,6 +66,7 @@ def replay_of(
         quick=plan["quick"],
         time_s=time_s,
         window_s=plan["window_s"],
+        energy=settings_of(plan),
         seed=plan["seed"],
     )
     return Replay(request=request, points=points, left_out=left_out)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from steelyard import plugins
 from steelyard.compare import pilot
 from steelyard.core.backend import parse_backend
+from steelyard.core.energy import settings_of
 from steelyard.core.run import Manifest, Run
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import MAXIMUM_ROUNDS, Estimate, Plan, Request
@@ -73,7 +74,13 @@ def outlook(run: Run, rounds: int) -> Iterator[str]:
 
 
 def plan_of(
-    manifest: Manifest, *, time_s: float | None, rounds: int | None, timeouts: Mapping[str, float], done: int
+    manifest: Manifest,
+    *,
+    time_s: float | None,
+    rounds: int | None,
+    timeouts: Mapping[str, float],
+    done: int,
+    meter: str = "",
 ) -> Plan:
     """The plan of a stored run, for the rounds that are still to come.
 
@@ -92,6 +99,7 @@ def plan_of(
         quick=stored["quick"],
         time_s=time_s if time_s is not None else stored["time_s"],
         window_s=stored["window_s"],
+        energy=settings_of(stored, meter),
         seed=stored["seed"],
         timeouts=timeouts,
         shams=sum(arm.sham for arm in manifest.arms),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 if TYPE_CHECKING:
-    from steelyard.core.backend import CapMethod
+    from steelyard.core.backend import CapMethod, Device
+    from steelyard.core.energy import EnergySettings
     from steelyard.engine.plan import Request
 
 SUITE = "llm"
@@ -52,6 +53,15 @@ def run(
     attempts: Annotated[
         int | None, typer.Option(min=1, help="With --largest: at most so many attempts of a backend. Default: 24.")
     ] = None,
+    energy: Annotated[
+        bool, typer.Option("--energy/--no-energy", help="Meter energy after each timed window, where there is a meter.")
+    ] = True,
+    meter: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The CSV log of an external power meter, growing meanwhile.")
+    ] = None,
+    estimate_energy: Annotated[
+        bool, typer.Option("--estimate-energy", help="Estimate energy from the rated power, in a column of its own.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the orders and of the checked calls.")] = 0,
     output: Annotated[Path, typer.Option(help="Where runs are stored.")] = Path("bench-results"),
     resume: Annotated[str | None, typer.Option(help="Go on with this run: its path, id, or 'latest'.")] = None,
@@ -84,6 +94,7 @@ def run(
                 timeouts=_timeouts(timeout or []),
                 report=report,
                 json=json,
+                meter="" if meter is None else str(meter.absolute()),
             )
         )
     request = _request(
@@ -107,6 +118,9 @@ def run(
         seed=seed,
         timeouts=_timeouts(timeout or []),
         memory_cap=memory_cap,
+        energy=energy,
+        meter=meter,
+        estimate_energy=estimate_energy,
     )
     if largest is not None:
         if quick or rounds is not None or scenario != "single-stream":
@@ -134,6 +148,9 @@ def _request(
     scenario: str,
     backends: list[str],
     memory_cap: str | None,
+    energy: bool,
+    meter: Path | None,
+    estimate_energy: bool,
     **rest: Any,
 ) -> "Request":
     from steelyard.core.backend import Budget
@@ -164,7 +181,28 @@ def _request(
             weights_dir=str(weights) if weights else None,
         ),
         scenario=cast(Literal["single-stream", "cold-start"], scenario),
+        energy=_energy(energy, meter, estimate_energy, chosen),
         **rest,
+    )
+
+
+def _energy(enabled: bool, meter: Path | None, estimate: bool, device: "Device") -> "EnergySettings":
+    """What is asked of energy. The log must be readable now; the model needs a declared power, else it says so."""
+    from steelyard.core.energy import EnergySettings
+    from steelyard.core.errors import UsageError
+    from steelyard.guard.external import read_log
+    from steelyard.hardware.profiles import profile_of
+
+    if meter is not None:
+        if not enabled:
+            raise UsageError("--meter and --no-energy contradict each other: give one of them")
+        read_log(meter)
+    if estimate and device.kind != "cpu":
+        raise UsageError(f"--estimate-energy shares out the rated power of a CPU; {device.id} is none")
+    profile = profile_of(device.name, device.kind) if estimate else None
+    power = None if profile is None or profile.power_limit_w is None else float(profile.power_limit_w.value)
+    return EnergySettings(
+        enabled=enabled, meter="" if meter is None else str(meter.absolute()), estimate=estimate, tdp_w=power
     )
 
 

@@ -92,13 +92,14 @@ def resume_run(
     timeouts: Mapping[str, float],
     report: bool,
     json: bool,
+    meter: str = "",
 ) -> int:
     """A further segment of whole rounds of a stored run. Returns the exit code."""
     started = time.monotonic()
     path = find_run(output, which)
     run = open_run(path)
     done = _rounds_done(run.segments)
-    plan = plan_of(run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done)
+    plan = plan_of(run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done, meter=meter)
     with Screen(
         launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=plan.request.time_s, started_s=started
     ) as screen:
@@ -243,6 +244,7 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
             "quick": request.quick,
             "time_s": request.time_s,
             "window_s": request.window_s,
+            "energy": request.energy.stored,
             "seed": request.seed,
         },
         environment=environment,

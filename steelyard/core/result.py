@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from steelyard.core.energy import EnergyUse
 from steelyard.core.metrics import Reading
 
 Status = Literal[
     "ok", "incorrect", "fallback", "unsupported", "out_of_memory", "timed_out", "crashed", "failed", "skipped"
 ]
-Stage = Literal["plan", "lower", "spawn", "import", "load", "compile", "first_run", "second_run", "steady", "check"]
+Stage = Literal[
+    "plan", "lower", "spawn", "import", "load", "compile", "first_run", "second_run", "steady", "check", "energy"
+]
 Layer = Literal["api_wall", "bound_wall", "runtime_internal", "device"]
 Steady = Literal["flat", "warmed", "slowed", "cyclic", "none", "too_short"]
 StopReason = Literal["time", "samples", "calls"]
@@ -113,6 +116,8 @@ class Result:
 
     `phases` are seconds by phase (import_s, load_s, compile_s, first_run_s, second_run_s);
     `first_in_launch` says whether compile time and memory peaks belong to this case alone.
+    `energy` is the joules of one call, `energy_use` all that the meter said, `energy_estimate` what a model makes of it
+    where one was asked for.
     `memory` is keyed `metric/phase`, e.g. `host_peak_bytes/compile`. `text` is what generate wrote.
     """
 
@@ -130,6 +135,8 @@ class Result:
     measurements: tuple[Measurement, ...] = ()
     memory: Mapping[str, Reading] = field(default_factory=dict)
     energy: Reading | None = None
+    energy_use: EnergyUse | None = None
+    energy_estimate: Reading | None = None
     proof: Proof | None = None
     correctness: Correctness | None = None
     idiom: Mapping[str, str] = field(default_factory=dict)

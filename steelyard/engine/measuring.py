@@ -1,18 +1,22 @@
 """One case inside a launch: compile, two runs apart, the timed window, the check, the proof."""
 
 import dataclasses
+import os
+import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from safetensors import safe_open
 
 from steelyard.core.backend import Budget
+from steelyard.core.energy import EnergyUse
 from steelyard.core.errors import SteelyardError
-from steelyard.core.metrics import absent
+from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Correctness, Measurement, Proof, Result, Stage, Status
 from steelyard.core.runner import Runner
-from steelyard.engine.drivers import DRIVERS
-from steelyard.guard.meters import meter_for
+from steelyard.engine.drivers import DRIVERS, Driver
+from steelyard.engine.metering import estimated
+from steelyard.guard.energy import Absent
 from steelyard.measure import clock, generate, loop
 from steelyard.measure.correctness import Checker
 from steelyard.measure.growth import Growth
@@ -46,6 +50,8 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
     facts: dict[str, Any] = {}
     remarks: list[str] = []
     energy = absent("J", "too_short: a cold launch has no timed window")
+    use: EnergyUse | None = None
+    estimate: Reading | None = None
     if launch.request.steady:
         launch.enter("steady")
         before = dict(runner.counters())
@@ -55,9 +61,8 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
             driver.inspect(index)
             growth.note(index + 1)
 
-        meter = meter_for(launch.request.device.kind, launch.request.device.index)
         memory = launch.memory_begins()
-        opened = meter.open_window()
+        cpu_s = time.process_time()
         window = timed_window(
             driver.calls,
             Limits(
@@ -69,7 +74,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
             inspect=inspect,
             checks=CheckPoints(launch.request.seed, early=case.pace.minimum),
         )
-        energy = meter.close_window(opened).per(len(window.durations_ns))
+        cpu_s = time.process_time() - cpu_s
         growth.note(len(window.durations_ns))
         launch.memory_ends("steady", memory)
         _believe(clock.disagreement(window.elapsed_ns, window.witness_ns))
@@ -79,6 +84,10 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         moved = {name: after[name] - count for name, count in before.items() if after[name] != count}
         launch.enter("check")
         measurements = driver.measurements(window)
+        use = _metered(launch, driver)
+        energy = use.per_call
+        if launch.request.energy.estimate:
+            estimate = estimated(launch.request.energy, cpu_s, len(window.durations_ns), os.cpu_count() or 1)
     else:
         launch.enter("check")
         fresh = driver.fresh_calls()
@@ -102,6 +111,8 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         reason=reason,
         measurements=measurements,
         energy=energy,
+        energy_use=use,
+        energy_estimate=estimate,
         proof=proof,
         correctness=correctness,
         idiom=_merged({role: executable.idiom for role, executable in executables.items()}),
@@ -114,6 +125,13 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
             "loop_overhead_s": loop_overhead_s(),
         },
     )
+
+
+def _metered(launch: "Launch", driver: Driver) -> EnergyUse:
+    """The energy of the calls, after everything that the timed window has to tell was read."""
+    if not isinstance(launch.metering.source, Absent):
+        launch.enter("energy")
+    return launch.metering.case(driver.calls)
 
 
 def _believe(objection: str) -> None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from steelyard import plugins
 from steelyard.core.backend import BackendSpec, Budget, Device, parse_backend
 from steelyard.core.case import CONTROL_SUFFIX, Arm, Case, Scenario
+from steelyard.core.energy import EnergySettings
 from steelyard.core.errors import UsageError, unknown_name
 from steelyard.core.run import LeftOut
 from steelyard.core.workload import Point, Selection, Suite
+from steelyard.engine.metering import metering_s
 from steelyard.engine.probe import probe
 
 MINIMUM_ROUNDS = 8
@@ -26,6 +28,7 @@ DEFAULT_TIMEOUTS: Mapping[str, float] = {
     "second_run": 300.0,
     "steady": 120.0,  # added to the window's cap
     "check": 120.0,
+    "energy": 180.0,  # three windows of the meter, and a call that outlasts its own
 }
 """Seconds a stage may last before its launch is ended and the case is `timed_out`."""
 
@@ -61,6 +64,7 @@ class Request:
     timeouts: Mapping[str, float] = field(default_factory=lambda: DEFAULT_TIMEOUTS)
     shams: int = 0
     attempt: bool = False
+    energy: EnergySettings = field(default_factory=EnergySettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +192,7 @@ def estimate(plan: Plan, cached_points: int) -> Estimate:
     terms["references"] = _REFERENCE_S_PER_GB * gigabytes * len(plan.points) * share
     lower_s = sum(terms.values())
     launch_s = (_LAUNCH_S + _LAUNCH_S_PER_GB * gigabytes) * len(plan.bundles)
-    launch_s += 2 * plan.request.window_s * len(plan.points)
+    launch_s += (2 * plan.request.window_s + metering_s(plan.request.energy, plan.request.device)) * len(plan.points)
     copies = sum(1 for name in formats if name.split("@")[0] in ("openvino",)) + 1
     return Estimate(
         lower_s=lower_s,

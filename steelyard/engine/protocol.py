@@ -1,9 +1,10 @@
 """What supervisor and worker say to each other: one JSON request in, JSON lines out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from steelyard.core.backend import BackendSpec, Budget, Device
+from steelyard.core.energy import EnergySettings
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import Result, Stage
 
@@ -48,6 +49,7 @@ class LaunchRequest:
     steady: bool
     cases: tuple[CaseRequest, ...]
     bound: int | None = None
+    energy: EnergySettings = field(default_factory=EnergySettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.workload import Point
 from steelyard.engine.launch import Interrupted, Outcome, run_launch
+from steelyard.engine.metering import metering_s
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
 from steelyard.engine.rounds import balanced_orders, rotated
@@ -208,6 +209,7 @@ class Session:
                     steady=steady,
                     cases=cases,
                     bound=1 if request.attempt else None,
+                    energy=request.energy,
                 ),
                 origin_s=self._started_s,
                 timeouts=request.timeouts,
@@ -294,7 +296,7 @@ class Session:
             return
         per_round = self._remaining_s() / self._plan.minimum_rounds
         windows = len(self._plan.arms) * len(self._plan.points)
-        room = (per_round - cold_round_s * _WARM_SHARE) / windows
+        room = (per_round - cold_round_s * _WARM_SHARE) / windows - metering_s(request.energy, request.device)
         fitted = max(_SHORTEST_WINDOW_S, min(request.window_s, room / 1.5))
         if fitted < request.window_s:
             self._window_s = fitted

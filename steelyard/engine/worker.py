@@ -22,6 +22,7 @@ from steelyard.core.result import Result, Stage, Status
 from steelyard.core.runner import Executable, LaunchContext, Runner
 from steelyard.engine.exhaustion import limit_own_memory, out_of_memory
 from steelyard.engine.memory import LaunchMemory, larger
+from steelyard.engine.metering import Metering
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest
 from steelyard.measure import clock  # held before any runner is imported, which might replace what it holds
 from steelyard.measure.memory import HostMemory
@@ -56,6 +57,7 @@ class Launch:
         self._stage: Stage = "import"
         self._compiled: dict[str, Executable] = {}
         self._case_id = ""
+        self.metering = Metering(request.energy, request.device.kind, request.device.index, request.seed)
         self.phases: dict[str, float] = {}
         self.memory: dict[str, Reading] = {}
         self._peaks = LaunchMemory(request.device)

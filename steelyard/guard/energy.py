@@ -1,16 +1,13 @@
-"""Energy: sources that count joules, and windows over them. Unknown is None with a reason code, never 0."""
+"""Energy: what a source that meters joules is. Unknown is None with a reason code, never 0."""
 
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from steelyard.core.energy import Boundary, Kind, Quality
 from steelyard.core.metrics import Reading, absent
 
-Kind = Literal["counter", "power_sampled", "external", "model"]
-Boundary = Literal["package", "core", "uncore", "dram", "psys", "gpu_board", "gpu_module", "soc_rail", "wall"]
-Quality = Literal["measured_counter", "integrated_samples", "estimated_model", "unavailable"]
 Code = Literal[
     "no_device",
     "no_permission",
@@ -21,6 +18,7 @@ Code = Literal[
     "vanished",
     "garbage",
     "mig_shared",
+    "off_the_log",
 ]
 
 MINIMUM_PERIODS = 50
@@ -34,6 +32,11 @@ class Fault:
     code: Code
     detail: str
 
+    @property
+    def text(self) -> str:
+        """Both, as a stored reading has them."""
+        return f"{self.code}: {self.detail}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
@@ -46,7 +49,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """A domain's unwrapped counter: joules since the source was opened.
+    """A domain's unwrapped counter: joules since the source was opened, and its power at that moment where it is told.
 
     `faults` is how often it has lost its thread (reset, unknown wrap, unreadable); a window over
     which it grew has no energy. `fault` is the latest; set without a value where nothing can be read.
@@ -54,13 +57,22 @@ class Count:
 
     t_ns: int
     joules: float | None
+    watts: float | None = None
     faults: int = 0
     fault: Fault | None = None
 
 
+Counts = Mapping[str, Count]
+"""Every domain's counter at one read, by the domain's id."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Energy:
-    """The energy of one window in one domain, or over several of them."""
+    """The energy of one window in one domain, or over several of them.
+
+    `uncertainty_j` bounds what the meter's period, resolution or sampling can make of it in 99 of 100 windows; what
+    the sensor itself is off by is not in it. `integral_j` is the integral of the power told beside the counter.
+    """
 
     joules: float | None
     quality: Quality
@@ -68,34 +80,44 @@ class Energy:
     boundary: str
     fault: Fault | None = None
     uncertainty_j: float | None = None
+    integral_j: float | None = None
 
     def per(self, count: int) -> Reading:
         """Joules of one of `count` equal calls made in the window, as a stored reading."""
         if self.joules is None or count < 1:
-            reason = f"{self.fault.code}: {self.fault.detail}" if self.fault else "too_short: no call in the window"
-            return absent("J", reason)
+            return absent("J", self.fault.text if self.fault else "too_short: no call in the window")
         return Reading(value=self.joules / count, unit="J", method=f"{self.quality}, {self.boundary}")
 
 
 class EnergySource(ABC):
-    """Cumulative counters behind one interface. `read` is thread safe and unwraps inside one lock."""
+    """Meters behind one interface. `read` is thread safe and unwraps inside one lock.
 
+    `update_period_s` is how often the meters move: declared, until `steelyard.guard.period` has measured it.
+    `resolution_j` is one step of the counter and `range_j` where it begins again; None where there is no such thing.
+    """
+
+    name: ClassVar[str]
     kind: ClassVar[Kind]
     update_period_s: float
-    """How often the counters move."""
+    resolution_j: float | None = None
+    range_j: float | None = None
 
     @abstractmethod
     def domains(self) -> tuple[Domain, ...]:
         """What it can meter here."""
 
     @abstractmethod
-    def read(self) -> Mapping[str, Count]:
+    def read(self) -> Counts:
         """Every domain's counter now. Never raises for a meter that fails: the count says so."""
 
     @property
-    @abstractmethod
     def longest_gap_s(self) -> float:
         """Reads must not lie further apart than this, or a counter may have wrapped twice unseen."""
+        return float("inf")
+
+    def settled(self, reads: Sequence[Counts]) -> Sequence[Counts]:
+        """The reads with their joules, for a source that learns them later only (a log)."""
+        return reads
 
     def close(self) -> None:  # noqa: B027 (optional)
         """Release the meter."""
@@ -104,6 +126,7 @@ class EnergySource(ABC):
 class Absent(EnergySource):
     """The source of a machine without a meter: every window is null with this reason."""
 
+    name: ClassVar[str] = "none"
     kind: ClassVar[Kind] = "counter"
 
     def __init__(self, fault: Fault) -> None:
@@ -114,98 +137,12 @@ class Absent(EnergySource):
         """None."""
         return ()
 
-    def read(self) -> Mapping[str, Count]:
+    def read(self) -> Counts:
         """Nothing."""
         return {}
-
-    @property
-    def longest_gap_s(self) -> float:
-        """Nothing can wrap."""
-        return float("inf")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """An open window: the counters at its start."""
-
-    opened_ns: int
-    counts: Mapping[str, Count]
-
-
-class Meter:
-    """Windows over one source. The worker opens one before a case's timed window and closes it after."""
-
-    def __init__(self, source: EnergySource, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self.source = source
-        self._clock_ns = clock_ns
-
-    def open_window(self) -> Window:
-        """Read every counter; the cost is one small file or one driver call per domain."""
-        counts = self.source.read()
-        return Window(opened_ns=self._clock_ns(), counts=counts)
-
-    def close_window(self, window: Window) -> Energy:
-        """The energy of the largest domains that do not contain each other, together."""
-        parts = self.close_domains(window)
-        seconds = (self._clock_ns() - window.opened_ns) / 1e9
-        if isinstance(self.source, Absent):
-            return _unavailable(self.source.fault, seconds, "")
-        chosen = outermost(self.source.domains())
-        boundary = "+".join(domain.id for domain in chosen)
-        joules = uncertainty = 0.0
-        for domain in chosen:
-            part = parts[domain.id]
-            if part.joules is None:
-                return _unavailable(part.fault or _VANISHED, seconds, boundary)
-            joules += part.joules
-            uncertainty += part.uncertainty_j or 0.0
-        if not chosen:
-            return _unavailable(Fault(code="no_device", detail="the source has no domain"), seconds, boundary)
-        quality = parts[chosen[0].id].quality
-        return Energy(joules=joules, quality=quality, window_s=seconds, boundary=boundary, uncertainty_j=uncertainty)
-
-    def close_domains(self, window: Window) -> Mapping[str, Energy]:
-        """The energy of each domain by itself; they may contain each other and must not be added up."""
-        now = self.source.read()
-        return {
-            domain.id: self._difference(domain, window.counts.get(domain.id), now.get(domain.id))
-            for domain in self.source.domains()
-        }
-
-    def _difference(self, domain: Domain, start: Count | None, end: Count | None) -> Energy:
-        if start is None or end is None:
-            return _unavailable(_VANISHED, 0.0, domain.id)
-        seconds = (end.t_ns - start.t_ns) / 1e9
-        for count in (start, end):
-            if count.joules is None:
-                return _unavailable(count.fault or _VANISHED, seconds, domain.id)
-        if end.faults != start.faults:
-            return _unavailable(end.fault or _VANISHED, seconds, domain.id)
-        period = self.source.update_period_s
-        if seconds < MINIMUM_PERIODS * period:
-            detail = f"{seconds:.3g} s, but the counter moves every {period:g} s and {MINIMUM_PERIODS} steps are needed"
-            return _unavailable(Fault(code="too_short", detail=detail), seconds, domain.id)
-        joules = (end.joules or 0.0) - (start.joules or 0.0)
-        if joules == 0.0:
-            detail = f"the counter did not move in {seconds:.3g} s"
-            return _unavailable(Fault(code="not_supported", detail=detail), seconds, domain.id)
-        return Energy(
-            joules=joules,
-            quality="measured_counter" if self.source.kind == "counter" else "integrated_samples",
-            window_s=seconds,
-            boundary=domain.id,
-            uncertainty_j=joules * 2 * period / seconds,
-        )
 
 
 def outermost(domains: tuple[Domain, ...]) -> tuple[Domain, ...]:
     """The domains that no other one contains: adding them up counts nothing twice."""
     inside = {name for domain in domains for name in domain.contains}
     return tuple(domain for domain in domains if domain.id not in inside)
-
-
-_VANISHED = Fault(code="vanished", detail="the meter is no longer there")
-
-
-def _unavailable(fault: Fault, seconds: float, boundary: str) -> Energy:
-    return Energy(joules=None, quality="unavailable", window_s=seconds, boundary=boundary, fault=fault)

@@ -1,20 +1,21 @@
-"""The total-energy counter of an NVIDIA board (Volta and later), in millijoules since the driver was loaded."""
+"""An NVIDIA board through NVML: its total-energy counter (Volta and later), or its power read now and then."""
 
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from steelyard.guard.energy import Absent, Count, Domain, EnergySource, Fault, Kind
+from steelyard.core.energy import Kind
+from steelyard.guard.energy import Absent, Counts, Domain, EnergySource, Fault
+from steelyard.guard.unwrap import Integrated, Unwrapped
 
 _UPDATE_S = 0.1
-"""The counter moves every 10 to 100 ms, depending on the board; the longest is assumed."""
+"""Counter and power move every 10 to 100 ms, depending on the board; the longest is declared until it is measured."""
+_UNIT_J = 1e-3
 
 
-class NvmlCounter(EnergySource):
+class _Board(EnergySource):
     """One board, opened by index in NVML's order. `nvml` is the module `pynvml`, already initialised."""
-
-    kind: ClassVar[Kind] = "counter"
 
     def __init__(self, nvml: Any, index: int, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.update_period_s = _UPDATE_S
@@ -23,51 +24,84 @@ class NvmlCounter(EnergySource):
         self._lock = threading.Lock()
         self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
         self._domain = Domain(id=f"gpu_board:{index}", boundary="gpu_board")
-        self._last_mj: int | None = None
-        self._total_mj = 0
-        self._faults = 0
-        self._fault: Fault | None = None
 
     def domains(self) -> tuple[Domain, ...]:
         """The board."""
         return (self._domain,)
 
-    def read(self) -> Mapping[str, Count]:
-        """The board's joules since this object was made."""
-        with self._lock:
-            return {self._domain.id: self._advance()}
-
-    @property
-    def longest_gap_s(self) -> float:
-        """A 64-bit counter of millijoules does not wrap."""
-        return float("inf")
-
     def close(self) -> None:
         """End this use of NVML."""
         self._nvml.nvmlShutdown()
 
-    def _advance(self) -> Count:
-        try:
-            raw = int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
-        except self._nvml.NVMLError as error:
-            self._lose(fault_of(self._nvml, error))
-            self._last_mj = None
-            return Count(t_ns=self._clock_ns(), joules=None, faults=self._faults, fault=self._fault)
-        now = self._clock_ns()
-        if self._last_mj is not None and raw < self._last_mj:
-            self._lose(Fault(code="counter_reset", detail="the board's energy counter went backwards"))
-        elif self._last_mj is not None:
-            self._total_mj += raw - self._last_mj
-        self._last_mj = raw
-        return Count(t_ns=now, joules=self._total_mj / 1e3, faults=self._faults, fault=self._fault)
+    def _instant_w(self) -> float:
+        """The board's power now; older boards have no field for it and tell an average of the last second instead."""
+        nvml = self._nvml
+        (value,) = nvml.nvmlDeviceGetFieldValues(self._handle, [nvml.NVML_FI_DEV_POWER_INSTANT])
+        if value.nvmlReturn == nvml.NVML_SUCCESS:
+            return float(value.value.uiVal) / 1e3
+        return float(nvml.nvmlDeviceGetPowerUsage(self._handle)) / 1e3
 
-    def _lose(self, fault: Fault) -> None:
-        self._faults += 1
-        self._fault = fault
+
+class NvmlCounter(_Board):
+    """The counter, in millijoules since the driver was loaded; 64 bits, which do not wrap.
+
+    With `power` each read tells the board's power as well: a cross-check, at the cost of another driver call.
+    """
+
+    name: ClassVar[str] = "nvml"
+    kind: ClassVar[Kind] = "counter"
+
+    def __init__(
+        self, nvml: Any, index: int, clock_ns: Callable[[], int] = time.monotonic_ns, *, power: bool = False
+    ) -> None:
+        super().__init__(nvml, index, clock_ns)
+        self.resolution_j = _UNIT_J
+        self._power = power
+        self._counter = Unwrapped(unit_j=_UNIT_J, range_=None, slack_s=_UPDATE_S, endless=True)
+
+    def read(self) -> Counts:
+        """The board's joules since this object was made."""
+        with self._lock:
+            raw: int | Fault
+            try:
+                raw = int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
+            except self._nvml.NVMLError as error:
+                raw = fault_of(self._nvml, error)
+            now = self._clock_ns()
+            return {self._domain.id: self._counter.advance(raw, now, self._told_w())}
+
+    def _told_w(self) -> float | None:
+        if not self._power:
+            return None
+        try:
+            return self._instant_w()
+        except self._nvml.NVMLError:  # no cross-check then
+            return None
+
+
+class NvmlPower(_Board):
+    """The board's power, read now and then: for boards whose counter is not supported."""
+
+    name: ClassVar[str] = "nvml-power"
+    kind: ClassVar[Kind] = "power_sampled"
+
+    def __init__(self, nvml: Any, index: int, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        super().__init__(nvml, index, clock_ns)
+        self._integrated = Integrated()
+
+    def read(self) -> Counts:
+        """The integral of the power over the reads so far."""
+        with self._lock:
+            watts: float | Fault
+            try:
+                watts = self._instant_w()
+            except self._nvml.NVMLError as error:
+                watts = fault_of(self._nvml, error)
+            return {self._domain.id: self._integrated.advance(watts, self._clock_ns())}
 
 
 def nvml_source(index: int = 0) -> EnergySource:
-    """The counter of one board, or the source that says why there is none here."""
+    """The counter of one board, else its power, or the source that says why there is neither here."""
     try:
         import pynvml as nvml
     except ImportError:
@@ -77,18 +111,18 @@ def nvml_source(index: int = 0) -> EnergySource:
     except nvml.NVMLError as error:
         return Absent(fault_of(nvml, error))
     try:
-        source = NvmlCounter(nvml, index)
         if shared := _mig(nvml, index):
-            nvml.nvmlShutdown()
-            return Absent(shared)
-        first = next(iter(source.read().values()))
+            return _closed(nvml, shared)
+        refusals: list[Fault] = []
+        for make in (lambda: NvmlCounter(nvml, index, power=True), lambda: NvmlPower(nvml, index)):
+            source: EnergySource = make()
+            first = next(iter(source.read().values()))
+            if first.joules is not None:
+                return source
+            refusals.append(first.fault or Fault(code="not_supported", detail="NVML told nothing"))
+        return _closed(nvml, refusals[0])
     except nvml.NVMLError as error:
-        nvml.nvmlShutdown()
-        return Absent(fault_of(nvml, error))
-    if first.joules is None and first.fault is not None:
-        source.close()
-        return Absent(first.fault)
-    return source
+        return _closed(nvml, fault_of(nvml, error))
 
 
 def fault_of(nvml: Any, error: Exception) -> Fault:
@@ -100,6 +134,11 @@ def fault_of(nvml: Any, error: Exception) -> Fault:
         nvml.NVML_ERROR_GPU_IS_LOST: "vanished",
     }
     return Fault(code=codes.get(getattr(error, "value", 0), "no_device"), detail=f"NVML: {error}")
+
+
+def _closed(nvml: Any, fault: Fault) -> Absent:
+    nvml.nvmlShutdown()
+    return Absent(fault)
 
 
 def _mig(nvml: Any, index: int) -> Fault | None:

@@ -1,5 +1,6 @@
 """Intel and AMD RAPL counters through Linux powercap: one directory a zone, microjoules that wrap around."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -7,15 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from steelyard.core.energy import Boundary, Kind
 from steelyard.guard import proc
-from steelyard.guard.energy import Absent, Boundary, Count, Domain, EnergySource, Fault, Kind
+from steelyard.guard.energy import Absent, Counts, Domain, EnergySource, Fault
+from steelyard.guard.files import whole_number
+from steelyard.guard.unwrap import Unwrapped
 
 POWERCAP = Path("/sys/class/powercap")
 _UPDATE_S = 0.001  # the counters move about every millisecond (Intel SDM vol. 3, 15.10)
-_PLAUSIBLE_W = 2000.0
-"""More than any package draws. A counter that was reset looks like a wrap with an impossible power."""
-
-_ADVICE = "energy_uj is readable by root only since Linux 5.10; let an administrator grant your group read access"
+_UNIT_J = 1e-6
+_ADVICE = (
+    "energy_uj is readable by root only since Linux 5.10; an administrator can grant your group read access: "
+    "bench doctor prints how"
+)
 _BOUNDARIES: Mapping[str, Boundary] = {
     "package": "package",
     "core": "core",
@@ -25,89 +30,69 @@ _BOUNDARIES: Mapping[str, Boundary] = {
 }
 
 
-@dataclass(slots=True)
-class _Counter:
-    """A zone's state between reads."""
+@dataclass(frozen=True, slots=True)
+class _Zone:
+    """A zone's directory, what it meters, and its counter."""
 
     directory: Path
     domain: Domain
-    range_uj: int | None
-    last_uj: int | None = None
-    last_ns: int = 0
-    total_uj: int = 0
-    faults: int = 0
-    fault: Fault | None = None
+    counter: Unwrapped
 
 
 class Rapl(EnergySource):
     """Zones under a powercap directory. Every read unwraps, in one lock; nothing runs in the background."""
 
+    name: ClassVar[str] = "rapl"
     kind: ClassVar[Kind] = "counter"
 
     def __init__(self, root: Path = POWERCAP, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.update_period_s = _UPDATE_S
+        self.resolution_j = _UNIT_J
         self._clock_ns = clock_ns
         self._lock = threading.Lock()
-        self._counters = [_Counter(path, domain, _range(path)) for path, domain in _zones(root)]
+        self._found = [
+            _Zone(path, domain, Unwrapped(unit_j=_UNIT_J, range_=_range(path), slack_s=_UPDATE_S))
+            for path, domain in _zones(root)
+        ]
+        ranges = [zone.counter.range_ for zone in self._found if zone.counter.range_ is not None]
+        self.range_j = min(ranges) * _UNIT_J if ranges else None
         self.read()
 
     def domains(self) -> tuple[Domain, ...]:
         """Packages, what is inside them, memory, and the platform where it is metered."""
-        return tuple(counter.domain for counter in self._counters)
+        return tuple(zone.domain for zone in self._found)
 
-    def read(self) -> Mapping[str, Count]:
+    def read(self) -> Counts:
         """Every zone's joules since this object was made."""
         with self._lock:
-            return {counter.domain.id: self._advance(counter) for counter in self._counters}
+            return {
+                zone.domain.id: zone.counter.advance(_energy_uj(zone.directory), self._clock_ns())
+                for zone in self._found
+            }
 
     @property
     def longest_gap_s(self) -> float:
         """Half the smallest range at the largest plausible power."""
-        ranges = [counter.range_uj for counter in self._counters if counter.range_uj]
-        return min(ranges) / 1e6 / _PLAUSIBLE_W / 2 if ranges else float("inf")
-
-    def _advance(self, counter: _Counter) -> Count:
-        raw = _energy_uj(counter.directory)
-        now = self._clock_ns()
-        if isinstance(raw, Fault):
-            self._lose(counter, raw)
-            counter.last_uj = None
-            return Count(t_ns=now, joules=None, faults=counter.faults, fault=raw)
-        if counter.last_uj is not None:
-            delta = raw - counter.last_uj
-            seconds = (now - counter.last_ns) / 1e9
-            if delta < 0 and counter.range_uj is None:
-                detail = "the counter went backwards and its range (max_energy_range_uj) is unknown"
-                self._lose(counter, Fault(code="wrapped_unknown", detail=detail))
-                delta = 0
-            elif delta < 0:
-                delta += counter.range_uj or 0
-            if delta < 0 or delta > _PLAUSIBLE_W * 1e6 * seconds + _PLAUSIBLE_W * 1e6 * _UPDATE_S:
-                watts = delta / 1e6 / seconds if seconds > 0 else float("inf")
-                detail = f"the counter jumped as if {watts:.0f} W had been drawn: it was reset"
-                self._lose(counter, Fault(code="counter_reset", detail=detail))
-                delta = 0
-            counter.total_uj += delta
-        counter.last_uj, counter.last_ns = raw, now
-        return Count(t_ns=now, joules=counter.total_uj / 1e6, faults=counter.faults, fault=counter.fault)
-
-    @staticmethod
-    def _lose(counter: _Counter, fault: Fault) -> None:
-        counter.faults += 1
-        counter.fault = fault
+        return min((zone.counter.longest_gap_s for zone in self._found), default=float("inf"))
 
 
 def rapl_source(root: Path = POWERCAP) -> EnergySource:
     """RAPL, or the source that says why there is none here."""
+    machine = "virtual machine" if is_virtual() else "machine"
     if not root.is_dir():
-        return Absent(Fault(code="no_device", detail="no powercap on this machine"))
+        return Absent(Fault(code="no_device", detail=f"no powercap on this {machine}"))
     source = Rapl(root)
     if not source.domains():
-        return Absent(Fault(code="no_device", detail="powercap has no RAPL zone on this machine"))
+        return Absent(Fault(code="no_device", detail=f"powercap has no RAPL zone on this {machine}"))
     faults = [count.fault for count in source.read().values() if count.joules is None]
     if len(faults) == len(source.domains()) and faults[0] is not None:
         return Absent(faults[0])
     return source
+
+
+def is_virtual(root: Path = proc.ROOT) -> bool:
+    """Whether the CPU says that a hypervisor stands between it and us."""
+    return re.search(r"^flags\s*:.*\bhypervisor\b", proc.text(root / "proc/cpuinfo") or "", re.MULTILINE) is not None
 
 
 def _zones(root: Path) -> list[tuple[Path, Domain]]:
@@ -144,15 +129,4 @@ def _range(directory: Path) -> int | None:
 
 
 def _energy_uj(directory: Path) -> int | Fault:
-    path = directory / "energy_uj"
-    try:
-        content = path.read_text().strip()
-    except PermissionError:
-        return Fault(code="no_permission", detail=_ADVICE)
-    except FileNotFoundError:
-        return Fault(code="vanished", detail=f"{directory.name}/energy_uj is no longer there")
-    except OSError as error:
-        return Fault(code="not_supported", detail=f"{directory.name}/energy_uj: {error.strerror}")
-    if not content.isdecimal():
-        return Fault(code="garbage", detail=f"{directory.name}/energy_uj holds {content[:20]!r}")
-    return int(content)
+    return whole_number(directory / "energy_uj", _ADVICE)

@@ -24,7 +24,18 @@ _SHARED: Mapping[str, Any] = {
 }
 _BUFFER = 1 << 20
 _SAMPLED = ("samples", "starts_s")
-BESIDES = ("proof", "correctness", "memory", "energy", "idiom", "options", "text", "details")
+BESIDES = (
+    "proof",
+    "correctness",
+    "memory",
+    "energy",
+    "energy_use",
+    "energy_estimate",
+    "idiom",
+    "options",
+    "text",
+    "details",
+)
 """The fields of a result that neither a time nor an outcome needs: most of a line."""
 
 
