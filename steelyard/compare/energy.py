@@ -1,0 +1,111 @@
+"""Comparisons of the energy of a call within a run: paired by round and judged like times, in a family of their own.
+
+They are exploratory and corrected among themselves (Benjamini-Hochberg), so that metering energy makes no verdict on
+times harder. `faster` reads as less energy and `slower` as more. Estimates by a model never come here.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from steelyard.compare.sides import Side, Sides, sides_of
+from steelyard.compare.verdict import Question, decide
+from steelyard.compare.within import Pairs, floor_of, settle, too_noisy, undecided, withhold
+from steelyard.core.comparison import Comparison, Estimate
+from steelyard.core.run import Run
+from steelyard.stats import signed_rank
+from steelyard.stats.hodges_lehmann import one_sample
+
+METRIC = "energy_j"
+
+
+def compare_energy(run: Run, *, sides: Sides | None = None) -> tuple[Comparison, ...]:
+    """Every arm but the baseline against the baseline, at each point where both were metered."""
+    sides = sides or sides_of(run)
+    withheld = too_noisy(run)
+    found: list[Comparison] = []
+    questions: list[tuple[int, Question]] = []
+    for key in sides.points:
+        before = sides.side(sides.baseline, key)
+        floor = None if sides.control is None else floor_of(_pairs(before, sides.side(sides.control, key)).log_ratios)
+        for arm in sides.arms:
+            pairs = _pairs(before, sides.side(arm, key))
+            if arm.label == sides.baseline.label or not pairs.rounds:
+                continue
+            comparison, location = undecided(pairs, floor, "exploratory")
+            if told := _unlike(before, pairs.candidate):
+                comparison, location = replace(comparison, verdict="incomparable", reason=told, ratio=None), None
+            if location is not None:
+                question = Question(location=location, floor=floor, p_value=signed_rank.p_value(pairs.log_ratios))
+                if arm.control:
+                    (answer,) = decide([replace(question, floor=0.0)], "primary")
+                    comparison = replace(comparison, verdict=answer.verdict, reason=answer.reason, ratio=answer.ratio)
+                else:
+                    questions.append((len(found), question))
+            found.append(comparison)
+    settle(found, questions, "exploratory")
+    return tuple(withhold(comparison, withheld) for comparison in found)
+
+
+def joules(side: Side) -> dict[int, float]:
+    """Metered joules of a call by round, of the launches whose times count."""
+    return {
+        result.round: result.energy.value
+        for result in side.quiet
+        if result.status == "ok" and result.round > 0 and result.energy is not None and result.energy.value
+    }
+
+
+def net_joules(side: Side) -> tuple[Estimate | None, str]:
+    """Joules of a call above idle over the launches, or None with the reason."""
+    uses = [result.energy_use for result in side.quiet if result.status == "ok" and result.energy_use is not None]
+    readings = [use.net_per_call for use in uses]
+    values = [reading.value for reading in readings if reading.value is not None]
+    if values:
+        return one_sample(values), ""
+    return None, next((reading.reason for reading in readings if reading.reason), "no idle baseline was measured")
+
+
+def estimates(side: Side) -> tuple[Estimate | None, str]:
+    """Joules of a call by the model over the launches, or None with the reason; no measurement."""
+    readings = [result.energy_estimate for result in side.quiet if result.status == "ok"]
+    values = [reading.value for reading in readings if reading is not None and reading.value is not None]
+    if values:
+        return one_sample(values), ""
+    reasons = [reading.reason for reading in readings if reading is not None and reading.reason]
+    return None, next(iter(reasons), "no estimate was asked for")
+
+
+def scaled(estimate: Estimate, by: float) -> Estimate:
+    """An estimate in another unit or of another amount of work; `by` is positive."""
+    interval = estimate.interval
+    if interval is not None:
+        interval = replace(interval, low=interval.low * by, high=interval.high * by)
+    return replace(estimate, value=estimate.value * by, interval=interval)
+
+
+def _pairs(baseline: Side, candidate: Side) -> Pairs:
+    before, after = joules(baseline), joules(candidate)
+    rounds = tuple(number for number in before if number in after)
+    return Pairs(
+        baseline=baseline,
+        candidate=candidate,
+        metric=METRIC,
+        rounds=rounds,
+        log_ratios=tuple(math.log(after[number] / before[number]) for number in rounds),
+    )
+
+
+def _unlike(*sides: Side) -> str:
+    """Why the meters of two sides do not measure the same, or empty."""
+    told: Sequence[Mapping[str, None]] = [
+        dict.fromkeys(
+            result.energy.method for result in side.quiet if result.energy is not None and result.energy.value
+        )
+        for side in sides
+    ]
+    if all(methods == told[0] for methods in told):
+        return ""
+    return "the meters differ: " + "; ".join(
+        f"{side.arm.label}: {' and '.join(methods)}" for side, methods in zip(sides, told, strict=True)
+    )
