@@ -126,7 +126,8 @@ def _uncertainty(source: EnergySource, counts: Sequence[Count], mean_w: float, s
     """How far the joules may be off, in 99 of 100 windows.
 
     A counter shows its latest step, up to one period old, at either end: the error lies between minus and plus one
-    period of the highest power, which is taken as twice the mean or the highest that was seen. Sampled power is off
+    period of the highest power, which is taken as three times the mean or the highest that was seen: what was drawn
+    just before the window is seen by nobody. Sampled power is off
     by what the trapezoids miss: the mean of n samples at random moments has the standard error s / sqrt(n).
     """
     seen = [count.watts for count in counts if count.watts is not None]
@@ -137,7 +138,7 @@ def _uncertainty(source: EnergySource, counts: Sequence[Count], mean_w: float, s
         and after.joules is not None
         and after.t_ns - before.t_ns >= 2e9 * source.update_period_s > 0
     ]
-    ends = source.update_period_s * max([2 * mean_w, *seen, *stretches]) + (source.resolution_j or 0.0)
+    ends = source.update_period_s * max([3 * mean_w, *seen, *stretches]) + (source.resolution_j or 0.0)
     if source.kind == "counter" or len(seen) < 2:
         return ends
     return ends + _SIGMAS * statistics.stdev(seen) / math.sqrt(len(seen)) * seconds

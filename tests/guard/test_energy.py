@@ -70,7 +70,7 @@ def test_a_window_is_the_difference(powercap):
     energy = meter.close_window(window)
     assert energy.joules == pytest.approx(120.5)
     assert (energy.quality, energy.boundary, energy.window_s) == ("measured_counter", "package-0", 2.0)
-    assert energy.uncertainty_j == pytest.approx(120.5 * 2 * 0.001 / 2 + 1e-6)
+    assert energy.uncertainty_j == pytest.approx(120.5 * 3 * 0.001 / 2 + 1e-6)
     assert energy.per(10).value == pytest.approx(12.05)
 
 

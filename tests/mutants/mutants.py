@@ -230,9 +230,9 @@ MUTANTS = (
     ),
     Mutant(
         name="counter wrap",
-        file="steelyard/guard/rapl.py",
-        old="                delta += counter.range_uj or 0\n",
-        new="                pass\n",
+        file="steelyard/guard/unwrap.py",
+        old="            delta += self.range_ or 0\n",
+        new="            pass\n",
         tests=("tests/guard/test_energy.py::test_wraps_at_any_phase_are_unwound",),
         through="part",
     ),
