@@ -21,6 +21,14 @@ _ADVICE = (
     "energy_uj is readable by root only since Linux 5.10; an administrator can grant your group read access: "
     "bench doctor prints how"
 )
+GRANT = (
+    "to let your group read RAPL until the next start, an administrator can run: "
+    "sudo chgrp $(id -g) /sys/class/powercap/intel-rapl*:*/energy_uj && "
+    "sudo chmod g+r /sys/class/powercap/intel-rapl*:*/energy_uj "
+    "(who can read it can learn about other programs: CVE-2020-8694)"
+)
+"""Advice, printed and never followed by itself."""
+
 _BOUNDARIES: Mapping[str, Boundary] = {
     "package": "package",
     "core": "core",

@@ -33,6 +33,14 @@ def test_advice_says_what_to_do():
     ]
 
 
+def test_a_meter_that_may_not_be_read_gets_advice_that_is_printed_alone():
+    meters = [{"meter": "rapl", "available": False, "reason": "no_permission: energy_uj is readable by root only"}]
+    lines = doctor.advice([row("eager")], meters, QUIET)
+    (line,) = [line for line in lines if "chgrp" in line]
+    assert "an administrator can run: sudo chgrp" in line
+    assert "CVE-2020-8694" in line
+
+
 def test_without_a_backend_it_says_so():
     lines = doctor.advice([row("eager", "no torch")], [{"meter": "rapl", "available": True, "reason": ""}], QUIET)
     assert lines[0].startswith("no backend is usable")
