@@ -60,19 +60,23 @@ class ExternalLog(EnergySource):
         moments = [read[WALL.id].t_ns for read in reads]
         last_s = max(moments) / 1e9 + self._offset_s
         waited = 0.0
-        times, joules = read_log(self._path)
-        while times[-1] < last_s and waited < _PATIENCE_S:
-            self._sleep(0.5)
-            waited += 0.5
+        try:
             times, joules = read_log(self._path)
+            while times[-1] < last_s and waited < _PATIENCE_S:
+                self._sleep(0.5)
+                waited += 0.5
+                times, joules = read_log(self._path)
+        except UsageError as error:  # it was readable when the source was opened
+            fault = Fault(code="garbage", detail=str(error))
+            return [{WALL.id: Count(t_ns=moment, joules=None, fault=fault)} for moment in moments]
         return [{WALL.id: _count(moment, moment / 1e9 + self._offset_s, times, joules)} for moment in moments]
 
 
 def read_log(path: Path) -> tuple[list[float], list[float]]:
     """The log as Unix seconds and cumulative joules. Raises UsageError saying what is wrong with it."""
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
+        text = path.read_text(encoding="utf-8")
+        rows = list(csv.DictReader(text.splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"--meter {path}: cannot be read: {error}") from error
     if len(rows) < 2:
@@ -82,7 +86,7 @@ def read_log(path: Path) -> tuple[list[float], list[float]]:
     value = next((name for name in ("energy_j", "power_w") if name in names), None)
     if clock is None or value is None:
         raise UsageError(f"--meter {path}: the header must name unix_time_s or time_s, and power_w or energy_j")
-    if _torn(rows[-1], clock, value):
+    if not text.endswith("\n"):
         rows = rows[:-1]  # the logger is writing it
     try:
         times = [float(row[clock]) for row in rows]
@@ -128,11 +132,3 @@ def _count(t_ns: int, at_s: float, times: Sequence[float], joules: Sequence[floa
     span = times[place] - times[place - 1]
     watts = (joules[place] - joules[place - 1]) / span
     return Count(t_ns=t_ns, joules=joules[place - 1] + watts * (at_s - times[place - 1]), watts=watts)
-
-
-def _torn(row: dict[str, str], clock: str, value: str) -> bool:
-    try:
-        float(row[clock]), float(row[value])
-    except (TypeError, ValueError):
-        return True
-    return False

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from steelyard.core.errors import UsageError
 from steelyard.core.metrics import Reading
 from steelyard.guard.amdsmi import amdsmi_source
 from steelyard.guard.energy import Absent, EnergySource, Fault
@@ -44,7 +45,10 @@ def meter_for(device_kind: str, index: int = 0, *, root: Path | None = None, log
     `log` is the file of an external meter, which then takes the place of all others.
     """
     if log:
-        return ExternalLog(Path(log))
+        try:
+            return ExternalLog(Path(log))
+        except UsageError as error:  # it was readable when the run began
+            return Absent(Fault(code="garbage", detail=str(error)))
     reasons: list[Absent] = []
     for make in _candidates(device_kind, index, root or meter_root()):
         source = make()

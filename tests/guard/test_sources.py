@@ -262,8 +262,20 @@ def test_a_log_that_does_not_reach_the_window_is_no_number(tmp_path):
 
 def test_a_torn_last_row_is_waited_for(tmp_path):
     path = log(tmp_path / "log.csv", "unix_time_s,power_w", [(n, 10) for n in range(5)])
-    path.write_text(path.read_text() + "5,")
-    assert read_log(path)[0] == [0, 1, 2, 3, 4]
+    for torn in ("5,", "5,1"):
+        path.write_text("\n".join(path.read_text().splitlines()[:6]) + "\n" + torn)
+        assert read_log(path)[0] == [0, 1, 2, 3, 4]
+
+
+def test_a_log_that_breaks_meanwhile_is_no_number_and_no_failure(tmp_path):
+    clock = Clock(0)
+    path = log(tmp_path / "log.csv", "unix_time_s,power_w", [(n, 10) for n in range(100)])
+    source = external(path, clock, 0.0)
+    start = source.read()
+    clock.now = 80_000_000_000
+    path.write_text("gone\n")
+    assert total(source, source.settled([start, source.read()])).fault.code == "garbage"
+    assert meter_for("cpu", log=str(path)).fault.code == "garbage"
 
 
 @pytest.mark.parametrize(
