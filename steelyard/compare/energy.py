@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from steelyard.compare.sides import Side, Sides, sides_of
+from steelyard.compare.sides import Side, Sides, median, sides_of
 from steelyard.compare.verdict import Question, decide
 from steelyard.compare.within import Pairs, floor_of, settle, too_noisy, undecided, withhold
 from steelyard.core.comparison import Comparison, Estimate
@@ -57,13 +57,18 @@ def joules(side: Side) -> dict[int, float]:
 
 
 def net_joules(side: Side) -> tuple[Estimate | None, str]:
-    """Joules of a call above idle over the launches, or None with the reason."""
+    """Joules of a call above idle over the launches, or None with the reason: also where they are lost in what the
+    meter's steps and the drift of idle power can make of one launch."""
     uses = [result.energy_use for result in side.quiet if result.status == "ok" and result.energy_use is not None]
     readings = [use.net_per_call for use in uses]
     values = [reading.value for reading in readings if reading.value is not None]
-    if values:
-        return one_sample(values), ""
-    return None, next((reading.reason for reading in readings if reading.reason), "no idle baseline was measured")
+    if not values:
+        return None, next((reading.reason for reading in readings if reading.reason), "no idle baseline was measured")
+    estimate = one_sample(values)
+    unsure = median([use.net_uncertainty_j / use.calls for use in uses if use.net_uncertainty_j and use.calls] or [0.0])
+    if estimate.value <= unsure:
+        return None, f"it does not exceed idle by more than its uncertainty, {unsure:.2g} J"
+    return estimate, ""
 
 
 def estimates(side: Side) -> tuple[Estimate | None, str]:

@@ -46,7 +46,7 @@ def energy_table(facts: Facts) -> Table:
             cells = [
                 *_joules(facts, arm, point, foot, used),
                 Cell(text=point.work.unit.rstrip("s") or "item"),
-                *_compared(facts, arm, comparison, foot),
+                *_compared(facts, arm, comparison, foot, metered=used[-1] is not None),
             ]
             if modelled:
                 cells.append(_cell(*estimates(facts.sides.side(arm, point.key)), arm, foot))
@@ -133,9 +133,11 @@ def _joules(facts: Facts, arm: Arm, point: Point, foot: Footnotes, used: list[Es
     return [timed(gross, foot), _cell(net, why, arm, foot), timed(scaled(gross, 1 / point.work.items), foot)]
 
 
-def _compared(facts: Facts, arm: Arm, comparison: Comparison | None, foot: Footnotes) -> tuple[Cell, Cell]:
+def _compared(
+    facts: Facts, arm: Arm, comparison: Comparison | None, foot: Footnotes, *, metered: bool
+) -> tuple[Cell, Cell]:
     if arm.label == facts.run.manifest.baseline:
-        return Cell(text="1 (baseline)", flags=("baseline",)), Cell(text="baseline")
+        return Cell(text="1 (baseline)" if metered else ABSENT, flags=("baseline",)), Cell(text="baseline")
     if comparison is None or comparison.ratio is None:
         reason = comparison.reason if comparison is not None else "no round metered both sides"
         return _cell(None, reason, arm, foot), Cell(text="not compared")

@@ -84,6 +84,16 @@ def test_unlike_meters_are_incomparable():
     assert "the meters differ: eager: measured_counter, package-0; xla: integrated_samples, wall" in comparison.reason
 
 
+def test_what_does_not_exceed_idle_by_more_than_its_uncertainty_is_no_number():
+    table = build(metered_run(small(), watts={"xla": IDLE_W + 0.1, "eager": IDLE_W - 0.1})).table("energy")
+    for arm in ("eager", "xla"):
+        cell = table.cell(row_of(table, arm), "energy_net_j")
+        assert cell.value is None
+        assert cell.notes
+        assert table.cell(row_of(table, arm), "energy_j").value > 0
+    assert any("does not exceed idle by more than its uncertainty" in note.text for note in table.footnotes)
+
+
 def test_a_wrong_answer_has_no_energy():
     run = metered_run(small(statuses={("xla", "decode"): Outcome(status="incorrect", stage="check")}))
     table = build(run).table("energy")
