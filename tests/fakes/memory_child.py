@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from steelyard.measure.memory import HostMemory
+from steelyard.measure.memory import HostMemory, tree
 
 MEBI = 1 << 20
 _PAGE = mmap.PAGESIZE
@@ -78,6 +78,7 @@ def hold_gil(count: int, folder: Path) -> None:
 
 def fork(count: int, folder: Path) -> None:
     """The process holds so many bytes; a forked child shares them and touches half as many of its own, and lives on."""
+    _FACTS["alone_bytes"] = int(tree(()).value or 0)
     keep(count, folder)
     read, write = os.pipe()
     child = os.fork()

@@ -64,11 +64,11 @@ def test_native_code_that_holds_the_lock_is_seen_where_a_sampling_thread_sees_no
 
 
 def test_a_forked_child_counts_with_shared_pages_once(tmp_path: Path) -> None:
-    before, during, _ = observed("fork", tmp_path)
+    before, during, facts = observed("fork", tmp_path)
     assert "tree_bytes" not in before, "without children there is no tree"
     known = SIZE * MEBI + SIZE // 2 * MEBI
-    # Both processes run the same interpreter; what the child changes of it is its own, about 1 MiB.
-    assert during["tree_bytes"] - before["host_peak_bytes"] == pytest.approx(known, abs=allowed(known) + 2 * MEBI)
+    # Held against the same sum before the fork: libraries are shared with other processes, too, and count in part.
+    assert during["tree_bytes"] - facts["alone_bytes"] == pytest.approx(known, abs=allowed(known))
     peak = during["host_peak_bytes"] - before["host_peak_bytes"]
     assert peak == pytest.approx(SIZE * MEBI, abs=allowed(SIZE * MEBI)), "the peak is the process's own"
 
