@@ -122,6 +122,7 @@ def _alike(facts: Facts, point: Point) -> dict[str, str]:
     budget = case.budget
     alike |= {name: plain(getattr(budget, name)) for name in ("threads", "cpus", "tuning", "precision", "copies")}
     alike |= {name: plain(getattr(budget, name)) for name in ("shapes", "layout")}
+    alike["memory_cap"] = budget.memory_cap if budget.memory_cap_bytes is not None else ""
     return {name: text for name, text in alike.items() if text}
 
 

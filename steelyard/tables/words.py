@@ -1,10 +1,11 @@
 """The run in sentences: the summary, and paragraphs on method, hardware and threats with the run's own values."""
 
+from steelyard.core.backend import Budget
 from steelyard.core.comparison import Comparison
 from steelyard.tables import provenance, shams
 from steelyard.tables.circumstances import effect_sentence
 from steelyard.tables.facts import Facts
-from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain
+from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain, size
 from steelyard.tables.speed import speedup
 from steelyard.tables.table import Paragraph
 from steelyard.tables.threats import threats
@@ -100,6 +101,13 @@ def paragraphs(facts: Facts) -> tuple[Paragraph, ...]:
     )
 
 
+def _capped(budget: Budget) -> str:
+    if budget.memory_cap_bytes is None:
+        return ""
+    cap = size(budget.memory_cap_bytes)
+    return f"; each case had launches of its own with at most {cap} of memory, kept by {budget.memory_cap_by}"
+
+
 def _methodology(facts: Facts) -> tuple[str, ...]:
     manifest = facts.run.manifest
     budget = manifest.budget
@@ -114,7 +122,7 @@ def _methodology(facts: Facts) -> tuple[str, ...]:
         f"Measured with steelyard {manifest.tool_version}, suite {manifest.suite} version {manifest.suite_version}.",
         f"All backends ran the same computation with the same weights ({', '.join(origins)}) and the same input bytes, "
         f"with {counted(budget.threads, 'thread')}, tuning {budget.tuning}, precision {budget.precision} and "
-        f"{budget.shapes} shapes; copies lie {budget.copies} the timed call.",
+        f"{budget.shapes} shapes; copies lie {budget.copies} the timed call{_capped(budget)}.",
         f"In each of {counted(len(warm), 'round')} every backend was launched once as a fresh process, in random "
         f"balanced order{control}; a further round with empty compile caches gave the cold compile times.",
         f"Measuring ended by {', '.join(ended) or 'nothing: no segment was finished'}.",

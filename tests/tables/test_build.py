@@ -338,3 +338,13 @@ def test_resumed_runs_keep_their_time_order():
     table = build(run).table("launches")
     started = {table.cell(r, "round").value: table.cell(r, "started_s").value for r in table.rows}
     assert [number for number, _ in sorted(started.items(), key=lambda item: item[1])] == sorted(started)
+
+
+def test_a_memory_cap_is_told_wherever_the_budget_is():
+    run = synthetic_run(rounds=3, backends=("eager", "xla"))
+    budget = dataclasses.replace(run.manifest.budget, memory_cap_bytes=2 << 30, memory_cap_by="rlimit")
+    capped = build(dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, budget=budget)))
+    told = [sentence for paragraph in capped.paragraphs for sentence in paragraph.sentences]
+    assert any("at most 2.00 GiB of memory, kept by rlimit" in sentence for sentence in told)
+    cells = [cell.text for row in capped.table("plan").rows for cell in row.cells]
+    assert f"{2 << 30} B by rlimit" in cells
