@@ -20,6 +20,7 @@ from steelyard.tables.labels import apart
 from steelyard.tables.output import ReportInputs
 from steelyard.tables.style import arm_styles, short
 from steelyard.tables.venue import VENUES, look_of
+from tests.fakes.metered import metered_run
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
 from tests.reports.hostile import hostile_run
 
@@ -28,10 +29,12 @@ NAMES = (
     "compilation",
     "coverage",
     "ecdf",
+    "energy",
     "latency",
     "memory",
     "noise",
     "performance_profile",
+    "power",
     "scaling",
     "speedup",
     "throughput",
@@ -49,7 +52,7 @@ def drawn():
     run = synthetic_run(
         effect={"xla": 0.5, "onnxruntime": 0.01}, backends=("eager", "xla", "onnxruntime"), points=points
     )
-    data = build(run)
+    data = build(metered_run(run))
     return data, {item.name: item for item in pictures(plugins.figures().values(), data)}
 
 
