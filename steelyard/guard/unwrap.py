@@ -46,9 +46,7 @@ class Unwrapped:
 
     def _delta(self, delta: int, seconds: float) -> int:
         if delta < 0 and self.endless:
-            self._lose(
-                Fault(code="counter_reset", detail="the counter went backwards: it was reset")
-            )
+            self._lose(Fault(code="counter_reset", detail="the counter went backwards: it was reset"))
             return 0
         if delta < 0 and self.range_ is None:
             self._lose(Fault(code="wrapped_unknown", detail="the counter went backwards and its range is unknown"))
