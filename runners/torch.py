@@ -2,15 +2,14 @@
 
 import dataclasses
 import os
-import shutil
-import sysconfig
 from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from steelyard.adapters.bound import artifact_of
-from steelyard.adapters.torch_module import PINNED, Call, Tensors, TorchExecutable, TorchRunner, zeros
+from steelyard.adapters.inductor import MAX, MAX_AOT, graphs, no_compiler
+from steelyard.adapters.torch_binding import Call, Tensors, zeros
+from steelyard.adapters.torch_module import PINNED, TorchExecutable, TorchRunner
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
 from steelyard.core.errors import Unsupported, UsageError, unknown_name
@@ -21,9 +20,6 @@ from steelyard.core.workload import Program
 from steelyard.plugins import load_attribute
 
 _COMPILE: Mapping[str, Any] = {**PINNED, "fullgraph": True, "dynamic": False}
-_MAX_CPU: Mapping[str, Any] = {"max_autotune": True, "freezing": True}
-_MAX_AOT: Mapping[str, Any] = {"max_autotune": True}
-_MAX_CUDA: Mapping[str, Any] = {**_MAX_CPU, "coordinate_descent_tuning": True, "triton.cudagraphs": True}
 
 
 _PYTORCH = Citation(
@@ -92,7 +88,8 @@ class CompiledExecutable(TorchExecutable):
 
     @property
     def options(self) -> Mapping[str, Any]:  # noqa: D102
-        return {**super().options, "options": dict(self._compiler.compile_options())}
+        options = self._compiler.compile_options()
+        return {**super().options, "options": dict(options), **graphs(self._runner.context.device.kind, options)}
 
     @property
     def idiom(self) -> Mapping[str, str]:  # noqa: D102
@@ -235,7 +232,8 @@ class Inductor(TorchCompile):
 
     tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "default": {**_COMPILE, "options": {}},
-        "max": {**_COMPILE, "options": {"cpu": _MAX_CPU, "cuda": _MAX_CUDA, "aot": _MAX_AOT}},
+        # Of other devices the options stand in each result: this row is compared with that of older runs.
+        "max": {**_COMPILE, "options": {"cpu": MAX["cpu"], "cuda": MAX["cuda"], "aot": MAX_AOT}},
     }
     keeps_cache = "graphs and kernels (TORCHINDUCTOR_CACHE_DIR, TRITON_CACHE_DIR; none for frozen graphs), AOT packages"
     accepts: ClassVar[Mapping[str, str]] = {"aot": "compile the exported program ahead of time, with AOTInductor"}
@@ -248,9 +246,9 @@ class Inductor(TorchCompile):
 
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
-        """As eager, and the compiler that Inductor calls is there: C++ for a CPU, Triton for CUDA."""
+        """As eager, and the compiler that Inductor calls is there: C++ for a CPU, Triton for a GPU."""
         found = super(TorchCompile, cls).availability(backend, device_kind)
-        reason = _no_compiler(device_kind) if found.available else ""
+        reason = no_compiler(device_kind) if found.available else ""
         return dataclasses.replace(found, available=False, reason=reason) if reason else found
 
     def start(self) -> None:
@@ -272,9 +270,7 @@ class Inductor(TorchCompile):
         """Those of the tuning; a package whose weights are handed in cannot have them frozen."""
         if self.context.budget.tuning == "default":
             return {}
-        if self._aot:
-            return _MAX_AOT
-        return _MAX_CUDA if self.context.device.kind == "cuda" else _MAX_CPU
+        return MAX_AOT if self._aot else MAX[self.context.device.kind]
 
     @property
     def _aot(self) -> bool:
@@ -319,33 +315,6 @@ def _dynamo_backend(provider: str | None) -> Callable[..., Any]:
         return cast(Callable[..., Any], torch._dynamo.lookup_backend(provider))
     except Exception as error:
         raise UsageError(f"torch.compile backend '{provider}' does not load: {error}") from error
-
-
-def _no_compiler(device_kind: str) -> str:
-    """Why Inductor could not compile for such a device here; empty if it can."""
-    if device_kind == "cuda":
-        from torch.utils._triton import has_triton
-
-        if not has_triton():
-            return "Inductor needs Triton for CUDA and torch finds none that works: pip install triton"
-        if not any(shutil.which(name) for name in (os.environ.get("CC", "cc"), "gcc", "clang")):
-            return "Triton needs a C compiler and finds neither $CC, gcc nor clang: apt install gcc"
-        return ""
-    from torch._inductor import config
-    from torch._inductor.cpp_builder import get_cpp_compiler
-    from torch._inductor.exc import InvalidCxxCompiler
-
-    try:
-        get_cpp_compiler()
-    except InvalidCxxCompiler:
-        tried = next((name for name in reversed(config.cpp.cxx) if name), "g++")
-        return f"Inductor needs a C++ compiler and '{tried}' does not run: apt install g++, or set CXX"
-    header = Path(sysconfig.get_path("include")) / "Python.h"
-    return (
-        ""
-        if header.is_file()
-        else "Inductor needs the headers of Python and finds no Python.h: apt install python3-dev"
-    )
 
 
 RUNNERS = {"eager": Eager, "inductor": Inductor, "torch_compile": TorchCompile}

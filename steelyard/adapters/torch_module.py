@@ -4,25 +4,23 @@ A program that takes its KV cache as state is built with `in_place=True`: the te
 updated and stay where they are, as PyTorch users do it.
 """
 
-import contextlib
-import functools
-import importlib.metadata
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from steelyard.adapters import denormals
+from steelyard.adapters.torch_binding import Call, Tensors, TorchBinding, from_numpy, zeros
+from steelyard.adapters.torch_device import device_class, package_versions
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof, untold
-from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
-from steelyard.core.workload import Program, TensorSpec
+from steelyard.core.runner import Arrays, Executable, LaunchContext, Runner
+from steelyard.core.workload import Program
 
-Tensors = Sequence[Any]
-Call = Callable[..., Tensors]
+_PACKAGES = ("torch", "triton", "triton-rocm", "triton-xpu", "pytorch-triton-rocm", "pytorch-triton-xpu")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _OPENMP = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_PROC_BIND", "KMP_BLOCKTIME")
 PINNED: Mapping[str, Any] = {
@@ -31,71 +29,6 @@ PINNED: Mapping[str, Any] = {
     "precision=strict": {"float32_matmul_precision": "highest", "allow_tf32": False},
 }
 """What every tuning on PyTorch has."""
-
-
-class TorchBinding(Binding):
-    """Inputs as device tensors in positional order; state tensors are updated where they lie.
-
-    With `fixed` (CUDA graphs) the state keeps its address: adopting copies on the device.
-    """
-
-    def __init__(
-        self, program: Program, call: Call, returned: tuple[str, ...], arguments: Tensors, fixed: bool
-    ) -> None:
-        import torch
-
-        self._call, self._arguments, self._fixed = call, list(arguments), fixed
-        self._place = {spec.name: index for index, spec in enumerate(program.inputs)}
-        self._state = tuple(spec.name for spec in program.inputs if spec.role == "state")
-        self._returned = {name: index for index, name in enumerate(returned)}
-        self._outputs = tuple(spec.name for spec in program.outputs)
-        self._result: Tensors | None = None
-        if fixed:
-            for name in self._state:
-                torch._dynamo.mark_static_address(self._arguments[self._place[name]], guard=False)
-        device = self._arguments[0].device
-        self._wait = functools.partial(torch.cuda.synchronize, device) if device.type == "cuda" else None
-
-    def run(self) -> None:  # noqa: D102
-        self._result = self._call(*self._arguments)
-        if self._wait is not None:
-            self._wait()
-
-    def output(self, name: str) -> Any:
-        """The tensor of an output as it stands after `run`: returned, or a state input updated in place."""
-        if self._result is None:
-            raise SteelyardError(f"output '{name}' was asked for outside run() and settle(): call run() first")
-        index = self._returned.get(name)
-        if index is not None:
-            return self._result[index]
-        if name not in self._state:
-            raise unknown_name("output", name, self._outputs)
-        return self._arguments[self._place[name]]
-
-    def read(self, names: tuple[str, ...] | None = None) -> Arrays:  # noqa: D102
-        return {name: _to_numpy(self.output(name)) for name in (self._outputs if names is None else names)}
-
-    def settle(self) -> None:  # noqa: D102
-        self._result = None
-
-    def update(self, inputs: Arrays) -> None:  # noqa: D102
-        for name, array in inputs.items():
-            self._arguments[self._place[name]].copy_(_from_numpy(array))
-
-    def adopt(self, source: Binding) -> None:  # noqa: D102
-        if not isinstance(source, TorchBinding):
-            raise SteelyardError(f"a torch binding cannot adopt the state of a {type(source).__name__}")
-        for name in self._state:
-            index, tensor = self._place[name], source.output(name)
-            held = self._arguments[index]
-            # Another layout would be another program to a compiler with guards, so it is copied into place.
-            if self._fixed or tensor.stride() != held.stride() or tensor.shape != held.shape:
-                held.copy_(tensor)
-            else:
-                self._arguments[index] = tensor
-
-    def close(self) -> None:  # noqa: D102
-        self._result, self._arguments = None, []
 
 
 class TorchExecutable(Executable):
@@ -114,7 +47,7 @@ class TorchExecutable(Executable):
         """Translate, then make one call with zeros: PyTorch finishes its compilation on the first call."""
         call, self._returned = self._translate()
         arguments = [zeros(spec, self._runner.device) for spec in self._program.inputs]
-        binding = TorchBinding(self._program, call, self._returned, list(arguments), self.fixed_state)
+        binding = self._binding(call, arguments)
         binding.run()
         for spec in self._program.outputs:
             tensor = binding.output(spec.name)
@@ -139,7 +72,11 @@ class TorchExecutable(Executable):
     def bind(self, inputs: Arrays) -> TorchBinding:  # noqa: D102
         if self._call is None:
             raise SteelyardError(f"{self._where}: compile() must come before bind()")
-        return TorchBinding(self._program, self._call, self._returned, self._place(inputs), self.fixed_state)
+        return self._binding(self._call, self._place(inputs))
+
+    def _binding(self, call: Call, arguments: Tensors) -> TorchBinding:
+        target = self._runner.target
+        return TorchBinding(self._program, call, self._returned, list(arguments), self.fixed_state, target)
 
     def _place(self, inputs: Arrays) -> list[Any]:
         """The inputs as tensors of the runner's device, in positional order, checked against the program."""
@@ -147,7 +84,7 @@ class TorchExecutable(Executable):
         for spec in self._program.inputs:
             if spec.name not in inputs:
                 raise UsageError(f"{self._where}: input '{spec.name}' ({spec.role}) is missing")
-            tensor = _from_numpy(inputs[spec.name])
+            tensor = from_numpy(inputs[spec.name])
             if tuple(tensor.shape) != spec.shape or str(tensor.dtype) != f"torch.{spec.dtype}":
                 raise UsageError(
                     f"{self._where}: input '{spec.name}' is {tensor.dtype}{list(tensor.shape)}, "
@@ -175,15 +112,14 @@ class TorchExecutable(Executable):
                 mismatches.append(f"weights in {dtype} instead of {program.dtype}")
             if precision != "highest":
                 mismatches.append(f"float32 matrix products in '{precision}' precision instead of 'highest'")
-            if runner.device.type == "cuda" and torch.backends.cudnn.allow_tf32:
-                mismatches.append("cuDNN may use TF32 although the precision is strict")
+            mismatches += runner.target.loose()
         if torch.get_num_interop_threads() != 1:
             mismatches.append(f"{torch.get_num_interop_threads()} inter-op threads instead of 1")
         graph_breaks, recompiles = self._trouble()
         return Proof(
             runtime="torch",
-            versions=package_versions("torch", "triton"),
-            platform=torch.cuda.get_device_name(runner.device) if runner.device.type == "cuda" else runner.device.type,
+            versions=package_versions(*_PACKAGES),
+            platform=runner.target.platform,
             dtype=str(dtype).removeprefix("torch."),
             threads=threads,
             placement=dict(placement),
@@ -235,32 +171,26 @@ class TorchRunner(Runner):
             if option not in self.accepts:
                 raise unknown_name(f"option of {context.backend.runner}", option, self.accepts)
         self.device: Any = None
+        self.target: Any = None
         self._parameters: dict[str, dict[str, Any]] = {}
 
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
         """Torch is there and sees such a device."""
-        if device_kind not in ("cpu", "cuda"):
-            return Availability(available=False, reason=f"not tried yet on {device_kind}")
         try:
-            import torch
+            kind = device_class(device_kind)
+        except Unsupported as error:
+            return Availability(available=False, reason=str(error))
+        try:
+            import torch  # noqa: F401 (imported here for its reason to fail)
         except ImportError as error:
             missing = error.name == "torch"
             reason = str(MissingPackage("torch", "torch")) if missing else f"torch does not import: {error}"
             return Availability(available=False, reason=reason)
-        versions = package_versions("torch", "triton")
-        if device_kind == "cpu":
-            return Availability(available=True, versions=versions, devices=("cpu",))
-        if not torch.cuda.is_available():
-            built = torch.version.cuda
-            reason = (
-                "torch sees no CUDA device"
-                if built
-                else f"torch {torch.__version__} is built without CUDA: pip install 'steelyard[cuda]'"
-            )
+        versions = package_versions(*_PACKAGES)
+        if reason := kind.missing():
             return Availability(available=False, reason=reason, versions=versions)
-        names = tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
-        return Availability(available=True, versions=versions, devices=names)
+        return Availability(available=True, versions=versions, devices=kind.names())
 
     @classmethod
     def environment(cls, context: LaunchContext) -> Mapping[str, str]:
@@ -274,8 +204,7 @@ class TorchRunner(Runner):
         except ImportError as error:
             raise MissingPackage("torch", "torch") from error
         budget, device = self.context.budget, self.context.device
-        if device.kind not in ("cpu", "cuda"):
-            raise Unsupported(f"{self.context.backend.text} was not tried yet on {device.kind}")
+        self.target = device_class(device.kind)(device.index)
         torch.set_num_threads(budget.threads)
         if torch.get_num_interop_threads() != 1:
             torch.set_num_interop_threads(1)
@@ -283,39 +212,23 @@ class TorchRunner(Runner):
             torch.set_float32_matmul_precision("highest")
             torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = budget.tuning == "max"
-        self.device = torch.device("cpu") if device.kind == "cpu" else torch.device(device.kind, device.index)
-        if device.kind == "cuda":
-            torch.cuda.set_device(self.device)
-            if budget.memory_cap_bytes is not None:
-                whole = torch.cuda.get_device_properties(self.device).total_memory
-                torch.cuda.set_per_process_memory_fraction(min(1.0, budget.memory_cap_bytes / whole), self.device)
+        self.device = self.target.device
+        self.target.bind(budget)
         self._mode = torch.inference_mode()
         self._mode.__enter__()
 
     def reset_peaks(self) -> None:
         """Of the caching allocator."""
-        import torch
-
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
+        self.target.reset_peaks()
 
     def peaks(self) -> Mapping[str, Reading]:
-        """Of the caching allocator: what tensors took, and what it held. CUDA's context is in neither."""
-        import torch
-
-        if self.device.type != "cuda":
-            return {"allocator_peak_bytes": absent("B", "torch counts no CPU allocations")}
-        found = {
-            "allocator_peak_bytes": ("max_memory_allocated", torch.cuda.max_memory_allocated(self.device)),
-            "allocator_reserved_bytes": ("max_memory_reserved", torch.cuda.max_memory_reserved(self.device)),
-        }
-        return {
-            name: Reading(value=float(value), unit="B", method=f"torch.cuda.{function}")
-            for name, (function, value) in found.items()
-        }
+        """Of the caching allocator."""
+        return self.target.peaks()
 
     def load(self, program: LoweredProgram) -> Executable:
         """Build the original module; programs of one launch share one set of parameters."""
+        if program.program.dtype in self.target.no_dtypes:
+            raise Unsupported(f"torch on {self.target.type} has no {program.program.dtype}")
         return self.executable(self, program.program, self.module(program))
 
     def module(self, program: LoweredProgram) -> Any:
@@ -341,17 +254,15 @@ class TorchRunner(Runner):
         """What is read back of the budget, in the common words."""
         import torch
 
-        on_cuda = self.device.type == "cuda"
         precision = self.matmul_precision()
-        tf32 = torch.backends.cudnn.allow_tf32 or precision != "highest"
         waiting = {name: os.environ[name] for name in _OPENMP if name in os.environ}
         return {
             "inter_op": torch.get_num_interop_threads(),
             "waiting": waiting or untold("no variable sets it, and OpenMP does not tell its default"),
-            "matrix_precision": precision
-            if on_cuda
-            else f"{precision}; oneDNN: {torch.backends.mkldnn.matmul.fp32_precision}",
-            "tf32": ("allowed" if tf32 else "off") if on_cuda else "no such type on a CPU",
+            "matrix_precision": f"{precision}; oneDNN: {torch.backends.mkldnn.matmul.fp32_precision}"
+            if self.target.type == "cpu"
+            else precision,
+            "tf32": self.target.tf32(precision),
             "denormals": self._denormals(),
             "denormals_told_by": "tried",
         }
@@ -388,42 +299,5 @@ class TorchRunner(Runner):
             "float32_matmul_precision": self.matmul_precision(),
             "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
             "inference_mode": torch.is_inference_mode_enabled(),
+            **self.target.facts(),
         }
-
-
-def package_versions(*packages: str) -> dict[str, str]:
-    """Versions of those that are installed."""
-    found = {}
-    for package in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def zeros(spec: TensorSpec, device: Any) -> Any:
-    """A tensor of zeros for an input or output."""
-    import torch
-
-    return torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype), device=device)
-
-
-def _from_numpy(array: Any) -> Any:
-    """A tensor over the array's memory; numpy has no bfloat16 of its own, so that one goes by its bits."""
-    import torch
-
-    if not array.flags.writeable:
-        array = array.copy()
-    if array.dtype.name == "bfloat16":
-        return torch.from_numpy(array.view("uint16")).view(torch.bfloat16)
-    return torch.from_numpy(array)
-
-
-def _to_numpy(tensor: Any) -> Any:
-    """A copy on the host."""
-    import torch
-
-    if tensor.dtype == torch.bfloat16:
-        import ml_dtypes
-
-        return tensor.to("cpu", copy=True).view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
-    return tensor.to("cpu", copy=True).numpy()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from steelyard.core.backend import Availability, BackendSpec, Budget, Device
 from steelyard.core.citation import Citation
+from steelyard.core.errors import Unsupported
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading
 from steelyard.core.result import Proof
@@ -65,6 +66,14 @@ class Binding(ABC):
         where the runtime allows it. Called between `source.run()` and `source.settle()`; in generate it
         belongs to the sample.
         """
+
+    def device_seconds(self) -> float:
+        """One more call as `run` makes it; the time that it took on the device's own clock.
+
+        Never part of a sample: the host's clock is what is timed. Raises Unsupported, before anything runs, where
+        the runtime has no such clock.
+        """
+        raise Unsupported("the runtime gives no events on the clock of its device")
 
     def close(self) -> None:  # noqa: B027 (optional)
         """Release everything this binding holds."""

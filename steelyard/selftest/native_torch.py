@@ -8,7 +8,8 @@ as its binding, counts its own length, and makes the mask from it.
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from steelyard.adapters.torch_module import Call, TorchExecutable, TorchRunner
+from steelyard.adapters.torch_binding import Call
+from steelyard.adapters.torch_module import TorchExecutable, TorchRunner
 from steelyard.core.errors import SteelyardError, UsageError
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.runner import Arrays, Binding, Executable
