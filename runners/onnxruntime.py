@@ -13,17 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from steelyard.adapters.bound import (
-    Array,
-    BoundBinding,
-    Place,
-    Places,
-    artifact_of,
-    carried_state,
-    check_ports,
-    in_place_agrees,
-    numpy_type,
-)  # fmt: skip
+from steelyard.adapters.bound import Place, artifact_of, carried_state, check_ports, in_place_agrees
+from steelyard.adapters.onnxruntime_binding import ONNX_TYPES, Bound, DeviceBound, DevicePlace, value_on
+from steelyard.adapters.onnxruntime_provider import provider_of
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
 from steelyard.core.errors import FellBack, MissingPackage, Unsupported, UsageError, unknown_name
@@ -32,22 +24,6 @@ from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.workload import TensorSpec
-
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-"""Providers that this runner drives, by the name that the user writes; each is also its device kind's default."""
-
-_NOT_TRIED = ("coreml", "dml", "dnnl", "migraphx", "openvino", "qnn", "rocm", "tensorrt", "webgpu", "xnnpack")
-
-_ONNX_TYPES = {
-    "float32": ("tensor(float)", 1),
-    "int32": ("tensor(int32)", 6),
-    "int64": ("tensor(int64)", 7),
-    "bool": ("tensor(bool)", 9),
-    "float16": ("tensor(float16)", 10),
-    "float64": ("tensor(double)", 11),
-    "bfloat16": ("tensor(bfloat16)", 16),
-}
-"""The name a session gives the type, and its number in ONNX's `TensorProto.DataType`."""
 
 _NEVER_ASKED = (
     "session.set_denormal_as_zero",
@@ -67,70 +43,6 @@ _DEFAULT = {
     "memory_pattern": True,
     "kv_cache": "in_place",
 }
-
-
-def _value(array: Array, spec: TensorSpec) -> Any:
-    """An `OrtValue` on the memory of `array`. bfloat16 passes as uint16: numpy itself has no such type."""
-    import onnxruntime
-
-    plain = array.view("uint16") if spec.dtype == "bfloat16" else array
-    return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(plain, _ONNX_TYPES[spec.dtype][1])
-
-
-class _DevicePlace(Place):
-    """A tensor in device memory."""
-
-    def __init__(self, spec: TensorSpec, kind: str, index: int) -> None:
-        import numpy as np
-        import onnxruntime
-
-        self.spec = spec
-        self.value = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-            list(spec.shape), _ONNX_TYPES[spec.dtype][1], kind, index
-        )
-        self.value.update_inplace(_value(np.zeros(spec.shape, numpy_type(spec)), spec))
-
-    def write(self, array: Array) -> None:
-        import numpy as np
-
-        self.check(array)
-        self.value.update_inplace(_value(np.ascontiguousarray(array), self.spec))
-
-    def read(self) -> Array:
-        import numpy as np
-
-        array = np.empty(self.spec.shape, numpy_type(self.spec))
-        _value(array, self.spec).update_inplace(self.value)
-        return array
-
-
-class _Bound(BoundBinding):
-    """One input set. `run` is one call into the session with everything bound."""
-
-    def __init__(self, executable: "_Session", inputs: Arrays, in_place: bool) -> None:
-        self._session, self._ports = executable.session, executable.ports
-        super().__init__(executable.program.program, inputs, executable.place, in_place)
-
-    def wire(self, turn: int, reads: Places, writes: Places) -> Any:
-        """An `IOBinding` of these places."""
-        binding = self._session.io_binding()
-        inputs, outputs = self._ports
-        for name, port in inputs.items():
-            binding.bind_ortvalue_input(port, reads[name].value)
-        for name, port in outputs.items():
-            binding.bind_ortvalue_output(port, writes[name].value)
-        return binding
-
-    def run(self) -> None:
-        self._session.run_with_iobinding(self.request)
-
-
-class _DeviceBound(_Bound):
-    """The same on a device of its own: a run ends when the device has finished."""
-
-    def run(self) -> None:
-        self._session.run_with_iobinding(self.request)
-        self.request.synchronize_outputs()
 
 
 class _Session(Executable):
@@ -194,15 +106,17 @@ class _Session(Executable):
 
     def place(self, spec: TensorSpec) -> Place:
         """A zeroed place on the device."""
-        if self._device.kind == "cpu":
-            return Place(spec, _value)
-        return _DevicePlace(spec, self._device.kind, self._device.index)
+        memory = self._runner.target.memory
+        if memory is None:
+            return Place(spec, value_on)
+        kind, vendor = memory
+        return DevicePlace(spec, kind, self._device.index, vendor)
 
     def bind(self, inputs: Arrays) -> Binding:
         return self._bind(inputs, self._in_place)
 
     def _bind(self, inputs: Arrays, in_place: bool) -> Binding:
-        return (_Bound if self._device.kind == "cpu" else _DeviceBound)(self, inputs, in_place)
+        return (Bound if self._runner.target.memory is None else DeviceBound)(self, inputs, in_place)
 
     def proof(self) -> Proof:
         """Placement as the session recorded it while partitioning. With an in-place cache this makes one
@@ -224,7 +138,7 @@ class _Session(Executable):
         budget = self._runner.context.budget
         if self._threads is not None and self._threads != budget.threads:
             mismatches.append(f"{self._threads} threads compute, the budget says {budget.threads}")
-        floats = {name: dtype for dtype, (name, _) in _ONNX_TYPES.items() if "float" in dtype}
+        floats = {name: dtype for dtype, (name, _) in ONNX_TYPES.items() if "float" in dtype}
         dtype = ", ".join(sorted({floats[node.type] for node in self.session.get_outputs() if node.type in floats}))
         if dtype != program.dtype:
             mismatches.append(f"the outputs are {dtype}, the program is {program.dtype}")
@@ -232,8 +146,8 @@ class _Session(Executable):
             mismatches.append("the state bound in place gives other outputs than beside: use [kv_cache=ping_pong]")
         mismatches += self._options_unlike()
         options = self.session.get_provider_options().get(provider, {})
-        if budget.precision == "strict" and options.get("use_tf32") == "1":
-            mismatches.append("TF32 is on although the precision is strict")
+        if budget.precision == "strict":
+            mismatches += self._runner.target.loose(options)
         return Proof(
             runtime="onnxruntime",
             versions={"onnxruntime": onnxruntime.__version__},
@@ -275,15 +189,11 @@ class _Session(Executable):
         """What is read back of the budget, in the common words."""
         held = self.session.get_session_options()
         spinning = self._entry("session.intra_op.allow_spinning")
-        on_cpu = self._device.kind == "cpu"
         return {
             "inter_op": held.inter_op_num_threads,
             "waiting": {"1": "spin, then sleep", "0": "sleep"}.get(spinning or "", untold("no entry of the session")),
             "matrix_precision": untold("kernels do not tell; no entry of the session allows less than the dtype"),
-            "tf32": "no such type on a CPU"
-            if on_cpu
-            else {"0": "off", "1": "allowed"}.get(options.get("use_tf32", ""))
-            or untold("the provider has no option use_tf32"),
+            "tf32": self._runner.target.tf32(options),
             "denormals": "count as zero" if self._entry("session.set_denormal_as_zero") == "1" else "kept",
             "denormals_told_by": "session option",
         }
@@ -335,7 +245,8 @@ class OnnxRuntime(Runner):
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(context)
-        self.provider = _provider(context.backend, context.device.kind)
+        self.target = provider_of(context.backend, context.device.kind)
+        self.provider = self.target.name
         chosen = {key: value for key, value in _checked(context.backend).items() if key != "opset"}
         self.tuning = {**self.tunings[context.budget.tuning], **chosen}
 
@@ -349,7 +260,7 @@ class OnnxRuntime(Runner):
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
         """Whether this build has the provider. Raises UsageError for options that do not exist."""
         try:
-            provider = _provider(backend, device_kind)
+            target = provider_of(backend, device_kind)
         except Unsupported as error:
             return Availability(available=False, reason=str(error))
         _checked(backend)
@@ -359,19 +270,19 @@ class OnnxRuntime(Runner):
             return Availability(available=False, reason=str(MissingPackage("onnxruntime", "onnxruntime")))
         found = onnxruntime.get_available_providers()
         versions = {"onnxruntime": onnxruntime.__version__}
-        if provider not in found:
-            reason = (
-                f"this build of ONNX Runtime has no {provider}, only {', '.join(found)}: pip install 'steelyard[cuda]'"
-            )
+        if target.name not in found:
+            reason = f"this build of ONNX Runtime has no {target.name}, only {', '.join(found)}: {target.install}"
             return Availability(available=False, reason=reason, versions=versions, devices=tuple(found))
-        return Availability(available=True, versions=versions, devices=(device_kind,), details={"provider": provider})
+        return Availability(
+            available=True, versions=versions, devices=(device_kind,), details={"provider": target.name}
+        )
 
     def start(self) -> None:
         """Import ONNX Runtime; threads and precision are pinned per session."""
         import onnxruntime
 
         if self.provider not in onnxruntime.get_available_providers():
-            raise Unsupported(f"this build of ONNX Runtime has no {self.provider}")
+            raise Unsupported(f"this build of ONNX Runtime has no {self.provider}: {self.target.install}")
 
     def config(self) -> Mapping[str, str]:
         """Session configuration entries."""
@@ -388,15 +299,7 @@ class OnnxRuntime(Runner):
 
     def provider_options(self) -> Mapping[str, str]:
         """Options of the provider."""
-        if self.provider != _PROVIDERS["cuda"]:
-            return {}
-        tf32 = "0" if self.context.budget.precision == "strict" else "1"
-        options = {"device_id": str(self.context.device.index), "use_tf32": tf32}
-        if self.context.budget.memory_cap_bytes is not None:
-            options["gpu_mem_limit"] = str(self.context.budget.memory_cap_bytes)
-            # By default the arena doubles, and would meet the limit at half of it.
-            options["arena_extend_strategy"] = "kSameAsRequested"
-        return options
+        return self.target.options(self.context)
 
     def peaks(self) -> Mapping[str, Reading]:
         """ONNX Runtime tells its arena's statistics to C callers that hold the session; Python is not one."""
@@ -423,18 +326,6 @@ class OnnxRuntime(Runner):
         """Choose the artifact; the session reads it in `compile`."""
         (wanted,) = self.needs(self.context.backend)
         return _Session(self, program, artifact_of(program, wanted))
-
-
-def _provider(backend: BackendSpec, device_kind: str) -> str:
-    """The execution provider's full name. Raises Unsupported or UsageError with the reason."""
-    name = backend.provider or device_kind
-    if name in _NOT_TRIED or (backend.provider is None and name not in _PROVIDERS):
-        raise Unsupported(f"ONNX Runtime on '{name}': not tried yet")
-    if name not in _PROVIDERS:
-        raise unknown_name("ONNX Runtime provider", name, (*_PROVIDERS, *_NOT_TRIED))
-    if name != device_kind:
-        raise Unsupported(f"the provider '{name}' does not run on the device '{device_kind}': use --device {name}")
-    return _PROVIDERS[name]
 
 
 def _checked(backend: BackendSpec) -> Mapping[str, str]:

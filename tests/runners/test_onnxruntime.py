@@ -234,10 +234,16 @@ def test_availability():
     assert found.available
     assert found.versions["onnxruntime"]
     assert found.devices == ("cpu",)
-    for backend, kind in (("onnxruntime:tensorrt", "cuda"), ("onnxruntime", "tpu")):
+    for backend, kind, says in (
+        ("onnxruntime:qnn", "npu", "'qnn' is not driven"),
+        ("onnxruntime", "tpu", "no provider of such a device"),
+        ("onnxruntime:tensorrt", "cuda", "no TensorrtExecutionProvider"),
+        ("onnxruntime", "rocm", "no MIGraphXExecutionProvider"),
+        ("onnxruntime", "mps", "no CoreMLExecutionProvider"),
+    ):
         other = OnnxRuntime.availability(parse_backend(backend), kind)
         assert not other.available
-        assert "not tried yet" in other.reason
+        assert says in other.reason
     assert "--device cuda" in OnnxRuntime.availability(parse_backend("onnxruntime:cuda"), "cpu").reason
     import onnxruntime
 
@@ -320,17 +326,18 @@ def test_nodes_on_the_cpu_are_a_mismatch(artifacts, tmp_path):
 def test_the_path_of_an_accelerator_on_host_memory(artifacts, tmp_path, monkeypatch):
     """Places without a numpy view, filled and read through copies, and a run that synchronises: what a GPU gets."""
     import ml_dtypes
-    from steelyard.runners.onnxruntime import _DeviceBound, _DevicePlace
 
-    narrow = _DevicePlace(TensorSpec(name="x", shape=(2,), dtype="bfloat16"), "cpu", 0)
+    from steelyard.adapters.onnxruntime_binding import DeviceBound, DevicePlace
+
+    narrow = DevicePlace(TensorSpec(name="x", shape=(2,), dtype="bfloat16"), "cpu", 0)
     assert narrow.read().tolist() == [0, 0]
     narrow.write(np.array([1.5, -3], ml_dtypes.bfloat16))
     assert narrow.read().dtype == ml_dtypes.bfloat16
     assert narrow.read().tolist() == [1.5, -3]
     executable = ready(artifacts["decode"], tmp_path)
-    monkeypatch.setattr(executable, "place", lambda spec: _DevicePlace(spec, "cpu", 0))
+    monkeypatch.setattr(executable, "place", lambda spec: DevicePlace(spec, "cpu", 0))
     arrays = toy.inputs("decode")
-    binding = _DeviceBound(executable, arrays, True)
+    binding = DeviceBound(executable, arrays, True)
     for _ in range(2):
         binding.run()
         toy.agree(binding.read(), toy.reference("decode", arrays))
