@@ -173,9 +173,10 @@ def _field(value: Value) -> str:
 
 def _lay_out(figure: Any) -> None:
     """Lay out once and hold it: three formats cost one layout, and agree. The layout engine's solver is not exact to
-    the last bit, and the names of clip paths are hashes of positions, so that positions are rounded."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    the last bit, and the names of clip paths are hashes of positions, so that positions are rounded. Without an
+    engine, a file is one pass over the figure; a place holder of one ("none") would cost another before each."""
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine(None)
     for axis in figure.axes:
         axis.set_position([round(value, 6) for value in axis.get_position().bounds])
 
