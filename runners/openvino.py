@@ -12,7 +12,6 @@ says otherwise, and keeps some caches in 8 bits: under strict precision all of t
 
 from collections import Counter
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,13 +19,14 @@ from steelyard.adapters import denormals
 from steelyard.adapters.bound import (
     Array,
     BoundBinding,
-    Place,
     Places,
     artifact_of,
     carried_state,
     check_ports,
     in_place_agrees,
 )  # fmt: skip
+from steelyard.adapters.openvino_plugin import plugin_of
+from steelyard.adapters.openvino_precision import DTYPES, HINTS, matrix_types, narrower, node, plain, short, unlike
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
 from steelyard.core.errors import MissingPackage, Unsupported, UsageError, unknown_name
@@ -37,16 +37,8 @@ from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Ru
 from steelyard.core.workload import TensorSpec
 from steelyard.lowering.telemetry import without_telemetry
 
-_NOT_TRIED = ("auto", "gpu", "hetero", "multi", "npu")
-_KINDS = {"xpu": "gpu", "npu": "npu"}
 _CHOICES = {"kv_cache": ("in_place", "ping_pong"), "precision": ("f32", "f16", "bf16", "auto")}
 
-_DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16"}
-_HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
-_HOLDS = {"float32": ("f32", "f64"), "float16": ("f16", "f32", "f64"), "bfloat16": ("bf16", "f32", "f64")}
-"""Types that hold every value of a dtype: computing in them is no loss of precision."""
-
-_MATRIX = ("FullyConnected", "MatMul", "Convolution", "Deconvolution")
 _READ_BACK = (
     "EXECUTION_DEVICES",
     "INFERENCE_PRECISION_HINT",
@@ -71,7 +63,7 @@ def _value(array: Array, spec: TensorSpec) -> Any:
     import openvino
 
     bits = {"bool": "uint8", "bfloat16": "uint16"}.get(spec.dtype)
-    name = {"bool": "boolean", "bfloat16": "bf16"}.get(spec.dtype, _short(spec.dtype))
+    name = {"bool": "boolean", "bfloat16": "bf16"}.get(spec.dtype, short(spec.dtype))
     memory = array if bits is None else array.view(bits)
     return openvino.Tensor(memory, openvino.Shape(list(spec.shape)), getattr(openvino.Type, name))
 
@@ -82,7 +74,7 @@ class _Bound(BoundBinding):
     def __init__(self, executable: "_Compiled", inputs: Arrays, in_place: bool) -> None:
         self._artifact = executable.artifact
         self._requests = [executable.compiled.create_infer_request() for _ in range(1 if in_place else 2)]
-        super().__init__(executable.program.program, inputs, partial(Place, value_of=_value), in_place)
+        super().__init__(executable.program.program, inputs, executable.place, in_place)
 
     def wire(self, turn: int, reads: Places, writes: Places) -> Any:
         """The request of this turn with all its tensors set; names and ports stand in the same order."""
@@ -113,6 +105,7 @@ class _Compiled(Executable):
         self._model = model
         self._carried = carried_state(program.program)
         self._in_place = runner.cache_idiom == "in_place"
+        self.place = runner.plugin.places(runner.core, _value)
 
     def compile(self) -> None:
         check_ports(self.artifact, len(self._model.inputs), len(self._model.outputs))
@@ -120,7 +113,7 @@ class _Compiled(Executable):
             **self._runner.config(self.program.program.dtype),
             "CACHE_DIR": str(self._runner.context.compile_cache),
         }
-        self.compiled = self._runner.core.compile_model(self._model, "CPU", config)
+        self.compiled = self._runner.core.compile_model(self._model, self._runner.plugin.device, config)
         self._model = None
 
     def bind(self, inputs: Arrays) -> Binding:
@@ -137,34 +130,37 @@ class _Compiled(Executable):
 
         program, budget = self.program.program, self._runner.context.budget
         known = set(self.compiled.get_property("SUPPORTED_PROPERTIES"))
-        found: dict[str, Any] = {name: _plain(self.compiled.get_property(name)) for name in _READ_BACK if name in known}
+        found: dict[str, Any] = {name: plain(self.compiled.get_property(name)) for name in _READ_BACK if name in known}
         found["LOADED_FROM_CACHE"] = bool(self.compiled.get_property("LOADED_FROM_CACHE"))
-        nodes = [_node(each.get_rt_info()) for each in self.compiled.get_runtime_model().get_ops()]
+        nodes, untraced = self._nodes()
         devices = [str(each) for each in self.compiled.get_property("EXECUTION_DEVICES")]
         mismatches = []
-        if devices != ["CPU"]:
-            mismatches.append(f"executes on {', '.join(devices)}, not on CPU")
-        if found["INFERENCE_NUM_THREADS"] != budget.threads:
-            mismatches.append(f"{found['INFERENCE_NUM_THREADS']} threads compute, the budget says {budget.threads}")
-        mismatches += _unlike(self._runner.config(program.dtype), found)
-        hint = str(found["INFERENCE_PRECISION_HINT"])
+        plugin = self._runner.plugin
+        if len(devices) != 1 or devices[0] not in plugin.executes_on:
+            mismatches.append(f"executes on {', '.join(devices)}, not on {plugin.device}")
+        threads = int(found["INFERENCE_NUM_THREADS"]) if plugin.counts_threads else None
+        if threads not in (budget.threads, None):
+            mismatches.append(f"{threads} threads compute, the budget says {budget.threads}")
+        mismatches += unlike(self._runner.config(program.dtype), found)
+        hint = str(found.get("INFERENCE_PRECISION_HINT", "untold"))
         if budget.precision == "strict":
-            mismatches += _narrower(program.dtype, hint, nodes)
+            mismatches += narrower(program.dtype, hint, nodes)
         if self._carried and self._in_place and not in_place_agrees(program, self._bind):
             mismatches.append("the state set in place gives other outputs than beside: use [kv_cache=ping_pong]")
         return Proof(
             runtime="openvino",
             versions={"openvino": openvino.__version__},
             platform=", ".join(devices),
-            dtype=_DTYPES.get(hint, hint),
-            threads=int(found["INFERENCE_NUM_THREADS"]),
-            placement={", ".join(devices): len(nodes)},
+            dtype=DTYPES.get(hint, hint),
+            threads=threads,
+            placement={", ".join(devices): len(nodes) or 1},
             mismatches=tuple(mismatches),
             budget={
-                "inter_op": found["NUM_STREAMS"],
+                "inter_op": found.get("NUM_STREAMS", untold("no property of the plugin")),
                 "waiting": untold("OpenVINO does not tell how its pool waits"),
-                "matrix_precision": f"hint {hint}; nodes: {_matrix_types(nodes)}; {found['EXECUTION_MODE_HINT']} mode",
-                "tf32": "no such type on a CPU",
+                "matrix_precision": f"hint {hint}; nodes: {matrix_types(nodes)}; "
+                f"{found.get('EXECUTION_MODE_HINT', 'no')} mode",
+                "tf32": plugin.tf32,
                 "denormals": self._runner.denormals(found.get("CPU_DENORMALS_OPTIMIZATION", False)),
                 "denormals_told_by": "tried",
             },
@@ -172,11 +168,23 @@ class _Compiled(Executable):
                 "properties": found,
                 "node_precision": dict(sorted(Counter(precision for _, precision in nodes).items())),
                 "nodes": dict(sorted(Counter(kind for kind, _ in nodes).items())),
+                **({"nodes_untold": untraced} if untraced else {}),
+                **plugin.facts(self._runner.core),
             },
         )
 
+    def _nodes(self) -> tuple[list[tuple[str, str]], str]:
+        """Kind and precision of each node of the runtime graph, and why a plugin that shows none does not."""
+        try:
+            model = self.compiled.get_runtime_model()
+        except RuntimeError as error:
+            if self._runner.plugin.counts_threads:  # the CPU's plugin always shows it
+                raise
+            return [], str(error).strip().splitlines()[-1]
+        return [node(each.get_rt_info()) for each in model.get_ops()], ""
+
     def memory(self) -> Mapping[str, Reading]:
-        return {"planned_bytes": absent("B", "OpenVINO's CPU plugin tells no memory figures")}
+        return {"planned_bytes": absent("B", f"OpenVINO's {self._runner.plugin.name} plugin tells no memory figures")}
 
     @property
     def idiom(self) -> Mapping[str, str]:
@@ -184,8 +192,8 @@ class _Compiled(Executable):
         return {
             "weights": "constants",
             "kv_cache": cache,
-            "inputs": "bound",
-            "outputs": "bound",
+            "inputs": self._runner.plugin.inputs,
+            "outputs": self._runner.plugin.inputs,
             "call": "start_async, wait",
         }
 
@@ -194,7 +202,7 @@ class _Compiled(Executable):
         config = self._runner.config(self.program.program.dtype)
         return {
             **config,
-            "device": "CPU",
+            "device": self._runner.plugin.device,
             "kv_cache": self._runner.cache_idiom,
             "cache": "in the launch's compile cache",
         }
@@ -228,7 +236,7 @@ class OpenVino(Runner):
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(context)
-        _check_device(context.backend, context.device.kind)
+        self.plugin = plugin_of(context.backend, context.device.kind)(context.device.index)
         self._chosen = _checked(context.backend)
         self.cache_idiom = self._chosen.get("kv_cache", "in_place")
         self.core: Any = None
@@ -239,7 +247,7 @@ class OpenVino(Runner):
         """Whether OpenVINO sees such a device. Raises UsageError for options that do not exist."""
         _checked(backend)
         try:
-            _check_device(backend, device_kind)
+            plugin = plugin_of(backend, device_kind)(0)
         except Unsupported as error:
             return Availability(available=False, reason=str(error))
         without_telemetry()
@@ -249,12 +257,12 @@ class OpenVino(Runner):
             return Availability(available=False, reason=str(MissingPackage("openvino", "openvino")))
         versions, core = {"openvino": openvino.__version__}, openvino.Core()
         found = tuple(core.available_devices)
-        if "CPU" not in found:
-            reason = (
-                f"OpenVINO has no CPU plugin here, only {', '.join(found) or 'none'}: pip install 'steelyard[openvino]'"
-            )
+        own = plugin.seen(found)
+        if not own:
+            there = ", ".join(found) or "none"
+            reason = f"OpenVINO has no {plugin.name} plugin that works here, only {there}: {plugin.missing}"
             return Availability(available=False, reason=reason, versions=versions, devices=found)
-        capabilities = list(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        capabilities = list(core.get_property(own[0], "OPTIMIZATION_CAPABILITIES"))
         return Availability(available=True, versions=versions, devices=found, details={"capabilities": capabilities})
 
     def start(self) -> None:
@@ -271,20 +279,22 @@ class OpenVino(Runner):
         if "streams" in self._chosen:
             config["NUM_STREAMS"] = int(self._chosen["streams"])
         if budget.precision == "strict":
-            config["INFERENCE_PRECISION_HINT"] = _HINTS[dtype]
-            config["KV_CACHE_PRECISION"] = _HINTS[dtype]
+            config["INFERENCE_PRECISION_HINT"] = HINTS[dtype]
+            config["KV_CACHE_PRECISION"] = HINTS[dtype]
             config["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
         if self._chosen.get("precision") == "auto":
             config.pop("INFERENCE_PRECISION_HINT", None)
         elif "precision" in self._chosen:
             config["INFERENCE_PRECISION_HINT"] = self._chosen["precision"]
-        return config
+        return self.plugin.kept(config)
 
-    def denormals(self, optimised: bool) -> str:
+    def denormals(self, optimised: bool) -> Any:
         """A product of denormal numbers in a model of its own, compiled once with this CPU_DENORMALS_OPTIMIZATION."""
         import numpy as np
         from openvino import Model, opset15
 
+        if "float32" not in self.plugin.dtypes:
+            return untold(f"the {self.plugin.name} plugin does not compute in float32")
         if optimised not in self._denormals:
             given = np.full(1 << 17, denormals.TINY, np.float32)
             parameter = opset15.parameter(given.shape, np.float32)
@@ -294,36 +304,25 @@ class OpenVino(Runner):
                 "INFERENCE_NUM_THREADS": self.context.budget.threads,
                 "INFERENCE_PRECISION_HINT": "f32",
             }
-            product = self.core.compile_model(model, "CPU", config)(given)[0]
+            product = self.core.compile_model(model, self.plugin.device, self.plugin.kept(config))(given)[0]
             self._denormals[optimised] = denormals.in_words(int(np.count_nonzero(product.view(np.uint32))), given.size)
         return self._denormals[optimised]
 
     def peaks(self) -> Mapping[str, Reading]:
-        """The plugins have no figure of a peak."""
-        return {"allocator_peak_bytes": absent("B", "OpenVINO's CPU plugin tells no memory figures")}
+        """What the plugin tells."""
+        return self.plugin.peaks()
 
     def load(self, program: LoweredProgram) -> Executable:
         """Read the IR; its weights stay mapped until the model is compiled."""
         artifact = artifact_of(program, self.formats[0])
-        if program.program.dtype not in _HINTS:
-            raise Unsupported(f"OpenVINO's CPU plugin does not compute in {program.program.dtype}")
+        dtype, strict = program.program.dtype, self.context.budget.precision == "strict"
+        if dtype not in HINTS or (strict and dtype not in self.plugin.dtypes):
+            raise Unsupported(f"OpenVINO's {self.plugin.name} plugin does not compute in {dtype}")
         return self.executable(program, artifact, self.core.read_model(Path(artifact.directory) / artifact.entry))
 
     def executable(self, program: LoweredProgram, artifact: Artifact, model: Any) -> Executable:
         """A program from a model; the artifact names its inputs and outputs."""
         return _Compiled(self, program, artifact, model)
-
-
-def _check_device(backend: BackendSpec, device_kind: str) -> None:
-    """Raises Unsupported for what is not tried yet, UsageError for what does not exist."""
-    name = (backend.provider or _KINDS.get(device_kind, device_kind)).lower()
-    if name == "cpu" == device_kind:
-        return
-    if backend.provider is not None and name not in ("cpu", *_NOT_TRIED):
-        raise unknown_name("OpenVINO device", name, ("cpu", *_NOT_TRIED))
-    if name == "cpu":
-        raise Unsupported(f"OpenVINO's 'cpu' does not run on the device '{device_kind}': use --device cpu")
-    raise Unsupported(f"OpenVINO on '{name}': not tried yet")
 
 
 def _checked(backend: BackendSpec) -> Mapping[str, str]:
@@ -336,59 +335,6 @@ def _checked(backend: BackendSpec) -> Mapping[str, str]:
         if key == "streams" and not (value.isdecimal() and int(value) > 0):
             raise UsageError(f"openvino[streams={value}]: the number of streams is 1 or more")
     return backend.options
-
-
-def _narrower(dtype: str, hint: str, nodes: list[tuple[str, str]]) -> list[str]:
-    """What computes in a type that cannot hold `dtype`: the hint in force, and nodes of the runtime graph."""
-    holds, said = _HOLDS[dtype], []
-    if hint not in holds:
-        said.append(f"INFERENCE_PRECISION_HINT is {_DTYPES.get(hint, hint)}, the program is {dtype}")
-    bad = Counter(
-        precision
-        for kind, precision in nodes
-        if precision not in holds
-        and (precision in _DTYPES or (kind in _MATRIX and precision in ("i8", "u8", "i4", "u4")))
-    )
-    said += [f"{count} nodes compute in {_DTYPES.get(name, name)}" for name, count in sorted(bad.items())]
-    return said
-
-
-def _unlike(config: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """Properties that the compiled model has otherwise than they were asked for.
-
-    Threads and the precision hint are judged apart. Pinning is only recorded: OpenVINO leaves it off where
-    it cannot pin.
-    """
-    names = ("NUM_STREAMS", "CPU_DENORMALS_OPTIMIZATION", "DYNAMIC_QUANTIZATION_GROUP_SIZE", "KV_CACHE_PRECISION")
-    return [
-        f"{name} is {found[name]}, asked for was {config[name]}"
-        for name in names
-        if name in config and name in found and str(found[name]) != str(config[name])
-    ]
-
-
-def _matrix_types(nodes: list[tuple[str, str]]) -> str:
-    """What the matrix products of the runtime graph compute in."""
-    return ", ".join(sorted({precision for kind, precision in nodes if kind in _MATRIX})) or "no products"
-
-
-def _node(info: Any) -> tuple[str, str]:
-    """Kind and precision of a node of the runtime graph."""
-    return tuple(info[key].astype(str) if key in info else "unknown" for key in ("layerType", "runtimePrecision"))  # type: ignore[return-value]
-
-
-def _plain(value: Any) -> Any:
-    """A property's value as JSON has it."""
-    if isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, list):
-        return [str(each) for each in value]
-    return value.get_type_name() if hasattr(value, "get_type_name") else getattr(value, "name", str(value))
-
-
-def _short(dtype: str) -> str:
-    """`float32` as `f32`, `int64` as `i64`."""
-    return dtype.replace("float", "f").replace("int", "i")
 
 
 RUNNERS = {"openvino": OpenVino}

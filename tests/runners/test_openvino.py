@@ -271,10 +271,16 @@ def test_availability(monkeypatch):
     assert found.available
     assert found.versions["openvino"]
     assert "CPU" in found.devices
-    for backend, kind in (("openvino:GPU", "cpu"), ("openvino:npu", "npu"), ("openvino", "xpu"), ("openvino", "cuda")):
+    for backend, kind, says in (
+        ("openvino:GPU", "cpu", "use --device xpu"),
+        ("openvino:auto", "cpu", "chooses devices itself"),
+        ("openvino:npu", "npu", "no NPU plugin that works here, only CPU: install Intel's NPU driver"),
+        ("openvino", "xpu", "no GPU plugin that works here, only CPU: install Intel's compute runtime"),
+        ("openvino", "cuda", "runs on no cuda"),
+    ):
         other = OpenVino.availability(parse_backend(backend), kind)
         assert not other.available
-        assert "not tried yet" in other.reason
+        assert says in other.reason
     assert "--device cpu" in OpenVino.availability(parse_backend("openvino:CPU"), "cuda").reason
     monkeypatch.setitem(sys.modules, "openvino", None)
     assert "pip install 'steelyard[openvino]'" in OpenVino.availability(parse_backend("openvino"), "cpu").reason

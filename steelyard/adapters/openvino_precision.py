@@ -1,0 +1,65 @@
+"""What an OpenVINO model was compiled to: its precisions and properties, judged against what was asked for."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16"}
+HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+_HOLDS = {"float32": ("f32", "f64"), "float16": ("f16", "f32", "f64"), "bfloat16": ("bf16", "f32", "f64")}
+"""Types that hold every value of a dtype: computing in them is no loss of precision."""
+
+_MATRIX = ("FullyConnected", "MatMul", "Convolution", "Deconvolution")
+
+
+def narrower(dtype: str, hint: str, nodes: list[tuple[str, str]]) -> list[str]:
+    """What computes in a type that cannot hold `dtype`: the hint in force, and nodes of the runtime graph."""
+    holds, said = _HOLDS[dtype], []
+    if hint not in holds:
+        said.append(f"INFERENCE_PRECISION_HINT is {DTYPES.get(hint, hint)}, the program is {dtype}")
+    bad = Counter(
+        precision
+        for kind, precision in nodes
+        if precision not in holds
+        and (precision in DTYPES or (kind in _MATRIX and precision in ("i8", "u8", "i4", "u4")))
+    )
+    said += [f"{count} nodes compute in {DTYPES.get(name, name)}" for name, count in sorted(bad.items())]
+    return said
+
+
+def unlike(config: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Properties that the compiled model has otherwise than they were asked for.
+
+    Threads and the precision hint are judged apart. Pinning is only recorded: OpenVINO leaves it off where
+    it cannot pin.
+    """
+    names = ("NUM_STREAMS", "CPU_DENORMALS_OPTIMIZATION", "DYNAMIC_QUANTIZATION_GROUP_SIZE", "KV_CACHE_PRECISION")
+    return [
+        f"{name} is {found[name]}, asked for was {config[name]}"
+        for name in names
+        if name in config and name in found and str(found[name]) != str(config[name])
+    ]
+
+
+def matrix_types(nodes: list[tuple[str, str]]) -> str:
+    """What the matrix products of the runtime graph compute in."""
+    return ", ".join(sorted({precision for kind, precision in nodes if kind in _MATRIX})) or "no products"
+
+
+def node(info: Any) -> tuple[str, str]:
+    """Kind and precision of a node of the runtime graph."""
+    return tuple(info[key].astype(str) if key in info else "unknown" for key in ("layerType", "runtimePrecision"))  # type: ignore[return-value]
+
+
+def plain(value: Any) -> Any:
+    """A property's value as JSON has it."""
+    if isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, list):
+        return [str(each) for each in value]
+    return value.get_type_name() if hasattr(value, "get_type_name") else getattr(value, "name", str(value))
+
+
+def short(dtype: str) -> str:
+    """`float32` as `f32`, `int64` as `i64`."""
+    return dtype.replace("float", "f").replace("int", "i")
