@@ -12,15 +12,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from steelyard.adapters import denormals
+from steelyard.adapters import denormals, xla_device
 from steelyard.adapters.bound import artifact_of
+from steelyard.adapters.xla_binding import XlaBinding
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
 from steelyard.core.errors import FellBack, MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading, absent, raised
 from steelyard.core.result import Proof, untold
-from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
+from steelyard.core.runner import Arrays, Executable, LaunchContext, Runner
 from steelyard.core.workload import DTYPE_BYTES, Program
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -28,69 +29,6 @@ _HLO_TYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfl
 _DOT = re.compile(r"= (\w+)\[[^\]]*\]\S* (?:dot|convolution)\(")
 _CUSTOM_CALL = re.compile(r'custom_call_target="([^"]+)"')
 _STABLEHLO_DOT = re.compile(r"stablehlo\.dot_general[^\n]*")
-
-
-class XlaBinding(Binding):
-    """Inputs as device arrays; state inputs are given to each call (donated) and its new state put in their place."""
-
-    def __init__(self, executable: "XlaExecutable", arguments: Sequence[Any]) -> None:
-        import jax
-
-        self._wait, self._put = jax.block_until_ready, executable.put
-        self._call, self._weights, self._arguments = executable.call, executable.weights, list(arguments)
-        self._program = executable.program
-        self._place = {spec.name: index for index, spec in enumerate(self._program.inputs)}
-        self._returned = {spec.name: index for index, spec in enumerate(self._program.outputs)}
-        state = [spec.name for spec in self._program.inputs if spec.role == "state"]
-        self._carried = tuple((self._place[name], self._returned[name]) for name in state)
-        self._adopted = tuple((self._place[name], name) for name in state)
-        self._outputs: Sequence[Any] | None = None
-
-    def run(self) -> None:  # noqa: D102
-        outputs = self._call(self._weights, *self._arguments)
-        self._wait(outputs)
-        self._outputs = outputs
-
-    def output(self, name: str) -> Any:
-        """The device array of an output of the last run."""
-        if self._outputs is None:
-            raise SteelyardError(f"output '{name}' was asked for outside run() and settle(): call run() first")
-        if name not in self._returned:
-            raise unknown_name("output", name, self._returned)
-        return self._outputs[self._returned[name]]
-
-    def read(self, names: tuple[str, ...] | None = None) -> Arrays:
-        """See `Binding`; integers that XLA holds in 32 bits come back in the program's type."""
-        import numpy as np
-
-        found = {}
-        for name in self._returned if names is None else names:
-            array = self.output(name)
-            dtype = self._program.outputs[self._returned[name]].dtype
-            found[name] = np.array(array, dtype=array.dtype if dtype == "bfloat16" else dtype, copy=True)
-        return found
-
-    def settle(self) -> None:  # noqa: D102
-        outputs = self._outputs
-        if outputs is not None:
-            for place, index in self._carried:
-                self._arguments[place] = outputs[index]
-        self._outputs = None
-
-    def update(self, inputs: Arrays) -> None:  # noqa: D102
-        for name, array in inputs.items():
-            index = self._place[name]
-            self._arguments[index] = self._put(index, array)
-
-    def adopt(self, source: Binding) -> None:
-        """Take the other binding's state arrays themselves; the next run consumes them."""
-        if not isinstance(source, XlaBinding):
-            raise SteelyardError(f"an XLA binding cannot adopt the state of a {type(source).__name__}")
-        for place, name in self._adopted:
-            self._arguments[place] = source.output(name)
-
-    def close(self) -> None:  # noqa: D102
-        self._outputs, self._arguments = None, []
 
 
 class XlaExecutable(Executable):
@@ -151,8 +89,8 @@ class XlaExecutable(Executable):
         threads = runner.threads()
         budget = runner.context.budget
         mismatches = []
-        if platform != _PLATFORMS[kind]:
-            mismatches.append(f"ran on platform '{platform}' instead of '{_PLATFORMS[kind]}'")
+        if platform != xla_device.PLATFORMS[kind]:
+            mismatches.append(f"ran on platform '{platform}' instead of '{xla_device.PLATFORMS[kind]}'")
         if kind == "cpu" and threads is not None and threads != budget.threads:
             mismatches.append(f"a pool of {threads} threads instead of {budget.threads}")
         if budget.precision == "strict":
@@ -176,7 +114,7 @@ class XlaExecutable(Executable):
                 "waiting": untold("XLA does not tell how its pool waits"),
                 "matrix_precision": f"HIGHEST in {precise[True]} of {precise.total()} products; "
                 f"default: {runner.matmul_precision()}",
-                "tf32": "no such type on a CPU" if kind == "cpu" else "allowed" if precise[False] else "off",
+                "tf32": xla_device.tf32(kind, precise[False]),
                 "denormals": runner.denormals(),
                 "denormals_told_by": "tried",
             },
@@ -190,6 +128,7 @@ class XlaExecutable(Executable):
                 "thread_names": runner.thread_names(),
                 "xla_flags": os.environ.get("XLA_FLAGS", "unset"),
                 "default_matmul_precision": runner.matmul_precision(),
+                **xla_device.facts(runner.device, kind, hlo),
             },
         )
 
@@ -211,12 +150,11 @@ class XlaExecutable(Executable):
     @property
     def options(self) -> Mapping[str, Any]:  # noqa: D102
         table = self._runner.tunings[self._runner.context.budget.tuning]
-        return {**table, "compiler_options": dict(self._runner.compiler_options())}
+        graphs = xla_device.graphs(self._runner.context.device.kind, os.environ.get("XLA_FLAGS", ""))
+        return {**table, "compiler_options": dict(self._runner.compiler_options()), **graphs}
 
 
-_PLATFORMS = {"cpu": "cpu", "cuda": "gpu"}
 _PINNED = {"jax_default_matmul_precision": "highest (precision=strict)", "donate": "state inputs", "aot": True}
-_MAX_CUDA: Mapping[str, Any] = {"xla_gpu_exhaustive_tiling_search": True}
 
 
 class Xla(Runner):
@@ -225,7 +163,7 @@ class Xla(Runner):
     formats = ("stablehlo",)
     tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "default": {**_PINNED, "compiler_options": {}},
-        "max": {**_PINNED, "compiler_options": {"cpu": {}, "cuda": _MAX_CUDA}},
+        "max": {**_PINNED, "compiler_options": {kind: xla_device.MAX[kind] for kind in ("cpu", "cuda")}},
     }
     keeps_cache = "compiled executables (jax_compilation_cache_dir)"
     caps_memory = "XLA_PYTHON_CLIENT_MEM_FRACTION"
@@ -251,8 +189,10 @@ class Xla(Runner):
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
         """JAX is there and has a platform for such a device."""
-        if device_kind not in _PLATFORMS:
-            return Availability(available=False, reason=f"not tried yet on {device_kind}")
+        try:
+            xla_device.check_kind(device_kind)
+        except Unsupported as error:
+            return Availability(available=False, reason=str(error))
         try:
             import jax
         except ImportError as error:
@@ -262,9 +202,7 @@ class Xla(Runner):
         try:
             devices = jax.devices(device_kind)
         except RuntimeError as error:
-            reason = f"JAX offers no {device_kind} device: {str(error).splitlines()[0]}"
-            if device_kind == "cuda":
-                reason += " (pip install 'steelyard[cuda]')"
+            reason = xla_device.no_device(device_kind, error)
             return Availability(available=False, reason=reason, versions=_versions())
         names = tuple(device.device_kind for device in devices)
         return Availability(available=True, versions=_versions(), devices=names)
@@ -272,15 +210,12 @@ class Xla(Runner):
     @classmethod
     def environment(cls, context: LaunchContext) -> Mapping[str, str]:
         """The platform pinned, so that JAX cannot take another; NPROC sizes XLA's pool, beside the CPU set."""
-        variables = {
+        return {
             "JAX_PLATFORMS": context.device.kind,
             "JAX_COMPILATION_CACHE_DIR": str(context.compile_cache / "jax"),
             "NPROC": str(context.budget.threads),
+            **xla_device.memory_share(context.device, context.budget),
         }
-        cap, whole = context.budget.memory_cap_bytes, context.device.memory_bytes
-        if context.device.kind != "cpu" and cap is not None and whole is not None:
-            variables["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{min(1.0, cap / whole):.6f}"
-        return variables
 
     def start(self) -> None:
         """Import JAX, pin the matrix precision, find the device. Raises FellBack where JAX has another platform."""
@@ -289,10 +224,8 @@ class Xla(Runner):
         except ImportError as error:
             raise MissingPackage("jax", "xla") from error
         context = self.context
-        if context.device.kind not in _PLATFORMS:
-            raise Unsupported(f"xla was not tried yet on {context.device.kind}")
-        if context.device.kind != "cpu" and context.budget.memory_cap_bytes and context.device.memory_bytes is None:
-            raise Unsupported("XLA is limited to a share of the device's memory, and how much it has is not known")
+        xla_device.check_kind(context.device.kind)
+        xla_device.check_cap(context.device, context.budget)
         if context.budget.precision == "strict":
             jax.config.update("jax_default_matmul_precision", "highest")
         jax.config.update("jax_compilation_cache_dir", str(context.compile_cache / "jax"))
@@ -346,7 +279,7 @@ class Xla(Runner):
 
     def compiler_options(self) -> Mapping[str, Any]:
         """What `compile` is given beyond XLA's defaults."""
-        return _MAX_CUDA if self.context.budget.tuning == "max" and self.context.device.kind == "cuda" else {}
+        return xla_device.MAX[self.context.device.kind] if self.context.budget.tuning == "max" else {}
 
     def matmul_precision(self) -> str:
         """The precision that JAX would give to products it traces itself."""

@@ -63,7 +63,7 @@ class Plugin:
 
 class _Accelerator(Plugin):
     counts_threads = False
-    foreign = ("ENABLE_CPU_PINNING", "CPU_DENORMALS_OPTIMIZATION", "INFERENCE_NUM_THREADS")
+    foreign: ClassVar[tuple[str, ...]] = ("ENABLE_CPU_PINNING", "CPU_DENORMALS_OPTIMIZATION", "INFERENCE_NUM_THREADS")
     tells: ClassVar[tuple[str, ...]] = ("FULL_DEVICE_NAME",)
 
     def facts(self, core: Any) -> Mapping[str, Any]:

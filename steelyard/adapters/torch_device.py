@@ -224,7 +224,7 @@ class Mps(TorchDevice):
     def names(cls) -> tuple[str, ...]:  # noqa: D102
         import torch
 
-        return ("mps",) * torch.mps.device_count()
+        return ("mps",) * int(torch.mps.device_count())
 
     def bind(self, budget: Budget) -> None:  # noqa: D102
         if budget.memory_cap_bytes is not None:
@@ -233,7 +233,8 @@ class Mps(TorchDevice):
     def wait(self) -> Callable[[], None] | None:  # noqa: D102
         import torch
 
-        return torch.mps.synchronize
+        synchronize: Callable[[], None] = torch.mps.synchronize
+        return synchronize
 
     def timer(self) -> "EventTimer":  # noqa: D102
         import torch

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from steelyard.adapters import denormals
 from steelyard.adapters.torch_binding import Call, Tensors, TorchBinding, from_numpy, zeros
-from steelyard.adapters.torch_device import device_class, package_versions
+from steelyard.adapters.torch_device import TorchDevice, device_class, package_versions
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import LoweredProgram
@@ -164,6 +164,8 @@ class TorchRunner(Runner):
     accepts: ClassVar[Mapping[str, str]] = {}
     caps_memory = "torch.cuda.set_per_process_memory_fraction"
     executable: ClassVar[type[TorchExecutable]] = TorchExecutable
+    target: TorchDevice
+    """The device, from `start` on."""
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(context)
@@ -171,7 +173,6 @@ class TorchRunner(Runner):
             if option not in self.accepts:
                 raise unknown_name(f"option of {context.backend.runner}", option, self.accepts)
         self.device: Any = None
-        self.target: Any = None
         self._parameters: dict[str, dict[str, Any]] = {}
 
     @classmethod

@@ -135,10 +135,22 @@ def test_a_program_that_was_not_lowered_is_unsupported_with_the_reason(programs,
     assert "no such operator" in message
 
 
-def test_devices_not_tried_yet_say_so():
-    found = plugins.runner("xla").availability(parse_backend("xla"), "tpu")
-    assert not found.available
-    assert found.reason == "not tried yet on tpu"
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("tpu", "pip install 'jax[tpu]'"),
+        ("rocm", "AMD's container"),
+        ("xpu", "XLA runs on no xpu, only on cpu, cuda, rocm, tpu"),
+    ],
+)
+def test_platforms_that_are_not_there_say_what_to_install(kind, says, programs, tmp_path):
+    source = f"""
+        found = plugins.runner("xla").availability(request.backend, {kind!r})
+        print(json.dumps([found.available, found.reason]))
+        """
+    available, reason = launch(source, directory=tmp_path, programs=programs)
+    assert not available
+    assert says in reason
 
 
 def test_products_were_exported_in_full_precision(programs, tmp_path):

@@ -1,0 +1,57 @@
+"""What XLA is told of each platform and what its programs tell: no accelerator is needed."""
+
+import types
+
+import pytest
+
+from steelyard.adapters import xla_device
+from steelyard.core.backend import Budget, Device
+from steelyard.core.errors import Unsupported
+
+GIB = 1 << 30
+CAP = Budget(threads=1, cpus=(), memory_cap_bytes=20 * GIB, memory_cap_by="runtime")
+HLO = """%command_buffer (p: f32[8]) -> f32[8] {
+  ROOT %f = f32[8]{0} fusion(%p), kind=kLoop
+}
+ENTRY %main {
+  %call = f32[8]{0} call(%p), to_apply=%command_buffer
+  ROOT %call.1 = f32[8]{0} call(%call), to_apply=%command_buffer.1
+}"""
+
+
+def device(kind, memory=80 * GIB):
+    return Device(kind=kind, index=0, name="a device", memory_bytes=memory)
+
+
+def test_a_cap_is_a_share_of_the_device_or_refused():
+    share = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.250000"}
+    assert xla_device.memory_share(device("cuda"), CAP) == xla_device.memory_share(device("rocm"), CAP) == share
+    assert xla_device.memory_share(device("cpu"), CAP) == {}
+    xla_device.check_cap(device("rocm"), CAP)
+    with pytest.raises(Unsupported, match="caps no memory of a TPU"):
+        xla_device.check_cap(device("tpu"), CAP)
+    with pytest.raises(Unsupported, match="how much it has is not known"):
+        xla_device.check_cap(device("cuda", None), CAP)
+
+
+def test_precision_is_told_by_the_exported_products():
+    assert xla_device.tf32("cpu", 3) == "no such type on a CPU"
+    assert [xla_device.tf32("rocm", loose) for loose in (0, 2)] == ["off", "allowed"]
+    assert xla_device.tf32("tpu", 0) == "off"
+    assert "bfloat16 passes" in xla_device.tf32("tpu", 1)
+
+
+def test_command_buffers_stand_in_the_tuning_table_and_are_counted():
+    assert xla_device.graphs("cpu", "") == xla_device.graphs("tpu", "") == {}
+    assert xla_device.graphs("cuda", "")["graphs"] == "command buffers, XLA's default set"
+    assert xla_device.graphs("cuda", "--xla_gpu_enable_command_buffer=")["graphs"] == "command buffers: none"
+    flags = "--a=1 --xla_gpu_enable_command_buffer=FUSION,CUBLAS"
+    assert xla_device.graphs("rocm", flags)["graphs"] == "command buffers: FUSION,CUBLAS"
+    gpu = types.SimpleNamespace(client=types.SimpleNamespace(platform_version="PJRT C API\nrocm 70200"))
+    assert xla_device.facts(gpu, "rocm", HLO) == {"platform_version": "PJRT C API\nrocm 70200", "command_buffers": 2}
+    assert "command_buffers" not in xla_device.facts(gpu, "tpu", HLO)
+    assert xla_device.facts(None, "cpu", HLO) == {}
+
+
+def test_every_platform_has_its_options():
+    assert set(xla_device.MAX) == set(xla_device.PLATFORMS)
