@@ -1,5 +1,6 @@
 """JSON at the edges: dataclasses out, validated dataclasses in."""
 
+import os
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +31,17 @@ def read(path: Path, kind: type[T]) -> T:
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     return decode(data, kind, str(path))
+
+
+def write(path: Path, value: Any) -> None:
+    """A dataclass tree as a JSON file, there at once or not at all. Raises StoreError naming the file."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(encode(value) + b"\n")
+        part.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _plain(value: Any) -> Any:

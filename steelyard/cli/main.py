@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli import bundle, cache, compare, doctor, explain, replay, report, run, selftest, show, store, verify
+from steelyard.cli import (
+    bundle,
+    cache,
+    compare,
+    doctor,
+    explain,
+    hardware,
+    replay,
+    report,
+    run,
+    selftest,
+    show,
+    store,
+    verify,
+)
 from steelyard.cli import list as listing
 from steelyard.core.errors import SteelyardError
 
@@ -29,6 +43,7 @@ app.command("replay")(replay.replay)
 app.command("list")(listing.list_)
 app.command("doctor")(doctor.doctor)
 app.command("selftest")(selftest.selftest)
+app.add_typer(hardware.app, name="hardware")
 app.add_typer(cache.app, name="cache")
 app.add_typer(store.app, name="store")
 

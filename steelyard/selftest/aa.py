@@ -4,13 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from steelyard.compare import compare_run
 from steelyard.core.comparison import Comparison
 from steelyard.core.hashing import stable_hash
 from steelyard.core.run import Run
 from steelyard.core.shams import Condition, Rate, ShamRow, Shams
+from steelyard.hardware.machine import machine_key
 from steelyard.stats.clustered import clustered_proportion
 
 _CALLED = ("faster", "slower")
@@ -134,15 +134,6 @@ def summarise(runs: Iterable[Run], *, condition: Condition, planned: int, notes:
         grades=dict(sorted(Counter(str(segment.noise.grade) for run in known for segment in run.segments).items())),
         notes=(*notes, *mixed),
     )
-
-
-def machine_key(environment: Mapping[str, Any]) -> str:
-    """A hash that tells machines of different CPUs or memory apart, of what a fingerprint says and no name."""
-    cpu = environment.get("cpu", {})
-    names = ("model", "architecture", "vendor", "family", "model_number", "stepping", "online")
-    memory = environment.get("memory_bytes")
-    gibibytes = round(memory / 2**30) if isinstance(memory, int) else None
-    return stable_hash([[cpu.get(name) for name in names] if isinstance(cpu, Mapping) else str(cpu), gibibytes], 16)
 
 
 def _warm(run: Run) -> set[int]:

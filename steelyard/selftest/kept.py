@@ -1,6 +1,5 @@
 """The newest counts of sham comparisons of this machine, kept outside any run so that later runs can carry them."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 from steelyard import wire
 from steelyard.core.errors import StoreError
 from steelyard.core.shams import Shams
+from steelyard.hardware.machine import machine_key
 from steelyard.lowering.cache import cache_root
-from steelyard.selftest.aa import machine_key
 
 _FOLDER = "shams"
 
@@ -36,13 +35,7 @@ def newest(environment: Mapping[str, Any]) -> Shams | None:
 
 def write(path: Path, shams: Shams) -> None:
     """One JSON file, there at once or not at all. Raises StoreError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(wire.encode(shams) + b"\n")
-        part.replace(path)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
+    wire.write(path, shams)
 
 
 def _outweighed(path: Path, shams: Shams) -> bool:

@@ -13,8 +13,9 @@ from steelyard.cli import running
 from steelyard.core.case import Arm
 from steelyard.core.run import Run
 from steelyard.core.shams import Shams
+from steelyard.hardware.machine import machine_key
 from steelyard.selftest import kept
-from steelyard.selftest.aa import Outcome, machine_key, outcomes, summarise, tally
+from steelyard.selftest.aa import Outcome, outcomes, summarise, tally
 from steelyard.tables.build import build
 from steelyard.tables.shams import differences, sentence
 from tests.fakes.runs import Shape, synthetic_run

@@ -1,0 +1,106 @@
+"""The native loops, compiled by the user's compiler for the CPU that is measured; kept in the cache."""
+
+import ctypes
+import os
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from steelyard.core.errors import Unsupported
+from steelyard.core.hashing import stable_hash
+from steelyard.guard import proc
+from steelyard.hardware.cpu import cpu_facts
+from steelyard.lowering.cache import cache_root
+
+SOURCE = "kernels.c"
+_FLAGS = ("-O3", "-ffp-contract=fast", "-fno-builtin", "-shared", "-fPIC", "-pthread")
+# Left to themselves compilers make the copying loop a call of memcpy, which for large buffers goes around the caches:
+# another loop than the one that is named. `-fno-builtin` keeps Clang from it, this option GCC.
+_AS_WRITTEN = "-fno-tree-loop-distribute-patterns"
+_NATIVE = ("-march=native", "-mcpu=native")
+"""The second is how it is written for some architectures."""
+_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """The compiled loops: where they lie, and with what they were compiled."""
+
+    path: Path
+    compiler: str
+
+
+def library(root: Path = proc.ROOT) -> Library:
+    """The library for this CPU, compiled unless the cache has it. Raises Unsupported where it cannot be compiled."""
+    command = _compiler()
+    version = _said([*command, "--version"]).partition("\n")[0]
+    source = resources.files("steelyard.hardware.ceilings").joinpath(SOURCE).read_bytes()
+    cpu = cpu_facts(root)
+    key = stable_hash([source.decode(), version, _FLAGS, cpu["model"], cpu["isa"]], 24)
+    folder = cache_root() / "native"
+    path, told = folder / f"ceilings-{key}.so", folder / f"ceilings-{key}.txt"
+    if not (path.is_file() and told.is_file() and _loads(path)):
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f".ceilings-{key}.{os.getpid()}"
+        try:
+            flags = _compile(command, source, draft)
+            told.write_text(f"{version}; {' '.join(flags)}\n")
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    return Library(path=path, compiler=told.read_text().strip())
+
+
+def _compiler() -> list[str]:
+    """`$CC`, else the first of cc, gcc and clang. Raises Unsupported naming them."""
+    given = shlex.split(os.environ.get("CC", ""))
+    for command in (given, ["cc"], ["gcc"], ["clang"]):
+        if command and shutil.which(command[0]):
+            return command
+    raise Unsupported("no C compiler was found ($CC, cc, gcc, clang): on Debian and Ubuntu, apt install gcc libc6-dev")
+
+
+def _compile(command: list[str], source: bytes, path: Path) -> list[str]:
+    """Write the library and return the flags that the compiler took. Raises Unsupported with its first complaint."""
+    complaint = ""
+    for extra in ((_AS_WRITTEN,), ()):
+        for native in _NATIVE:
+            flags = [*_FLAGS, native, *extra]
+            try:
+                done = subprocess.run(
+                    [*command, *flags, "-x", "c", "-", "-o", str(path)],
+                    input=source,
+                    capture_output=True,
+                    timeout=_TIMEOUT_S,
+                    check=False,
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                raise Unsupported(f"the C compiler {command[0]} failed: {error}") from error
+            if done.returncode == 0 and _loads(path):
+                return flags
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            complaint = complaint or (said[0] if said else "it said nothing")
+    raise Unsupported(f"the C compiler {command[0]} could not compile the native loops: {complaint}")
+
+
+def _loads(path: Path) -> bool:
+    try:
+        ctypes.CDLL(str(path))
+    except OSError:
+        return False
+    return True
+
+
+def _said(command: list[str]) -> str:
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unsupported(f"the C compiler {command[0]} failed: {error}") from error
+    if done.returncode != 0 or not done.stdout.strip():
+        raise Unsupported(f"{command[0]} does not tell its version, and is taken for no C compiler")
+    return done.stdout.strip()

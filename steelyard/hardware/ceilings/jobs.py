@@ -1,0 +1,93 @@
+"""What the parent and a measuring process say to each other, a line of JSON each."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from steelyard.core.backend import DeviceKind
+from steelyard.core.ceilings import What
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Under which conditions all processes measure.
+
+    A sample lasts about `sample_s`; a matrix product is made as large as it can be within `product_s`. `most_bytes`
+    bounds the working set of one thread.
+    """
+
+    device_kind: DeviceKind
+    device_index: int
+    threads: int
+    cpus: tuple[int, ...]
+    sample_s: float
+    product_s: float
+    most_bytes: int
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """The first line to a process: who it is, and the terms. `library` is the path of the native loops."""
+
+    by: str
+    terms: Terms
+    library: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One thing that a process can measure, or the `reason` why it cannot; the fields are those of a ceiling."""
+
+    what: What
+    unit: Literal["1/s", "B/s", "s"]
+    threads: int
+    dtype: str = ""
+    size: int | None = None
+    level: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The answer to `Start`: what it offers, in an order that stays. `reason` says why it can offer nothing at all."""
+
+    offers: tuple[Offer, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A further line: measure these offers once, in this order."""
+
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The answer to `Visit`: a value by place of the offer, or why there is none."""
+
+    values: Mapping[int, float]
+    failures: Mapping[int, str] = field(default_factory=dict)
+
+
+Sample = Callable[[], float]
+"""Measures once, in the offer's unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a runtime brings, ready to be measured: an offer and its sample each; an offer with a reason has none."""
+
+    offers: tuple[tuple[Offer, Sample | None], ...]
+    versions: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+class Prepare(Protocol):
+    """What the module of a runtime exports as `prepare`."""
+
+    def __call__(self, start: Start) -> Work:
+        """Import the runtime under the terms. Raises Unsupported where it has nothing to offer."""
