@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from steelyard.adapters.bound import Place, artifact_of, carried_state, check_ports, in_place_agrees
 from steelyard.adapters.onnxruntime_binding import ONNX_TYPES, Bound, DeviceBound, DevicePlace, value_on
-from steelyard.adapters.onnxruntime_provider import provider_of
+from steelyard.adapters.onnxruntime_provider import PROVIDERS, provider_of
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
 from steelyard.core.errors import FellBack, MissingPackage, Unsupported, UsageError, unknown_name
@@ -229,6 +229,7 @@ class OnnxRuntime(Runner):
         "max": {**_DEFAULT, "optimization_loop": "2"},  # repeat the graph optimisers until nothing changes
     }
     keeps_cache: ClassVar[str] = ""
+    kinds = tuple(dict.fromkeys(provider.device for provider in PROVIDERS.values()))
     citation = Citation(
         key="onnxruntime",
         title="ONNX Runtime",

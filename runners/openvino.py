@@ -25,7 +25,7 @@ from steelyard.adapters.bound import (
     check_ports,
     in_place_agrees,
 )  # fmt: skip
-from steelyard.adapters.openvino_plugin import plugin_of
+from steelyard.adapters.openvino_plugin import KINDS, plugin_of
 from steelyard.adapters.openvino_precision import DTYPES, HINTS, matrix_types, narrower, node, plain, short, unlike
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
@@ -221,6 +221,7 @@ class OpenVino(Runner):
             "CPU_DENORMALS_OPTIMIZATION": True,  # denormal numbers count as zero
         },
     }
+    kinds = KINDS
     keeps_cache: ClassVar[str] = "the compiled model with its weights (CACHE_DIR)"
     citation = Citation(
         key="openvino",

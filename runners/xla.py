@@ -166,6 +166,7 @@ class Xla(Runner):
         "max": {**_PINNED, "compiler_options": {kind: xla_device.MAX[kind] for kind in ("cpu", "cuda")}},
     }
     keeps_cache = "compiled executables (jax_compilation_cache_dir)"
+    kinds = tuple(xla_device.PLATFORMS)
     caps_memory = "XLA_PYTHON_CLIENT_MEM_FRACTION"
     citation = Citation(
         key="jax",

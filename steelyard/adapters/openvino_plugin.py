@@ -137,6 +137,7 @@ class RemotePlace(Place):
 
 
 _PLUGINS: Mapping[str, type[Plugin]] = {"cpu": Plugin, "gpu": Gpu, "npu": Npu}
+KINDS = tuple(plugin.kind for plugin in _PLUGINS.values())
 _NOT_DRIVEN = ("auto", "batch", "hetero", "multi")
 
 

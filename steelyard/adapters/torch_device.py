@@ -53,6 +53,10 @@ class TorchDevice:
         """Times calls on the device's own clock. Raises Unsupported with the reason where there is none."""
         raise Unsupported("a CPU's own time is the host's")
 
+    def flush(self) -> Callable[[], None]:
+        """See `Runner.flush`."""
+        raise Unsupported(f"torch does not tell the size of the L2 cache of {self.type}")
+
     def reset_peaks(self) -> None:
         """The peaks of the caching allocator start anew."""
 
@@ -77,6 +81,8 @@ class _Accelerator(TorchDevice):
     """A device with an allocator and events of its own, whose calls return before they are done."""
 
     caps_memory = True
+    cache: ClassVar[str] = "L2_cache_size"
+    """Where the device's properties tell how large its last cache is."""
 
     def __init__(self, index: int) -> None:
         super().__init__(index)
@@ -110,6 +116,21 @@ class _Accelerator(TorchDevice):
 
     def timer(self) -> "EventTimer":
         return EventTimer(self._api)
+
+    def flush(self) -> Callable[[], None]:
+        import torch
+
+        size = int(getattr(self._api.get_device_properties(self.device), self.cache))
+        if size <= 0:
+            raise Unsupported(f"torch does not tell the size of the L2 cache of {self.platform}")
+        buffer = torch.empty(2 * size, dtype=torch.uint8, device=self.device)
+        synchronize, device = self._api.synchronize, self.device
+
+        def flush() -> None:
+            buffer.zero_()
+            synchronize(device)
+
+        return flush
 
     def reset_peaks(self) -> None:
         self._api.reset_peak_memory_stats(self.device)
@@ -174,6 +195,7 @@ class Xpu(_Accelerator):
     """An Intel GPU."""
 
     type = "xpu"
+    cache = "last_level_cache_size"
 
     @classmethod
     def missing(cls) -> str:  # noqa: D102

@@ -6,12 +6,12 @@ updated and stay where they are, as PyTorch users do it.
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from steelyard.adapters import denormals
 from steelyard.adapters.torch_binding import Call, Tensors, TorchBinding, from_numpy, zeros
-from steelyard.adapters.torch_device import TorchDevice, device_class, package_versions
+from steelyard.adapters.torch_device import KINDS, TorchDevice, device_class, package_versions
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import LoweredProgram
@@ -161,6 +161,7 @@ class TorchRunner(Runner):
         "max": {**PINNED, "cudnn.benchmark": True},
     }
     keeps_cache = ""
+    kinds = KINDS
     accepts: ClassVar[Mapping[str, str]] = {}
     caps_memory = "torch.cuda.set_per_process_memory_fraction"
     executable: ClassVar[type[TorchExecutable]] = TorchExecutable
@@ -217,6 +218,10 @@ class TorchRunner(Runner):
         self.target.bind(budget)
         self._mode = torch.inference_mode()
         self._mode.__enter__()
+
+    def flush(self) -> Callable[[], None]:
+        """By a tensor of zeros."""
+        return self.target.flush()
 
     def reset_peaks(self) -> None:
         """Of the caching allocator."""

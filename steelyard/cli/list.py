@@ -29,6 +29,7 @@ def list_(
 ) -> None:
     """List suites, backends, devices, workloads and runs. Nothing is probed: `bench doctor` does that."""
     from steelyard.core.errors import unknown_name
+    from steelyard.core.targets import EXPERIMENTAL
 
     kinds: dict[str, Callable[[], Rows]] = {
         "suites": _suites,
@@ -50,6 +51,8 @@ def list_(
         filled = [name for name in rows[0] if any(row[name] not in (None, "", []) for row in rows)]
         columns = [name for name in filled if name not in _DATA_ONLY[kind]]
         print_table(kind, columns, [[_cell(row[name]) for name in columns] for row in rows])
+        if any(row.get("experimental") for row in rows):
+            typer.echo(f"{EXPERIMENTAL}; docs/targets.md tells what is tried")
         typer.echo("")
 
 
@@ -66,6 +69,8 @@ def _backends() -> Rows:
     import inspect
 
     from steelyard import plugins
+    from steelyard.core.backend import parse_backend
+    from steelyard.core.targets import is_seen
 
     return [
         {
@@ -73,6 +78,8 @@ def _backends() -> Rows:
             "what": (inspect.getdoc(runner) or "").partition("\n")[0],
             "formats": list(runner.formats),
             "options": list(runner.accepts),
+            "devices": [kind for kind in runner.kinds if is_seen(parse_backend(name), kind)],
+            "experimental": [kind for kind in runner.kinds if not is_seen(parse_backend(name), kind)],
             "idle": runner.idle,
         }
         for name, runner in sorted(plugins.runners().items())

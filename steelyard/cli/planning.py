@@ -7,6 +7,7 @@ from steelyard.compare import pilot
 from steelyard.core.backend import parse_backend
 from steelyard.core.energy import settings_of
 from steelyard.core.run import Manifest, Run
+from steelyard.core.targets import EXPERIMENTAL, unseen
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import MAXIMUM_ROUNDS, Estimate, Plan, Request
 from steelyard.stats.planning import rounds_to_fire
@@ -29,6 +30,10 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
     yield f"backends: {', '.join(labels)}; baseline {plan.baseline.label}, measured twice a round as control"
     if plan.baseline.backend.text != parse_backend(request.baseline).text:
         yield f"the baseline {request.baseline} cannot run here: all are compared with {plan.baseline.label} instead"
+    if told := unseen([arm.backend for arm in plan.arms], request.device.kind):
+        yield f"{EXPERIMENTAL}: {', '.join(told)} on {request.device.kind}; read the proof before the numbers"
+    if request.budget.l2 is not None:
+        yield f"L2 cache of the device: {request.budget.l2} when a call begins"
     for entry in plan.left_out:
         yield f"left out: {entry.backend}: {entry.reason}"
     for point in plan.points:

@@ -7,7 +7,7 @@ from typing import Any
 from steelyard.core.errors import UsageError, unknown_name
 from steelyard.core.run import Run
 
-BUDGET_FIELDS = ("threads", "tuning", "precision", "copies", "shapes", "layout", "memory_cap")
+BUDGET_FIELDS = ("threads", "tuning", "precision", "copies", "shapes", "layout", "memory_cap", "l2_cache")
 FACTORS = ("backend", "device", "version", *BUDGET_FIELDS)
 # Facts of the environment that change what is measured for good; the rest may change from day to day.
 _VERSIONS = ("packages", "versions", "python")

@@ -10,6 +10,7 @@ from steelyard.core.errors import UsageError
 DeviceKind = Literal["cpu", "cuda", "rocm", "tpu", "xpu", "npu", "mps"]
 Tuning = Literal["default", "max"]
 TUNINGS: tuple[Tuning, ...] = Tuning.__args__  # type: ignore[attr-defined]
+L2 = Literal["hot", "cold"]
 CapMethod = Literal["cgroup", "rlimit", "runtime"]
 _BACKEND = re.compile(r"^(?P<head>[^\[\]]+?)(?:\[(?P<options>[^\[\]]*)\])?$")
 
@@ -82,7 +83,8 @@ class Budget:
     `precision` `strict` forbids a runtime to compute in a narrower type than the case's dtype.
     `memory_cap_bytes` is the most memory that a launch may have, None without a limit, and `memory_cap_by` what
     holds it to that: a control group of its own, RLIMIT_DATA of each process, or, on a device with memory of its
-    own, the runtime. See docs/memory.md.
+    own, the runtime. See docs/memory.md. `l2` says what the L2 cache of an accelerator holds when a sample begins: what
+    the calls before left there (hot), or nothing of the program (cold); None on a CPU. See docs/targets.md.
     """
 
     threads: int
@@ -94,11 +96,17 @@ class Budget:
     layout: Literal["source", "runtime"] = "source"
     memory_cap_bytes: int | None = None
     memory_cap_by: CapMethod | None = None
+    l2: L2 | None = None
 
     @property
     def memory_cap(self) -> str:
         """The limit of memory in words."""
         return "none" if self.memory_cap_bytes is None else f"{self.memory_cap_bytes} B by {self.memory_cap_by}"
+
+    @property
+    def l2_cache(self) -> str:
+        """What the device's L2 cache holds when a call begins, in words."""
+        return self.l2 or "not applicable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,8 @@ class Case(Remembers):
         }
         if self.budget.memory_cap_bytes is not None:  # a case without a limit keeps the id it had before there were any
             budget["memory_cap_bytes"] = self.budget.memory_cap_bytes
+        if self.budget.l2 == "cold":  # hot is what every case was before there was a choice
+            budget["l2"] = self.budget.l2
         return stable_hash([self.point.key, self.backend.text, self.device_kind, self.scenario, budget], 16)
 
 

@@ -33,6 +33,12 @@ METRICS = {
             direction="lower",
             meaning="from one token on the host to the next, each step timed by itself",
         ),
+        Metric(
+            name="device_s",
+            unit="s",
+            direction="lower",
+            meaning="one call on the device's own clock, by events around it, in calls of their own (layer device)",
+        ),
         Metric(name="import_s", unit="s", direction="lower", meaning="importing the runtime into a fresh process"),
         Metric(name="load_s", unit="s", direction="lower", meaning="reading the program and its weights"),
         Metric(name="compile_s", unit="s", direction="lower", meaning="tracing, lowering and compiling"),

@@ -6,7 +6,7 @@ The worker calls, in this order, in one fresh process pinned to the budget's CPU
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -134,6 +134,9 @@ class Runner(ABC):
     caps_memory: ClassVar[str] = ""
     """How it keeps `Budget.memory_cap_bytes` on a device with memory of its own: the option; empty if it cannot."""
 
+    kinds: ClassVar[tuple[str, ...]] = ("cpu",)
+    """The kinds of device that it is written for; `availability` says which of them work here."""
+
     citation: ClassVar[Citation | None] = None
     """What a paper cites for the runtime; without it the report's bibliography has its name and version alone."""
 
@@ -170,6 +173,13 @@ class Runner(ABC):
         """The phase ends: `allocator_peak_bytes` since `reset_peaks`, and `allocator_reserved_bytes` where the
         allocator holds more than it has given out. Without an allocator that tells: absent, with the reason."""
         return {}
+
+    def flush(self) -> Callable[[], None]:
+        """What empties the device's L2 cache, by writing twice as much, and returns when that is done.
+
+        Raises Unsupported with the reason where the runtime cannot. On CUDA the driver does it for every runtime.
+        """
+        raise Unsupported("the runtime has no way to empty the device's L2 cache")
 
     def counters(self) -> Mapping[str, int]:
         """Numbers that must not move inside a timed window: compilations, recompiles, graph breaks."""

@@ -38,6 +38,7 @@ def plan_table(facts: Facts) -> Table:
             f"{counted(budget.threads, 'thread')} on CPUs {plain(budget.cpus)}; tuning {budget.tuning}; precision "
             f"{budget.precision}; copies {budget.copies} the sample; shapes {budget.shapes}; layout {budget.layout}",
         ),
+        *((("L2 cache", budget.l2_cache),) if budget.l2 is not None else ()),
         *((("memory cap", budget.memory_cap),) if budget.memory_cap_bytes is not None else ()),
         ("rounds measured", f"{rounds}, the cold one included"),
         ("launches", str(len(facts.run.launches))),

@@ -123,6 +123,7 @@ def _alike(facts: Facts, point: Point) -> dict[str, str]:
     alike |= {name: plain(getattr(budget, name)) for name in ("threads", "cpus", "tuning", "precision", "copies")}
     alike |= {name: plain(getattr(budget, name)) for name in ("shapes", "layout")}
     alike["memory_cap"] = budget.memory_cap if budget.memory_cap_bytes is not None else ""
+    alike["l2_cache"] = budget.l2 or ""
     return {name: text for name, text in alike.items() if text}
 
 

@@ -39,6 +39,15 @@ def test_the_same_as_data(kind, key, expected):
     assert expected in [row[key] for row in data[kind]]
 
 
+def test_what_no_published_run_has_shown_is_called_experimental():
+    assert "experimental: not seen on hardware" in bench("list", "backends").output
+    rows = {row["backend"]: row for row in json.loads(bench("list", "backends", "--json").output)["backends"]}
+    assert rows["openvino"]["devices"] == ["cpu"]
+    assert rows["openvino"]["experimental"] == ["xpu", "npu"]
+    assert rows["onnxruntime"]["experimental"] == ["cuda", "rocm", "mps"]
+    assert rows["xla"]["experimental"] == ["cuda", "rocm", "tpu"]
+
+
 def test_runs_with_a_damaged_one_among_them(tmp_path):
     create_run(tmp_path, synthetic_run(backends=("eager", "xla"), rounds=1).manifest).close()
     (tmp_path / "broken").mkdir()

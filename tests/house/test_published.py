@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from steelyard.artifact.sums import read_sums, run_files
 from steelyard.cli.main import app
 from steelyard.cli.report import write_run
+from steelyard.core.targets import SEEN, target
 from steelyard.store import open_run
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,17 @@ def test_a_published_run_is_whole_and_every_case_was_ok(path: Path):
     run = open_run(path)
     assert {result.status for result in run.results} == {"ok"}
     assert all(segment.ended != "recovered" for segment in run.segments)
+
+
+def test_a_target_is_seen_where_a_published_run_shows_it_and_nowhere_else():
+    shown = {
+        (target(arm.backend), run.manifest.device.kind): run.manifest.run_id
+        for run in map(open_run, PUBLISHED)
+        for arm in run.manifest.arms
+        if run.manifest.device.kind != "cpu"
+    }
+    assert set(SEEN) == set(shown)
+    assert set(SEEN.values()) <= set(shown.values())
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.name)
