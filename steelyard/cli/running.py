@@ -17,7 +17,8 @@ from steelyard import __version__, plugins
 from steelyard.cli.planning import describe, plan_of
 from steelyard.cli.progress import Screen
 from steelyard.cli.recorder import Recorder
-from steelyard.core.backend import TUNINGS
+from steelyard.core.backend import TUNINGS, Device
+from steelyard.core.ceilings import Ceilings
 from steelyard.core.errors import StoreError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import Result
@@ -28,6 +29,7 @@ from steelyard.engine.plan import Plan, Request, estimate, make_plan
 from steelyard.engine.session import Session
 from steelyard.guard.grades import graded_at_end
 from steelyard.guard.preflight import preflight
+from steelyard.hardware.ceilings.kept import newest as newest_ceilings
 from steelyard.hardware.fingerprint import fingerprint
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.request import ATTEMPT_POOL, POOL, is_lowered
@@ -249,6 +251,7 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
         },
         environment=environment,
         calibration=_calibration(environment),
+        ceilings=_ceilings(environment, request.device, request.budget.threads),
     )
 
 
@@ -260,6 +263,15 @@ def _calibration(environment: Mapping[str, Any]) -> Shams | None:
         typer.echo(
             f"the counts of sham comparisons are left out: {error}; bench selftest --aa makes them anew", err=True
         )
+        return None
+
+
+def _ceilings(environment: Mapping[str, Any], device: Device, threads: int) -> Ceilings | None:
+    """The newest ceilings of this machine for so many threads. A file that cannot be read is named and left out."""
+    try:
+        return newest_ceilings(environment, device, threads)
+    except StoreError as error:
+        typer.echo(f"the ceilings are left out: {error}; bench hardware ceilings makes them anew", err=True)
         return None
 
 

@@ -29,16 +29,30 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkCount:
+    """The work of one call of a program as a compiler counts it, or the `reason` why it does not. See docs/ceilings.md.
+
+    `bytes` are those that every operation by itself would read and write, None where the counter has no such count.
+    """
+
+    flop: float | None
+    bytes: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoweredProgram:
     """A program with its weight file (safetensors, named as the module's parameters) and artifacts by format.
 
-    A format that could not be made is in `failures` with the reason: backends that need it are unsupported.
+    A format that could not be made is in `failures` with the reason: backends that need it are unsupported. `work`
+    is by origin: what counted it.
     """
 
     program: Program
     weights_file: str
     artifacts: Mapping[str, Artifact]
     failures: Mapping[str, str] = field(default_factory=dict)
+    work: Mapping[str, WorkCount] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

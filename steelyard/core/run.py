@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from steelyard.core.backend import Budget, Device
 from steelyard.core.case import Arm, Case
+from steelyard.core.ceilings import Ceilings
+from steelyard.core.lowered import WorkCount
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.shams import Shams
@@ -50,7 +52,10 @@ class TuningRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoweredFacts:
-    """What the report says of a lowered point without its local paths."""
+    """What the report says of a lowered point without its local paths.
+
+    `work` is what compilers count for one call of each program, by `role/origin`.
+    """
 
     point: str
     identity: Identity
@@ -60,6 +65,7 @@ class LoweredFacts:
     tolerances: Mapping[str, Mapping[str, float]]
     forced_from: tuple[int | None, ...] = ()
     reference_text: str | None = None
+    work: Mapping[str, WorkCount] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +75,8 @@ class Manifest:
     `point_keys` of `lowered` are `Point.key`. `baseline` is an arm's label. `environment` is the
     fingerprint: versions, CPU, kernel, governor, ..., each a plain value or `{"value": null, "reason": ...}`.
     `calibration` is the newest count of sham comparisons made on this machine before the run, None where
-    there was none.
+    there was none. `ceilings` are the newest that were measured on this machine, of this device and with as many
+    threads.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -91,6 +98,7 @@ class Manifest:
     plan: Mapping[str, Any]
     environment: Mapping[str, Any]
     calibration: Shams | None = None
+    ceilings: Ceilings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

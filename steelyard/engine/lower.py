@@ -94,6 +94,11 @@ def facts(lowered: LoweredPoint) -> LoweredFacts:
         tolerances={name: {"floor": entry.floor, "limit": entry.limit} for name, entry in lowered.tolerances.items()},
         forced_from=tuple(entry.forced_from for entry in lowered.pool),
         reference_text=lowered.pool[0].text,
+        work={
+            f"{role}/{origin}": count
+            for role, program in lowered.programs.items()
+            for origin, count in program.work.items()
+        },
     )
 
 

@@ -14,6 +14,7 @@ from steelyard.lowering.cache import Cache, Entry
 from steelyard.lowering.format import Source, convert, made_with, require, split
 from steelyard.lowering.source import build_with, example_inputs, load_weights, stored_names
 from steelyard.lowering.weights import FILE
+from steelyard.lowering.work import TORCH, XLA, count_by_torch, count_by_xla
 
 Report = Callable[[str, bool, float], None]
 """Told after every step: label, whether it came from the cache, seconds."""
@@ -108,6 +109,7 @@ def lower_program(
 ) -> LoweredProgram:
     """The program in every format; one that fails is recorded with its reason and leaves the others alone."""
     exporter = Exporter(cache, program, weights, platform)
+    counted = count_by_torch(cache, program, weights)
     artifacts: dict[str, Artifact] = {}
     failures: dict[str, str] = {}
     for form in formats:
@@ -120,7 +122,11 @@ def lower_program(
             label += f": failed: {error}"
         report(label, form in artifacts and not fresh, time.perf_counter() - started)
     return LoweredProgram(
-        program=program, weights_file=str(weights.path / FILE), artifacts=artifacts, failures=failures
+        program=program,
+        weights_file=str(weights.path / FILE),
+        artifacts=artifacts,
+        failures=failures,
+        work={TORCH: counted, XLA: count_by_xla(cache, program, artifacts.get("stablehlo"))},
     )
 
 
