@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 if TYPE_CHECKING:
-    from steelyard.core.backend import CapMethod, Device
+    from steelyard.core.backend import L2, CapMethod, Device
     from steelyard.core.energy import EnergySettings
     from steelyard.engine.plan import Request
 
@@ -53,6 +53,12 @@ def run(
     attempts: Annotated[
         int | None, typer.Option(min=1, help="With --largest: at most so many attempts of a backend. Default: 24.")
     ] = None,
+    l2: Annotated[
+        str | None, typer.Option(help="On an accelerator: hot or cold, its L2 cache when a call begins. Default: hot.")
+    ] = None,
+    allow_foreign_processes: Annotated[
+        bool, typer.Option("--allow-foreign-processes", help="Measure although others compute on the device.")
+    ] = False,
     energy: Annotated[
         bool, typer.Option("--energy/--no-energy", help="Meter energy after each timed window, where there is a meter.")
     ] = True,
@@ -95,6 +101,7 @@ def run(
                 report=report,
                 json=json,
                 meter="" if meter is None else str(meter.absolute()),
+                allow_foreign=allow_foreign_processes,
             )
         )
     request = _request(
@@ -121,6 +128,8 @@ def run(
         energy=energy,
         meter=meter,
         estimate_energy=estimate_energy,
+        l2=l2,
+        allow_foreign=allow_foreign_processes,
     )
     if largest is not None:
         if quick or rounds is not None or scenario != "single-stream":
@@ -151,6 +160,7 @@ def _request(
     energy: bool,
     meter: Path | None,
     estimate_energy: bool,
+    l2: str | None,
     **rest: Any,
 ) -> "Request":
     from steelyard.core.backend import Budget
@@ -170,6 +180,7 @@ def _request(
             tuning=cast(Literal["default", "max"], tuning),
             memory_cap_bytes=cap_bytes,
             memory_cap_by=cap_by,
+            l2=_l2(l2, chosen),
         ),
         selection=Selection(
             device_kind=chosen.kind,
@@ -184,6 +195,17 @@ def _request(
         energy=_energy(energy, meter, estimate_energy, chosen),
         **rest,
     )
+
+
+def _l2(wanted: str | None, device: "Device") -> "L2 | None":
+    """The mode of the L2 cache: hot unless asked for, none on a CPU."""
+    from steelyard.core.errors import UsageError
+
+    if device.kind == "cpu":
+        if wanted is not None:
+            raise UsageError(f"--l2 {wanted} is for accelerators; the caches of {device.id} are left as they are")
+        return None
+    return cast("L2", _choice("L2 mode", wanted or "hot", ("hot", "cold")))
 
 
 def _energy(enabled: bool, meter: Path | None, estimate: bool, device: "Device") -> "EnergySettings":

@@ -19,7 +19,7 @@ from steelyard.cli.progress import Screen
 from steelyard.cli.recorder import Recorder
 from steelyard.core.backend import TUNINGS, Device
 from steelyard.core.ceilings import Ceilings
-from steelyard.core.errors import StoreError
+from steelyard.core.errors import SteelyardError, StoreError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import Result
 from steelyard.core.run import Manifest, Noise, Segment, TuningRow
@@ -27,6 +27,7 @@ from steelyard.core.shams import Shams
 from steelyard.engine.lower import facts, lower_points
 from steelyard.engine.plan import Plan, Request, estimate, make_plan
 from steelyard.engine.session import Session
+from steelyard.guard.board import foreign_processes
 from steelyard.guard.grades import graded_at_end
 from steelyard.guard.preflight import preflight
 from steelyard.hardware.ceilings.kept import newest as newest_ceilings
@@ -47,6 +48,7 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
         typer.echo(line, err=not dry_run)
     if dry_run:
         return 0
+    _alone(request.device, allowed=request.allow_foreign)
     path, code = run_plan(plan, output, weights=weights, json=json, started_s=started)
     return _finish(path, code, report=report)
 
@@ -95,11 +97,13 @@ def resume_run(
     report: bool,
     json: bool,
     meter: str = "",
+    allow_foreign: bool = False,
 ) -> int:
     """A further segment of whole rounds of a stored run. Returns the exit code."""
     started = time.monotonic()
     path = find_run(output, which)
     run = open_run(path)
+    _alone(run.manifest.device, allowed=allow_foreign or run.manifest.plan.get("allow_foreign_processes", False))
     done = _rounds_done(run.segments)
     plan = plan_of(run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done, meter=meter)
     with Screen(
@@ -248,11 +252,27 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
             "window_s": request.window_s,
             "energy": request.energy.stored,
             "seed": request.seed,
+            **({} if request.device.kind == "cpu" else {"allow_foreign_processes": request.allow_foreign}),
         },
         environment=environment,
         calibration=_calibration(environment),
         ceilings=_ceilings(environment, request.device, request.budget.threads),
     )
+
+
+def _alone(device: Device, *, allowed: bool) -> None:
+    """Raises SteelyardError where other processes compute on the device, unless that is allowed; then it is told."""
+    count, ids = foreign_processes(device.kind, device.index)
+    if not count.value:
+        return
+    what = "another process computes" if len(ids) == 1 else f"{len(ids)} other processes compute"
+    others = f"{what} on {device.id} (process ids: {', '.join(map(str, ids))})"
+    if not allowed:
+        raise SteelyardError(
+            f"{others}, which would be measured, too: end what runs there, choose another --device, or go on with "
+            "--allow-foreign-processes, which the run then records"
+        )
+    typer.echo(f"{others}: allowed, and recorded in the run", err=True)
 
 
 def _calibration(environment: Mapping[str, Any]) -> Shams | None:

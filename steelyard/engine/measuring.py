@@ -14,12 +14,14 @@ from steelyard.core.errors import SteelyardError
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Correctness, Measurement, Proof, Result, Stage, Status
 from steelyard.core.runner import Runner
+from steelyard.engine.device import device_time, flush_of
 from steelyard.engine.drivers import DRIVERS, Driver
 from steelyard.engine.metering import estimated
 from steelyard.guard.energy import Absent
 from steelyard.measure import clock, generate, loop
 from steelyard.measure.correctness import Checker
 from steelyard.measure.growth import Growth
+from steelyard.measure.l2 import cold
 from steelyard.measure.loop import CheckPoints, Limits, loop_overhead_s, timed_window
 from steelyard.measure.surroundings import misplaced, surroundings
 
@@ -61,10 +63,14 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
             driver.inspect(index)
             growth.note(index + 1)
 
+        device, l2 = launch.request.device, launch.request.budget.l2
+        flush = flush_of(runner, device) if l2 == "cold" else None
+        calls = driver.calls if flush is None else cold(driver.calls, flush)
         memory = launch.memory_begins()
+        launch.board.begin()
         cpu_s = time.process_time()
         window = timed_window(
-            driver.calls,
+            calls,
             Limits(
                 seconds=case.pace.seconds,
                 minimum=case.pace.minimum,
@@ -75,6 +81,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
             checks=CheckPoints(launch.request.seed, early=case.pace.minimum),
         )
         cpu_s = time.process_time() - cpu_s
+        facts |= launch.board.end()
         growth.note(len(window.durations_ns))
         launch.memory_ends("steady", memory)
         _believe(clock.disagreement(window.elapsed_ns, window.witness_ns))
@@ -84,6 +91,10 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         moved = {name: after[name] - count for name, count in before.items() if after[name] != count}
         launch.enter("check")
         measurements = driver.measurements(window)
+        if device.kind != "cpu":
+            timed, why = device_time(driver.calls, flush)
+            measurements += () if timed is None else (timed,)
+            facts |= {"device_time": {"value": None, "reason": why}} if timed is None else {}
         use = _metered(launch, driver)
         energy = use.per_call
         if launch.request.energy.estimate:

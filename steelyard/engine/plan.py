@@ -65,6 +65,7 @@ class Request:
     shams: int = 0
     attempt: bool = False
     energy: EnergySettings = field(default_factory=EnergySettings)
+    allow_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from steelyard.engine.exhaustion import limit_own_memory, out_of_memory
 from steelyard.engine.memory import LaunchMemory, larger
 from steelyard.engine.metering import Metering
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest
+from steelyard.guard.board import Window
 from steelyard.measure import clock  # held before any runner is imported, which might replace what it holds
 from steelyard.measure.memory import HostMemory
 
@@ -57,6 +58,7 @@ class Launch:
         self._stage: Stage = "import"
         self._compiled: dict[str, Executable] = {}
         self._case_id = ""
+        self.board = Window(request.device.kind, request.device.index)
         self.metering = Metering(request.energy, request.device.kind, request.device.index, request.seed)
         self.phases: dict[str, float] = {}
         self.memory: dict[str, Reading] = {}

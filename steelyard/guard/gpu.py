@@ -9,7 +9,7 @@ from steelyard.guard.nvml import fault_of
 _UNITS = {"gpu_processes": "1", "gpu_power_cap_share": "1", "gpu_slowdowns": "1", "gpu_temperature_k": "K"}
 
 # An idle board reports "idle" and the clocks somebody asked for; these are the reasons that slow a program down.
-_SLOWDOWNS = {
+SLOWDOWNS = {
     "SwPowerCap": "power cap",
     "HwSlowdown": "hardware slowdown",
     "SwThermalSlowdown": "heat (driver)",
@@ -69,7 +69,7 @@ def _power_cap(nvml: Any, board: Any) -> Reading:
 
 def _slowdowns(nvml: Any, board: Any) -> Reading:
     bits = nvml.nvmlDeviceGetCurrentClocksEventReasons(board)
-    active = [says for name, says in _SLOWDOWNS.items() if bits & getattr(nvml, f"nvmlClocksEventReason{name}")]
+    active = [says for name, says in SLOWDOWNS.items() if bits & getattr(nvml, f"nvmlClocksEventReason{name}")]
     method = f"NVML clock event reasons: {', '.join(active) or 'none that slows'}"
     return Reading(value=float(len(active)), unit="1", method=method)
 

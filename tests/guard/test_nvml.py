@@ -10,15 +10,15 @@ from steelyard.engine.metering import Metering, energy_use
 from steelyard.guard.energy import Absent
 from steelyard.guard.nvml import NvmlCounter, NvmlPower, nvml_source
 from steelyard.guard.window import total
-from tests.fakes.nvml import SETTINGS, build
+from tests.fakes.nvml import SETTINGS, loaded
 
 START_S = 100.0
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory):
+def library():
     """Loaded before the binding looks for it, which then finds it by its soname."""
-    return ctypes.CDLL(str(build(tmp_path_factory.mktemp("nvml"))))
+    return loaded()
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """The stand-in for NVML's library, built where it is needed; how to set it up stands at the head of its source."""
 
+import ctypes
+import functools
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("libnvidia_ml.c")
@@ -18,6 +21,13 @@ def build(directory: Path) -> Path:
     flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-Wl,-soname,{SONAME}"]
     subprocess.run([compiler, *flags, "-o", str(library), str(SOURCE)], check=True)
     return library
+
+
+@functools.cache
+def loaded() -> ctypes.CDLL:
+    """The library in this process, once: the binding finds it by its soname, and a second copy would be another."""
+    with tempfile.TemporaryDirectory() as directory:
+        return ctypes.CDLL(str(build(Path(directory))))
 
 
 def environment(library: Path, settings: str) -> dict[str, str]:

@@ -16,9 +16,10 @@
  *   joules=1000            what the counter holds at the clock's zero
  *   reset_at=SECONDS       the counter begins again at zero there
  *   limit=700 default_limit=700 sm_clock=1980 memory_clock=2619 temperature=40 processes=0 reasons=1
+ *   slowed=0               the share of the time for which the power cap is counted to have held the clocks down
  *   persistence=1 ecc=1 mig=0 (mig=2: split into two instances)
  *   energy=not_supported   and so for any function: energy, power, instant, ecc, mig, clock, limit, temperature,
- *                          persistence, processes, reasons, vbios, compute, memory, uuid, init; the value is a word
+ *                          persistence, processes, reasons, slowed, vbios, compute, memory, uuid, init; the value is a word
  *                          (not_supported, no_permission, gpu_lost, unknown, driver_not_loaded) or NVML's number
  *
  * The clock is CLOCK_MONOTONIC, unless a test has set it with stub_set_time_ns(ns), which also serves virtual time.
@@ -324,6 +325,10 @@ ret nvmlDeviceGetFieldValues(handle *device, int size, field_value *out) {
         case 186:
             out[n].code = refused(device, "instant");
             if (!out[n].code) out[n].code = nvmlDeviceGetPowerUsage(device, &out[n].value.u);
+            break;
+        case 74:
+            out[n].type = 3, out[n].code = refused(device, "slowed");
+            out[n].value.ull = (unsigned long long)(number(device->board, "slowed", 0) * now() * 1e9);
             break;
         default: out[n].code = NOT_SUPPORTED;
         }
