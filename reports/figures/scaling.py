@@ -1,6 +1,7 @@
 """Throughput against batch and context: a line per backend over each axis that the suite sweeps."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ from steelyard.tables.drawing import Drawing, new_figure
 from steelyard.tables.labels import End, at_ends
 from steelyard.tables.style import GRID, INK, Look, arm_styles, short
 from steelyard.tables.table import ReportData, Row, Table
+
+_PANEL = 0.55
+"""About how much of the column the values of a panel span; the rest holds its labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +42,11 @@ class Scaling:
         chosen = sweeps[: max(1, int(look.height_in / height))]
         figure = new_figure(look.column_in, height * len(chosen))
         axes = figure.subplots(len(chosen), 1, squeeze=False)[:, 0]
+        thinned = ""
         for axis, sweep in zip(axes, chosen, strict=True):
-            self._panel(axis, sweep, data, look, height)
+            marked, values = self._panel(axis, sweep, data, look, height)
+            if marked < values:
+                thinned += f" Of {values} values of {sweep.axis}, {marked} have a mark; the lines pass through all."
         failed = [
             f"{arm} at {sweep.workload} {sweep.axis}={value:g} ({word})"
             for sweep in chosen
@@ -52,7 +59,7 @@ class Scaling:
         return Drawing(
             figure=figure,
             caption=f"Throughput along each swept axis on {data.device}: items of one call over its latency; "
-            f"{data.speed_tables()[0].basis}, which the speed tables print.{told}"
+            f"{data.speed_tables()[0].basis}, which the speed tables print.{thinned}{told}"
             + left_out(len(chosen), len(sweeps)).replace("workload points", "sweeps"),
             columns=("workload", "axis", "fixed", "value", "backend", "unit", "throughput", "without_value"),
             rows=tuple(
@@ -65,8 +72,12 @@ class Scaling:
             "tables.",
         )
 
-    def _panel(self, axis: Any, sweep: Sweep, data: ReportData, look: Look, height: float) -> None:
+    def _panel(self, axis: Any, sweep: Sweep, data: ReportData, look: Look, height: float) -> tuple[int, int]:
+        """Draw one sweep; returns how many of its values have a mark and a tick, and how many there are."""
         styles = arm_styles(data.arms, data.baseline)
+        places = sorted({value for line in sweep.lines.values() for value, _, _ in line})
+        logarithmic = places[0] > 0 and places[-1] / places[0] > 2
+        marked = _marked(places, logarithmic, look)
         ends, values = [], []
         for arm, line in sweep.lines.items():
             known = [(value, number) for value, number, _ in line if number]
@@ -74,16 +85,15 @@ class Scaling:
                 continue
             style = styles[arm]
             axis.plot(*zip(*known, strict=True), color=style.colour, ls=style.line, marker=style.marker, mec=INK,
-                      mew=0.3)  # fmt: skip
+                      mew=0.3, markevery=[value in marked for value, _ in known])  # fmt: skip
             ends.append(End(text=arm, x=known[-1][0], y=known[-1][1], colour=style.colour))
             values += [number for _, number in known]
-        places = sorted({value for line in sweep.lines.values() for value, _, _ in line})
-        if places[0] > 0 and places[-1] / places[0] > 2:
+        if logarithmic:
             axis.set_xscale("log")
         from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-        axis.xaxis.set_major_locator(FixedLocator(places))
-        axis.xaxis.set_major_formatter(FixedFormatter([f"{value:g}" for value in places]))
+        axis.xaxis.set_major_locator(FixedLocator(marked))
+        axis.xaxis.set_major_formatter(FixedFormatter([f"{value:g}" for value in marked]))
         axis.xaxis.set_minor_locator(NullLocator())
         if values:
             low, high = min(values) / 1.3, max(values) * 1.3
@@ -95,6 +105,19 @@ class Scaling:
         axis.grid(color=GRID, lw=0.4)
         at_ends(axis, ends, look, 0.7 * height)
         axis.set_title(short(f"{sweep.workload} {sweep.fixed}".strip(), look.characters(look.column_in) - 10))
+        return len(marked), len(places)
+
+
+def _marked(places: Sequence[float], logarithmic: bool, look: Look) -> list[float]:
+    """The first and the last of these ascending values, and between them as many as have room for their ticks."""
+    at = [math.log(value) for value in places] if logarithmic else list(places)
+    wide = look.inches(1 + max(len(f"{value:g}") for value in places))
+    least = (at[-1] - at[0]) * wide / (_PANEL * look.column_in)
+    kept = [0]
+    for place in range(1, len(places) - 1):
+        if at[place] - at[kept[-1]] >= least and at[-1] - at[place] >= least:
+            kept.append(place)
+    return [places[place] for place in dict.fromkeys([*kept, len(places) - 1])]
 
 
 def _sweeps(table: Table) -> list[Sweep]:

@@ -1,6 +1,6 @@
 """Speed-up over the baseline with its interval, the band of ties and the noise floor: a forest plot."""
 
-from steelyard.tables.charts import Mark, labels, left_out, log_ticks, marks, stacked, whisker
+from steelyard.tables.charts import Mark, labels, left_out, log_ticks, marks, stacked, whiskers
 from steelyard.tables.drawing import Drawing
 from steelyard.tables.format import TIMES, decimals, fixed
 from steelyard.tables.style import BAND, FAINT, GRID, INK, TIE, Look, arm_styles, short
@@ -44,6 +44,7 @@ class Speedup:
                 axis.axvspan(1 / (1 + floor), 1 + floor, color=BAND, lw=0, zorder=0)
             axis.axvspan(1 - MARGIN, 1 + MARGIN, color=TIE, lw=0, zorder=0.5)
             axis.axvline(1, color=INK, lw=0.6, zorder=1)
+            whiskers(axis, group)
             for position, mark in enumerate(group):
                 if mark.value is None:
                     axis.annotate(mark.word, (1, position), (5, 0), textcoords="offset points", va="center",
@@ -52,7 +53,6 @@ class Speedup:
                 style = styles[mark.arm]
                 verdict = verdicts[point, mark.arm]
                 filled = verdict in ("faster", "slower")
-                whisker(axis, mark, position)
                 face, edge, width = (style.colour, INK, 0.5) if filled else ("white", style.colour, 1.0)
                 axis.plot([mark.value], [position], marker=style.marker, ls="none", mec=edge, mfc=face, mew=width,
                           zorder=6)  # fmt: skip

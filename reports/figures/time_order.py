@@ -91,16 +91,16 @@ class TimeOrder:
         for chosen, edge, marker in ((outside & (y > span[1]), span[1], "^"), (outside & (y < span[0]), span[0], "v")):
             axis.plot(x[chosen], np.full(int(chosen.sum()), 0.94 * edge), ls="none", marker=marker, ms=2 * size, mew=0,
                       color=FAINT)  # fmt: skip
-        for launch in launches:
-            if launch.median is not None:
-                start = places[launch.round]
-                axis.plot([start + 0.1, start + 0.9], [100 * (launch.median - 1)] * 2, color=INK, lw=0.9,
-                          solid_capstyle="butt", zorder=5)  # fmt: skip
+        medians = {places[launch.round]: launch.median for launch in launches if launch.median is not None}
+        left = np.array(list(medians)) + 0.1
+        axis.hlines([100 * (median - 1) for median in medians.values()], left, left + 0.8, colors=INK, lw=0.9, zorder=5)
+        heavy = [number in timeline.resumed for number in places]
+        axis.vlines(list(places.values()), 0, 1, transform=axis.get_xaxis_transform(), zorder=0.5,
+                    colors=[INK if thick else GRID for thick in heavy],
+                    lw=[1.0 if thick else 0.4 for thick in heavy])  # fmt: skip
         for number, place in places.items():
             if number in timeline.disturbed:
                 axis.axvspan(place, place + 1, facecolor=BAND, edgecolor="#bbbbbb", hatch="////", lw=0, zorder=0)
-            heavy = number in timeline.resumed
-            axis.axvline(place, color=INK if heavy else GRID, lw=1.0 if heavy else 0.4, zorder=0.5)
             word = timeline.failed.get((arm, number))
             if word:
                 axis.text(place + 0.5, 0, "✗", ha="center", va="center", fontsize=look.small_pt, color=FAINT)

@@ -103,10 +103,12 @@ def write_run(
 ) -> tuple[str, ...]:
     """The same for runs in memory. The folder says of itself how it was made (`steelyard.artifact.receipt`)."""
     from steelyard.artifact import receipt
+    from steelyard.store import uncollected
     from steelyard.tables.output import save
 
-    inputs, chosen = inputs_of(run, formats, beside=beside, earlier=earlier, venue=venue)
-    lines = write_all(inputs, chosen, directory)
+    with uncollected():
+        inputs, chosen = inputs_of(run, formats, beside=beside, earlier=earlier, venue=venue)
+        lines = write_all(inputs, chosen, directory)
     batch = receipt.Batch(
         formats=tuple(entry.name for entry in chosen),
         figures_beside=inputs.figures_beside,

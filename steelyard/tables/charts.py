@@ -78,19 +78,20 @@ def bars(axis: Any, group: Sequence[Mark], styles: dict[str, ArmStyle], look: Lo
     values = [mark.value for mark in group if mark.value is not None and mark.value > 0]
     logarithmic = bool(values) and max(values) / min(values) > LOG_FROM
     farthest = max([mark.high or mark.value or 0.0 for mark in group], default=0.0) or 1.0
+    known = [(position, mark) for position, mark in enumerate(group) if mark.value is not None]
+    if not logarithmic:
+        axis.barh([position for position, _ in known], [mark.value for _, mark in known], height=0.7, lw=0,
+                  color=[styles[mark.arm].colour for _, mark in known])  # fmt: skip
+    whiskers(axis, group)
     for position, mark in enumerate(group):
         if mark.value is None:
-            start = 0.0
-            axis.annotate(mark.word, (start, position), (2, 0), xycoords=("axes fraction", "data"),
+            axis.annotate(mark.word, (0, position), (2, 0), xycoords=("axes fraction", "data"),
                           textcoords="offset points", va="center", color=FAINT, style="italic",
                           fontsize=look.small_pt)  # fmt: skip
             continue
-        style = styles[mark.arm]
         if logarithmic:
+            style = styles[mark.arm]
             axis.plot([mark.value], [position], marker=style.marker, color=style.colour, mec=INK, mew=0.4, ls="none")
-        else:
-            axis.barh(position, mark.value, height=0.7, color=style.colour, lw=0)
-        whisker(axis, mark, position)
         end = mark.high if mark.high is not None else mark.value
         text = fixed(mark.value, decimals(mark.value))
         axis.annotate(text, (end, position), (4, 0), textcoords="offset points", va="center", color=INK,
@@ -119,11 +120,16 @@ def few_ticks() -> Any:
     return MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10])
 
 
-def whisker(axis: Any, mark: Mark, position: float) -> None:
-    """The interval of a mark."""
-    if mark.value is not None and mark.low is not None and mark.high is not None:
-        reach = [[max(0.0, mark.value - mark.low)], [max(0.0, mark.high - mark.value)]]
-        axis.errorbar([mark.value], [position], xerr=reach, fmt="none", ecolor=INK, elinewidth=0.7, capsize=1.6,
+def whiskers(axis: Any, group: Sequence[Mark]) -> None:
+    """The intervals of marks, one line of the panel each."""
+    found = [
+        (position, mark.value, max(0.0, mark.value - mark.low), max(0.0, mark.high - mark.value))
+        for position, mark in enumerate(group)
+        if mark.value is not None and mark.low is not None and mark.high is not None
+    ]
+    if found:
+        positions, values, below, above = zip(*found, strict=True)
+        axis.errorbar(values, positions, xerr=[below, above], fmt="none", ecolor=INK, elinewidth=0.7, capsize=1.6,
                       capthick=0.7, zorder=5)  # fmt: skip
 
 

@@ -6,6 +6,9 @@ from typing import Any
 
 from steelyard.tables.style import INK, Look, short
 
+_TEXT, _LINE = 1.045, 1.032
+"""Where labels begin and the lines to them end, in widths of the panel."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
@@ -22,15 +25,22 @@ def at_ends(axis: Any, ends: Sequence[End], look: Look, height_in: float) -> Non
 
     The limits of the axes must be final. `height_in` is the height of the panel, roughly.
     """
+    from matplotlib.collections import LineCollection
+
     if not ends:
         return
     convert = axis.transData + axis.transAxes.inverted()
-    placed = sorted(ends, key=lambda end: (convert.transform((end.x, end.y))[1], end.text))
-    heights = [float(convert.transform((end.x, end.y))[1]) for end in placed]
-    for end, height in zip(placed, apart(heights, 1.15 * look.small_pt / 72 / height_in), strict=True):
-        lead = {"arrowstyle": "-", "lw": 0.4, "color": end.colour, "relpos": (0, 0.5), "shrinkA": 0, "shrinkB": 1}
-        axis.annotate(short(end.text), (end.x, end.y), (1.045, height), textcoords="axes fraction", va="center",
-                      fontsize=look.small_pt, color=INK, arrowprops=lead)  # fmt: skip
+    found = [(end, convert.transform((end.x, end.y)).tolist()) for end in ends]
+    found.sort(key=lambda item: (item[1][1], item[0].text))
+    heights = apart([y for _, (_, y) in found], 1.15 * look.small_pt / 72 / height_in)
+    for (end, _), height in zip(found, heights, strict=True):
+        axis.text(_TEXT, height, short(end.text), transform=axis.transAxes, va="center", fontsize=look.small_pt,
+                  color=INK)  # fmt: skip
+    lines = [(place, (_LINE, height)) for (_, place), height in zip(found, heights, strict=True)]
+    colours = [end.colour for end, _ in found]
+    axis.add_collection(
+        LineCollection(lines, colors=colours, linewidths=0.4, transform=axis.transAxes, clip_on=False), autolim=False
+    )
 
 
 def apart(heights: Sequence[float], least: float) -> list[float]:

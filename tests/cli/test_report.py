@@ -1,4 +1,7 @@
-"""`bench report` on a stored run: formats, places, errors, the same bytes twice."""
+"""`bench report` on a stored run: formats, places, errors, the same bytes twice.
+
+Two figures stand for all, which tests/reports/test_figures.py draws: one with bars, one with single calls.
+"""
 
 import re
 from pathlib import Path
@@ -6,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from steelyard import plugins
 from steelyard.cli.main import app
 from steelyard.cli.report import write_report
 from steelyard.core.errors import StoreError, UsageError
@@ -20,6 +24,12 @@ def stored(tmp_path_factory) -> Path:
         backends=("eager", "xla"), points=llm_points(("decode",)), headline="decode", effect={"xla": 0.5}
     )
     return store(run, tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(autouse=True)
+def two_figures(monkeypatch):
+    every = plugins.figures()
+    monkeypatch.setattr(plugins, "figures", lambda: {name: every[name] for name in ("latency", "time_order")})
 
 
 def contents(directory: Path) -> dict[str, bytes]:

@@ -1,9 +1,13 @@
 """Figures: drawn from tables, the same bytes twice, embedded fonts, a reason where there is nothing to draw."""
 
 import csv
+import gc
 import io
+import re
 import subprocess
+import weakref
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +19,7 @@ from steelyard import plugins
 from steelyard.core.errors import UsageError
 from steelyard.tables.build import build
 from steelyard.tables.calls import MARKS, thin
-from steelyard.tables.drawing import inline_svg, picture, pictures
+from steelyard.tables.drawing import Drawing, inline_svg, new_figure, picture, pictures
 from steelyard.tables.labels import apart
 from steelyard.tables.output import ReportInputs
 from steelyard.tables.style import arm_styles, short
@@ -193,6 +197,55 @@ def test_scaling_has_a_line_for_each_backend_over_the_batch(drawn):
     rows = list(csv.DictReader(io.StringIO(drawn[1]["scaling"].csv)))
     assert {(row["axis"], row["value"]) for row in rows} == {("batch", "1.0"), ("batch", "4.0")}
     assert {row["backend"] for row in rows} == {"eager", "xla", "onnxruntime"}
+
+
+def test_a_long_sweep_has_marks_where_their_ticks_have_room_and_says_so():
+    points = llm_points(("decode",), batches=range(1, 41))
+    run = synthetic_run(backends=("eager", "xla"), rounds=3, points=points, headline="decode", shape=Shape(calls=40))
+    item = picture(plugins.figures()["scaling"], build(run))
+    marked, values = map(int, re.search(r"Of (\d+) values of batch, (\d+) have a mark", item.caption).group(2, 1))
+    assert 2 < marked < values == 40
+    ticks = [text for text in re.findall(r"<!-- ([^ ]+) -->", item.svg) if text.isdigit() and int(text) <= 40]
+    assert {"1", "40"} <= set(ticks)
+    assert len([row for row in csv.DictReader(io.StringIO(item.csv)) if row["backend"] == "xla"]) == values
+
+
+def test_coverage_of_more_points_than_a_page_holds_joins_those_that_ended_alike():
+    points = llm_points(("decode",), batches=range(1, 61))
+    run = synthetic_run(backends=("eager", "xla"), rounds=2, points=points, headline="decode", shape=Shape(calls=40))
+    large = {case.id for case in run.manifest.cases if case.point.axes["batch"] > 57}
+    results = [
+        replace(result, status="crashed") if result.arm == "xla" and result.case_id in large else result
+        for result in run.results
+    ]
+    run = replace(run, results=tuple(results), manifest=replace(run.manifest, left_out=()))
+    item = picture(plugins.figures()["coverage"], build(run))
+    assert item.alternative == "Matrix of statuses: xla on decode, 3 points: crashed (all others ok)."
+    assert "Points of a workload that ended alike share a row." in item.caption
+    assert "are drawn" not in item.caption
+    assert len(list(csv.DictReader(io.StringIO(item.csv)))) == 120
+    height = float(ET.fromstring(item.svg).get("viewBox").split()[3]) / 72
+    assert height < 1.2
+
+
+def test_what_a_figure_leaves_is_freed_before_the_next_is_drawn():
+    left: list[weakref.ref] = []
+
+    class Kept:
+        title = "kept"
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def draw(self, data, look):
+            assert not [ref for ref in left if ref() is not None]
+            figure = new_figure(1, 1)
+            figure.subplots()
+            left.append(weakref.ref(figure))
+            return Drawing(figure=figure)
+
+    assert len(pictures([Kept("a"), Kept("b")], one_workload())) == len(left) == 2
+    assert gc.isenabled()
 
 
 def test_time_order_is_thinned_and_says_so():
