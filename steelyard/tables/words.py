@@ -3,6 +3,7 @@
 from steelyard.core.backend import Budget
 from steelyard.core.comparison import Comparison
 from steelyard.tables import provenance, shams
+from steelyard.tables.accelerator import experimental
 from steelyard.tables.circumstances import effect_sentence
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain, size
@@ -152,7 +153,11 @@ def _hardware(facts: Facts) -> tuple[str, ...]:
         for name, value in manifest.environment.items()
         if isinstance(value, str | int | float) and not isinstance(value, bool)
     ]
-    sentences = [f"The device was {provenance.device(facts)}.", f"Runtimes: {versions or 'none ran'}."]
+    sentences = [
+        f"The device was {provenance.device(facts)}.",
+        *experimental(facts),
+        f"Runtimes: {versions or 'none ran'}.",
+    ]
     if known:
         sentences.append(f"Environment: {'; '.join(known)}.")
     return tuple(sentences)

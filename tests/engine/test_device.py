@@ -1,11 +1,22 @@
 """The device's own clock: calls apart, a metric apart, or a reason; and which flush belongs to which device."""
 
+import os
+import time
+from pathlib import Path
+
 import pytest
 
-from steelyard.core.backend import Device
+from steelyard.core.backend import Budget, Device, parse_backend
+from steelyard.core.energy import EnergySettings
 from steelyard.core.errors import Unsupported
 from steelyard.core.runner import Binding
 from steelyard.engine.device import LEAST, MOST, device_time, flush_of
+from steelyard.engine.launch import run_launch
+from steelyard.engine.plan import DEFAULT_TIMEOUTS
+from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
+from tests.fakes import clocked, cuda, numpy_work, nvml
+
+ROOT = Path(__file__).parents[2]
 
 
 class Clocked(Binding):
@@ -79,3 +90,58 @@ def test_a_cpu_is_not_flushed_and_other_devices_are_by_their_runtime():
     with pytest.raises(Unsupported, match="a CPU's caches are not flushed"):
         flush_of(Runner(), device("cpu"))
     assert flush_of(Runner(), device("xpu")) == "the runtime's"
+
+
+@pytest.fixture
+def on_a_gpu(tmp_path, monkeypatch):
+    """A launch on `cuda:0` by the stand-ins of NVML and of CUDA's driver."""
+    monkeypatch.chdir(ROOT)  # the worker finds tests.fakes through its working directory
+    pytest.importorskip("pynvml")
+    cuda.build(tmp_path / "lib")
+    for name, value in nvml.environment(nvml.build(tmp_path / "lib"), "watts=100;slowed=0.5;processes=0").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STEELYARD_STUB_L2", str(50 << 20))
+
+    def launch(backend, l2):
+        request = LaunchRequest(
+            launch="run/0001",
+            arm=backend,
+            round=1,
+            position=0,
+            backend=parse_backend(backend),
+            device=device("cuda"),
+            budget=Budget(threads=1, cpus=(min(os.sched_getaffinity(0)),), l2=l2),
+            compile_cache=str(tmp_path / "cache"),
+            scratch=str(tmp_path / "scratch"),
+            seed=3,
+            steady=True,
+            cases=(
+                CaseRequest(
+                    case_id="case",
+                    lowered=numpy_work.lowered_point(tmp_path / "p", name="affine", seed=0),
+                    pace=Pace(seconds=0.05, minimum=10, maximum=500, cap_s=1.0),
+                ),
+            ),
+            energy=EnergySettings(enabled=False),
+        )
+        return run_launch(request, origin_s=time.monotonic(), timeouts=DEFAULT_TIMEOUTS).results[0]
+
+    return launch
+
+
+def test_a_launch_on_a_gpu_stores_both_clocks_apart_and_what_slowed_it(on_a_gpu):
+    result = on_a_gpu(clocked.PATH, "cold")
+    assert (result.status, result.reason) == ("ok", "")
+    host, own = result.measurement("latency_s"), result.measurement("device_s")
+    assert (host.layer, own.layer) == ("bound_wall", "device")
+    assert set(own.samples) == {clocked.DEVICE_S}
+    assert result.details["board"]["slowed_by"] == ["power cap"]
+    assert result.details["board"]["slowed_s"]["power cap"] > 0
+    assert result.details["board"]["foreign_processes"] == 0
+
+
+def test_a_runtime_without_such_a_clock_says_so_in_its_row(on_a_gpu):
+    result = on_a_gpu(numpy_work.PATH, "hot")
+    assert result.status == "ok"
+    assert result.measurement("device_s") is None
+    assert result.details["device_time"]["reason"] == "the runtime gives no events on the clock of its device"
