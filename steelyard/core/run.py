@@ -9,6 +9,7 @@ from steelyard.core.case import Arm, Case
 from steelyard.core.ceilings import Ceilings
 from steelyard.core.lowered import WorkCount
 from steelyard.core.metrics import Reading
+from steelyard.core.profile import ComputedPeak, HardwareProfile
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.shams import Shams
 from steelyard.core.workload import Identity
@@ -75,8 +76,9 @@ class Manifest:
     `point_keys` of `lowered` are `Point.key`. `baseline` is an arm's label. `environment` is the
     fingerprint: versions, CPU, kernel, governor, ..., each a plain value or `{"value": null, "reason": ...}`.
     `calibration` is the newest count of sham comparisons made on this machine before the run, None where
-    there was none. `ceilings` are the newest that were measured on this machine, of this device and with as many
-    threads.
+    there was none. `profile` is what is declared of the device's model, None where no file describes it;
+    `computed_peaks` are then, of a CPU, the bounds of the cores in the budget. `ceilings` are the newest that
+    were measured on this machine, of this device and with as many threads.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -99,6 +101,8 @@ class Manifest:
     environment: Mapping[str, Any]
     calibration: Shams | None = None
     ceilings: Ceilings | None = None
+    profile: HardwareProfile | None = None
+    computed_peaks: tuple[ComputedPeak, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,22 +6,13 @@ operations); that the tile unit begins one every 16 cycles is assumed.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from steelyard.core.profile import ComputedPeak
 
 _FMA = 2
 _UNITS = 2
 _BITS = {"float64": 64, "float32": 32}
 _AMX_BF16_PER_CYCLE = 2 * 16 * 16 * 32 / 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComputedPeak:
-    """An upper bound that follows from assumptions, not from a document. `assumptions` says them in words."""
-
-    per_s: float
-    dtype: str
-    assumptions: str
-    origin: str = "computed"
 
 
 def computed_peak(*, cores: int, clock_hz: float, isa: Collection[str], dtype: str) -> ComputedPeak | None:

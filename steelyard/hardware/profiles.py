@@ -1,86 +1,17 @@
-"""What vendors declare of a device model: peaks, memory, power. Every value carries the document it was read in."""
+"""The hardware profiles of this installation: read from their files, checked, and found by a device's name."""
 
-import datetime
 import tomllib
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 from math import isclose
 from typing import Any
 
 from steelyard.core.errors import SteelyardError
+from steelyard.core.profile import PEAKS, QUANTITIES, Fact, HardwareProfile, Source
 from steelyard.hardware.printed import base_units
 
 STANDINGS = ("vendor", "reprint", "third_party")
 DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16", "float8", "float4", "int8", "int4")
-# The unit that a field's printed figure has in base units; None: text or a year, kept as printed.
-QUANTITIES: dict[str, str | None] = {
-    "memory_bytes": "B",
-    "memory_bandwidth_bytes_per_s": "B/s",
-    "interconnect_bytes_per_s": "B/s",
-    "power_limit_w": "W",
-    "process": None,
-    "year": None,
-}
-PEAKS = ("peak_dense_per_s", "peak_sparse_per_s")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A document that was read. `standing`: the vendor's own, a reprint of it, or a third party's."""
-
-    document: str
-    publisher: str
-    standing: str
-    url: str
-    date: str  # as the document gives it; "undated" where it gives none
-    read: datetime.date
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """One value in base units, the figure as printed, and where. `factor` stands between the two, with its reason."""
-
-    value: float | int | str
-    printed: str
-    place: str
-    source: Source
-    factor: float = 1.0
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HardwareProfile:
-    """The declared figures of one device model. None, or a dtype that is missing: its source was not read.
-
-    Peaks are operations per second, dense and with structured sparsity apart. The interconnect is the rate between
-    devices of one node, both directions together unless the fact's place says otherwise.
-    """
-
-    model: str
-    kind: str
-    names: tuple[str, ...]
-    devices: int | None  # devices that a runtime shows for what is described here; None: not read
-    note: str | None
-    peak_dense_per_s: dict[str, Fact]
-    peak_sparse_per_s: dict[str, Fact]
-    memory_bytes: Fact | None = None
-    memory_bandwidth_bytes_per_s: Fact | None = None
-    interconnect_bytes_per_s: Fact | None = None
-    power_limit_w: Fact | None = None
-    process: Fact | None = None
-    year: Fact | None = None
-
-    @property
-    def facts(self) -> dict[str, Fact]:
-        """Every known fact by its field, peaks as `peak_dense_per_s.float16`."""
-        peaks = {f"{field}.{dtype}": fact for field in PEAKS for dtype, fact in getattr(self, field).items()}
-        return peaks | {field: fact for field in QUANTITIES if (fact := getattr(self, field)) is not None}
-
-    def matches(self, name: str) -> bool:
-        """Whether a device of this name, in any case, is this model."""
-        return any(fnmatchcase(name.casefold(), pattern.casefold()) for pattern in self.names)
 
 
 def profile_of(device_name: str, kind: str) -> HardwareProfile | None:
