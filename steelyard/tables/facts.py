@@ -18,9 +18,10 @@ from steelyard.compare import (
     set_aside,
     summaries,
 )
+from steelyard.compare.efficiency import Efficiency, Goodput, Machine, efficiency, goodput
 from steelyard.compare.sides import Sides, sides_of
 from steelyard.compare.summary import locations
-from steelyard.core.case import Arm
+from steelyard.core.case import Arm, Case
 from steelyard.core.comparison import Comparison, Estimate
 from steelyard.core.result import Result, Status
 from steelyard.core.run import Run
@@ -159,6 +160,17 @@ class Facts:
                 found.setdefault((result.arm, points[result.case_id]), []).append(result)
         return {key: tuple(sorted(results, key=lambda r: (r.round, r.position))) for key, results in found.items()}
 
+    @cached_property
+    def _cases(self) -> Mapping[str, Mapping[str, Case]]:
+        found: dict[str, dict[str, Case]] = {}
+        for case in self.run.manifest.cases:
+            found.setdefault(case.point.key, {}).setdefault(case.backend.text, case)
+        return found
+
+    def cases_at(self, point: Point) -> Mapping[str, Case]:
+        """The cases of a point by backend as it was named, in the plan's order."""
+        return self._cases[point.key]
+
     def results(self, arm: Arm, point: Point) -> tuple[Result, ...]:
         """Every result of an arm at a point, by round."""
         return self._results.get((arm.label, point.key), ())
@@ -274,11 +286,45 @@ class Facts:
         return set_aside(self.run)
 
     @cached_property
+    def _machine(self) -> Machine:
+        return Machine(self.run.manifest)
+
+    @cached_property
+    def _efficiencies(self) -> dict[tuple[str, str], Efficiency]:
+        return {}
+
+    def efficiency(self, arm: Arm, point: Point) -> Efficiency:
+        """What an arm reached at a point of what the hardware can do."""
+        key = arm.label, point.key
+        if key not in self._efficiencies:
+            side, latency = self.sides.side(arm, point.key), self.median(arm, point, "latency_s")
+            self._efficiencies[key] = efficiency(side, latency, self.run.manifest, self._machine)
+        return self._efficiencies[key]
+
+    def goodput(self, arm: Arm, point: Point) -> Goodput:
+        """The goodput of an arm at a point, with what it is made of."""
+        return goodput(self.sides.side(arm, point.key), self.efficiency(arm, point))
+
+    @cached_property
     def outlooks(self) -> tuple[Outlook, ...]:
         """What the run's own noise says of the effects that its rounds could find."""
         warm = {number for segment in self.run.segments for number in segment.rounds if number > 0}
         warm -= set(self.disturbed)
         return pilot(self.run, rounds=len(warm), sides=self.sides) if warm else ()
+
+    @cached_property
+    def idioms(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        """How each backend was used, by arm label: every value of each idiom over all points and launches."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for arm in self.arms:
+            told = found.setdefault(arm.label, {})
+            for point in self.points:
+                for result in self.results(arm, point):
+                    for name, value in result.idiom.items():
+                        values = told.setdefault(name.partition(" (")[0], [])  # `kv_cache (decode)` of several programs
+                        if value not in values:
+                            values.append(value)
+        return found
 
     @cached_property
     def versions(self) -> Mapping[str, str]:

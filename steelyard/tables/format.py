@@ -23,6 +23,9 @@ _FACTORS: Mapping[tuple[str, str], float] = {
     ("B", "GiB"): 2.0**-30,
     ("J", "J"): 1.0,
     ("J", "mJ"): 1e3,
+    ("FLOP", "GFLOP"): 1e-9,
+    ("FLOP/s", "GFLOP/s"): 1e-9,
+    ("B/s", "GB/s"): 1e-9,
     ("1", "%"): 100.0,
     ("1", TIMES): 1.0,
 }
@@ -128,6 +131,8 @@ def level(interval: Interval) -> str:
 
 def plain(value: Any) -> str:
     """Any stored value as one line of text: mappings as `a=1, b=2`, a `{"value": null, "reason"}` as its reason."""
+    if isinstance(value, str):  # first, as most are
+        return str(value)
     if isinstance(value, Mapping):
         if set(value) == {"value", "reason"}:
             return plain(value["value"]) if value["value"] is not None else f"not known: {value['reason']}"

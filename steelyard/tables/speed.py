@@ -67,6 +67,15 @@ def winners(facts: Facts, point: Point, metric: str = "latency_s") -> tuple[Flag
     return ("best", tied) if len(tied) == 1 else ("tied", tied)
 
 
+def trusted(
+    facts: Facts, point: Point, bold: tuple[Flag, tuple[str, ...]] | None
+) -> tuple[Flag, tuple[str, ...]] | None:
+    """The same, or None where one of them is above a ceiling: who is the fastest is then not known."""
+    if bold is None or any(facts.efficiency(arm, point).suspicious for arm in facts.arms if arm.label in bold[1]):
+        return None
+    return bold
+
+
 def speed_tables(facts: Facts) -> tuple[Table, ...]:
     """One table a workload, the headline workload first."""
     tables, names = [], set()
@@ -94,7 +103,7 @@ def _speed(facts: Facts, workload: str, name: str) -> Table:
     foot = Footnotes()
     rows, estimates, comparisons = [], [], []
     for point in points:
-        bold = winners(facts, point)
+        bold = trusted(facts, point, winners(facts, point))
         for arm in facts.arms:
             estimates.append(facts.estimate(arm, point, "latency_s"))
             comparison = facts.comparison(arm, point, "latency_s")
@@ -137,7 +146,11 @@ def _speed_row(
     baseline = arm.label == facts.run.manifest.baseline
     marks = () if outcome.status == "ok" else (foot.mark(f"{arm.label}: {outcome.remark}"),)
     flags: tuple[Flag, ...] = ("baseline",) if baseline else ()
-    if bold is not None and arm.label in bold[1]:
+    doubt = facts.efficiency(arm, point).suspicious if outcome.speed else ""
+    if doubt:
+        flags = (*flags, "suspicious")
+        marks = (*marks, foot.mark(f"{arm.label}: suspicious, {doubt}"))
+    elif bold is not None and arm.label in bold[1]:
         flags = (*flags, bold[0])
     verdict: str = "baseline" if baseline else (comparison.verdict if comparison is not None else "")
     latency, throughput = Cell(text="–", notes=marks), Cell(text="–")

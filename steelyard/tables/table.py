@@ -13,7 +13,7 @@ from steelyard.core.errors import UsageError, unknown_name
 from steelyard.tables.samples import Samples
 
 Kind = Literal["text", "code", "number", "scientific", "integer"]
-Flag = Literal["best", "tied", "baseline", "control", "withheld", "failed", "exploratory"]
+Flag = Literal["best", "tied", "baseline", "control", "withheld", "failed", "exploratory", "suspicious"]
 Place = Literal["main", "detail", "data"]
 
 
@@ -45,13 +45,20 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """A value with its interval, or a text. Without a value the text or a footnote says why; never a zero."""
+    """A value with its interval, or a text. Without a value the text or a footnote says why; never a zero.
+
+    What is suspicious is never set in bold: ValueError where a cell asks for both.
+    """
 
     value: float | None = None
     interval: Interval | None = None
     text: str = ""
     flags: tuple[Flag, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if "suspicious" in self.flags and ("best" in self.flags or "tied" in self.flags):
+            raise ValueError("a cell that is suspicious must not be set in bold")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,250 @@
+"""What each backend reached of what the hardware can do: rates, intensity, shares of ceilings, goodput, work counts."""
+
+from collections.abc import Sequence
+
+from steelyard.compare.efficiency import Efficiency, Share
+from steelyard.compare.work import TOLERANCE, checks, traffic_bytes
+from steelyard.core.case import Arm
+from steelyard.core.comparison import Estimate
+from steelyard.core.workload import Point
+from steelyard.tables import provenance
+from steelyard.tables.facts import Facts
+from steelyard.tables.format import ABSENT, percent
+from steelyard.tables.speed import tags, timed
+from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
+
+_RATES = (
+    Column(key="flop_per_s", title="Operations", kind="number", unit="FLOP/s", shown="GFLOP/s"),
+    Column(key="bytes_per_s", title="Bytes", kind="number", unit="B/s", shown="GB/s"),
+    Column(key="intensity", title="Intensity", kind="number", unit="FLOP/B"),
+)
+
+
+def efficiency_table(facts: Facts) -> Table:
+    """One row per backend and point: achieved rates, and the shares of the ceilings that hold for them."""
+    several = len(facts.points) > 1
+    foot = Footnotes()
+    rows: list[Row] = []
+    used: list[Estimate | None] = []
+    for point in facts.points:
+        for arm in facts.arms:
+            reached = facts.efficiency(arm, point)
+            used += [reached.flop_per_s, *(share.estimate for share in _shares(reached))]
+            head = (Cell(text=facts.label(point)),) if several else ()
+            cells = (*head, Cell(text=arm.label), *_cells(facts, arm, point, reached, foot))
+            more = {"suspicious": "yes"} if reached.suspicious else {}
+            rows.append(Row(cells=cells, tags=tags(facts, arm, point) | more))
+    what = (
+        "Operations of one call, as the suite counts them, and the bytes that it cannot avoid to move, over its time; "
+        "intensity is their ratio. The ceiling is the lower roof at that intensity: the measured one, else the "
+        "declared, else the computed. Utilisation is the share of the declared or computed peak of the dtype."
+    )
+    return Table(
+        name="efficiency",
+        title="Efficiency",
+        caption=provenance.caption(facts, facts.points, what, used) if rows else "",
+        columns=(
+            *((Column(key="point", title="Workload"),) if several else ()),
+            Column(key="backend", title="Backend"),
+            *_RATES,
+            Column(key="fraction", title="Of the ceiling", kind="number", unit="1", shown="%"),
+            Column(key="bound", title="Bound by"),
+            Column(key="ceiling", title="Ceiling", wide=True),
+            Column(key="utilisation", title="Utilisation", kind="number", unit="1", shown="%"),
+        ),
+        rows=tuple(rows),
+        footnotes=foot.all(),
+        notes=(*_doubts(rows), *_conditions(facts), *provenance.notes(facts)) if rows else (),
+        empty="nothing was planned",
+        basis=provenance.basis(used),
+    )
+
+
+def goodput_table(facts: Facts) -> Table:
+    """One row per backend and point: the goodput and the three shares that it is the product of."""
+    several = len(facts.points) > 1
+    foot = Footnotes()
+    rows: list[Row] = []
+    used: list[Estimate | None] = []
+    for point in facts.points:
+        for arm in facts.arms:
+            made = facts.goodput(arm, point)
+            parts = (made.availability, made.steady, made.ceiling, made.goodput)
+            used += parts
+            head = (Cell(text=facts.label(point)),) if several else ()
+            why = f"{arm.label}: {made.reason}"
+            cells = tuple(_number(part, foot, why) for part in parts)
+            rows.append(Row(cells=(*head, Cell(text=arm.label), *cells), tags=tags(facts, arm, point)))
+    window = facts.run.manifest.plan.get("window_s")
+    asked = f" (windows of {window:g} s)" if isinstance(window, int | float) else ""
+    what = (
+        "Goodput is the product of three shares: launches that ended ok; of a launch's time, from import to the last "
+        f"timed call, what was calls after the warm-up{asked}: it grows with the window; and the share of the ceiling "
+        "in those calls."
+    )
+    return Table(
+        name="goodput",
+        title="Goodput",
+        caption=provenance.caption(facts, facts.points, what, used) if rows else "",
+        columns=(
+            *((Column(key="point", title="Workload"),) if several else ()),
+            Column(key="backend", title="Backend"),
+            *(
+                Column(key=key, title=title, kind="number", unit="1", shown="%")
+                for key, title in (
+                    ("availability", "Available"),
+                    ("steady", "Steady"),
+                    ("ceiling", "Of the ceiling"),
+                    ("goodput", "Goodput"),
+                )
+            ),
+        ),
+        rows=tuple(rows),
+        footnotes=foot.all(),
+        notes=provenance.notes(facts) if rows else (),
+        place="detail",
+        empty="nothing was planned",
+        basis=provenance.basis(used),
+    )
+
+
+def work_table(facts: Facts) -> Table:
+    """One row per point and origin of a count: the suite's own, and what compilers count beside it."""
+    foot = Footnotes()
+    rows: list[Row] = []
+    for point in facts.points:
+        lowered = facts.run.manifest.lowered.get(point.key)
+        moved = traffic_bytes(point, lowered)
+        about = {"point": facts.label(point), "workload": point.workload}
+        own = (
+            Cell(text=facts.label(point)),
+            Cell(text="suite, analytic"),
+            _plain(point.work.flop, foot, "the suite does not count operations"),
+            _plain(moved, foot, "the suite does not count weights"),
+            Cell(text=ABSENT),
+            Cell(text=""),
+        )
+        rows.append(Row(cells=own, tags=about))
+        for check in checks(point, lowered):
+            why = check.reason or f"{check.origin} does not count bytes"
+            cells = (
+                Cell(text=facts.label(point)),
+                Cell(text=_ORIGINS.get(check.origin, check.origin)),
+                _plain(check.flop, foot, why),
+                _plain(check.bytes, foot, why),
+                _plain(check.ratio, foot, why),
+                Cell(text=check.agreement, flags=("withheld",) if check.agreement == "differs" else ()),
+            )
+            rows.append(Row(cells=cells, tags=about))
+    return Table(
+        name="work",
+        title="Work counts",
+        caption=provenance.plain_caption(
+            facts,
+            "Work of one call by the suite's formula and by compilers' own counts. The suite's bytes are those that "
+            "cannot be avoided; XLA's are what each operation would move by itself, before any fusion.",
+        ),
+        columns=(
+            Column(key="point", title="Workload"),
+            Column(key="origin", title="Counted by", wide=True),
+            Column(key="flop", title="Operations", kind="number", unit="FLOP", shown="GFLOP"),
+            Column(key="bytes", title="Bytes", kind="number", unit="B", shown="MiB"),
+            Column(key="ratio", title="Over the suite's", kind="number", unit="1"),
+            Column(key="agreement", title="Agreement"),
+        ),
+        rows=tuple(rows),
+        footnotes=foot.all(),
+        notes=(
+            f"A compiler's count agrees within {percent(TOLERANCE)}. Compilers count what a program computes: "
+            "attention over the whole cache and over masked places too, and XLA every elementwise operation.",
+        ),
+        place="detail",
+        empty="nothing was planned",
+    )
+
+
+_ORIGINS = {
+    "torch": "torch, flop counter over the module",
+    "xla": "XLA, cost analysis of the unoptimised program",
+}
+
+
+def _cells(facts: Facts, arm: Arm, point: Point, reached: Efficiency, foot: Footnotes) -> tuple[Cell, ...]:
+    flags: tuple[Flag, ...] = ("suspicious",) if reached.suspicious else ()
+    doubt = (foot.mark(f"{arm.label}: suspicious, {reached.suspicious}"),) if reached.suspicious else ()
+    outcome = facts.outcome(arm, point)
+    why = f"{arm.label}: {outcome.remark if outcome.status != 'ok' and reached.reason else reached.reason}"
+    uncounted = reached.reason and why
+    share = reached.fraction
+    intensity = _plain(reached.intensity, foot, "the suite does not count operations and weights of this workload")
+    bound = "" if share is None else "operations" if share is reached.compute else f"bytes, {reached.level}"
+    return (
+        _number(reached.flop_per_s, foot, uncounted or "the suite does not count operations"),
+        _number(reached.bytes_per_s, foot, uncounted or "the suite does not count weights"),
+        intensity,
+        _number(
+            None if share is None else share.estimate, foot, uncounted or _no_ceiling(facts), flags=flags, notes=doubt
+        ),
+        Cell(text=bound),
+        Cell(text="" if share is None else f"{share.of.origin}: {share.of.label}"),
+        _utilised(reached, foot, uncounted or f"no peak is declared or computed for {reached.dtype} on this device"),
+    )
+
+
+def _utilised(reached: Efficiency, foot: Footnotes, why: str) -> Cell:
+    share = reached.utilisation
+    if share is None:
+        return Cell(text=ABSENT, notes=(foot.mark(why),))
+    of = foot.mark(f"of the {share.of.origin} peak in {reached.dtype}: {share.of.label}")
+    return timed(share.estimate, foot, notes=(of,))
+
+
+def _no_ceiling(facts: Facts) -> str:
+    ceilings = facts.run.manifest.ceilings
+    if ceilings is not None and ceilings.grade == "F":
+        return "the ceilings were measured on a machine too noisy for them (grade F)"
+    return "no ceiling is known for this device: bench hardware ceilings, before a run, measures them"
+
+
+def _shares(reached: Efficiency) -> tuple[Share, ...]:
+    return tuple(share for share in (reached.fraction, reached.utilisation) if share is not None)
+
+
+def _number(
+    estimate: Estimate | None, foot: Footnotes, why: str, *, flags: tuple[Flag, ...] = (), notes: tuple[str, ...] = ()
+) -> Cell:
+    if estimate is None:
+        return Cell(text=ABSENT, notes=(foot.mark(why),))
+    return timed(estimate, foot, flags=flags, notes=notes)
+
+
+def _plain(value: float | None, foot: Footnotes, why: str) -> Cell:
+    return Cell(text=ABSENT, notes=(foot.mark(why),)) if value is None else Cell(value=value)
+
+
+def _doubts(rows: Sequence[Row]) -> tuple[str, ...]:
+    if not any("suspicious" in row.tags for row in rows):
+        return ()
+    return (
+        "Suspicious: above a ceiling with the whole interval. Work was left out, the clock or the count is wrong, or "
+        "the ceiling was measured too low; no such result is set in bold.",
+    )
+
+
+def _conditions(facts: Facts) -> tuple[str, ...]:
+    """When the ceilings were measured, and what has changed since."""
+    ceilings = facts.run.manifest.ceilings
+    if ceilings is None:
+        return ()
+    packages = facts.run.manifest.environment.get("packages", {})
+    changed = sorted(
+        name
+        for name in {*ceilings.versions, *packages}
+        if ceilings.versions.get(name) != packages.get(name) and isinstance(packages, dict)
+    )
+    since = f" Since then the versions of {', '.join(changed)} changed." if packages and changed else ""
+    compiled = f", native loops by {ceilings.compiler}" if ceilings.compiler else ""
+    return (
+        f"Ceilings measured {ceilings.created_utc[:10]} with {ceilings.threads} threads in {ceilings.rounds} rounds, "
+        f"noise grade {ceilings.grade}{compiled}.{since}",
+    )
