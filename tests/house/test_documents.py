@@ -20,7 +20,7 @@ FENCE = re.compile(r"^```(?:sh|console|text)\n(.*?)^```", re.MULTILINE | re.DOTA
 INLINE = re.compile(r"`((?:bench|make|pip install) [^`]+)`")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 SECTION = re.compile(r"^## `bench ([^`]+)`$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-OPTION_ROW = re.compile(r"^\| `(--[a-z-]+)", re.MULTILINE)
+OPTION_ROW = re.compile(r"^\| `(--[a-z0-9-]+)", re.MULTILINE)
 
 
 def commands(path: Path) -> list[list[str]]:
