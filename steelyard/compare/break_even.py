@@ -1,12 +1,16 @@
 """After how many calls a backend has made good its longer start."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from steelyard.compare.sides import Side, Sides, sides_of
-from steelyard.compare.summary import location
+from steelyard.compare.summary import locations
+from steelyard.core.comparison import Estimate
 from steelyard.core.run import Run
 from steelyard.stats.hodges_lehmann import one_sample
+
+LATENCY = "latency_s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,7 @@ def break_even(run: Run, *, sides: Sides | None = None) -> tuple[BreakEven, ...]
     """Every arm but baseline and control, at every point, cold and warm; `sides` is the run's index if at hand."""
     sides = sides or sides_of(run)
     states: tuple[Literal["cold", "warm"], ...] = ("cold", "warm")
+    latencies = {(label, key): found for (label, key, metric), found in locations(sides).items() if metric == LATENCY}
     found = []
     for key in sides.points:
         baseline = sides.side(sides.baseline, key)
@@ -37,16 +42,18 @@ def break_even(run: Run, *, sides: Sides | None = None) -> tuple[BreakEven, ...]
                 continue
             side = sides.side(arm, key)
             for state in states:
-                calls, reason = _calls(baseline, side, state)
+                calls, reason = _calls(baseline, side, state, latencies)
                 found.append(BreakEven(arm=arm.label, point=key, state=state, calls=calls, reason=reason))
     return tuple(found)
 
 
-def _calls(baseline: Side, side: Side, state: str) -> tuple[float | None, str]:
+def _calls(
+    baseline: Side, side: Side, state: str, latencies: Mapping[tuple[str, str], Estimate | None]
+) -> tuple[float | None, str]:
     for which in (baseline, side):
         if which.wrong:
             return None, which.failures
-    before, after = location(baseline, "latency_s"), location(side, "latency_s")
+    before, after = (latencies[which.arm.label, which.key] for which in (baseline, side))
     starts = [_start(which, state) for which in (baseline, side)]
     if before is None or after is None:
         missing = baseline if before is None else side

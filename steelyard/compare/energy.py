@@ -10,10 +10,9 @@ from dataclasses import replace
 
 from steelyard.compare.sides import Side, Sides, median, sides_of
 from steelyard.compare.verdict import Question, decide
-from steelyard.compare.within import Pairs, floor_of, settle, too_noisy, undecided, withhold
+from steelyard.compare.within import Pairs, floor_of, settle, too_noisy, undecided, weigh, withhold
 from steelyard.core.comparison import Comparison, Estimate
 from steelyard.core.run import Run
-from steelyard.stats import signed_rank
 from steelyard.stats.hodges_lehmann import one_sample
 
 METRIC = "energy_j"
@@ -32,11 +31,12 @@ def compare_energy(run: Run, *, sides: Sides | None = None) -> tuple[Comparison,
             pairs = _pairs(before, sides.side(arm, key))
             if arm.label == sides.baseline.label or not pairs.rounds:
                 continue
-            comparison, location = undecided(pairs, floor, "exploratory")
+            (weight,) = weigh([pairs])
+            comparison, location = undecided(pairs, floor, "exploratory", weight)
             if told := _unlike(before, pairs.candidate):
                 comparison, location = replace(comparison, verdict="incomparable", reason=told, ratio=None), None
             if location is not None:
-                question = Question(location=location, floor=floor, p_value=signed_rank.p_value(pairs.log_ratios))
+                question = Question(location=location, floor=floor, p_value=weight.p_value)
                 if arm.control:
                     (answer,) = decide([replace(question, floor=0.0)], "primary")
                     comparison = replace(comparison, verdict=answer.verdict, reason=answer.reason, ratio=answer.ratio)

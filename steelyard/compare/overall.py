@@ -50,10 +50,11 @@ def overall(run: Run, *, sides: Sides | None = None) -> tuple[Overall, ...]:
                 paired[arm.label][key] = pairs
     taking_part = [arm.label for arm in arms if paired[arm.label]]
     common = tuple(key for key in sides.points if all(key in paired[label] for label in taking_part))
+    reached = set(common)
     left_out = {
         point.title: "; ".join(dict.fromkeys(lacking[label][key] for label in taking_part if key in lacking[label]))
         for key, point in sides.points.items()
-        if key not in common
+        if key not in reached
     }
     return tuple(_mean(arm.label, paired[arm.label], lacking[arm.label], common, left_out) for arm in arms)
 

@@ -10,11 +10,10 @@ from itertools import combinations
 
 from steelyard.compare.sides import Sides, metrics_of, sides_of
 from steelyard.compare.verdict import Question
-from steelyard.compare.within import floor_at, pair, settle, too_noisy, undecided, withhold
+from steelyard.compare.within import floor_at, pair, settle, too_noisy, undecided, weigh, withhold
 from steelyard.core.case import Arm
 from steelyard.core.comparison import Comparison, Estimate, Interval, Verdict
 from steelyard.core.run import Run
-from steelyard.stats import signed_rank
 
 _OTHER_SIDE: Mapping[str, Verdict] = {"faster": "slower", "slower": "faster"}
 _WORD = re.compile(r"^(faster|slower)(?= if it were alone)")
@@ -31,16 +30,19 @@ def other_pairs(run: Run, *, sides: Sides | None = None) -> tuple[Comparison, ..
     withheld = too_noisy(run)
     found: list[Comparison] = []
     questions: list[tuple[int, Question]] = []
-    for key, point in sides.points.items():
-        for metric in metrics_of(point):
-            floor = floor_at(sides, key, metric)
-            for before, after in _pairs(sides):
-                pairs = pair(sides.side(before, key), sides.side(after, key), metric)
-                comparison, location = undecided(pairs, floor, "exploratory")
-                if location is not None:
-                    question = Question(location=location, floor=floor, p_value=signed_rank.p_value(pairs.log_ratios))
-                    questions.append((len(found), question))
-                found.append(comparison)
+    asked = [(key, metric) for key, point in sides.points.items() for metric in metrics_of(point)]
+    floors = {(key, metric): floor_at(sides, key, metric) for key, metric in asked}
+    every = [
+        pair(sides.side(before, key), sides.side(after, key), metric)
+        for key, metric in asked
+        for before, after in _pairs(sides)
+    ]
+    for pairs, weight in zip(every, weigh(every), strict=True):
+        floor = floors[pairs.candidate.key, pairs.metric]
+        comparison, location = undecided(pairs, floor, "exploratory", weight)
+        if location is not None:
+            questions.append((len(found), Question(location=location, floor=floor, p_value=weight.p_value)))
+        found.append(comparison)
     settle(found, questions, "exploratory")
     return tuple(withhold(comparison, withheld) for comparison in found)
 

@@ -1,17 +1,23 @@
 """What the first rounds say about the rest: rounds needed, the smallest effect that can be found, calls per launch."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.compare.sides import Side, Sides, metrics_of, sides_of
 from steelyard.compare.verdict import MARGIN
-from steelyard.compare.within import Pairs, pair
+from steelyard.compare.within import Pairs, pair, weigh
 from steelyard.core.comparison import Family
 from steelyard.core.run import Run
 from steelyard.stats import planning
+from steelyard.stats.alike import alike
 from steelyard.stats.hodges_lehmann import one_sample
+
+LATENCY = "latency_s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,28 +56,34 @@ def pilot(run: Run, *, rounds: int, target: float = 0.02, sides: Sides | None = 
     `detectable` is the larger of the margin and that half-width at its spread as it is.
     """
     sides = sides or sides_of(run)
-    found: list[tuple[Family, Pairs, float]] = []
-    for key, point in sides.points.items():
-        for metric in metrics_of(point):
-            pairs = [pair(sides.side(sides.baseline, key), sides.side(arm, key), metric) for arm in sides.arms]
-            control = next((item for item in pairs if item.candidate.arm.control), None)
-            width = None
-            if control is not None and control.spread is not None:
-                width = planning.half_width(control.spread, rounds)
-            primary = point.workload == run.manifest.headline and metric == "latency_s"
-            family: Family = "primary" if primary else "exploratory"
-            found += [
-                (family, item, max(MARGIN, width or 0.0))
-                for item in pairs
-                if item.candidate.arm.label != sides.baseline.label
-            ]
-    sizes = {
-        family: sum(kind == family and not item.candidate.arm.control for kind, item, _ in found)
-        for family in ("primary", "exploratory")
+    every = [
+        pair(sides.side(sides.baseline, key), sides.side(arm, key), metric)
+        for key, point in sides.points.items()
+        for metric in metrics_of(point)
+        for arm in sides.arms
+        if arm.label != sides.baseline.label
+    ]
+    spreads = [weight.spread for weight in weigh(every)]
+    moments = _moments(pairs.candidate for pairs in every if pairs.metric == LATENCY)
+    widths = {
+        (pairs.candidate.key, pairs.metric): planning.half_width(spread, rounds)
+        for pairs, spread in zip(every, spreads, strict=True)
+        if pairs.candidate.arm == sides.control and spread is not None
     }
+    families = [_family(run, pairs) for pairs in every]
+    sizes = Counter(family for pairs, family in zip(every, families, strict=True) if not pairs.candidate.arm.control)
     return tuple(
-        _outlook(item, family, 1 if item.candidate.arm.control else sizes[family], threshold, rounds, target)
-        for family, item, threshold in found
+        _outlook(
+            pairs,
+            spread,
+            family,
+            1 if pairs.candidate.arm.control else sizes[family],
+            max(MARGIN, widths.get((pairs.candidate.key, pairs.metric)) or 0.0),
+            rounds,
+            target,
+            calls=_calls(pairs.candidate, moments) if pairs.metric == LATENCY else None,
+        )
+        for pairs, spread, family in zip(every, spreads, families, strict=True)
     )
 
 
@@ -97,8 +109,23 @@ def widest_half_width(run: Run) -> float | None:
     return widest
 
 
-def _outlook(pairs: Pairs, family: Family, size: int, threshold: float, rounds: int, target: float) -> Outlook:
-    side, spread = pairs.candidate, pairs.spread
+def _family(run: Run, pairs: Pairs) -> Family:
+    primary = pairs.candidate.point.workload == run.manifest.headline and pairs.metric == LATENCY
+    return "primary" if primary else "exploratory"
+
+
+def _outlook(
+    pairs: Pairs,
+    spread: float | None,
+    family: Family,
+    size: int,
+    threshold: float,
+    rounds: int,
+    target: float,
+    *,
+    calls: int | None,
+) -> Outlook:
+    side = pairs.candidate
     upper = None if spread is None else planning.spread_upper(spread, len(pairs.log_ratios))
     reason = ""
     if spread is None:
@@ -119,22 +146,49 @@ def _outlook(pairs: Pairs, family: Family, size: int, threshold: float, rounds: 
         if upper is None
         else planning.minimum_detectable_effect(upper, rounds, threshold=threshold, family=size),
         can_fire=rounds >= planning.rounds_to_fire(size),
-        calls=_calls(side, pairs.metric),
+        calls=calls,
         reason=reason,
     )
 
 
-def _calls(side: Side, metric: str) -> int | None:
+class _Moments(NamedTuple):
+    """Of the logarithms of one launch's latencies."""
+
+    mean: float
+    variance: float
+
+
+def _moments(sides: Iterable[Side]) -> dict[tuple[str, str], list[_Moments]]:
+    """The moments of each launch by (arm, point key) in the order of `launched`; NaN variance for a single call."""
+    names: list[tuple[str, str]] = []
+    samples: list[NDArray[np.float64]] = []
+    for side in sides:
+        launches = side.launched(LATENCY)
+        names += [(side.arm.label, side.key)] * len(launches)
+        samples += [launch.samples for launch in launches]
+    columns = np.full((2, len(samples)), np.nan)
+    for places, rows in alike(samples):
+        logs = np.log(rows)
+        columns[0, places] = logs.mean(axis=1)
+        if rows.shape[1] > 1:
+            columns[1, places] = logs.var(axis=1, ddof=1)
+    found: dict[tuple[str, str], list[_Moments]] = {}
+    for name, mean, variance in zip(names, *columns.tolist(), strict=True):
+        found.setdefault(name, []).append(_Moments(mean, variance))
+    return found
+
+
+def _calls(side: Side, moments: Mapping[tuple[str, str], Sequence[_Moments]]) -> int | None:
     """Calls per launch by the cost model: what a launch costs before its window is its phases."""
-    launches = side.launched(metric)
-    if metric != "latency_s" or len(launches) < 2:
+    launches = side.launched(LATENCY)
+    if len(launches) < 2 or min(launch.samples.size for launch in launches) < 2:
         return None
-    logs = [np.log(np.asarray(launch.samples, dtype=np.float64)) for launch in launches]
-    if min(values.size for values in logs) < 2:
-        return None
-    within = float(np.mean([values.var(ddof=1) for values in logs]))
+    found = moments[side.arm.label, side.key]
+    within = float(np.mean([launch.variance for launch in found]))
     between = planning.variance_between(
-        float(np.var([values.mean() for values in logs], ddof=1)), within, _harmonic([values.size for values in logs])
+        float(np.var([launch.mean for launch in found], ddof=1)),
+        within,
+        _harmonic([launch.samples.size for launch in launches]),
     )
     costs = [sum(result.phases.values()) for result in side.quiet if result.status == "ok" and result.round > 0]
     if between <= 0:

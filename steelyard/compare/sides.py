@@ -1,7 +1,7 @@
 """What each arm measured at each point: one value per launch, and what stands in the way of using it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,13 +13,13 @@ from steelyard.core.result import Measurement, Result, Steady
 from steelyard.core.run import Run
 from steelyard.core.workload import Point
 from steelyard.measure.steady import aligned_cut
+from steelyard.stats.alike import alike
 from steelyard.stats.spread import middles
 
 UNSTEADY: tuple[Steady, ...] = ("slowed", "cyclic", "none")
 UNSTEADY_SHARE = 0.25
 """Above this share of launches without a steady state a side has no steady number. Single launches are judged
 unsteady by mistake now and then; they stay in with all of their samples."""
-_VALUES_AT_ONCE = 1 << 21
 _WRONG = ("incorrect", "fallback")
 
 
@@ -233,18 +233,3 @@ def _launch(sides: Iterable[Side]) -> None:
             Launched(number, median_, cut, measurement, steady)
             for (number, measurement, cut), (median_, steady) in zip(launches, found, strict=False)  # launches end it
         )
-
-
-def alike(samples: Sequence[NDArray[np.float64]]) -> Iterator[tuple[list[int], NDArray[np.float64]]]:
-    """Arrays of one length together: their places, and a matrix (a copy) with a row for each.
-
-    A matrix holds some million values at most, so that long runs need little memory.
-    """
-    places: dict[int, list[int]] = {}
-    for place, values in enumerate(samples):
-        places.setdefault(values.size, []).append(place)
-    for size, group in places.items():
-        step = max(1, _VALUES_AT_ONCE // size)
-        for start in range(0, len(group), step):
-            part = group[start : start + step]
-            yield part, np.array([samples[place] for place in part])

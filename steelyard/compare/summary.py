@@ -8,12 +8,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.compare.sides import Side, Sides, alike, median, metrics_of, sides_of
+from steelyard.compare.sides import Side, Sides, median, metrics_of, sides_of
 from steelyard.compare.verdict import as_ratio
 from steelyard.core.comparison import Estimate
 from steelyard.core.metrics import METRICS
 from steelyard.core.result import Result
 from steelyard.core.run import Run
+from steelyard.stats.alike import alike
 from steelyard.stats.hodges_lehmann import one_sample, one_samples
 from steelyard.stats.quantile import clustered_percentile, of_sorted, supported
 from steelyard.stats.spread import Spreads, coefficient_of_variation, describe_rows
@@ -74,13 +75,15 @@ def summaries(run: Run, *, sides: Sides | None = None) -> tuple[Summary, ...]:
     """
     sides = sides or sides_of(run)
     cold_points = {case.point.key for case in run.manifest.cases if case.scenario == "cold-start"}
-    spreads = _spreads(sides)
+    spreads, middles = _spreads(sides), locations(sides)
     found: list[Summary] = []
     for key, point in sides.points.items():
         for arm in sides.arms:
             side = sides.side(arm, key)
             statuses: Mapping[str, int] = Counter(str(result.status) for result in side.results)
-            found += [_timed(side, metric, statuses, spreads[arm.label, key, metric]) for metric in metrics_of(point)]
+            for metric in metrics_of(point):
+                name = arm.label, key, metric
+                found.append(_timed(side, metric, statuses, middles[name], spreads[name]))
             found.append(_energy(side, statuses))
             found += _once(side, statuses, always_cold=key in cold_points)
     return tuple(found)
@@ -118,12 +121,6 @@ def locations(sides: Sides) -> Mapping[tuple[str, str, str], Estimate | None]:
     }
 
 
-def location(side: Side, metric: str) -> Estimate | None:
-    """The location of one side's launch medians; see `locations`."""
-    values = [launch.median for launch in side.launched(metric)]
-    return as_ratio(one_sample(np.log(values))) if values else None
-
-
 def _spreads(sides: Sides) -> Mapping[tuple[str, str, str], Spreads]:
     """The spread within each launch, by (arm, point key, timed metric), in the order of `launched`.
 
@@ -143,9 +140,10 @@ def _spreads(sides: Sides) -> Mapping[tuple[str, str, str], Spreads]:
     return {name: Spreads(*columns[:, part]) for name, part in ranges.items()}
 
 
-def _timed(side: Side, metric: str, statuses: Mapping[str, int], spreads: Spreads) -> Summary:
+def _timed(
+    side: Side, metric: str, statuses: Mapping[str, int], estimate: Estimate | None, spreads: Spreads
+) -> Summary:
     launches = side.launched(metric)
-    estimate = location(side, metric)
     reason = "" if estimate is not None else side.failures or "no launch took steady samples"
     if estimate is None:
         return _summary(side, metric, "steady", None, 0, statuses, reason)
@@ -153,7 +151,8 @@ def _timed(side: Side, metric: str, statuses: Mapping[str, int], spreads: Spread
     mads, shares, lags, effective = spreads
     sizes = np.array([samples.size for samples in steady])
     lags = lags[~np.isnan(lags)]
-    percentiles = {name: _percentile(steady, share) for name, share in _PERCENTILES}
+    ordered = [np.sort(samples) for samples in steady]
+    percentiles = {name: _percentile(ordered, share) for name, share in _PERCENTILES}
     return Summary(
         arm=side.arm.label,
         point=side.key,
@@ -178,14 +177,14 @@ def _timed(side: Side, metric: str, statuses: Mapping[str, int], spreads: Spread
     )
 
 
-def _percentile(steady: Sequence[NDArray[np.float64]], share: float) -> Estimate | None:
-    """The quantile over launches, where each launch's samples support it; else over all samples; else None.
+def _percentile(ordered: Sequence[NDArray[np.float64]], share: float) -> Estimate | None:
+    """The quantile over launches, given the sorted samples of each, where these support it; else over all; else None.
 
     Samples of one launch are not independent: the interval of the second kind counts launches, too.
     """
-    if all(supported(samples.size, share) for samples in steady):
-        return as_ratio(one_sample(np.log([of_sorted(np.sort(samples), share) for samples in steady])))
-    return clustered_percentile(steady, share)
+    if all(supported(samples.size, share) for samples in ordered):
+        return as_ratio(one_sample(np.log([of_sorted(samples, share) for samples in ordered])))
+    return clustered_percentile(ordered, share)
 
 
 def _energy(side: Side, statuses: Mapping[str, int]) -> Summary:

@@ -3,15 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
+from typing import NamedTuple
 
 from steelyard.compare.sides import UNSTEADY_SHARE, Side, Sides, disturbed_warm, metrics_of, sides_of
 from steelyard.compare.verdict import ALPHA, MARGIN, Question, as_ratio, decide
 from steelyard.core.comparison import Comparison, Family, Verdict
 from steelyard.core.run import Run
 from steelyard.stats import signed_rank
-from steelyard.stats.hodges_lehmann import Location, paired
+from steelyard.stats.alike import alike
+from steelyard.stats.hodges_lehmann import Location, all_paired, paired
 from steelyard.stats.planning import MINIMUM_ROUNDS
 
 
@@ -28,10 +28,14 @@ class Pairs:
     rounds: tuple[int, ...]
     log_ratios: tuple[float, ...]
 
-    @property
-    def spread(self) -> float | None:
-        """Standard deviation of the log ratios; None below 2 rounds."""
-        return float(np.std(self.log_ratios, ddof=1)) if len(self.log_ratios) > 1 else None
+
+class Weight(NamedTuple):
+    """What the log ratios of paired rounds say before anybody asks for a verdict: their location, their standard
+    deviation (None below 2 rounds) and the signed-rank p-value. The location is None without rounds."""
+
+    location: Location | None
+    spread: float | None
+    p_value: float | None
 
 
 def compare_run(run: Run, *, guard: bool = True, sides: Sides | None = None) -> tuple[Comparison, ...]:
@@ -48,22 +52,31 @@ def compare_run(run: Run, *, guard: bool = True, sides: Sides | None = None) -> 
     withheld = too_noisy(run)
     found: list[Comparison] = []
     open_questions: dict[Family, list[tuple[int, Question]]] = {"primary": [], "exploratory": []}
-    for key, point in sides.points.items():
-        for metric in metrics_of(point):
-            floor = floor_at(sides, key, metric)
-            for arm in sides.arms:
-                if arm.label == sides.baseline.label:
-                    continue
-                pairs = pair(sides.side(sides.baseline, key), sides.side(arm, key), metric)
-                primary = not arm.control and point.workload == run.manifest.headline and metric == "latency_s"
-                comparison, location = undecided(pairs, floor, "primary" if primary else "exploratory")
-                if location is not None:
-                    question = Question(location=location, floor=floor, p_value=signed_rank.p_value(pairs.log_ratios))
-                    if arm.control:
-                        comparison = _control(comparison, question)
-                    else:
-                        open_questions[comparison.family].append((len(found), question))
-                found.append(comparison)
+    every = [
+        pair(sides.side(sides.baseline, key), sides.side(arm, key), metric)
+        for key, point in sides.points.items()
+        for metric in metrics_of(point)
+        for arm in sides.arms
+        if arm.label != sides.baseline.label
+    ]
+    weights = weigh(every)
+    floors = {
+        (pairs.candidate.key, pairs.metric): floor_from(weight.location)
+        for pairs, weight in zip(every, weights, strict=True)
+        if pairs.candidate.arm == sides.control
+    }
+    for pairs, weight in zip(every, weights, strict=True):
+        side, metric = pairs.candidate, pairs.metric
+        floor = floors.get((side.key, metric))
+        primary = not side.arm.control and side.point.workload == run.manifest.headline and metric == "latency_s"
+        comparison, location = undecided(pairs, floor, "primary" if primary else "exploratory", weight)
+        if location is not None:
+            question = Question(location=location, floor=floor, p_value=weight.p_value)
+            if side.arm.control:
+                comparison = _control(comparison, question)
+            else:
+                open_questions[comparison.family].append((len(found), question))
+        found.append(comparison)
     for family, questions in open_questions.items():
         settle(found, questions, family)
     return tuple(withhold(comparison, withheld) for comparison in found)
@@ -94,9 +107,12 @@ def noise_floor(run: Run, point: str, metric: str = "latency_s") -> float | None
 
 def floor_of(log_ratios: Sequence[float]) -> float | None:
     """The noise floor from a control arm's paired log ratios; see `noise_floor`."""
-    if not len(log_ratios):
-        return None
-    interval = paired(log_ratios).estimate(1 - ALPHA).interval
+    return floor_from(paired(log_ratios) if len(log_ratios) else None)
+
+
+def floor_from(location: Location | None) -> float | None:
+    """The same from the location of those log ratios, None where there are none."""
+    interval = None if location is None else location.estimate(1 - ALPHA).interval
     return None if interval is None else math.expm1(max(abs(interval.low), abs(interval.high)))
 
 
@@ -111,6 +127,21 @@ def pair(baseline: Side, candidate: Side, metric: str) -> Pairs:
         rounds=rounds,
         log_ratios=tuple(math.log(after[number] / before[number]) for number in rounds),
     )
+
+
+def weigh(every: Sequence[Pairs]) -> list[Weight]:
+    """Weigh many pairs: those of equally many rounds cost little more than one of them."""
+    logs = [pairs.log_ratios for pairs in every]
+    spreads: list[float | None] = [None] * len(logs)
+    for places, rows in alike(logs):
+        if rows.shape[-1] > 1:
+            for place, value in zip(places, rows.std(axis=-1, ddof=1).tolist(), strict=True):
+                spreads[place] = value
+    locations = iter(all_paired([values for values in logs if values]))
+    return [
+        Weight(location=next(locations) if values else None, spread=spread, p_value=p_value)
+        for values, spread, p_value in zip(logs, spreads, signed_rank.p_values(logs), strict=True)
+    ]
 
 
 def obstacle(baseline: Side, candidate: Side, metric: str, usable: bool) -> str:
@@ -131,7 +162,7 @@ def obstacle(baseline: Side, candidate: Side, metric: str, usable: bool) -> str:
     return ""
 
 
-def undecided(pairs: Pairs, floor: float | None, family: Family) -> tuple[Comparison, Location | None]:
+def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight) -> tuple[Comparison, Location | None]:
     """The comparison as far as it goes without a family, and its location where it is open to a verdict."""
     baseline, candidate, metric = pairs.baseline, pairs.candidate, pairs.metric
     verdict: Verdict = "inconclusive"
@@ -152,13 +183,13 @@ def undecided(pairs: Pairs, floor: float | None, family: Family) -> tuple[Compar
         reason = "; ".join([*(text for _, text in unsteady if text), *remarks])
     estimate = location = None
     evidence: dict[str, float] = {"rounds": len(pairs.rounds)}
-    if pairs.rounds and verdict != "incomparable":
-        location = paired(pairs.log_ratios)
+    if weight.location is not None and verdict != "incomparable":
+        location = weight.location
         estimate = as_ratio(location.estimate())
         if estimate.interval is not None:
             evidence |= {"low_95": estimate.interval.low, "high_95": estimate.interval.high}
-        if (spread := pairs.spread) is not None:
-            evidence["spread"] = spread
+        if weight.spread is not None:
+            evidence["spread"] = weight.spread
         evidence["unsteady_share"] = max(share for share, _ in unsteady)
     comparison = Comparison(
         point=candidate.key,

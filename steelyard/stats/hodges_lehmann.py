@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from steelyard.core.comparison import Estimate, Interval
 from steelyard.stats import rank_sum, signed_rank
+from steelyard.stats.alike import alike
 
 Floats = NDArray[np.float64]
 
@@ -87,16 +88,17 @@ def one_sample(values: ArrayLike, confidence: float = 0.95) -> Estimate:
 
 def one_samples(samples: Sequence[ArrayLike], confidence: float = 0.95) -> tuple[Estimate, ...]:
     """`one_sample` of each of many samples, at a fraction of the cost: those of one size are taken together."""
-    places: dict[int, list[int]] = {}
-    for place, values in enumerate(samples):
-        places.setdefault(np.size(values), []).append(place)
     found: dict[int, Estimate] = {}
-    for size, alike in places.items():
-        step = max(1, _AVERAGES_AT_ONCE // max(1, size * (size + 1) // 2))
-        for start in range(0, len(alike), step):
-            part = alike[start : start + step]
-            ordered = walsh_averages(np.array([samples[place] for place in part], dtype=np.float64))
-            found.update(zip(part, _estimates(ordered, size, confidence), strict=True))
+    for places, ordered, size in _averages(samples):
+        found.update(zip(places, _estimates(ordered, size, confidence), strict=True))
+    return tuple(found[place] for place in range(len(samples)))
+
+
+def all_paired(samples: Sequence[ArrayLike]) -> tuple[Location, ...]:
+    """`paired` of each of many samples, at a fraction of the cost: those of one size are taken together."""
+    found: dict[int, Location] = {}
+    for places, ordered, size in _averages(samples):
+        found.update((place, Location(row, (size,))) for place, row in zip(places, ordered, strict=True))
     return tuple(found[place] for place in range(len(samples)))
 
 
@@ -132,6 +134,13 @@ def intervals(values: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floa
     if k is None:
         raise ValueError(_too_few((n,), confidence))
     return _middle(walsh), walsh[..., k], walsh[..., -1 - k]
+
+
+def _averages(samples: Sequence[ArrayLike]) -> Iterator[tuple[list[int], Floats, int]]:
+    """Samples of one size together: their places, a row of sorted Walsh averages for each, the size."""
+    longest = max(map(np.size, samples), default=0)
+    for places, rows in alike(samples, _AVERAGES_AT_ONCE * 2 // (longest + 1)):
+        yield places, walsh_averages(rows), rows.shape[-1]
 
 
 def _estimates(ordered: Floats, size: int, confidence: float) -> Iterator[Estimate]:

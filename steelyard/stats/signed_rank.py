@@ -5,11 +5,14 @@ hypothesis (symmetric about zero) each rank counts with probability one half (Wi
 """
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from steelyard.stats.alike import alike
 
 Floats = NDArray[np.float64]
 
@@ -94,6 +97,27 @@ def p_value(values: ArrayLike) -> float | None:
         return min(1.0, 2 * float(mass[: low + 1].sum()))
     sd = math.sqrt(float((doubled.astype(np.float64) ** 2).sum())) / 2
     return min(1.0, 2 * NormalDist().cdf((low + 1 - total / 2) / sd))
+
+
+def p_values(samples: Sequence[ArrayLike]) -> list[float | None]:
+    """`p_value` of each of many samples, at a fraction of the cost: those of one size are ranked together.
+
+    Samples with zeros or tied magnitudes, and those above `EXACT_UP_TO`, are seldom, and taken one by one.
+    """
+    found: list[float | None] = [None] * len(samples)
+    for places, rows in alike(samples):
+        n = rows.shape[-1]
+        if not n:
+            continue
+        order = np.argsort(np.abs(rows), axis=-1)
+        ranked = np.take_along_axis(rows, order, axis=-1)
+        steps = np.diff(np.abs(ranked), axis=-1, prepend=0.0)
+        plain = (steps > 0).all(axis=-1) & (n <= EXACT_UP_TO)
+        positive = (ranked > 0) @ np.arange(1, n + 1)
+        least = np.minimum(positive, n * (n + 1) // 2 - positive)
+        for place, row, simple, w in zip(places, rows, plain.tolist(), least.tolist(), strict=True):
+            found[place] = min(1.0, 2 * lower_tail(n, w)) if simple else p_value(row)
+    return found
 
 
 @cache

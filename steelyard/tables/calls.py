@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.compare.sides import Side, Sides, sides_of
+from steelyard.compare.sides import Side, Sides
 from steelyard.core.case import Arm
 from steelyard.core.result import Result
 from steelyard.core.workload import Point
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 def samples(facts: Facts) -> Samples:
     """The calls of a run, thinned. Work grows with the samples of the points that are shown, not of all."""
-    sides = sides_of(facts.run)
+    sides = facts.sides
     timeline = _timeline(facts, sides)
     distributions: list[Distribution] = []
     points = 0

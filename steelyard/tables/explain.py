@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from steelyard.core.case import Arm, Case
+from steelyard.core.case import Arm
 from steelyard.core.errors import UsageError, unknown_name
 from steelyard.core.workload import Point
 from steelyard.tables.explain_fields import Field, answer, did, flat, given, spent, tuning_row, varied
@@ -78,12 +78,8 @@ def find_point(facts: Facts, wanted: str) -> Point:
 
 def explain(facts: Facts, point: Point) -> Explanation:
     """Everything that the stored run knows of a point, backend by backend."""
-    cases: dict[str, Case] = {}
-    for arm in facts.arms:
-        text = arm.backend.text
-        case = next((c for c in facts.run.manifest.cases if c.point.key == point.key and c.backend.text == text), None)
-        if case is not None:
-            cases[arm.label] = case
+    planned = facts.cases_at(point)
+    cases = {arm.label: case for arm in facts.arms if (case := planned.get(arm.backend.text)) is not None}
     arms = tuple(arm for arm in facts.arms if arm.label in cases)
     remarks = [
         f"{arm.label}: {outcome.remark}" for arm in arms if (outcome := facts.outcome(arm, point)).status != "ok"
@@ -108,7 +104,7 @@ def _alike(facts: Facts, point: Point) -> dict[str, str]:
     manifest = facts.run.manifest
     lowered = manifest.lowered.get(point.key)
     programs = point.programs.values()
-    case = next(case for case in manifest.cases if case.point.key == point.key)
+    case = next(iter(facts.cases_at(point).values()))
     alike = {
         "definition": lowered.identity.definition[:8] if lowered else "the point was not lowered",
         "weights": f"{lowered.identity.weights[:8]}, {_several(p.weights.origin for p in programs)}" if lowered else "",

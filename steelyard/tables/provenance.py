@@ -89,16 +89,7 @@ def disturbed(facts: Facts) -> str:
 
 def idiom(facts: Facts, label: str) -> str:
     """How a backend was used, over all points: `kv_cache=in place, weights=constants`."""
-    found: dict[str, list[str]] = {}
-    for arm in facts.arms:
-        if arm.label != label:
-            continue
-        for point in facts.points:
-            for result in facts.results(arm, point):
-                for name, value in result.idiom.items():
-                    values = found.setdefault(name.partition(" (")[0], [])  # `kv_cache (decode)` of several programs
-                    if value not in values:
-                        values.append(value)
+    found = facts.idioms.get(label)
     return plain({name: " or ".join(values) for name, values in found.items()}) if found else ""
 
 

@@ -2,6 +2,7 @@ r"""Text as typst: markup that prints it as it is, and string literals for code.
 
 import re
 import unicodedata
+from functools import cache
 
 BREAK = "\u200b"
 """Zero width space: a place to break a word at."""
@@ -45,9 +46,11 @@ def breakable_literal(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    return "".join(map(_character, " ".join(text.split())))
+    line = " ".join(text.split())
+    return line if line.isascii() and line.isprintable() else "".join(map(_character, line))
 
 
+@cache
 def _character(character: str) -> str:
     drawn = character in _GLYPHS_BESIDE or any(ord(character) in codes for codes in _GLYPHS)
     if drawn and not unicodedata.category(character).startswith("C"):
