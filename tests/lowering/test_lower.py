@@ -13,6 +13,7 @@ from steelyard import wire
 from steelyard.contract import program as contract
 from steelyard.core.errors import LoweringError, UsageError
 from steelyard.core.workload import TensorSpec
+from steelyard.engine.lower import facts
 from steelyard.lowering import format as formats
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.request import LoweringRequest, LoweringResponse, Progress, is_lowered
@@ -77,6 +78,32 @@ def test_artifacts_hold_the_weights_once(lowered):
             if form in {"stablehlo", "pt2"}:
                 assert artifact.weight_bytes == stored
         assert program.artifacts["stablehlo"].details["weights"] == ["embed.weight", "key.weight"]
+
+
+def test_torch_counts_the_matrix_products_and_xla_all_operations(lowered):
+    batch, width, capacity = contract.BATCH, contract.WIDTH, contract.CAPACITY
+    attention, head = 2 * 2 * batch * capacity * width, 2 * batch * width * contract.VOCABULARY
+    for role, tokens in (("prefill", contract.PROMPT), ("decode", 1)):
+        work = lowered.programs[role].work
+        assert set(work) == {"torch", "xla"}
+        products = 2 * batch * tokens * width * width + attention + head
+        assert work["torch"].flop == products
+        assert work["torch"].bytes is None
+        assert products <= work["xla"].flop < 2 * products
+        assert work["xla"].bytes > 0
+    assert {key: count.flop for key, count in facts(lowered).work.items()} == {
+        f"{role}/{origin}": lowered.programs[role].work[origin].flop
+        for role in ("prefill", "decode")
+        for origin in ("torch", "xla")
+    }
+
+
+def test_a_program_that_was_not_lowered_to_stablehlo_has_no_count_by_xla_and_says_so(tmp_path):
+    _, response, _, _ = lower(tmp_path, (contract.point(),), ("module",), tmp_path / "cache")
+    work = response.points[0].programs["prefill"].work
+    assert work["xla"].flop is None
+    assert "not lowered to StableHLO" in work["xla"].reason
+    assert work["torch"].flop > 0
 
 
 def test_references_and_identity(lowered):

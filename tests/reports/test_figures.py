@@ -24,6 +24,7 @@ from steelyard.tables.labels import apart
 from steelyard.tables.output import ReportInputs
 from steelyard.tables.style import arm_styles, short
 from steelyard.tables.venue import VENUES, look_of
+from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.metered import metered_run
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
 from tests.reports.hostile import hostile_run
@@ -39,6 +40,7 @@ NAMES = (
     "noise",
     "performance_profile",
     "power",
+    "roofline",
     "scaling",
     "speedup",
     "throughput",
@@ -56,7 +58,7 @@ def drawn():
     run = synthetic_run(
         effect={"xla": 0.5, "onnxruntime": 0.01}, backends=("eager", "xla", "onnxruntime"), points=points
     )
-    data = build(metered_run(run))
+    data = build(held_against(metered_run(run), synthetic_ceilings()))
     return data, {item.name: item for item in pictures(plugins.figures().values(), data)}
 
 
