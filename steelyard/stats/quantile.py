@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,6 +86,7 @@ def clustered_percentile(
     return Estimate(value=value, interval=interval, n=k)
 
 
+@cache
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     """The exact interval of a proportion: no coverage below `confidence` (Clopper and Pearson 1934)."""
     if trials < 1 or not 0 <= successes <= trials:

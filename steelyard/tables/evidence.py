@@ -77,7 +77,7 @@ def proof_table(facts: Facts) -> Table:
     rows = []
     for point in facts.points:
         for arm in facts.arms:
-            proofs = {_proof_key(r.proof): r.proof for r in facts.results(arm, point) if r.proof is not None}
+            proofs = {_proof_key(r.proof): r.proof for r in facts.told(arm, point) if r.proof is not None}
             head = (Cell(text=facts.label(point)), Cell(text=arm.label))
             if not proofs:
                 mark = foot.mark(f"{arm.label}: {facts.outcome(arm, point).remark}")
@@ -149,7 +149,7 @@ def tuning_table(facts: Facts) -> Table:
             for arm in facts.arms
             if arm.label in labels
             for point in facts.points
-            for result in facts.results(arm, point)
+            for result in facts.told(arm, point)
             if result.options
         }
         cells = (

@@ -79,7 +79,7 @@ def given(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...
         _field("kept on disk", arms, kept),
     ]
     variables = {arm.label: varied(facts, arm, point, _variables) for arm in arms}
-    proofs = {arm.label: [r.proof for r in facts.results(arm, point) if r.proof is not None] for arm in arms}
+    proofs = {arm.label: [r.proof for r in facts.told(arm, point) if r.proof is not None] for arm in arms}
     told = {label for label, found in proofs.items() if any("environment" in proof.budget for proof in found)}
     unset = {arm.label: "unset" if arm.label in told else None for arm in arms}
     return (*fields, *_rows(arms, variables, missing=unset, silent=_without_proof(facts, arms, point)))
@@ -91,7 +91,7 @@ def did(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...]:
     silent = _without_proof(facts, arms, point)
 
     def proved(name: str, of: Callable[[Proof], Any]) -> Field:
-        values = {arm.label: _told(r.proof and of(r.proof) for r in facts.results(arm, point)) for arm in arms}
+        values = {arm.label: _told(r.proof and of(r.proof) for r in facts.told(arm, point)) for arm in arms}
         return _field(name, arms, lambda arm: values[arm.label], silent=silent)
 
     def status(arm: Arm) -> str:
@@ -244,7 +244,7 @@ def _field(
 
 def _without_proof(facts: Facts, arms: tuple[Arm, ...], point: Point) -> frozenset[str]:
     """The arms of which no launch came as far as a proof."""
-    return frozenset(arm.label for arm in arms if all(result.proof is None for result in facts.results(arm, point)))
+    return frozenset(arm.label for arm in arms if all(result.proof is None for result in facts.told(arm, point)))
 
 
 def tuning_row(facts: Facts, arm: Arm) -> TuningRow | None:
@@ -266,9 +266,12 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def varied(facts: Facts, arm: Arm, point: Point, of: Callable[[Result], Mapping[str, Any]]) -> dict[str, str]:
-    """By name every distinct value over the launches: `a; in other launches b`."""
+    """By name every distinct value over the launches: `a; in other launches b`.
+
+    `of` takes it from a result's proof, idiom or options.
+    """
     found: dict[str, list[str]] = {}
-    for result in facts.results(arm, point):
+    for result in facts.told(arm, point):
         for name, value in of(result).items():
             values = found.setdefault(name, [])
             if (text := plain(value)) not in values:

@@ -175,6 +175,23 @@ class Facts:
         """Every result of an arm at a point, by round."""
         return self._results.get((arm.label, point.key), ())
 
+    @cached_property
+    def _told(self) -> Mapping[tuple[str, str], tuple[Result, ...]]:
+        found: dict[tuple[str, str], dict[tuple[int, int, int], Result]] = {}
+        for name, results in self._results.items():
+            first = found.setdefault(name, {})
+            for result in results:
+                first.setdefault((id(result.proof), id(result.idiom), id(result.options)), result)
+        return {name: tuple(first.values()) for name, first in found.items()}
+
+    def told(self, arm: Arm, point: Point) -> tuple[Result, ...]:
+        """Of the results of an arm at a point the first of those that share proof, idiom and options.
+
+        Launches mostly say the same, and a stored run has what they share once: what is told of those three is told of
+        few results instead of all.
+        """
+        return self._told.get((arm.label, point.key), ())
+
     def last_ok(self, arm: Arm, point: Point) -> Result | None:
         """The latest result that ended ok."""
         return next((result for result in reversed(self.results(arm, point)) if result.status == "ok"), None)
@@ -319,7 +336,7 @@ class Facts:
         for arm in self.arms:
             told = found.setdefault(arm.label, {})
             for point in self.points:
-                for result in self.results(arm, point):
+                for result in self.told(arm, point):
                     for name, value in result.idiom.items():
                         values = told.setdefault(name.partition(" (")[0], [])  # `kv_cache (decode)` of several programs
                         if value not in values:

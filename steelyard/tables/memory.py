@@ -199,11 +199,15 @@ def _reason(facts: Facts, arm: Arm, point: Point, key: str) -> str:
 
 def _methods(facts: Facts, metrics: Sequence[str]) -> tuple[str, ...]:
     """How each quantity was read, as the readings say; ways that differ in a number alone are told once."""
+    read = {
+        (key, reading.method): None
+        for result in facts.run.results
+        for key, reading in result.memory.items()
+        if reading.value is not None and reading.method
+    }
     found: dict[str, dict[str, None]] = {}
-    for result in facts.run.results:
-        for key, reading in result.memory.items():
-            if reading.value is not None and reading.method:
-                found.setdefault(key.partition("/")[0], {})[reading.method] = None
+    for key, method in read:
+        found.setdefault(key.partition("/")[0], {})[method] = None
     return tuple(
         f"{QUANTITIES.get(metric, metric)}: {'; '.join(found[metric])}." for metric in metrics if metric in found
     )

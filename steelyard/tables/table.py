@@ -99,14 +99,16 @@ class Table:
 
     def __post_init__(self) -> None:
         marks = {note.mark for note in self.footnotes}
+        numeric = [column.numeric for column in self.columns]
         for row in self.rows:
             if len(row.cells) != len(self.columns):
                 raise ValueError(f"table {self.name}: {len(row.cells)} cells for {len(self.columns)} columns")
-            for column, cell in zip(self.columns, row.cells, strict=True):
-                if not marks.issuperset(cell.notes):
-                    raise ValueError(f"table {self.name}, column {column.key}: a mark has no footnote")
-                if column.numeric and cell.value is None and not (cell.text or cell.notes):
-                    raise ValueError(f"table {self.name}, column {column.key}: a number is absent without a reason")
+            for place, cell in enumerate(row.cells):
+                if cell.notes and not marks.issuperset(cell.notes):
+                    raise ValueError(f"table {self.name}, column {self.columns[place].key}: a mark has no footnote")
+                if cell.value is None and numeric[place] and not (cell.text or cell.notes):
+                    key = self.columns[place].key
+                    raise ValueError(f"table {self.name}, column {key}: a number is absent without a reason")
         if not self.rows and not self.empty:
             raise ValueError(f"table {self.name}: no rows and no reason")
 
