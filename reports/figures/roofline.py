@@ -238,11 +238,8 @@ def _csv_roofs(table: Table) -> list[tuple[Value, ...]]:
         numbers: list[Value] = []
         for key in ("flop_per_s", "bytes_per_s"):
             column, cell = table.columns[table.index(key)], table.cell(row, key)
-            ends = cell.interval
-            numbers += [
-                None if value is None else scaled(value, column)
-                for value in (cell.value, ends and ends.low, ends and ends.high)
-            ]
+            ends = (None, None) if cell.interval is None else (cell.interval.low, cell.interval.high)
+            numbers += [None if value is None else scaled(value, column) for value in (cell.value, *ends)]
         lines.append((f"{row.tags['kind']} roof", row.tags["roof"], "", row.tags["origin"], None, *numbers, ""))
     return lines
 

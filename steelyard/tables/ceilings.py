@@ -116,7 +116,7 @@ def _roofs(facts: Facts) -> Iterator[tuple[str, str, Roof]]:
 
 
 def _roof(kind: str, name: str, roof: Roof, foot: Footnotes) -> Row:
-    note = ()
+    note: tuple[str, ...] = ()
     if roof.origin == "measured" and roof.interval is None:
         note = (foot.mark("no interval: it was measured in too few rounds"),)
     value = Cell(value=roof.per_s, interval=roof.interval if roof.origin == "measured" else None, notes=note)
