@@ -33,12 +33,11 @@ class Latex:
         files = [save(folder / "macros.tex", macros(data.macros))]
         sections = printed(data)
         for table in (table for _, tables in sections for table in tables):
-            files.append(save(folder / "tables" / f"{table.name}.tex", floats(table)))
+            layout = Layout(table) if table.rows else None
+            files.append(save(folder / "tables" / f"{table.name}.tex", floats(table, layout)))
             files.append(save(folder / "captions" / f"{table.name}.tex", _lines(caption(table))))
-            if table.rows:
-                files.append(
-                    save(folder / "tabulars" / f"{table.name}.tex", _lines(tabular(Layout(table), table.rows)))
-                )
+            if layout is not None:
+                files.append(save(folder / "tabulars" / f"{table.name}.tex", _lines(tabular(layout, table.rows))))
         for paragraph in data.paragraphs:
             text = escape(" ".join(paragraph.sentences))
             files.append(save(folder / "paragraphs" / f"{paragraph.name}.tex", _lines(text)))
@@ -91,14 +90,14 @@ def caption(table: Table) -> str:
     return f"{escape(table.title)}. {escape(table.caption)}".strip()
 
 
-def floats(table: Table) -> str:
+def floats(table: Table, layout: Layout | None = None) -> str:
     """The table as one float, or as several where it is longer than a page.
 
     `table*` takes the whole line of a two-column paper; in one column LaTeX makes it a `table`.
     """
     if not table.rows:
         return _lines(f"\\paragraph{{{escape(table.title)}}} {escape(table.empty)}.")
-    layout = Layout(table)
+    layout = layout or Layout(table)
     parts = _parts(table, layout)
     blocks = []
     for number, rows in enumerate(parts, start=1):

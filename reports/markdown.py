@@ -1,6 +1,7 @@
 """Markdown: one page that a repository or a pull request shows as it is."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from steelyard.tables.format import shown
@@ -9,6 +10,8 @@ from steelyard.tables.table import Cell, Column, Table
 
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
 _LINE_BREAK = re.compile(r"\s*[\r\n\t]+\s*")
+_BULLET = re.compile(r"^([-+=])(?=\s|$|-|=)")
+_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 
 
 class Markdown:
@@ -43,13 +46,14 @@ class Markdown:
         return lines
 
 
+@lru_cache(1 << 14)  # tables say the same words over and over
 def escape(text: str) -> str:
     """A text that Markdown prints as it is, in one line, HTML included."""
     safe = _SPECIAL.sub(r"\\\1", _LINE_BREAK.sub(" ", text))
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("@", "&#64;")):
         safe = safe.replace(character, entity)
     # At the start of a line these would begin a list or underline a heading.
-    return re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", re.sub(r"^([-+=])(?=\s|$|-|=)", r"\\\1", safe))
+    return _NUMBERED.sub(r"\1\\\2", _BULLET.sub(r"\\\1", safe))
 
 
 def code(text: str) -> str:

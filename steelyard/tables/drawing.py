@@ -164,22 +164,18 @@ def _attributes(style: str) -> str:
     return "".join(f' {name.strip()}="{value.strip()}"' for name, _, value in pairs)
 
 
+_FORMULA = frozenset("=+-@\t\r")
+
+
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> str:
     """Rows as CSV; an absent value is an empty field. A text that a spreadsheet would run as a formula is quoted."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_field(value) for value in row])
+    writer.writerows(
+        [f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA else value for value in row] for row in rows
+    )
     return stream.getvalue()
-
-
-def _field(value: Value) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-    return repr(float(value)) if isinstance(value, float) else str(value)
 
 
 def _lay_out(figure: Any) -> None:

@@ -3,6 +3,7 @@ r"""Text as LaTeX: every character escaped, nothing but ASCII left, so that pdfl
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 
 _CHARACTERS: Mapping[str, str] = {
     "\\": r"\textbackslash{}",
@@ -85,23 +86,31 @@ _ACCENTS: Mapping[str, str] = {
     "\u0327": r"\c",
 }
 
+_BREAK = re.compile(r"\s*[\r\n\t]+\s*")
+_TWICE = re.compile(r"([-,'])(?=\1)")
 _BREAK_AFTER = frozenset("/_=,:;.-+")
 LONGEST_UNBROKEN = 18
 
 
+# Tables say the same words over and over: each text is escaped once while it is among the last of this many.
+REMEMBERED = 1 << 14
+
+
+@lru_cache(REMEMBERED)
 def escape(text: str) -> str:
     """A text as LaTeX that prints it: one line, ASCII only. What pdflatex has no glyph for is printed as its code
     point, e.g. `[U+4E2D]`, so that nothing vanishes."""
-    spaced = re.sub(r"\s*[\r\n\t]+\s*", " ", text)
+    spaced = _BREAK.sub(" ", text)
     return _unligatured("".join(_character(character) for character in spaced))
 
 
+@lru_cache(REMEMBERED)
 def breakable(text: str) -> str:
     """As `escape`, with places to break long words at: after punctuation, and every 18 characters of a run without any.
 
     For narrow columns that hold options, hashes and error messages.
     """
-    spaced = re.sub(r"\s*[\r\n\t]+\s*", " ", text)
+    spaced = _BREAK.sub(" ", text)
     parts: list[str] = []
     unbroken = 0
     for character in spaced:
@@ -125,7 +134,7 @@ _DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight
 
 def _unligatured(text: str) -> str:
     """Two hyphens, commas or quotes in a row stay what they are."""
-    return re.sub(r"([-,'])(?=\1)", r"\1{}", text)
+    return _TWICE.sub(r"\1{}", text)
 
 
 def _character(character: str) -> str:

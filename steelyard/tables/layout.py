@@ -36,6 +36,9 @@ class Layout:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._printed = [
+            [shown(row.cells[position], column) for row in table.rows] for position, column in enumerate(table.columns)
+        ]
         self.stacked = False
         measures = self._measures()
         if _needed(measures) > LINE_CHARACTERS and any(cell.interval for row in table.rows for cell in row.cells):
@@ -53,10 +56,9 @@ class Layout:
     def _measure(self, position: int, column: Column) -> Measure:
         breadth = 1.2 if column.kind == "code" else 1.0
         body, word = 0.0, 1
-        for row in self._table.rows:
-            cell = row.cells[position]
-            print_ = shown(cell, column)
-            marks = 0.7 * len(",".join(cell.notes))
+        for row, print_ in zip(self._table.rows, self._printed[position], strict=True):
+            notes = row.cells[position].notes
+            marks = 0.7 * len(",".join(notes)) if notes else 0.0
             interval = 0.85 * len(print_.interval)
             main = len(print_.main) + marks
             body = max(body, max(main, interval) if self.stacked else main + interval)
@@ -84,6 +86,7 @@ class Group:
         self.measures = measures
         self.stacked = stacked
         self.shares = _shares(measures)
+        self._set: dict[int, str] = {}  # by identity: a row is set in the whole table, and again in a part of it
 
     @property
     def preamble(self) -> str:
@@ -105,8 +108,12 @@ class Group:
         return " & ".join(cells)
 
     def row(self, row: Row) -> str:
-        """One row, with emphasis, intervals and marks."""
-        return " & ".join(self._cell(row.cells[measure.position], measure) for measure in self.measures)
+        """One row of the table, with emphasis, intervals and marks."""
+        found = self._set.get(id(row))
+        if found is None:
+            found = " & ".join(self._cell(row.cells[measure.position], measure) for measure in self.measures)
+            self._set[id(row)] = found
+        return found
 
     def lines(self, row: Row) -> int:
         """How many lines a row takes, roughly."""

@@ -2,7 +2,7 @@ r"""Text as typst: markup that prints it as it is, and string literals for code.
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 BREAK = "\u200b"
 """Zero width space: a place to break a word at."""
@@ -24,12 +24,18 @@ _GLYPHS_BESIDE = frozenset("✓✗")
 _BREAK_AFTER = frozenset("/_=,:;.-+")
 
 
+REMEMBERED = 1 << 14
+"""Tables say the same words over and over: each text is escaped once while it is among the last of so many."""
+
+
+@lru_cache(REMEMBERED)
 def escape(text: str) -> str:
     """A text as markup that prints it, in one line. What shows nothing, turns the order of reading, or has no glyph in
     typst's own typefaces is printed as its code point, e.g. `[U+4E2D]`, so that nothing vanishes."""
     return _markup(_visible(text))
 
 
+@lru_cache(REMEMBERED)
 def breakable(text: str) -> str:
     """As `escape`, with places to break words of more than 18 characters at, for narrow columns."""
     return _markup(_broken(_visible(text)))
