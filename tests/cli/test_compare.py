@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from test_show import store
 from typer.testing import CliRunner
 
 from steelyard import plugins
@@ -19,6 +18,7 @@ from steelyard.tables.across import build_across
 from steelyard.tables.output import ReportInputs
 from steelyard.tables.prices import parse_prices, price_of
 from steelyard.tables.table import ReportData
+from tests.cli.test_show import store
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
 
 

@@ -3,12 +3,12 @@
 import json
 from dataclasses import replace
 
-from test_show import store
 from typer.testing import CliRunner
 
 from steelyard.cli.main import app
 from steelyard.core.case import CONTROL_SUFFIX
 from steelyard.core.run import Run
+from tests.cli.test_show import store
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
 
 QUIET = Shape(spread=0.003, within=0.01)

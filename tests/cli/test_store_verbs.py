@@ -5,11 +5,11 @@ import io
 import json
 
 import pytest
-from test_show import store
 from typer.testing import CliRunner
 
 from steelyard.cli.main import app
 from steelyard.core.errors import StoreError, UsageError
+from tests.cli.test_show import store
 from tests.fakes.runs import llm_points, synthetic_run
 
 

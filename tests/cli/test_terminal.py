@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_show import store
 
 from steelyard.cli.shown import lines_of
 from steelyard.cli.terminal import Terminal, cells, folded, padded
 from steelyard.core.run import LeftOut
 from steelyard.store import StoredRun
 from steelyard.tables.facts import gather
+from tests.cli.test_show import store
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 
 GOLDEN = Path(__file__).parent / "golden"

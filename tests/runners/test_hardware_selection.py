@@ -1,9 +1,9 @@
 """Which contracts `-m hardware` makes, tried with devices that are not here."""
 
 import pytest
-from test_on_hardware import OnHardware, backends, contract
 
 from steelyard.core.backend import Device
+from tests.runners.test_on_hardware import OnHardware, backends, contract
 
 pytestmark = pytest.mark.backends
 

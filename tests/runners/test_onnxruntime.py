@@ -11,14 +11,13 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("torch")
 
-import toy_decoder as toy
-
 from steelyard import plugins, wire
 from steelyard.contract.runner import RunnerContract
 from steelyard.core.backend import parse_backend
 from steelyard.core.errors import FellBack, SteelyardError, Unsupported, UsageError
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.workload import TensorSpec
+from tests.runners import toy_decoder as toy
 
 pytestmark = pytest.mark.backends
 OnnxRuntime = plugins.runner("onnxruntime")

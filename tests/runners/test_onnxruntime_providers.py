@@ -7,12 +7,11 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("torch")
 
-import toy_decoder as toy
-
 from steelyard.adapters.onnxruntime_provider import PROVIDERS, provider_of
 from steelyard.core.backend import Device, parse_backend
 from steelyard.core.errors import Unsupported, UsageError
 from steelyard.plugins import runner
+from tests.runners import toy_decoder as toy
 
 pytestmark = pytest.mark.backends
 GPU = {"cuda": "cuda", "tensorrt": "cuda", "migraphx": "rocm", "coreml": "mps"}

@@ -11,13 +11,12 @@ import pytest
 pytest.importorskip("openvino")
 pytest.importorskip("torch")
 
-import toy_decoder as toy
-
 from steelyard import plugins, wire
 from steelyard.contract.runner import RunnerContract
 from steelyard.core.backend import parse_backend
 from steelyard.core.errors import SteelyardError, Unsupported, UsageError
 from steelyard.core.workload import TensorSpec
+from tests.runners import toy_decoder as toy
 
 pytestmark = pytest.mark.backends
 OpenVino = plugins.runner("openvino")

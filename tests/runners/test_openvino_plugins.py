@@ -9,13 +9,13 @@ import pytest
 pytest.importorskip("openvino")
 pytest.importorskip("torch")
 
-import toy_decoder as toy
 from steelyard.runners.openvino import _value
 
 from steelyard.adapters.openvino_plugin import Gpu, Npu, Plugin, RemotePlace, plugin_of
 from steelyard.core.backend import Device, parse_backend
 from steelyard.core.errors import Unsupported, UsageError
 from steelyard.plugins import runner
+from tests.runners import toy_decoder as toy
 
 pytestmark = pytest.mark.backends
 OpenVino = runner("openvino")

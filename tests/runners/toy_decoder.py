@@ -14,13 +14,13 @@ from steelyard.core.workload import Program, TensorSpec, Weights
 
 VOCABULARY, WIDTH, HEADS, CAPACITY, PROMPT = 61, 32, 2, 16, 5
 CACHE = (1, HEADS, CAPACITY, WIDTH // HEADS)
-NO_WEIGHTS = Weights(source="toy_decoder:none", arguments={}, origin="seeded")
+NO_WEIGHTS = Weights(source="tests.runners.toy_decoder:none", arguments={}, origin="seeded")
 
 
 def program(name, inputs, outputs, dtype="float32"):
     return Program(
-        name=name, source="toy_decoder:module", arguments={}, weights=NO_WEIGHTS, dtype=dtype, inputs=inputs,
-        outputs=outputs,
+        name=name, source="tests.runners.toy_decoder:module", arguments={}, weights=NO_WEIGHTS, dtype=dtype,
+        inputs=inputs, outputs=outputs,
     )  # fmt: skip
 
 

@@ -5,11 +5,11 @@ import json
 import shutil
 
 import pytest
-from test_store_round_trip import append, write
 
 from steelyard.core.errors import StoreError
 from steelyard.store import check_run, create_run, open_run, read_run, resume, set_aside
 from tests.fakes.runs import llm_points, synthetic_run
+from tests.store.test_store_round_trip import append, write
 
 
 @pytest.fixture

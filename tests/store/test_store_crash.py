@@ -9,12 +9,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from test_store_round_trip import append, write
 
 from steelyard.core.errors import StoreError
 from steelyard.store import create_run, open_run, read_run, resume, segments
 from steelyard.store.journal import Journal
 from tests.fakes.runs import llm_points, synthetic_run
+from tests.store.test_store_round_trip import append, write
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_writer_killed_in_the_middle_of_a_line_loses_no_finished_launch(tmp_pa
         """
         import os, signal, sys
         from tests.fakes.runs import llm_points, synthetic_run
-        from test_store_round_trip import append
+        from tests.store.test_store_round_trip import append
         from pathlib import Path
         from steelyard.store import create_run
         run = synthetic_run(backends=("eager", "xla"), rounds=3, points=llm_points(("decode",)))
@@ -46,7 +46,7 @@ def test_a_writer_killed_in_the_middle_of_a_line_loses_no_finished_launch(tmp_pa
         os.kill(os.getpid(), signal.SIGKILL)
         """
     )
-    path = [os.path.dirname(__file__), str(Path(__file__).parents[2])]
+    path = [str(Path(__file__).parents[2])]
     done = subprocess.run(
         [sys.executable, "-c", child, str(tmp_path)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},

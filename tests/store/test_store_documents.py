@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from test_store_round_trip import NOISE, write
 
 from steelyard.core.backend import Budget
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.store import create_run, find_run, list_runs, new_run_id, open_run, resume, scrub
 from tests.fakes.runs import llm_points, synthetic_run
+from tests.store.test_store_round_trip import NOISE, write
 
 
 @pytest.fixture

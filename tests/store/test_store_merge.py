@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_store_round_trip import append, write
 
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.store import create_run, merge, open_run
 from tests.fakes.runs import llm_points, synthetic_run
+from tests.store.test_store_round_trip import append, write
 
 SEGMENTS = 3
 

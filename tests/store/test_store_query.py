@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_store_round_trip import write
 
 from steelyard.core.errors import UsageError
 from steelyard.store import open_run, query
 from steelyard.store.views import COLUMNS
 from tests.fakes.runs import llm_points, synthetic_run
+from tests.store.test_store_round_trip import write
 
 
 @pytest.fixture(scope="module")
