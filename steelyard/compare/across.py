@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from steelyard.compare.factor import Factor, find_factor
-from steelyard.compare.sides import UNSTEADY_SHARE, Side, Sides, metrics_of, sides_of
+from steelyard.compare.sides import Side, Sides, metrics_of, sides_of
 from steelyard.compare.verdict import MARGIN, Question, as_ratio, decide
 from steelyard.compare.within import obstacle, too_noisy, withhold
 from steelyard.core.comparison import Comparison, Family, Verdict
@@ -166,7 +166,7 @@ def _comparison(
     if not blocked:
         blocked = list(dict.fromkeys(t for a in sides[0] for b in sides[1] if (t := obstacle(a, b, metric, usable))))
     unsteady = [side.unsteady(metric, side.medians(metric)) for group in sides for side in group]
-    remarks = [text for _, text in unsteady if text]
+    remarks = [side.text for side in unsteady if side.text]
     verdict: Verdict = "inconclusive"
     location = unpaired(np.log(values[1]), np.log(values[0])) if usable and not blocked else None
     decidable = False
@@ -178,7 +178,7 @@ def _comparison(
         reason = f"{len(values[0])} and {len(values[1])} of {MINIMUM_ROUNDS} launches on each side"
     else:
         reason = "; ".join(remarks)
-        decidable = max(share for share, _ in unsteady) <= UNSTEADY_SHARE
+        decidable = not any(side.too_many for side in unsteady)
     candidate = sides[1][0]
     estimate = None if location is None else as_ratio(location.estimate())
     evidence: dict[str, float] = {

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -18,14 +20,46 @@ from steelyard.stats.spread import middles
 
 UNSTEADY: tuple[Steady, ...] = ("slowed", "cyclic", "none")
 UNSTEADY_SHARE = 0.25
-"""Above this share of launches without a steady state a side has no steady number. Single launches are judged
-unsteady by mistake now and then; they stay in with all of their samples."""
+"""So large a share of launches may be without a steady state by chance: on a shared machine a burst of the host
+spoils single launches, and the judge errs now and then. They stay in with all of their samples."""
+_RISK = 0.05
 _WRONG = ("incorrect", "fallback")
 
 
 def metrics_of(point: Point) -> tuple[str, ...]:
     """The timed metrics of a point."""
     return ("latency_s", "ttft_s", "tpot_s") if point.driver == "generate" else ("latency_s",)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsteady:
+    """How many launches of a side had no steady state, of how many, and that in words (empty at none)."""
+
+    count: int
+    total: int
+    text: str
+
+    @property
+    def share(self) -> float:
+        """The share of the launches; 0 without any launch."""
+        return self.count / self.total if self.total else 0.0
+
+    @property
+    def too_many(self) -> bool:
+        """Whether the side has no steady number: `count` or more would be seen in at most 5 % of the cases, or in
+        every launch, if each launch were unsteady with a chance of UNSTEADY_SHARE (binomial): 5 of 8, 9 of 20."""
+        return self.count > 0 and (self.count == self.total or self.count >= _too_many(self.total))
+
+
+@cache
+def _too_many(total: int) -> int:
+    """The least count whose binomial tail is at most the risk."""
+    tail = 0.0
+    for count in range(total, -1, -1):
+        tail += comb(total, count) * UNSTEADY_SHARE**count * (1 - UNSTEADY_SHARE) ** (total - count)
+        if tail > _RISK:
+            return count + 1
+    return 0
 
 
 class Launched(NamedTuple):
@@ -100,15 +134,15 @@ class Side:
             launch.measurement.steady for launch in self.launched(metric) if wanted is None or launch.round in wanted
         )
 
-    def unsteady(self, metric: str, rounds: Iterable[int]) -> tuple[float, str]:
-        """The share of launches without a steady state, and its description (empty at 0)."""
+    def unsteady(self, metric: str, rounds: Iterable[int]) -> Unsteady:
+        """The launches of these rounds without a steady state."""
         classes = self.classes(metric, rounds)
         total, bad = classes.total(), {name: classes[name] for name in UNSTEADY if classes[name]}
         count = sum(bad.values())
         if not count:
-            return 0.0, ""
+            return Unsteady(0, total, "")
         kinds = ", ".join(f"{number} {name}" for name, number in bad.items())
-        return count / total, f"{self.arm.label}: {count} of {total} launches not steady ({kinds})"
+        return Unsteady(count, total, f"{self.arm.label}: {count} of {total} launches not steady ({kinds})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

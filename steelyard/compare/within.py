@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from steelyard.compare.sides import UNSTEADY_SHARE, Side, Sides, disturbed_warm, metrics_of, sides_of
+from steelyard.compare.sides import Side, Sides, disturbed_warm, metrics_of, sides_of
 from steelyard.compare.verdict import ALPHA, MARGIN, Question, as_ratio, decide
 from steelyard.core.comparison import Comparison, Family, Verdict
 from steelyard.core.run import Run
@@ -176,11 +176,9 @@ def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight)
         reason = f"no round has steady samples of {metric} on both sides"
     elif len(pairs.rounds) < MINIMUM_ROUNDS:
         reason = "; ".join([f"{len(pairs.rounds)} of {MINIMUM_ROUNDS} rounds", *remarks])
-    elif max(share for share, _ in unsteady) > UNSTEADY_SHARE:
-        reason = "; ".join([*(text for _, text in unsteady if text), *remarks])
     else:
-        decidable = True
-        reason = "; ".join([*(text for _, text in unsteady if text), *remarks])
+        decidable = not any(side.too_many for side in unsteady)
+        reason = "; ".join([*(side.text for side in unsteady if side.text), *remarks])
     estimate = location = None
     evidence: dict[str, float] = {"rounds": len(pairs.rounds)}
     if weight.location is not None and verdict != "incomparable":
@@ -190,7 +188,7 @@ def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight)
             evidence |= {"low_95": estimate.interval.low, "high_95": estimate.interval.high}
         if weight.spread is not None:
             evidence["spread"] = weight.spread
-        evidence["unsteady_share"] = max(share for share, _ in unsteady)
+        evidence["unsteady_share"] = max(side.share for side in unsteady)
     comparison = Comparison(
         point=candidate.key,
         title=candidate.title,

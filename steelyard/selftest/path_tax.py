@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from steelyard.compare.sides import UNSTEADY_SHARE, Side, sides_of
+from steelyard.compare.sides import Side, sides_of
 from steelyard.compare.verdict import Question, as_ratio, decide, percent
 from steelyard.compare.within import obstacle, pair, too_noisy
 from steelyard.core.backend import Budget, Device
@@ -147,8 +147,8 @@ def _row(found: Pair, ours: Side, native: Side, metric: str, noisy: str) -> TaxR
         reason = noisy
     elif len(pairs.rounds) < MINIMUM_ROUNDS:
         reason = f"{len(pairs.rounds)} of {MINIMUM_ROUNDS} rounds"
-    elif max(share for share, _ in unsteady) > UNSTEADY_SHARE:
-        reason = "; ".join(text for _, text in unsteady if text)
+    elif any(side.too_many for side in unsteady):
+        reason = "; ".join(side.text for side in unsteady if side.text)
     else:
         p_value = signed_rank.p_value(pairs.log_ratios)
         (answer,) = decide([Question(location=location, floor=0.0, p_value=p_value, margin=MARGIN)], "primary")

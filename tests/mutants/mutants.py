@@ -223,8 +223,8 @@ MUTANTS = (
     Mutant(
         name="verdicts without a steady state",
         file="steelyard/compare/within.py",
-        old="    elif max(share for share, _ in unsteady) > UNSTEADY_SHARE:\n",
-        new="    elif False:\n",
+        old="        decidable = not any(side.too_many for side in unsteady)\n",
+        new="        decidable = True\n",
         tests=(f"{GUARDS}::test_a_launch_that_never_settles_gives_no_verdict",),
         through="command line",
     ),
