@@ -31,7 +31,9 @@ from steelyard.guard.board import foreign_processes
 from steelyard.guard.grades import graded_at_end
 from steelyard.guard.preflight import preflight
 from steelyard.hardware.ceilings.kept import newest as newest_ceilings
+from steelyard.hardware.computed_peak import computed_peaks
 from steelyard.hardware.fingerprint import fingerprint
+from steelyard.hardware.profiles import profile_of
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.request import ATTEMPT_POOL, POOL, is_lowered
 from steelyard.selftest.kept import newest
@@ -215,6 +217,7 @@ _ENDED = {
 def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
     request = plan.request
     environment = fingerprint()
+    profile = profile_of(request.device.name, request.device.kind)
     return Manifest(
         run_id=new_run_id(plan.suite.name),
         tool_version=__version__,
@@ -257,6 +260,8 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
         environment=environment,
         calibration=_calibration(environment),
         ceilings=_ceilings(environment, request.device, request.budget.threads),
+        profile=profile,
+        computed_peaks=computed_peaks(request.budget.cpus) if request.device.kind == "cpu" and profile is None else (),
     )
 
 

@@ -6,13 +6,34 @@ operations); that the tile unit begins one every 16 cycles is assumed.
 """
 
 from collections.abc import Collection
+from pathlib import Path
 
 from steelyard.core.profile import ComputedPeak
+from steelyard.guard import proc
+from steelyard.hardware.clock import highest_hz
+from steelyard.hardware.cpu import cpu_facts
+from steelyard.hardware.facts import value_of
+from steelyard.hardware.processors import cores_of
 
 _FMA = 2
 _UNITS = 2
 _BITS = {"float64": 64, "float32": 32}
 _AMX_BF16_PER_CYCLE = 2 * 16 * 16 * 32 / 16
+DTYPES = (*_BITS, "bfloat16")
+
+
+def computed_peaks(cpus: Collection[int], root: Path = proc.ROOT) -> tuple[ComputedPeak, ...]:
+    """The bounds of these CPUs' cores, by dtype; none where the highest clock or the instruction sets are not told.
+
+    A lower clock than the highest would make a peak that a program may pass, and no bound.
+    """
+    clock_hz = value_of(highest_hz(cpus, root))
+    isa = value_of(cpu_facts(root)["isa"])
+    if clock_hz is None or isa is None or not cpus:
+        return ()
+    cores = len(cores_of(cpus, root))
+    found = (computed_peak(cores=cores, clock_hz=clock_hz, isa=isa, dtype=dtype) for dtype in DTYPES)
+    return tuple(peak for peak in found if peak is not None)
 
 
 def computed_peak(*, cores: int, clock_hz: float, isa: Collection[str], dtype: str) -> ComputedPeak | None:

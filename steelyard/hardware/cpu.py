@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.guard import cgroup, proc
+from steelyard.hardware.facts import absent
 
 # Instruction sets that decide which kernels a runtime picks.
 _ISA = [
@@ -34,11 +35,6 @@ _ISA = [
     "bf16",
     "sme",
 ]
-
-
-def absent(reason: str) -> dict[str, Any]:
-    """A fact that cannot be told, in the form the manifest stores it."""
-    return {"value": None, "reason": reason}
 
 
 def cpu_name(root: Path = proc.ROOT) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.guard import proc
-from steelyard.hardware.cpu import absent, cpu_facts, limits, memory_bytes
+from steelyard.hardware.cpu import cpu_facts, limits, memory_bytes
+from steelyard.hardware.facts import absent
 from steelyard.hardware.nvidia import nvidia_facts
 from steelyard.hardware.processors import format_cpus
 

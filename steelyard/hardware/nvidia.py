@@ -3,7 +3,7 @@
 from typing import Any
 
 from steelyard.core.backend import Device
-from steelyard.hardware.cpu import absent
+from steelyard.hardware.facts import absent
 
 
 def nvidia_devices() -> tuple[tuple[Device, ...], str]:

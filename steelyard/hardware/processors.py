@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from steelyard.core.errors import UsageError
@@ -14,15 +15,20 @@ def default_cpus(root: Path = proc.ROOT) -> tuple[int, ...]:
     Two threads on one core share its arithmetic units: runtimes differ in whether they use both, so
     the default budget gives each core once.
     """
-    allowed = sorted(os.sched_getaffinity(0))
-    chosen: dict[tuple[str, str], int] = {}
-    for cpu in allowed:
-        topology = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
-        package, core = proc.text(topology / "physical_package_id"), proc.text(topology / "core_id")
-        chosen.setdefault((package or "", core if core is not None else f"cpu{cpu}"), cpu)
-    cpus = sorted(chosen.values())
+    cpus = sorted(cores_of(os.sched_getaffinity(0), root).values())
     quota = cgroup.cpu_quota(root).value
     return tuple(cpus[: max(1, math.floor(quota))] if quota is not None else cpus)
+
+
+def cores_of(cpus: Collection[int], root: Path = proc.ROOT) -> dict[tuple[str, str], int]:
+    """The physical cores of these CPUs, by package and core, each with its first CPU; without a topology every CPU
+    counts as one."""
+    found: dict[tuple[str, str], int] = {}
+    for cpu in sorted(cpus):
+        topology = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
+        package, core = proc.text(topology / "physical_package_id"), proc.text(topology / "core_id")
+        found.setdefault((package or "", core if core is not None else f"cpu{cpu}"), cpu)
+    return found
 
 
 def default_threads(root: Path = proc.ROOT) -> int:

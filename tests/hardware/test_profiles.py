@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from steelyard.core.errors import SteelyardError, UsageError
 from steelyard.hardware import profiles as module
-from steelyard.hardware.computed_peak import computed_peak
+from steelyard.hardware.computed_peak import computed_peak, computed_peaks
 from steelyard.hardware.printed import base_units
 from steelyard.hardware.profiles import parse_profile, profile_of, profiles
 
@@ -241,3 +241,38 @@ def test_no_peak_where_no_rate_is_known(isa, dtype):
 def test_a_machine_without_cores_or_clock_is_refused(cores, clock_hz):
     with pytest.raises(ValueError, match="no peak"):
         computed_peak(cores=cores, clock_hz=clock_hz, isa={"avx512f"}, dtype="float32")
+
+
+XEON = "flags\t\t: fma avx2 avx512f\n"
+
+
+def clocked(root, frequencies, cores=None):
+    (root / "proc").mkdir()
+    (root / "proc/cpuinfo").write_text(XEON)
+    for cpu, kilohertz in enumerate(frequencies):
+        base = root / f"sys/devices/system/cpu/cpu{cpu}"
+        (base / "cpufreq").mkdir(parents=True)
+        (base / "topology").mkdir()
+        (base / "cpufreq/cpuinfo_max_freq").write_text(str(kilohertz))
+        (base / "topology/physical_package_id").write_text("0")
+        (base / "topology/core_id").write_text(str(cpu if cores is None else cores[cpu]))
+    return root
+
+
+def test_the_peaks_of_a_budgets_cores_take_the_highest_clock(tmp_path):
+    root = clocked(tmp_path, [2_000_000, 3_000_000])
+    double, single = computed_peaks((0, 1), root)
+    assert (double.dtype, single.dtype) == ("float64", "float32")
+    assert single.per_s == pytest.approx(2 * 3e9 * 64)
+    assert computed_peaks((0,), root)[1].per_s == pytest.approx(2e9 * 64)
+
+
+def test_two_threads_of_a_core_are_one_core(tmp_path):
+    root = clocked(tmp_path, [3_000_000, 3_000_000], cores=[7, 7])
+    assert computed_peaks((0, 1), root)[1].per_s == pytest.approx(3e9 * 64)
+
+
+def test_without_the_highest_clock_there_is_no_bound(tmp_path):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text(XEON + "cpu MHz\t\t: 2445.400\n")
+    assert computed_peaks((0, 1), tmp_path) == ()
