@@ -66,6 +66,7 @@ def environment(request: LaunchRequest) -> dict[str, str]:
             "PYTHONDONTWRITEBYTECODE": "1",
             "HF_HUB_OFFLINE": "1",
             "TOKENIZERS_PARALLELISM": "false",
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as `steelyard.guard.visible` counts
             "STEELYARD_PADDING": "x" * source.randrange(4096),
             _MARK: request.launch,
         }

@@ -12,6 +12,7 @@ from typing import Any
 from steelyard.core.metrics import Reading, absent
 from steelyard.guard.gpu import SLOWDOWNS
 from steelyard.guard.nvml import fault_of
+from steelyard.guard.visible import visible_at
 
 _COUNTED = {
     "SwPowerCap": "NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_POWER_CAP",
@@ -29,11 +30,11 @@ class _Read:
 
 
 class Board:
-    """One board, by NVML's index, as a process sees it that computes on it itself. `nvml` is initialised `pynvml`."""
+    """One board, by CUDA's index, as a process sees it that computes on it itself. `nvml` is initialised `pynvml`."""
 
     def __init__(self, nvml: Any, index: int) -> None:
         self._nvml = nvml
-        self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        self._device = visible_at(nvml, index)
         self._before: _Read | None = None
 
     def begin(self) -> None:
@@ -54,19 +55,19 @@ class Board:
         return {
             "slowed_by": [SLOWDOWNS[name] for name in SLOWDOWNS if name in touched],
             "slowed_s": {SLOWDOWNS[name]: seconds for name, seconds in slowed.items() if seconds > 0},
-            "foreign_processes": len(others(self._nvml, self._handle)),
+            "foreign_processes": len(others(self._nvml, self._device.part)),
         }
 
     def _read(self) -> _Read:
         nvml = self._nvml
         fields = {name: getattr(nvml, field) for name, field in _COUNTED.items() if hasattr(nvml, field)}
-        values = nvml.nvmlDeviceGetFieldValues(self._handle, list(fields.values()))
+        values = nvml.nvmlDeviceGetFieldValues(self._device.board, list(fields.values()))
         counted = {
             name: int(value.value.ullVal)
             for name, value in zip(fields, values, strict=True)
             if value.nvmlReturn == nvml.NVML_SUCCESS
         }
-        bits = nvml.nvmlDeviceGetCurrentClocksEventReasons(self._handle)
+        bits = nvml.nvmlDeviceGetCurrentClocksEventReasons(self._device.board)
         active = frozenset(name for name in SLOWDOWNS if bits & getattr(nvml, f"nvmlClocksEventReason{name}"))
         return _Read(counted_ns=counted, in_force=active)
 
@@ -136,7 +137,7 @@ def foreign_processes(kind: str, index: int) -> tuple[Reading, tuple[int, ...]]:
     except nvml.NVMLError as error:
         return absent("1", fault_of(nvml, error).detail), ()
     try:
-        found = others(nvml, nvml.nvmlDeviceGetHandleByIndex(index))
+        found = others(nvml, visible_at(nvml, index).part)
     except nvml.NVMLError as error:
         return absent("1", fault_of(nvml, error).detail), ()
     finally:

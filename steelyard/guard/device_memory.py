@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from steelyard.core.metrics import Reading, absent, raised
 from steelyard.guard.nvml import fault_of
+from steelyard.guard.visible import visible_at
 
 _NO_PEAK = "the driver keeps the peaks of processes in accounting mode only (nvidia-smi --accounting-mode=1)"
 
@@ -38,7 +39,7 @@ class NoDriver:
 
 
 class NvmlMemory:
-    """One NVIDIA board, by NVML's index. `nvml` is the module `pynvml`, already initialised.
+    """One NVIDIA device, by CUDA's index. `nvml` is the module `pynvml`, already initialised.
 
     In a container the board's list has the process ids of the host, and this process is not found in it: then
     what the whole board holds more than before the launch is given, and labelled so.
@@ -46,7 +47,7 @@ class NvmlMemory:
 
     def __init__(self, nvml: Any, index: int, pid: int | None = None) -> None:
         self._nvml, self._pid = nvml, os.getpid() if pid is None else pid
-        self._board = nvml.nvmlDeviceGetHandleByIndex(index)
+        self._board = visible_at(nvml, index).part
         self._held_before = int(nvml.nvmlDeviceGetMemoryInfo(self._board).used)
         self._mark: int | None = None
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from steelyard.core.metrics import Reading, absent
 from steelyard.guard.nvml import fault_of
+from steelyard.guard.visible import visible_at
 
 _UNITS = {"gpu_processes": "1", "gpu_power_cap_share": "1", "gpu_slowdowns": "1", "gpu_temperature_k": "K"}
 
@@ -19,7 +20,7 @@ SLOWDOWNS = {
 
 
 def gpu_readings(index: int | None) -> Mapping[str, Reading]:
-    """Of the board with NVML's `index`; None where the run uses no GPU.
+    """Of the device with CUDA's `index`; None where the run uses no GPU.
 
     Keys: `gpu_processes`, compute processes on the board (none of the run's own is there yet);
     `gpu_power_cap_share`, the enforced power limit over the board's default; `gpu_slowdowns`, how many
@@ -36,8 +37,11 @@ def gpu_readings(index: int | None) -> Mapping[str, Reading]:
     except nvml.NVMLError as error:
         return _none(fault_of(nvml, error).detail)
     try:
-        board = nvml.nvmlDeviceGetHandleByIndex(index)
-        return {name: _asked(nvml, name, read, board) for name, read in _READERS.items()}
+        device = visible_at(nvml, index)
+        return {
+            name: _asked(nvml, name, read, device.part if name == "gpu_processes" else device.board)
+            for name, read in _READERS.items()
+        }
     except nvml.NVMLError as error:
         return _none(fault_of(nvml, error).detail)
     finally:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from steelyard.core.energy import Kind
 from steelyard.guard.energy import Absent, Counts, Domain, EnergySource, Fault
 from steelyard.guard.unwrap import Integrated, Unwrapped
+from steelyard.guard.visible import visible_at
 
 _UPDATE_S = 0.1
 """Counter and power move every 10 to 100 ms, depending on the board; the longest is declared until it is measured."""
@@ -15,14 +16,14 @@ _UNIT_J = 1e-3
 
 
 class _Board(EnergySource):
-    """One board, opened by index in NVML's order. `nvml` is the module `pynvml`, already initialised."""
+    """One board, opened by CUDA's index. `nvml` is the module `pynvml`, already initialised."""
 
     def __init__(self, nvml: Any, index: int, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.update_period_s = _UPDATE_S
         self._nvml = nvml
         self._clock_ns = clock_ns
         self._lock = threading.Lock()
-        self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        self._handle = visible_at(nvml, index).board
         self._domain = Domain(id=f"gpu_board:{index}", boundary="gpu_board")
 
     def domains(self) -> tuple[Domain, ...]:
@@ -143,7 +144,7 @@ def _closed(nvml: Any, fault: Fault) -> Absent:
 
 def _mig(nvml: Any, index: int) -> Fault | None:
     try:
-        current, _ = nvml.nvmlDeviceGetMigMode(nvml.nvmlDeviceGetHandleByIndex(index))
+        current, _ = nvml.nvmlDeviceGetMigMode(visible_at(nvml, index).board)
     except nvml.NVMLError:  # boards without MIG answer "not supported"
         return None
     if current != nvml.NVML_DEVICE_MIG_ENABLE:

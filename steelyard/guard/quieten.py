@@ -8,6 +8,7 @@ from typing import Any
 
 from steelyard.guard import proc
 from steelyard.guard.clocks import CPUS
+from steelyard.guard.visible import visible_at
 
 _SWAPPINESS = 1
 _PARANOID = 1
@@ -201,19 +202,20 @@ def _gpu(index: int | None) -> Iterator[Step]:
 
 
 def _board(nvml: Any, index: int) -> Iterator[Step]:
-    board = nvml.nvmlDeviceGetHandleByIndex(index)
-    smi = f"sudo nvidia-smi -i {index}"
+    device = visible_at(nvml, index)
+    number = device.index  # nvidia-smi counts as NVML does
+    smi = f"sudo nvidia-smi -i {number}"
 
     def ask(function: str, *arguments: Any) -> Any:
         try:
-            return getattr(nvml, function)(board, *arguments)
+            return getattr(nvml, function)(device.board, *arguments)
         except nvml.NVMLError:
             return None
 
     if ask("nvmlDeviceGetPersistenceMode") == 0:
         yield Step(
             name="GPU persistence",
-            found=f"persistence mode is off on GPU {index}",
+            found=f"persistence mode is off on GPU {number}",
             do=f"{smi} -pm 1",
             changes="the driver stays loaded between launches, so that none pays for waking the board",
             undo=f"{smi} -pm 0",
@@ -224,7 +226,7 @@ def _board(nvml: Any, index: int) -> Iterator[Step]:
         held = round(clock * 2 / 3)
         yield Step(
             name="GPU clock",
-            found=f"the clock of GPU {index} moves between idle and {clock} MHz",
+            found=f"the clock of GPU {number} moves between idle and {clock} MHz",
             do=f"{smi} -lgc {held},{held}",
             changes="the clock stays where the board can hold it, whatever the heat; everything runs slower",
             undo=f"{smi} -rgc",
@@ -233,7 +235,7 @@ def _board(nvml: Any, index: int) -> Iterator[Step]:
     if enforced and usual and enforced < usual:
         yield Step(
             name="GPU power cap",
-            found=f"GPU {index} may use {enforced / 1000:.0f} W of its default {usual / 1000:.0f} W",
+            found=f"GPU {number} may use {enforced / 1000:.0f} W of its default {usual / 1000:.0f} W",
             do=f"{smi} -pl {usual / 1000:.0f}",
             changes="the board is no longer slowed by the lower cap; more power and heat",
             undo=f"{smi} -pl {enforced / 1000:.0f}",

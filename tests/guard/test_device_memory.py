@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import pytest
 
 from steelyard.guard.device_memory import NoDriver, NvmlMemory, device_memory
+from tests.fakes.one_board import OneBoard
 
 PID = 4711
 
 
-class Nvml:
+class Nvml(OneBoard):
     """What the functions used here answer; attributes are changed by the tests."""
 
     NVML_FEATURE_ENABLED = 1
@@ -25,9 +26,6 @@ class Nvml:
 
     def __init__(self) -> None:
         self.used, self.processes, self.accounted, self.accounting = 100, [], 0, 0
-
-    def nvmlDeviceGetHandleByIndex(self, index):
-        return index
 
     def nvmlDeviceGetMemoryInfo(self, board):
         return SimpleNamespace(used=self.used)

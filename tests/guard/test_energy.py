@@ -13,6 +13,7 @@ from steelyard.guard.meters import describe, meter_for
 from steelyard.guard.nvml import NvmlCounter
 from steelyard.guard.rapl import Rapl, is_virtual, rapl_source
 from steelyard.guard.window import Meter
+from tests.fakes.one_board import OneBoard
 
 RANGE_UJ = 262_143_328_850
 
@@ -267,7 +268,7 @@ class NvmlError(Exception):
         self.value = value
 
 
-class FakeNvml:
+class FakeNvml(OneBoard):
     """The few functions of NVML that the counter uses, over a value the test sets."""
 
     NVMLError = NvmlError
@@ -276,9 +277,6 @@ class FakeNvml:
 
     def __init__(self) -> None:
         self.millijoules: int | NvmlError = 7_000
-
-    def nvmlDeviceGetHandleByIndex(self, index):
-        return index
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle):
         if isinstance(self.millijoules, Exception):
