@@ -33,6 +33,7 @@ from steelyard.guard.preflight import preflight
 from steelyard.hardware.ceilings.kept import newest as newest_ceilings
 from steelyard.hardware.computed_peak import computed_peaks
 from steelyard.hardware.fingerprint import fingerprint
+from steelyard.hardware.occupied import occupied
 from steelyard.hardware.profiles import profile_of
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.request import ATTEMPT_POOL, POOL, is_lowered
@@ -75,9 +76,12 @@ def run_plan(
     `allow` sees the manifest, and with it what was lowered, before anything is measured; it raises what forbids it.
     """
     prepare_root(output)
-    with Screen(
-        launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=plan.request.time_s, started_s=started_s
-    ) as screen:
+    with (
+        occupied(plan.request.device, plan.request.budget),
+        Screen(
+            launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=plan.request.time_s, started_s=started_s
+        ) as screen,
+    ):
         lowered, unlowered = _lower(plan, weights, screen)
         manifest = _manifest(plan, lowered)
         allow(manifest)
@@ -108,9 +112,12 @@ def resume_run(
     _alone(run.manifest.device, allowed=allow_foreign or run.manifest.plan.get("allow_foreign_processes", False))
     done = _rounds_done(run.segments)
     plan = plan_of(run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done, meter=meter)
-    with Screen(
-        launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=plan.request.time_s, started_s=started
-    ) as screen:
+    with (
+        occupied(plan.request.device, plan.request.budget),
+        Screen(
+            launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=plan.request.time_s, started_s=started
+        ) as screen,
+    ):
         lowered, unlowered = _lower(plan, weights, screen)
         now = dataclasses.replace(
             run.manifest,

@@ -1,13 +1,18 @@
-"""NVIDIA boards through NVML, in NVML's order. No serial number and no UUID is told."""
+"""NVIDIA devices through NVML, as CUDA counts them. No serial number is told, and of a UUID its hash alone."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from steelyard.core.backend import Device
-from steelyard.hardware.facts import absent
+from steelyard.core.hashing import stable_hash
+from steelyard.guard.visible import Visible, visible
+from steelyard.hardware.facts import absent, value_of
+
+T = TypeVar("T")
 
 
 def nvidia_devices() -> tuple[tuple[Device, ...], str]:
-    """The boards, and why there are none if so."""
+    """The devices, and why there are none if so."""
     boards, reason = nvidia_facts()
     devices = tuple(
         Device(kind="cuda", index=index, name=board["name"], memory_bytes=board["memory_bytes"])
@@ -17,43 +22,59 @@ def nvidia_devices() -> tuple[tuple[Device, ...], str]:
 
 
 def nvidia_facts() -> tuple[list[dict[str, Any]], str]:
-    """Per board: name, memory, driver, clocks, power cap, ECC, MIG, persistence; and why there is none if so."""
+    """Per device: name, memory, driver, clocks, power cap, ECC, MIG, persistence; and why there is none if so."""
+
+    def ask(nvml: Any) -> list[dict[str, Any]]:
+        driver = _text(nvml.nvmlSystemGetDriverVersion())
+        cuda = nvml.nvmlSystemGetCudaDriverVersion()
+        shared = {"driver": driver, "cuda_driver": f"{cuda // 1000}.{cuda % 1000 // 10}"}
+        return [{**_facts(nvml, device), **shared} for device in visible(nvml)]
+
+    found, reason = _asked(ask)
+    return found or [], reason or ("" if found else "NVML finds no device that CUDA_VISIBLE_DEVICES lets be seen")
+
+
+def nvidia_identities() -> dict[int, str]:
+    """By CUDA's index, what tells the device from all others: a hash of its UUID. Empty where NVML tells none."""
+
+    def ask(nvml: Any) -> dict[int, str]:
+        return {index: stable_hash(device.uuids[0], 16) for index, device in enumerate(visible(nvml)) if device.uuids}
+
+    return _asked(ask)[0] or {}
+
+
+def _asked(ask: Callable[[Any], T]) -> tuple[T | None, str]:
+    """The answer of NVML's binding, initialised; None with the reason where there is none."""
     try:
         import pynvml as nvml
     except ImportError:
-        return [], "the NVML binding is not installed: pip install 'steelyard[cuda]'"
+        return None, "the NVML binding is not installed: pip install 'steelyard[cuda]'"
     try:
         nvml.nvmlInit()
     except nvml.NVMLError as error:
-        return [], f"no NVIDIA driver is loaded (NVML: {error})"
+        return None, f"no NVIDIA driver is loaded (NVML: {error})"
     try:
-        driver = _text(nvml.nvmlSystemGetDriverVersion())
-        cuda = nvml.nvmlSystemGetCudaDriverVersion()
-        boards = [_board(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
-        shared = {"driver": driver, "cuda_driver": f"{cuda // 1000}.{cuda % 1000 // 10}"}
-        return [{**board, **shared} for board in boards], "" if boards else "NVML finds no board"
+        return ask(nvml), ""
     except nvml.NVMLError as error:
-        return [], f"NVML failed: {error}"
+        return None, f"NVML failed: {error}"
     finally:
         nvml.nvmlShutdown()
 
 
-def _board(nvml: Any, index: int) -> dict[str, Any]:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
-
+def _facts(nvml: Any, device: Visible) -> dict[str, Any]:
     def ask(function: str, *arguments: Any) -> Any:
         """The answer, or a null with NVML's reason: boards and drivers differ in what they tell."""
         try:
-            return getattr(nvml, function)(handle, *arguments)
+            return getattr(nvml, function)(device.board, *arguments)
         except nvml.NVMLError as error:
             return absent(f"NVML: {error}")
 
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    memory = nvml.nvmlDeviceGetMemoryInfo(device.part)
     power = ask("nvmlDeviceGetEnforcedPowerLimit")
     mig = ask("nvmlDeviceGetMigMode")
     ecc = ask("nvmlDeviceGetEccMode")
     return {
-        "name": _text(nvml.nvmlDeviceGetName(handle)),
+        "name": _text(nvml.nvmlDeviceGetName(device.part)),
         "memory_bytes": int(memory.total),
         "compute_capability": ask("nvmlDeviceGetCudaComputeCapability"),
         "vbios": _plain(ask("nvmlDeviceGetVbiosVersion")),
@@ -61,8 +82,8 @@ def _board(nvml: Any, index: int) -> dict[str, Any]:
         "sm_clock_max_hz": _hertz(ask("nvmlDeviceGetMaxClockInfo", nvml.NVML_CLOCK_SM)),
         "memory_clock_max_hz": _hertz(ask("nvmlDeviceGetMaxClockInfo", nvml.NVML_CLOCK_MEM)),
         "persistence": ask("nvmlDeviceGetPersistenceMode"),
-        "mig": mig if isinstance(mig, dict) else bool(mig[0]),
-        "ecc": ecc if isinstance(ecc, dict) else bool(ecc[0]),
+        "mig": mig if value_of(mig) is None else bool(mig[0]),
+        "ecc": ecc if value_of(ecc) is None else bool(ecc[0]),
     }
 
 
