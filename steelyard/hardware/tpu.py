@@ -1,0 +1,58 @@
+"""Google's TPUs, as the kernel shows them on the PCI bus: chips, and the devices that JAX makes of each.
+
+PCI ids: jax/_src/hardware_utils.py of JAX 0.10. Cores of a chip, and whether they are one device ("megacore"): JAX's
+documentation of jax.experimental.pallas.tpu.ChipVersion.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from steelyard.core.backend import Device
+from steelyard.guard import proc
+from steelyard.hardware.facts import absent
+
+_GOOGLE = "0x1ae0"
+_CHIPS = {
+    "0x0027": "TPU v3",
+    "0x005e": "TPU v4",
+    "0x0062": "TPU v5p",
+    "0x0063": "TPU v5e",
+    "0x006f": "TPU v6e",
+    "0x0076": "TPU7x",
+}
+_TWO_DEVICES = ("TPU v3", "TPU7x")
+"""Chips of two cores without megacore, each of which is a device; the others are one device a chip."""
+
+
+def tpu_devices(root: Path = proc.ROOT) -> tuple[tuple[Device, ...], str]:
+    """The devices, in the order of the bus, and why there are none if so. No file tells a chip's memory."""
+    chips, reason = tpu_facts(root)
+    names = [chip["name"] for chip in chips for _ in range(chip["devices"])]
+    found = tuple(Device(kind="tpu", index=index, name=name, memory_bytes=None) for index, name in enumerate(names))
+    return found, reason
+
+
+def tpu_facts(root: Path = proc.ROOT) -> tuple[list[dict[str, Any]], str]:
+    """Per chip: its name, its devices, its driver; and why there is none if so."""
+    found = list(_chips(root))
+    if not found:
+        return [], "no TPU is on the PCI bus"
+    if not any(root.glob("dev/accel[0-9]*")) and not any(root.glob("dev/vfio/[0-9]*")):
+        return [], "a TPU is on the PCI bus, but neither /dev/accel0 nor /dev/vfio/0 is here to open it"
+    return found, ""
+
+
+def _chips(root: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(root.glob("sys/bus/pci/devices/*")):
+        if proc.text(path / "vendor") != _GOOGLE:
+            continue
+        name = _CHIPS.get(proc.text(path / "device") or "")
+        if name is not None:  # Google's network and storage devices have the same vendor
+            driver = path / "driver"
+            yield {
+                "name": name,
+                "devices": 2 if name in _TWO_DEVICES else 1,
+                "driver": driver.resolve().name if driver.exists() else absent("no driver is bound to the chip"),
+                "memory_bytes": absent("no file of the kernel tells a TPU's memory"),
+            }
