@@ -8,9 +8,11 @@ import threading
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Protocol
 
 from steelyard.store import uncollected
+from steelyard.tables.forked import few, forked
 from steelyard.tables.style import Look
 from steelyard.tables.table import ReportData
 
@@ -65,8 +67,12 @@ class Picture:
 _LOCK = threading.Lock()  # matplotlib's settings are global to the process
 
 
-def picture(figure: Figure, data: ReportData, look: Look | None = None) -> Picture:
-    """Draw one figure and keep it as files. Every caption ends with what ran: driver, versions, run."""
+def picture(figure: Figure, data: ReportData, look: Look | None = None, *, saved: bool = True) -> Picture:
+    """Draw one figure and keep it as files. Every caption ends with what ran: driver, versions, run.
+
+    With `saved=False` its numbers, caption and size are made, and its files are empty: laying out and saving is most
+    of the work.
+    """
     import matplotlib as mpl
 
     look = look or Look()
@@ -91,11 +97,7 @@ def picture(figure: Figure, data: ReportData, look: Look | None = None) -> Pictu
                     csv="",
                     reason=drawing.reason,
                 )
-            _lay_out(drawing.figure)
-            metadata = {"Creator": None, "Producer": None, "CreationDate": None}
-            pdf = _saved(drawing.figure, "pdf", metadata)
-            svg = _saved(drawing.figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
-            png = _saved(drawing.figure, "png", {"Software": None})
+            pdf, svg, png = _files(drawing.figure) if saved else (b"", b"<svg></svg>", b"")
             width = float(drawing.figure.get_figwidth())
     return Picture(
         name=figure.name,
@@ -110,18 +112,29 @@ def picture(figure: Figure, data: ReportData, look: Look | None = None) -> Pictu
     )
 
 
-def pictures(figures: Iterable[Figure], data: ReportData, look: Look | None = None) -> tuple[Picture, ...]:
-    """Draw every figure, in the order of their names.
+def pictures(
+    figures: Iterable[Figure],
+    data: ReportData,
+    look: Look | None = None,
+    *,
+    saved: bool = True,
+    processes: int | None = None,
+) -> tuple[Picture, ...]:
+    """Draw every figure, in the order of their names, in forks of this process: one for each CPU, or `processes`.
 
     A figure is full of cycles, and a run of a thousand cases is a million objects that all stay: after each figure
     only what was made meanwhile is looked at for garbage.
     """
-    found = []
+
+    def drawn(figure: Figure) -> Picture:
+        found = picture(figure, data, look, saved=saved)
+        gc.collect(0)
+        return found
+
+    for kind in ("agg", "pdf", "svg"):  # imported once, before there are forks
+        import_module(f"matplotlib.backends.backend_{kind}")
     with uncollected():
-        for figure in sorted(figures, key=lambda figure: figure.name):
-            found.append(picture(figure, data, look))
-            gc.collect(0)
-    return tuple(found)
+        return forked(drawn, sorted(figures, key=lambda figure: figure.name), processes or few())
 
 
 def new_figure(width_in: float, height_in: float) -> Any:
@@ -186,6 +199,16 @@ def _lay_out(figure: Any) -> None:
     figure.set_layout_engine(None)
     for axis in figure.axes:
         axis.set_position([round(value, 6) for value in axis.get_position().bounds])
+
+
+def _files(figure: Any) -> tuple[bytes, bytes, bytes]:
+    """PDF, SVG and PNG, without the names and dates that would tell two of them apart."""
+    _lay_out(figure)
+    return (
+        _saved(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None}),
+        _saved(figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None}),
+        _saved(figure, "png", {"Software": None}),
+    )
 
 
 def _saved(figure: Any, kind: str, metadata: dict[str, None]) -> bytes:

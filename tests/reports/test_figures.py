@@ -246,7 +246,7 @@ def test_what_a_figure_leaves_is_freed_before_the_next_is_drawn():
             left.append(weakref.ref(figure))
             return Drawing(figure=figure)
 
-    assert len(pictures([Kept("a"), Kept("b")], one_workload())) == len(left) == 2
+    assert len(pictures([Kept("a"), Kept("b")], one_workload(), processes=1)) == len(left) == 2
     assert gc.isenabled()
 
 
