@@ -22,6 +22,8 @@ SHOW_S = 1.0
 QUERY_S = 5.0
 REPORT_S = 30.0
 REPORT_BYTES = 1e9
+PAGE_BYTES = 3e6
+PAGE_BYTES_PER_SAMPLE = 1.0
 POINTS = (1, 10, 100)
 """Ten backends each: 10, 100 and 1,000 cases."""
 LINEAR = 1.5
@@ -73,16 +75,21 @@ def bench_growth(benchmark, runs: dict[int, Path]) -> None:
     assert large < 10 * LINEAR * middle
 
 
-def bench_report(benchmark, runs: dict[int, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("cases", [10 * points for points in POINTS])
+def bench_report(benchmark, runs: dict[int, Path], tmp_path: Path, cases: int) -> None:
     """`bench report` with everything, as a process of its own: under 30 s and 1 GB for a million samples."""
-    path = runs[10 * POINTS[-1]]
-    command = [sys.executable, "-m", "steelyard", "report", str(path), "--output", str(tmp_path / "report")]
+    command = [sys.executable, "-m", "steelyard", "report", str(runs[cases]), "--output", str(tmp_path / "report")]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     benchmark.pedantic(subprocess.run, args=(command,), kwargs={"check": True, "capture_output": True}, rounds=1)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024  # of the largest child, which is this one
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    peak = after.ru_maxrss * 1024  # of the largest child so far, and they grow
+    page = (tmp_path / "report" / "report.html").stat().st_size
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     written = sum(file.stat().st_size for file in (tmp_path / "report").rglob("*") if file.is_file())
-    benchmark.extra_info |= {"peak_bytes": peak, "written_bytes": written}
+    benchmark.extra_info |= {"cpu_s": cpu_s, "peak_bytes": peak, "page_bytes": page, "written_bytes": written}
     assert benchmark.stats.stats.median < REPORT_S
     assert peak < REPORT_BYTES
+    assert page < PAGE_BYTES + PAGE_BYTES_PER_SAMPLE * cases * SAMPLES_PER_CASE
 
 
 def best_of(call: Callable[[], object], times: int = 3) -> float:
