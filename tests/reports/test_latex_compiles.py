@@ -32,14 +32,21 @@ def compile_(require_tool):
     return run
 
 
-def test_the_whole_report_compiles_with_embedded_fonts(compile_, tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The whole report, with every figure; drawing takes seconds."""
+    folder = tmp_path_factory.mktemp("made")
     run = synthetic_run(
         effect={"xla": 0.5},
         backends=("eager", "xla", "openvino"),
         statuses={("openvino", "decode"): Outcome(status="crashed", reason="killed by signal 11")},
     )
-    write_run(run, ["latex"], tmp_path)
-    log, text, fonts = compile_(tmp_path / "latex")
+    write_run(run, ["latex"], folder)
+    return folder / "latex"
+
+
+def test_the_whole_report_compiles_with_embedded_fonts(compile_, made, tmp_path):
+    log, text, fonts = compile_(shutil.copytree(made, tmp_path / "latex"))
     assert "Speed of generate" in text
     assert "killed by signal 11" in re.sub(r"\s+", " ", text)
     assert "Methodology" in text
@@ -88,15 +95,9 @@ XLA is \SyXlaDecodeSpeedup{} times faster. \input{bench/paragraphs/methodology}
 
 
 @pytest.mark.parametrize("columns", ["onecolumn", "twocolumn"])
-def test_a_paper_in_another_folder_inputs_everything(compile_, tmp_path, columns):
-    run = synthetic_run(
-        effect={"xla": 0.5},
-        backends=("eager", "xla", "openvino"),
-        statuses={("openvino", "decode"): Outcome(status="crashed", reason="killed by signal 11")},
-    )
-    write_run(run, ["latex"], tmp_path / "made")
+def test_a_paper_in_another_folder_inputs_everything(compile_, made, tmp_path, columns):
+    shutil.copytree(made, tmp_path / "bench")
     (tmp_path / "paper").mkdir()
-    shutil.move(tmp_path / "made" / "latex", tmp_path / "bench")
     (tmp_path / "paper" / "paper.tex").write_text(
         rf"""\documentclass[10pt,{columns}]{{article}}
 \usepackage[T1]{{fontenc}}
