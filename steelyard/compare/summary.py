@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,20 @@ class Summary:
     statuses: Mapping[str, int] = field(default_factory=dict)
 
 
+class _Values(NamedTuple):
+    """What launches have one value of, before it is summed up: those of a whole run at once cost little more than one.
+
+    `reason` says why there is no value, where more is known than that there was no launch.
+    """
+
+    side: Side
+    metric: str
+    state: State
+    values: Sequence[float]
+    statuses: Mapping[str, int]
+    reason: str = ""
+
+
 def summaries(run: Run, *, sides: Sides | None = None) -> tuple[Summary, ...]:
     """Every arm at every point: timed metrics, energy, then phases, then memory peaks.
 
@@ -76,7 +90,7 @@ def summaries(run: Run, *, sides: Sides | None = None) -> tuple[Summary, ...]:
     sides = sides or sides_of(run)
     cold_points = {case.point.key for case in run.manifest.cases if case.scenario == "cold-start"}
     spreads, middles = _spreads(sides), locations(sides)
-    found: list[Summary] = []
+    found: list[Summary | _Values] = []
     for key, point in sides.points.items():
         for arm in sides.arms:
             side = sides.side(arm, key)
@@ -86,7 +100,9 @@ def summaries(run: Run, *, sides: Sides | None = None) -> tuple[Summary, ...]:
                 found.append(_timed(side, metric, statuses, middles[name], spreads[name]))
             found.append(_energy(side, statuses))
             found += _once(side, statuses, always_cold=key in cold_points)
-    return tuple(found)
+    known = [item.values for item in found if isinstance(item, _Values) and item.values]
+    estimates = iter(one_samples(known))
+    return tuple(item if isinstance(item, Summary) else _valued(item, estimates) for item in found)
 
 
 def launch_medians(run: Run, *, sides: Sides | None = None) -> Mapping[tuple[str, str, str], Mapping[int, float]]:
@@ -151,8 +167,7 @@ def _timed(
     mads, shares, lags, effective = spreads
     sizes = np.array([samples.size for samples in steady])
     lags = lags[~np.isnan(lags)]
-    ordered = [np.sort(samples) for samples in steady]
-    percentiles = {name: _percentile(ordered, share) for name, share in _PERCENTILES}
+    percentiles = {name: _percentile(steady, share) for name, share in _PERCENTILES}
     return Summary(
         arm=side.arm.label,
         point=side.key,
@@ -177,26 +192,26 @@ def _timed(
     )
 
 
-def _percentile(ordered: Sequence[NDArray[np.float64]], share: float) -> Estimate | None:
-    """The quantile over launches, given the sorted samples of each, where these support it; else over all; else None.
+def _percentile(steady: Sequence[NDArray[np.float64]], share: float) -> Estimate | None:
+    """The quantile over launches, given the samples of each, where these support it; else over all; else None.
 
     Samples of one launch are not independent: the interval of the second kind counts launches, too.
     """
-    if all(supported(samples.size, share) for samples in ordered):
-        return as_ratio(one_sample(np.log([of_sorted(samples, share) for samples in ordered])))
-    return clustered_percentile(ordered, share)
+    if all(supported(samples.size, share) for samples in steady):
+        return as_ratio(one_sample(np.log([of_sorted(np.sort(samples), share) for samples in steady])))
+    return clustered_percentile(steady, share)
 
 
-def _energy(side: Side, statuses: Mapping[str, int]) -> Summary:
+def _energy(side: Side, statuses: Mapping[str, int]) -> _Values:
     """Energy of a call: one reading per warm launch, taken over its whole timed window."""
     warm = [result.energy for result in side.quiet if result.status == "ok" and result.round > 0]
     readings = [reading for reading in warm if reading is not None]
     values = [float(reading.value) for reading in readings if reading.value is not None]
     reason = next((reading.reason for reading in readings if reading.reason), "")
-    return _valued(side, "energy_j", "steady", values, statuses, reason or side.failures or "no launch read a meter")
+    return _Values(side, "energy_j", "steady", values, statuses, reason or side.failures or "no launch read a meter")
 
 
-def _once(side: Side, statuses: Mapping[str, int], *, always_cold: bool) -> Iterator[Summary]:
+def _once(side: Side, statuses: Mapping[str, int], *, always_cold: bool) -> Iterator[_Values]:
     """What each launch has one value of."""
     first = [result for result in side.quiet if result.status == "ok" and result.first_in_launch]
     states: tuple[State, ...] = ("cold",) if always_cold else ("cold", "warm")
@@ -204,10 +219,10 @@ def _once(side: Side, statuses: Mapping[str, int], *, always_cold: bool) -> Iter
         chosen = [result for result in first if always_cold or (result.round == 0) == (state == "cold")]
         for phase in PHASES:
             values = [result.phases[phase] for result in chosen if phase in result.phases]
-            yield _valued(side, f"{phase}/{state}", state, values, statuses, "")
+            yield _Values(side, f"{phase}/{state}", state, values, statuses)
         for key in dict.fromkeys(key for result in chosen for key in result.memory):
             values, reason = _readings(chosen, key)
-            yield _valued(side, key if state == "warm" else f"{key}/cold", state, values, statuses, reason)
+            yield _Values(side, key if state == "warm" else f"{key}/cold", state, values, statuses, reason)
 
 
 def _readings(results: Sequence[Result], key: str) -> tuple[list[float], str]:
@@ -216,11 +231,11 @@ def _readings(results: Sequence[Result], key: str) -> tuple[list[float], str]:
     return values, next((reading.reason for reading in readings if reading.reason), "")
 
 
-def _valued(
-    side: Side, metric: str, state: State, values: Sequence[float], statuses: Mapping[str, int], reason: str
-) -> Summary:
+def _valued(item: _Values, estimates: Iterator[Estimate]) -> Summary:
+    """Sum it up by the next of the estimates, which are of the items that have values."""
+    side, metric, state, values, statuses, reason = item
     if values:
-        estimate = one_sample(values)
+        estimate = next(estimates)
         return _summary(side, metric, state, estimate, len(values), statuses, estimate.reason)
     told = reason or ("" if "ok" in statuses else side.failures) or f"it ran first in no {state} launch"
     return _summary(side, metric, state, None, 0, statuses, told)
