@@ -4,11 +4,13 @@ Idiom: weights are constants of the session (pre-packed), inputs and outputs are
 through `IOBinding`, and a KV cache is bound in place: one `OrtValue` is both the state's input and its output.
 That is right only if nothing reads the old state after it was overwritten, so `proof` runs the
 program both ways and compares bit by bit; `kv_cache=ping_pong` binds two buffers and swaps them instead.
+On a CPU language models come as ONNX Runtime's own operators (see `steelyard.lowering.onnx_fuse`), elsewhere, and with
+`opset`, as standard ONNX.
 """
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -60,8 +62,8 @@ class _Session(Executable):
         self._carried = carried_state(program.program)
         self._in_place = self._tuning["kv_cache"] == "in_place"
         self._threads: int | None = None
-        self.bind_for_proof: Callable[[Arrays, bool], Binding] = self._bind
-        """How the proof binds its two runs, in place and beside."""
+        self._fused: Mapping[str, int] = artifact.details.get("fused", {})
+        self._whole_at: Mapping[str, int] = artifact.details.get("whole_at", {})
 
     def compile(self) -> None:
         import onnxruntime
@@ -118,6 +120,14 @@ class _Session(Executable):
     def _bind(self, inputs: Arrays, in_place: bool) -> Binding:
         return (Bound if self._runner.target.memory is None else DeviceBound)(self, inputs, in_place)
 
+    def _bind_whole(self, inputs: Arrays, in_place: bool) -> Binding:
+        """Bound with each position at its last place: of a past that lies elsewhere GroupQueryAttention keeps what is
+        before the position, of one in place all."""
+        import numpy as np
+
+        last = {name: np.full_like(inputs[name], place) for name, place in self._whole_at.items()}
+        return self._bind({**inputs, **last}, in_place)
+
     def proof(self) -> Proof:
         """Placement as the session recorded it while partitioning. With an in-place cache this makes one
         run in place and one beside it on two bindings of its own: call it outside any timed window."""
@@ -142,7 +152,7 @@ class _Session(Executable):
         dtype = ", ".join(sorted({floats[node.type] for node in self.session.get_outputs() if node.type in floats}))
         if dtype != program.dtype:
             mismatches.append(f"the outputs are {dtype}, the program is {program.dtype}")
-        if self._carried and self._in_place and not in_place_agrees(program, self.bind_for_proof):
+        if self._carried and self._in_place and not in_place_agrees(program, self._bind_whole):
             mismatches.append("the state bound in place gives other outputs than beside: use [kv_cache=ping_pong]")
         mismatches += self._options_unlike()
         options = self.session.get_provider_options().get(provider, {})
@@ -203,8 +213,16 @@ class _Session(Executable):
 
     @property
     def idiom(self) -> Mapping[str, str]:
-        cache = ("bound in place" if self._in_place else "two bound buffers, swapped") if self._carried else "none"
-        return {"weights": "constants, pre-packed", "kv_cache": cache, "inputs": "bound", "outputs": "bound"}
+        in_place = "GroupQueryAttention, past and present one buffer" if self._whole_at else "bound in place"
+        cache = (in_place if self._in_place else "two bound buffers, swapped") if self._carried else "none"
+        fused = [name for name in ("attention", "projections", "norms") if self._fused.get(name)]
+        return {
+            "weights": "constants, pre-packed",
+            "graph": f"{', '.join(fused)} fused" if fused else "as exported",
+            "kv_cache": cache,
+            "inputs": "bound",
+            "outputs": "bound",
+        }
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -212,6 +230,7 @@ class _Session(Executable):
             **self._tuning,
             "execution_mode": "sequential",
             "format": self._artifact.format,
+            **{f"fused.{name}": count for name, count in self._fused.items()},
             "provider": self._runner.provider,
             "intra_op_threads": self._runner.context.budget.threads,
             "inter_op_threads": 1,
@@ -239,7 +258,7 @@ class OnnxRuntime(Runner):
     )
     caps_memory = "gpu_mem_limit, arena_extend_strategy=kSameAsRequested"
     accepts: ClassVar[Mapping[str, str]] = {
-        "opset": "ONNX operator set of the artifact, e.g. 20 or 23; by default the one that lowering found fastest",
+        "opset": "standard ONNX of this operator set, 20 or 23; by default 23, with the runtime's own on a CPU",
         "kv_cache": "in_place (one buffer is input and output) or ping_pong (two buffers swap roles)",
         "spinning": "true or false: whether idle threads of the pool spin for a while before they sleep",
     }
@@ -253,7 +272,7 @@ class OnnxRuntime(Runner):
 
     @classmethod
     def needs(cls, backend: BackendSpec) -> tuple[str, ...]:
-        """`onnx`, or the operator set asked for."""
+        """`onnx`, or standard ONNX of the operator set asked for."""
         opset = _checked(backend).get("opset")
         return cls.formats if opset is None else (f"onnx@{opset}",)
 

@@ -44,6 +44,9 @@ def _scatter_in_place(graph: Any) -> int:
             inverse = ir.node("Transpose", [updates], {"perm": _perm(back)})
             graph.insert_before(scatter, inverse)
             updates = inverse.outputs[0]
+            shape = [int(size) for size in data.shape.numpy()]
+            shape[axis] = int(indices.shape[0])
+            updates.dtype, updates.shape = data.dtype, ir.Shape(shape)
         output = back.outputs[0]
         written = ir.val(f"{output.name}/written", dtype=output.dtype, shape=output.shape)
         graph.insert_before(scatter, ir.node("ScatterND", [data, places[key], updates], outputs=[written]))
@@ -100,6 +103,7 @@ def _expand_rotary_tables(graph: Any) -> int:
     import onnx_ir as ir
 
     wide: dict[tuple[int, int], Any] = {}
+    shapes: dict[int, Any] = {}
     for node in list(graph):
         if (
             node.op_type != "RotaryEmbedding"
@@ -114,9 +118,11 @@ def _expand_rotary_tables(graph: Any) -> int:
             table = node.inputs[index]
             key = (id(table), batch)
             if key not in wide:
-                shape = ir.val(f"rotary/{len(wide)}/shape", const_value=ir.tensor(np.array([batch, 1, 1], np.int64)))
-                graph.register_initializer(shape)
-                expand = ir.node("Expand", [table, shape])
+                if batch not in shapes:
+                    rows = ir.tensor(np.array([batch, 1, 1], np.int64))
+                    shapes[batch] = ir.val(f"rotary/{len(shapes)}/shape", const_value=rows)
+                    graph.register_initializer(shapes[batch])
+                expand = ir.node("Expand", [table, shapes[batch]])
                 graph.insert_before(node, expand)
                 wide[key] = expand.outputs[0]
             node.replace_input_with(index, wide[key])

@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,13 @@ _MATCH_BYTES = 64
 """Smaller tensors equal each other by chance."""
 _ALIGNMENT = 64
 _WEIGHTS, _TRANSPOSED, _CONSTANTS = "weights.safetensors", "transposed.bin", "constants.bin"
+SIDE_BY_SIDE = "side_by_side"
+"""In the `meta` of an initializer: the values [inputs, outputs] that it consists of, one beside the other."""
 _NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
+
+
+Alike = list[tuple[str, bool]]
+"""Names of the stored tensors that equal one of a model, and whether transposed; as stored first."""
 
 
 class Places:
@@ -45,23 +51,28 @@ class Places:
 
     def settle(self, initializers: Mapping[str, Any]) -> None:
         """Point every large initializer at a file in the directory. Raises OSError when the disk is full."""
-        matched: dict[str, list[tuple[str, bool]]] = {}
+        matched: dict[str, list[Alike]] = {}
         for name, value in initializers.items():
-            matched[name] = list(self._matches(value.const_value))
+            parts = value.meta.get(SIDE_BY_SIDE, (value,))
+            matched[name] = [list(self._matches(part.const_value)) for part in parts]
         large = {name: value for name, value in initializers.items() if value.const_value.nbytes > _INLINE_BYTES}
-        transposed = sorted({matched[name][0][0] for name in large if matched[name] and matched[name][0][1]})
-        beside = self._transposed(transposed) if transposed else None
+        turned = {
+            name: tuple(alike[0][0] for alike in matched[name])
+            for name in large
+            if all(alike and alike[0][1] for alike in matched[name])
+        }
+        beside = self._transposed(sorted(set(turned.values()))) if turned else None
         own: dict[str, Array] = {}
         direct = file_places(self._source.weights_file)
         for name, value in large.items():
-            if not matched[name]:
-                own[name] = value.const_value.numpy()
-            elif matched[name][0][1] and beside is not None:
+            if name in turned and beside is not None:
                 self._link(beside.path / _TRANSPOSED)
-                self._refer(value, _TRANSPOSED, beside.manifest.facts["offsets"][matched[name][0][0]])
-            else:
+                self._refer(value, _TRANSPOSED, beside.manifest.facts["offsets"][_together(turned[name])])
+            elif len(matched[name]) == 1 and matched[name][0]:
                 self._link(self._source.weights_file)
-                self._refer(value, _WEIGHTS, direct[matched[name][0][0]][0])
+                self._refer(value, _WEIGHTS, direct[matched[name][0][0][0]][0])
+            else:
+                own[name] = value.const_value.numpy()
         if own:
             offsets = _write(self._directory / _CONSTANTS, own.items())
             for name, offset in offsets.items():
@@ -79,17 +90,17 @@ class Places:
             if np.array_equal(bits, stored):
                 yield name, turned
 
-    def _transposed(self, names: list[str]) -> Entry:
-        """The file of these tensors transposed: one for all programs and opsets of the model."""
+    def _transposed(self, groups: list[tuple[str, ...]]) -> Entry:
+        """The file of these tensors transposed, those of a group side by side: one for all programs of the model."""
 
         def build(directory: Path) -> Mapping[str, Any]:
-            columns = ((name, np.ascontiguousarray(self._stored[name].T)) for name in names)
+            columns = ((_together(names), np.concatenate([self._stored[name] for name in names]).T) for names in groups)
             return {"offsets": _write(directory / _TRANSPOSED, columns)}
 
         made_with = versions()
         return self._source.cache.obtain(
             "weights",
-            stable_hash([self._source.weights_key, "transposed", names, made_with], 24),
+            stable_hash([self._source.weights_key, "transposed", groups, made_with], 24),
             label="weights of linear layers, transposed (onnx)",
             made_with=made_with,
             build=build,
@@ -114,9 +125,9 @@ class Places:
             location, offset, held.nbytes, held.dtype, shape=held.shape, name=value.name, base_dir=self._directory
         )
 
-    def _account(self, initializers: Mapping[str, Any], matched: Mapping[str, list[tuple[str, bool]]]) -> None:
-        used = {places[0] for places in matched.values() if places}
-        reached = {name for places in matched.values() for name, _ in places}
+    def _account(self, initializers: Mapping[str, Any], matched: Mapping[str, list[Alike]]) -> None:
+        used = {alike[0] for parts in matched.values() for alike in parts if alike}
+        reached = {name for parts in matched.values() for alike in parts for name, _ in alike}
         sizes = {name: tensor.nbytes for name, tensor in self._source.tensors.items()}
         self.weight_bytes = sum(sizes[name] for name, _ in used)
         names = [name for name, _ in used]
@@ -132,7 +143,7 @@ class Places:
             derived = sum(
                 value.const_value.nbytes
                 for name, value in initializers.items()
-                if not matched[name] and value.const_value.nbytes >= _MATCH_BYTES
+                if not all(matched[name]) and value.const_value.nbytes >= _MATCH_BYTES
             )
             self.weight_bytes += derived
             some = ", ".join(lost[:4]) + (", ..." if len(lost) > 4 else "")
@@ -150,6 +161,10 @@ def _bits(tensor: "torch.Tensor") -> "Array":
     widths = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     array: Array = tensor.detach().view(widths[tensor.element_size()]).numpy()
     return array
+
+
+def _together(names: Sequence[str]) -> str:
+    return ", ".join(names)
 
 
 def _sketch(bits: "Array") -> Any:

@@ -51,6 +51,7 @@ def write(llama: Llama, program: LoweredProgram, scratch: Path) -> Artifact:
         inputs=tuple(spec.name for spec in program.program.inputs),
         outputs=tuple(spec.name for spec in program.program.outputs),
         weight_bytes=(folder / _WEIGHTS).stat().st_size,
+        details={"whole_at": {"position": llama.capacity - 1}} if llama.kind == "decode" else {},
     )
 
 

@@ -8,10 +8,10 @@ those of the backend `onnxruntime`.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from steelyard.core.lowered import LoweredProgram
-from steelyard.core.runner import Arrays, Binding, Executable
+from steelyard.core.runner import Executable
 from steelyard.selftest.llama import llama_of
 from steelyard.selftest.native import NativeRunner
 from steelyard.selftest.native_onnx_graph import write
@@ -29,24 +29,10 @@ class Native(NativeRunner):
         """Write the graph into the launch's scratch folder. Raises Unsupported for what is no Llama of the suite."""
         llama = llama_of(program.program)
         artifact = write(llama, program, self.context.scratch)
-        session: Any = self.inner.load(dataclasses.replace(program, artifacts={"onnx": artifact}))
-        bind = session.bind_for_proof
-
-        def full(inputs: Arrays, in_place: bool) -> Binding:
-            """Bound at the last place: of a past that lies elsewhere only what is before the position is copied."""
-            if "position" in inputs:
-                inputs["position"][:] = llama.capacity - 1
-            found: Binding = bind(inputs, in_place)
-            return found
-
-        session.bind_for_proof = full
-        return _Executable(self, session)
+        return _Executable(self, self.inner.load(dataclasses.replace(program, artifacts={"onnx": artifact})))
 
 
 class _Executable(WrappedExecutable):
     @property
     def idiom(self) -> Mapping[str, str]:
-        held = self.inner.idiom
-        if held["kv_cache"] == "bound in place":
-            held = {**held, "kv_cache": "GroupQueryAttention, past and present one buffer"}
-        return {**held, "program": "operators fused by hand"}
+        return {**self.inner.idiom, "graph": "operators fused by hand"}

@@ -8,73 +8,60 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from steelyard.suites.llm import SUITE
 
 from steelyard import wire
-from steelyard.core.workload import Selection
-from steelyard.lowering.request import LoweringRequest, LoweringResponse
+from steelyard.lowering.request import LoweringResponse
 
 pytestmark = pytest.mark.backends
 
 HERE = Path(__file__).parent
-MODELS, BATCH = ("llama",), 4
+LLAMA = 0
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A decoder at a batch of 4, lowered in the lowering process."""
-    directory = tmp_path_factory.mktemp("mended")
-    axes = {"model": MODELS, "batch": (str(BATCH),), "tokens": ("4",)}
-    points = SUITE.points(Selection(device_kind="cpu", size="tiny", workloads=("generate",), axes=axes))
-    asked = LoweringRequest(points=points, formats=("onnx",), cache=str(directory / "cache"), pool=2)
-    (directory / "request.json").write_bytes(wire.encode(asked))
-    ends = [str(directory / f"{name}.json") for name in ("request", "response")]
-    command = [sys.executable, "-m", "steelyard.lowering", *ends]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return directory
+def point(decoders):
+    """A Llama at a batch of 4 as standard ONNX."""
+    return wire.read(decoders, LoweringResponse).points[LLAMA]
 
 
-@pytest.mark.parametrize("index", range(len(MODELS)))
-def test_answers_of_a_batch_are_right(place, index):
-    command = [sys.executable, str(HERE / "fresh_process.py"), str(place / "response.json"), str(index), "onnx"]
+def decode_of(point):
+    """The decode step's artifact and graph."""
+    import onnx
+
+    artifact = point.programs["decode"].artifacts["onnx@23"]
+    return artifact, onnx.load(Path(artifact.directory) / artifact.entry, load_external_data=False).graph
+
+
+def test_answers_of_a_batch_are_right(point, decoders):
+    command = [sys.executable, str(HERE / "fresh_process.py"), str(decoders), str(LLAMA), "onnx@23"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["tokens_agree"]
-    tolerances = wire.read(place / "response.json", LoweringResponse).points[index].tolerances
-    assert {name: error <= tolerances[name].limit for name, error in found["errors"].items()} == {
+    assert {name: error <= point.tolerances[name].limit for name, error in found["errors"].items()} == {
         "first_logits": True,
         "logits": True,
     }
 
 
-def test_a_new_place_is_written_along_the_axis_of_the_cache(place):
+def test_a_new_place_is_written_along_the_axis_of_the_cache(point):
     """Each cache goes from its input through one ScatterND to its output."""
-    import onnx
-
-    for point in wire.read(place / "response.json", LoweringResponse).points:
-        artifact = point.programs["decode"].artifacts["onnx"]
-        graph = onnx.load(Path(artifact.directory) / artifact.entry, load_external_data=False).graph
-        state = [name for name in artifact.inputs if name.startswith("cache.")]
-        made = {output: node for node in graph.node for output in node.output}
-        for name in state:
-            node = made[f"next.{name}"]
-            assert (node.op_type, node.input[0]) == ("ScatterND", name)
-        assert artifact.details["mended"]["scatters_in_place"] == len(state)
+    artifact, graph = decode_of(point)
+    state = [name for name in artifact.inputs if name.startswith("cache.")]
+    made = {output: node for node in graph.node for output in node.output}
+    for name in state:
+        node = made[f"next.{name}"]
+        assert (node.op_type, node.input[0]) == ("ScatterND", name)
+    assert artifact.details["mended"]["scatters_in_place"] == len(state)
 
 
-def test_key_heads_are_not_repeated(place):
+def test_key_heads_are_not_repeated(point):
     """Attention reads the caches themselves, of fewer heads than there are queries."""
-    import onnx
-
-    for point in wire.read(place / "response.json", LoweringResponse).points:
-        artifact = point.programs["decode"].artifacts["onnx"]
-        graph = onnx.load(Path(artifact.directory) / artifact.entry, load_external_data=False).graph
-        attentions = [node for node in graph.node if node.op_type == "Attention"]
-        assert len(attentions) == artifact.details["mended"]["heads_grouped"] == 2
-        for layer, node in enumerate(attentions):
-            assert list(node.input[1:3]) == [f"next.cache.{layer}.k", f"next.cache.{layer}.v"]
+    artifact, graph = decode_of(point)
+    attentions = [node for node in graph.node if node.op_type == "Attention"]
+    assert len(attentions) == artifact.details["mended"]["heads_grouped"] == 2
+    for layer, node in enumerate(attentions):
+        assert list(node.input[1:3]) == [f"next.cache.{layer}.k", f"next.cache.{layer}.v"]
 
 
 def test_the_write_computes_what_it_did():

@@ -106,3 +106,34 @@ def test_a_weight_that_the_exporter_folded_away_is_told(made, tmp_path):
     places = Places(source, tmp_path)
     places.settle(made_model.graph.initializers)
     assert "1 stored tensors (128 B: up.bias) were reshaped or folded" in places.note
+
+
+def test_operators_of_onnx_runtime_are_written_for_a_cpu_alone_and_not_where_a_set_is_asked_for(made, tmp_path):
+    source, _ = made(1.0)
+    for place, option, rules in (("cpu", None, 5), ("cpu", "23", 0), ("cuda", None, 0)):
+        directory = tmp_path / f"{place}{option}"
+        directory.mkdir()
+        draft = formats.convert("onnx")(dataclasses.replace(source, platform=place), directory, option)
+        assert len(draft.details["fused"]) == rules
+        assert draft.details["opset"] == 23
+
+
+def test_weights_side_by_side_refer_to_one_place(made, tmp_path):
+    import onnx_ir as ir
+
+    from steelyard.lowering.onnx_weights import SIDE_BY_SIDE, Places
+
+    source, _ = made(1.0)
+    names = [name for name, tensor in source.tensors.items() if tensor.ndim == 2 and tensor.shape[1] == WIDTH]
+    parts = [ir.val(name, const_value=ir.tensor(source.tensors[name].numpy().T, name=name)) for name in names]
+    whole = np.concatenate([source.tensors[name].numpy() for name in names]).T
+    packed = ir.val("packed", const_value=ir.tensor(whole, name="packed"))
+    packed.meta[SIDE_BY_SIDE] = tuple(parts)
+    places = Places(source, tmp_path)
+    places.settle({"packed": packed})
+    held = packed.const_value
+    stored = np.fromfile(tmp_path / held.location, np.float32, whole.size, offset=held.offset)
+    assert held.location == "transposed.bin"
+    np.testing.assert_array_equal(stored.reshape(held.shape.numpy()), whole)
+    assert places.weight_bytes >= whole.nbytes
+    assert "as stored" not in places.note

@@ -1,5 +1,6 @@
 """ONNX Runtime through its runner: real sessions on a decoder with state."""
 
+import dataclasses
 import gc
 import json
 import subprocess
@@ -145,6 +146,64 @@ def test_reading_the_old_state_after_the_write_is_caught(tmp_path):
     for state in (2, 3, 4):
         binding.run()
         assert binding.read()["y"].tolist() == [state * (state + 1)] * 4
+        binding.settle()
+
+
+def grouped(directory, **details):
+    """GroupQueryAttention over a cache of 4 places: beside, it keeps of the past only what is before the position."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    cache = TensorProto.FLOAT, [1, 1, 4, 8]
+    inputs = {"x": (TensorProto.FLOAT, [1, 1, 24]), "position": (TensorProto.INT64, [1]), "k": cache, "v": cache}
+    outputs = {"y": (TensorProto.FLOAT, [1, 1, 8]), "k_out": cache, "v_out": cache}
+    nodes = [
+        helper.make_node("Cast", ["position"], ["last"], to=TensorProto.INT32),
+        helper.make_node("Add", ["last", "one"], ["total"]),
+        helper.make_node(
+            "GroupQueryAttention", ["x", "", "", "k", "v", "last", "total"], list(outputs),
+            domain="com.microsoft", num_heads=1, kv_num_heads=1,
+        ),
+    ]  # fmt: skip
+    sides = [[helper.make_tensor_value_info(name, *of) for name, of in side.items()] for side in (inputs, outputs)]
+    one = helper.make_tensor("one", TensorProto.INT32, [1], [1])
+    opsets = [helper.make_opsetid("", 23), helper.make_opsetid("com.microsoft", 1)]
+    graph = helper.make_graph(nodes, "grouped", *sides, initializer=[one])
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), directory / "g.onnx")
+    x, y = (TensorSpec(name=name, shape=(1, 1, wide), dtype="float32") for name, wide in (("x", 24), ("y", 8)))
+    position = TensorSpec(name="position", shape=(1,), dtype="int64")
+    state = [TensorSpec(name=name, shape=(1, 1, 4, 8), dtype="float32", role="state") for name in "kv"]
+    made = toy.wrap(toy.program("grouped", (x, position, *state), (y, *state)), "onnx", directory, "g.onnx")
+    artifact = dataclasses.replace(made.artifacts["onnx"], details=details)
+    return dataclasses.replace(made, artifacts={"onnx": artifact})
+
+
+def test_a_cache_that_is_whole_at_its_last_place_is_proved_there(tmp_path):
+    executable = ready(grouped(tmp_path, whole_at={"position": 3}, fused={"attention": 1, "norms": 0}), tmp_path)
+    assert executable.proof().mismatches == ()
+    assert executable.idiom["kv_cache"] == "GroupQueryAttention, past and present one buffer"
+    assert executable.idiom["graph"] == "attention fused"
+    assert executable.options["fused.attention"] == 1
+    elsewhere = ready(grouped(tmp_path, whole_at={"position": 1}), tmp_path)
+    assert "use [kv_cache=ping_pong]" in elsewhere.proof().mismatches[0]
+    assert elsewhere.idiom["graph"] == "as exported"
+
+
+def test_in_place_a_step_leaves_the_other_places_alone(tmp_path):
+    executable = ready(grouped(tmp_path, whole_at={"position": 3}), tmp_path)
+    random = np.random.default_rng(1)
+    arrays = {
+        spec.name: random.standard_normal(spec.shape).astype(spec.dtype) for spec in executable.program.program.inputs
+    }
+    arrays["position"] = np.array([1])
+    binding = executable.bind(arrays)
+    executable.proof()
+    for _ in range(2):
+        binding.run()
+        after = binding.read()
+        for index, name in enumerate("kv"):
+            new = arrays["x"][0, 0, 8 * (index + 1) : 8 * (index + 2)]
+            np.testing.assert_array_equal(after[name][0, 0], [arrays[name][0, 0, 0], new, *arrays[name][0, 0, 2:]])
         binding.settle()
 
 
@@ -295,8 +354,6 @@ def test_bad_inputs_say_what_is_wrong(artifacts, tmp_path):
 
 
 def test_damaged_record_is_refused(artifacts, tmp_path):
-    import dataclasses
-
     good: LoweredProgram = artifacts["decode"]
     artifact = dataclasses.replace(good.artifacts["onnx"], outputs=("logits",))
     with pytest.raises(SteelyardError, match="has 4 inputs and 3 outputs, its record 4 and 1"):
