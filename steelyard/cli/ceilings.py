@@ -1,16 +1,25 @@
 """`bench hardware ceilings`: what this machine can reach, measured and kept for the reports of later runs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steelyard.cli.output import print_json, print_table
+from steelyard.cli.output import print_json, print_table, printable
 
 if TYPE_CHECKING:
     from steelyard.core.ceilings import Ceiling, Ceilings, What
 
-_SHOWN = {"B/s": ("GB/s", 1e-9), "1/s": ("GFLOP/s", 1e-9), "s": ("ns", 1e9)}
+_UNITS = {"B/s": "GB/s", "1/s": "GFLOP/s", "s": "ns"}
+_FACTORS = {"GB/s": 1e-9, "GFLOP/s": 1e-9, "ns": 1e9, "µs": 1e6}
+_COLUMNS: Mapping[str, "Callable[[Ceiling], str]"] = {
+    "what": lambda row: row.what,
+    "by": lambda row: row.by,
+    "dtype": lambda row: row.dtype,
+    "edge": lambda row: "" if row.size is None else str(row.size),
+    "threads": lambda row: str(row.threads),
+    "value": lambda row: f"{_value(row, _suited(row))} {_suited(row)}",
+}
 
 
 def ceilings(
@@ -73,74 +82,78 @@ def ceilings(
 
 def _show(found: "Ceilings") -> None:
     """Tables by kind; what could not be measured stands below with its reason, once."""
+    from steelyard.core.ceilings import ARITHMETIC, BANDWIDTHS
+
+    threads = found.threads
     typer.echo(
-        f"{found.machine} ({found.device}), {found.threads} thread{'s' if found.threads > 1 else ''}; "
+        f"{found.machine} ({found.device}), {threads} thread{'s' if threads > 1 else ''}; "
         f"{found.rounds} rounds, noise grade {found.grade}"
     )
-    staircase = [row for row in found.rows if row.what in ("read", "copy", "triad") and row.threads == found.threads]
-    _table("\nbandwidth by working set of a thread [GB/s]", _by_size(staircase, ("read", "copy", "triad")))
-    _table(
-        "\nlatency of a load by working set [ns]", _by_size([r for r in found.rows if r.what == "chase"], ("chase",))
-    )
-    for title, quantities in (
-        ("\narithmetic", ("gemm", "fma")),
-        ("\nlatency of arithmetic, one vector operation", ("dependent", "independent")),
-        ("\ncost of a call, and copies", ("launch", "to_device", "to_host")),
-    ):
-        _table(title, _list(row for row in found.rows if row.what in quantities and row.threads in (found.threads, 1)))
-    scaling = [row for row in found.rows if row.what in ("fma", "triad") and _scales(row, found)]
-    _table("\nthread scaling", _list(sorted(scaling, key=lambda row: (row.what, row.dtype, row.threads))))
+    full = [row for row in found.rows if row.threads == threads]
+    of = " of a thread" if found.device == "cpu" else ""
+    _by_size(f"bandwidth by working set{of} [GB/s]", full, BANDWIDTHS, "GB/s")
+    _by_size("latency of a load by working set [ns]", found.rows, ("chase",), "ns")
+    _list("arithmetic", _kinds(full, *ARITHMETIC), "what", "by", "dtype", "edge")
+    _list("one vector multiply-add, on one thread", _kinds(found.rows, "dependent", "independent"), "what", "dtype")
+    _list("cost of a call", _kinds(full, "launch"), "by")
+    _list("copies", _kinds(full, "to_device", "to_host"), "what", "by")
+    scaling = [row for row in _kinds(found.rows, "fma", "triad") if row.what == "fma" or row.level == "memory"]
+    if threads > 1:
+        ordered = sorted(scaling, key=lambda row: (row.what, row.dtype, row.threads))
+        _list("thread scaling, streams in memory", ordered, "what", "dtype", "threads")
     reasons: dict[str, list[str]] = {}
     for row in found.rows:
         if row.estimate is None:
             reasons.setdefault(row.reason, []).append(" ".join(filter(None, (row.by, row.what, row.dtype))))
     for reason, names in reasons.items():
-        typer.echo(f"not measured: {', '.join(dict.fromkeys(names))}: {reason}")
+        typer.echo(printable(f"not measured: {', '.join(dict.fromkeys(names))}: {reason}"))
     for note in found.notes:
-        typer.echo(note)
+        typer.echo(printable(note))
     if found.grade == "F":
         typer.echo("at noise grade F these are no ceilings: reports show them and hold nothing against them")
 
 
-def _scales(row: "Ceiling", found: "Ceilings") -> bool:
-    """Part of a series over threads: streams only at the working set that every count of threads was given."""
-    return found.threads > 1 and (row.what == "fma" or row.level == "memory")
+def _kinds(rows: "Sequence[Ceiling]", *kinds: "What") -> "list[Ceiling]":
+    return [row for row in rows if row.what in kinds and row.estimate is not None]
 
 
-def _table(title: str, made: tuple[tuple[str, ...], list[tuple[str, ...]]]) -> None:
-    columns, rows = made
-    if rows:
-        print_table(title, columns, rows, right=columns[1:] if columns[0] == "working set" else columns[-1:])
+def _by_size(title: str, rows: "Sequence[Ceiling]", kinds: "tuple[What, ...]", unit: str) -> None:
+    """A line for each working set, a column for each loop; nothing where nothing was measured."""
+    from steelyard.tables.format import ABSENT, size
 
-
-def _by_size(rows: "list[Ceiling]", quantities: "tuple[What, ...]") -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    from steelyard.tables.format import size
-
-    at = {(row.size, row.what): row for row in rows if row.estimate is not None}
+    at = {(row.size or 0, row.what): row for row in _kinds(rows, *kinds)}
     lines = []
-    for each in sorted({row.size for row in rows if row.size is not None}):
-        known = [at.get((each, what)) for what in quantities]
-        level = next((row.level for row in known if row is not None), "")
+    for each in sorted({working_set for working_set, _ in at}):
+        known = [at.get((each, what)) for what in kinds]
+        level = next(row.level for row in known if row is not None)
         shown = size(each) if each >= 1 << 20 else f"{each >> 10} KiB"
-        lines.append((shown, level, *("–" if row is None else _value(row) for row in known)))
-    return ("working set", "level", *quantities), lines
+        lines.append((shown, level, *(ABSENT if row is None else _value(row, unit) for row in known)))
+    if lines:
+        print_table(f"\n{title}", ("working set", "level", *kinds), lines, right=("working set", *kinds))
 
 
-def _list(rows: "Iterable[Ceiling]") -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    columns = ("what", "by", "dtype", "threads", "value")
-    return columns, list(_lines(rows))
+def _list(title: str, rows: "Sequence[Ceiling]", *columns: str) -> None:
+    """A line for each ceiling, with these columns and its value; nothing where there is none."""
+    shown = (*columns, "value")
+    lines = [tuple(_COLUMNS[column](row) for column in shown) for row in rows]
+    if lines:
+        print_table(f"\n{title}", shown, lines, right=("edge", "threads", "value"))
 
 
-def _lines(rows: "Iterable[Ceiling]") -> Iterator[tuple[str, ...]]:
-    for row in rows:
-        if row.estimate is not None:
-            yield row.what, row.by, row.dtype, str(row.threads), f"{_value(row)} {_SHOWN[row.unit][0]}"
-
-
-def _value(row: "Ceiling") -> str:
-    """The value with its interval, in the printed unit."""
+def _suited(row: "Ceiling") -> str:
+    """The unit that suits a value: a call takes microseconds, a load nanoseconds."""
     assert row.estimate is not None
-    scale = _SHOWN[row.unit][1]
-    text = f"{row.estimate.value * scale:.3g}"
-    ends = row.estimate.interval
-    return text if ends is None else f"{text} [{ends.low * scale:.3g}, {ends.high * scale:.3g}]"
+    return "µs" if row.unit == "s" and row.estimate.value >= 1e-6 else _UNITS[row.unit]
+
+
+def _value(row: "Ceiling", unit: str) -> str:
+    """The value with its interval, in the printed unit."""
+    from steelyard.tables.format import decimals, fixed
+
+    assert row.estimate is not None
+    scale, ends = _FACTORS[unit], row.estimate.interval
+    value = row.estimate.value * scale
+    if ends is None:
+        return fixed(value, decimals(value))
+    places = decimals(value, (ends.low * scale, ends.high * scale))
+    return f"{fixed(value, places)} [{fixed(ends.low * scale, places)}, {fixed(ends.high * scale, places)}]"

@@ -1,6 +1,6 @@
 """What a machine was seen to reach: bandwidth, latency, arithmetic, overhead, each with its interval."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -95,6 +95,6 @@ class Ceilings:
                 return name
         return MEMORY
 
-    def _highest(self, rows: "object") -> Ceiling | None:
-        full = [row for row in rows if row.estimate is not None and row.threads == self.threads]  # type: ignore[attr-defined]
-        return max(full, key=lambda row: row.estimate.value, default=None)
+    def _highest(self, rows: Iterable[Ceiling]) -> Ceiling | None:
+        known = [(row.estimate.value, row) for row in rows if row.estimate is not None and row.threads == self.threads]
+        return max(known, key=lambda pair: pair[0], default=(0.0, None))[1]

@@ -1,12 +1,22 @@
 """Ceilings of a synthetic machine: every roof is known, so that a test can say what a result reaches of it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 
+from steelyard.core.backend import Device
 from steelyard.core.ceilings import Ceiling, Ceilings
 from steelyard.core.comparison import Estimate, Interval
 from steelyard.core.lowered import WorkCount
 from steelyard.core.run import Run
+from steelyard.hardware.ceilings.jobs import Terms
+
+CPU = Device(kind="cpu", index=0, name="A CPU", memory_bytes=1 << 33)
+CPUS = tuple(sorted(os.sched_getaffinity(0)))[:1]
+TERMS = Terms(
+    device_kind="cpu", device_index=0, threads=1, cpus=CPUS, sample_s=0.0005, product_s=0.001, most_bytes=1 << 16
+)
+"""The shortest samples that tell anything, on one thread."""
 
 PEAK = {"float32": 200e9, "float64": 100e9}
 BANDWIDTH = {"L1": 400e9, "L2": 200e9, "L3": 90e9, "memory": 24e9}

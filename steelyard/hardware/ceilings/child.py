@@ -41,7 +41,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         _answer(answers, Ready(reason=f"{start.by} cannot be imported: {error}"))
         return
     offers = tuple(offer for offer, _ in work.offers)
-    _answer(answers, Ready(offers=offers, versions=work.versions, notes=work.notes))
+    ready = Ready(offers=offers, versions=work.versions, notes=work.notes, capacity_bytes=work.capacity_bytes)
+    _answer(answers, ready)
     gc.collect()
     gc.freeze()
     gc.disable()  # no collection inside a sample

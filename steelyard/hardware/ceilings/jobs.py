@@ -50,11 +50,15 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """The answer to `Start`: what it offers, in an order that stays. `reason` says why it can offer nothing at all."""
+    """The answer to `Start`: what it offers, in an order that stays. `reason` says why it can offer nothing at all.
+
+    `capacity_bytes` is what the device's caches hold, by level, where this process was the one to find out.
+    """
 
     offers: tuple[Offer, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    capacity_bytes: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
 
 
@@ -84,6 +88,7 @@ class Work:
     offers: tuple[tuple[Offer, Sample | None], ...]
     versions: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    capacity_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 class Prepare(Protocol):

@@ -92,7 +92,6 @@ def measure(request: Request, say: Callable[[str], None], root: Path = proc.ROOT
     finally:
         for each in watched:
             each.process.close()
-    caches = levels(request.budget.cpus, root) if request.device.kind == "cpu" else ()
     return Ceilings(
         machine=request.device.name,
         machine_key=machine_key(environment),
@@ -106,7 +105,7 @@ def measure(request: Request, say: Callable[[str], None], root: Path = proc.ROOT
             *(row for each in watched for row in ceilings(each.process.by, each.ready, each.values, each.failures)),
             *absent,
         ),
-        capacity_bytes={level.name: level.total_bytes for level in caches},
+        capacity_bytes=_capacities(request, root, watched),
         versions=environment["packages"],
         compiler="" if native is None else native.compiler,
         evidence=noise.evidence,
@@ -199,6 +198,13 @@ def _library(request: Request, say: Callable[[str], None]) -> tuple[Library | No
             for what, unit in (("read", "B/s"), ("chase", "s"), ("fma", "1/s"))
         ]
     return found, []
+
+
+def _capacities(request: Request, root: Path, watched: Sequence[_Watched]) -> dict[str, int]:
+    """What the caches hold: those of a CPU as the system describes them, a device's as a runtime does."""
+    if request.device.kind == "cpu":
+        return {level.name: level.total_bytes for level in levels(request.budget.cpus, root)}
+    return {name: size for each in watched for name, size in each.ready.capacity_bytes.items()}
 
 
 def _absent(by: str, terms: Terms, reason: str) -> Ceiling:
