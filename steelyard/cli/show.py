@@ -81,5 +81,6 @@ def _row(facts: "Facts", arm: "Arm", point: "Point") -> dict[str, Any]:
         "reason": outcome.reason,
         "launches": outcome.launches,
         "launches_ok": outcome.ok,
+        "suspicious": (facts.efficiency(arm, point).suspicious or None) if outcome.speed else None,
         "metrics": metrics,
     }

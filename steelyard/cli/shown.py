@@ -111,9 +111,12 @@ def _blocks(facts: "Facts", point: "Point") -> Iterator[Block]:
             outcome, estimate = outcomes[arm.label], estimates[arm.label]
             comparison = facts.comparison(arm, point, metric)
             verdict = _verdict(facts, arm, comparison)
-            lines.append(_line(arm, estimate, comparison, unit, verdict, outcome.status, outcome.speed))
+            doubt = facts.efficiency(arm, point).suspicious if outcome.speed else ""
+            lines.append(_line(arm, estimate, comparison, unit, verdict, outcome.status, outcome.speed, bool(doubt)))
             if outcome.status != "ok":
                 remarks.append((arm.label, outcome.remark, "bad"))
+            if doubt and metric == "latency_s":
+                remarks.append((arm.label, f"suspicious: {doubt}", "doubt"))
             if comparison is not None and comparison.verdict in _TOLD and outcome.speed:
                 remarks.append((arm.label, f"{comparison.verdict}: {comparison.reason}", "doubt"))
         points = facts.at(point.workload)
@@ -134,6 +137,7 @@ def _line(
     verdict: str,
     status: str,
     speed: bool,
+    doubtful: bool,
 ) -> Line:
     value, interval = split(estimate, unit)
     ratio, ratio_interval = split(comparison.ratio) if comparison is not None and comparison.ratio else ("", "")
@@ -141,6 +145,8 @@ def _line(
     style: Style = _STYLES.get(verdict, "") if speed else "bad"
     if speed and status != "ok":
         word += " !"  # some launches failed; the remark says how many
+    if doubtful:  # above a ceiling; the remark says by how much
+        word, style = f"{word} ?", "doubt"
     end = 0.0 if estimate is None else estimate.interval.high if estimate.interval else estimate.value
     return Line(
         name=arm.label,

@@ -21,6 +21,7 @@ from steelyard.tables import (
     speed,
     startup,
     words,
+    work,
 )
 from steelyard.tables.facts import Facts, gather
 from steelyard.tables.macros import macros
@@ -65,7 +66,7 @@ def lay_out(facts: Facts) -> ReportData:
             evidence.identity_table(facts),
             memory.plan_table(facts),
             efficiency.goodput_table(facts),
-            efficiency.work_table(facts),
+            work.work_table(facts),
             ceilings.roofs_table(facts),
             ceilings.latency_table(facts),
             circumstances.spread_table(facts),

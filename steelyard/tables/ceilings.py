@@ -48,7 +48,11 @@ def ceilings_table(facts: Facts) -> Table:
     return Table(
         name="ceilings",
         title="Measured ceilings",
-        caption=provenance.plain_caption(facts, f"Everything that was measured of this device. {meanings}."),
+        caption=provenance.plain_caption(
+            facts,
+            f"Everything that was measured of this device. {meanings}. "
+            "Size is the working set in bytes, on a CPU that of one thread; of a product the edge of its matrices.",
+        ),
         columns=(
             Column(key="what", title="What"),
             Column(key="by", title="By"),

@@ -1,17 +1,17 @@
-"""What each backend reached of what the hardware can do: rates, intensity, shares of ceilings, goodput, work counts."""
+"""What each backend reached of what the hardware can do: rates, intensity, shares of ceilings, goodput."""
 
 from collections.abc import Sequence
 
 from steelyard.compare.efficiency import Efficiency, Share
-from steelyard.compare.work import TOLERANCE, checks, traffic_bytes
 from steelyard.core.case import Arm
 from steelyard.core.comparison import Estimate
 from steelyard.core.workload import Point
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
-from steelyard.tables.format import ABSENT, percent
+from steelyard.tables.format import ABSENT
 from steelyard.tables.speed import tags, timed
 from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
+from steelyard.tables.work import counted
 
 _RATES = (
     Column(key="flop_per_s", title="Operations", kind="number", unit="FLOP/s", shown="GFLOP/s"),
@@ -108,67 +108,6 @@ def goodput_table(facts: Facts) -> Table:
     )
 
 
-def work_table(facts: Facts) -> Table:
-    """One row per point and origin of a count: the suite's own, and what compilers count beside it."""
-    foot = Footnotes()
-    rows: list[Row] = []
-    for point in facts.points:
-        lowered = facts.run.manifest.lowered.get(point.key)
-        moved = traffic_bytes(point, lowered)
-        about = {"point": facts.label(point), "workload": point.workload}
-        own = (
-            Cell(text=facts.label(point)),
-            Cell(text="suite, analytic"),
-            _plain(point.work.flop, foot, "the suite does not count operations"),
-            _plain(moved, foot, "the suite does not count weights"),
-            Cell(text=ABSENT),
-            Cell(text=""),
-        )
-        rows.append(Row(cells=own, tags=about))
-        for check in checks(point, lowered):
-            why = check.reason or f"{check.origin} does not count bytes"
-            cells = (
-                Cell(text=facts.label(point)),
-                Cell(text=_ORIGINS.get(check.origin, check.origin)),
-                _plain(check.flop, foot, why),
-                _plain(check.bytes, foot, why),
-                _plain(check.ratio, foot, why),
-                Cell(text=check.agreement, flags=("withheld",) if check.agreement == "differs" else ()),
-            )
-            rows.append(Row(cells=cells, tags=about))
-    return Table(
-        name="work",
-        title="Work counts",
-        caption=provenance.plain_caption(
-            facts,
-            "Work of one call by the suite's formula and by compilers' own counts. The suite's bytes are those that "
-            "cannot be avoided; XLA's are what each operation would move by itself, before any fusion.",
-        ),
-        columns=(
-            Column(key="point", title="Workload"),
-            Column(key="origin", title="Counted by", wide=True),
-            Column(key="flop", title="Operations", kind="number", unit="FLOP", shown="GFLOP"),
-            Column(key="bytes", title="Bytes", kind="number", unit="B", shown="MiB"),
-            Column(key="ratio", title="Over the suite's", kind="number", unit="1"),
-            Column(key="agreement", title="Agreement"),
-        ),
-        rows=tuple(rows),
-        footnotes=foot.all(),
-        notes=(
-            f"A compiler's count agrees within {percent(TOLERANCE)}. Compilers count what a program computes: "
-            "attention over the whole cache and over masked places too, and XLA every elementwise operation.",
-        ),
-        place="detail",
-        empty="nothing was planned",
-    )
-
-
-_ORIGINS = {
-    "torch": "torch, flop counter over the module",
-    "xla": "XLA, cost analysis of the unoptimised program",
-}
-
-
 def _cells(facts: Facts, arm: Arm, point: Point, reached: Efficiency, foot: Footnotes) -> tuple[Cell, ...]:
     flags: tuple[Flag, ...] = ("suspicious",) if reached.suspicious else ()
     doubt = (foot.mark(f"{arm.label}: suspicious, {reached.suspicious}"),) if reached.suspicious else ()
@@ -176,8 +115,7 @@ def _cells(facts: Facts, arm: Arm, point: Point, reached: Efficiency, foot: Foot
     why = f"{arm.label}: {outcome.remark if outcome.status != 'ok' and reached.reason else reached.reason}"
     uncounted = reached.reason and why
     share = reached.fraction
-    intensity = _plain(reached.intensity, foot, "the suite does not count operations and weights of this workload")
-    bound = "" if share is None else "operations" if share is reached.compute else f"bytes, {reached.level}"
+    intensity = counted(reached.intensity, foot, "the suite does not count operations and weights of this workload")
     return (
         _number(reached.flop_per_s, foot, uncounted or "the suite does not count operations"),
         _number(reached.bytes_per_s, foot, uncounted or "the suite does not count weights"),
@@ -185,10 +123,24 @@ def _cells(facts: Facts, arm: Arm, point: Point, reached: Efficiency, foot: Foot
         _number(
             None if share is None else share.estimate, foot, uncounted or _no_ceiling(facts), flags=flags, notes=doubt
         ),
-        Cell(text=bound),
+        _bound(reached, foot),
         Cell(text="" if share is None else f"{share.of.origin}: {share.of.label}"),
         _utilised(reached, foot, uncounted or f"no peak is declared or computed for {reached.dtype} on this device"),
     )
+
+
+def _bound(reached: Efficiency, foot: Footnotes) -> Cell:
+    """By which roof a result is bound; a footnote where only one of the two is known."""
+    share = reached.fraction
+    if share is None:
+        return Cell(text="")
+    if share is reached.memory:
+        unknown = f"no peak in {reached.dtype} is known" if reached.compute is None else ""
+        text = f"bytes, {reached.level}"
+    else:
+        unknown = f"no bandwidth of {reached.level} is known" if reached.memory is None and reached.level else ""
+        text = "operations"
+    return Cell(text=text, notes=(foot.mark(f"the only roof that is known: {unknown}"),) if unknown else ())
 
 
 def _utilised(reached: Efficiency, foot: Footnotes, why: str) -> Cell:
@@ -216,10 +168,6 @@ def _number(
     if estimate is None:
         return Cell(text=ABSENT, notes=(foot.mark(why),))
     return timed(estimate, foot, flags=flags, notes=notes)
-
-
-def _plain(value: float | None, foot: Footnotes, why: str) -> Cell:
-    return Cell(text=ABSENT, notes=(foot.mark(why),)) if value is None else Cell(value=value)
 
 
 def _doubts(rows: Sequence[Row]) -> tuple[str, ...]:

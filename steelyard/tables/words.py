@@ -84,6 +84,15 @@ def _beware(facts: Facts) -> str:
     if bad:
         more = f" and {len(bad) - 4} more" if len(bad) > 4 else ""
         parts.append(f"not ok: {', '.join(bad[:4])}{more}")
+    doubtful = [
+        f"{arm.label} on {facts.label(point)}"
+        for point in facts.points
+        for arm in facts.arms
+        if facts.outcome(arm, point).speed and facts.efficiency(arm, point).suspicious
+    ]
+    if doubtful:
+        more = f" and {len(doubtful) - 4} more" if len(doubtful) > 4 else ""
+        parts.append(f"suspicious, above a ceiling of the machine: {', '.join(doubtful[:4])}{more}")
     left = [entry.backend for entry in facts.run.manifest.left_out if not entry.point]
     if left:
         parts.append(f"left out: {', '.join(left)}")

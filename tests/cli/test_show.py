@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from steelyard.cli.main import app
 from steelyard.core.run import LeftOut
 from steelyard.store import create_run
+from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 
 
@@ -52,6 +53,19 @@ def test_the_table(root):
     assert "openvino: crashed at compile: killed by signal 11 (SIGSEGV)" in output
     assert "\x1b" not in output  # it is no terminal
     assert max(map(len, output.splitlines())) <= 80
+
+
+def test_what_lies_above_its_ceiling_is_marked_and_told(tmp_path):
+    run = synthetic_run(
+        backends=("eager", "xla"), rounds=8, points=llm_points(("decode",)), headline="decode", effect={"xla": 0.2},
+    )  # fmt: skip
+    store(tmp_path, held_against(run, synthetic_ceilings(bandwidth={"memory": 25e9})))
+    output = bench("show", "latest", "--runs", tmp_path)
+    assert "faster ?" in output
+    assert "xla: suspicious: 1.79 times its ceiling" in output
+    rows = {row["arm"]: row for row in json.loads(bench("show", "latest", "--runs", tmp_path, "--json"))["rows"]}
+    assert "times its ceiling" in rows["xla"]["suspicious"]
+    assert rows["eager"]["suspicious"] is None
 
 
 def test_the_mean_over_all_points(tmp_path):

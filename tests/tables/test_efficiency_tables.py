@@ -67,9 +67,21 @@ def test_a_result_above_its_ceiling_is_flagged_and_nowhere_bold(doubtful):
     assert "best" in table.cell(row_of(table, "onnxruntime"), "latency_s").flags
 
 
+def test_the_summary_names_what_is_above_its_ceiling(doubtful):
+    assert "suspicious, above a ceiling of the machine: onnxruntime on decode" in doubtful.headline[-1]
+
+
+def test_one_roof_that_is_not_known_is_told_where_the_other_bounds():
+    data = build(small(replace(synthetic_ceilings(bandwidth={}), capacity_bytes={"L2": 1 << 30})))
+    table = data.table("efficiency")
+    bound = table.cell(row_of(table, "xla"), "bound")
+    assert bound.text == "operations"
+    assert "no bandwidth of L2 is known" in notes(table, bound)
+
+
 @pytest.mark.parametrize("name", ["markdown", "latex", "typst", "html"])
 def test_every_format_prints_it_plain_with_its_doubt(doubtful, name, tmp_path):
-    drawn = pictures(plugins.figures().values(), doubtful) if name == "latex" else ()
+    drawn = pictures([plugins.figures()["roofline"]], doubtful) if name == "latex" else ()
     files = plugins.reports()[name].write(ReportInputs(data=doubtful, pictures=drawn), tmp_path)
     text = "\n".join(path.read_text() for path in files if path.suffix in (".md", ".tex", ".typ", ".html"))
     assert "suspicious" in text
