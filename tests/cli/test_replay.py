@@ -85,7 +85,7 @@ def test_a_bundle_is_run_again_and_its_claims_are_judged(cache, packed, tmp_path
     assert claim["reason"].startswith(("inconclusive: ", "withheld: "))
 
 
-@pytest.mark.parametrize(("effect", "code", "said"), [(1.5, 0, "1 held"), (0.5, 1, "1 not held")])
+@pytest.mark.parametrize(("effect", "code", "said"), [(1.5, 0, "1 held"), (0.25, 1, "1 not held")])
 def test_the_exit_code_says_whether_a_claim_was_contradicted(
     claiming, measured, tmp_path, monkeypatch, effect, code, said
 ):
