@@ -58,7 +58,8 @@ class Efficiency:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goodput:
     """What a run made of a backend's time at a point, as shares: of launches that ended ok, of a launch's time that
-    was steady calls, of the ceiling in those; and their product, None where a factor is not known (`reason`)."""
+    was steady calls, of the ceiling in those; and their product, None where a factor is not known. `reason` says why,
+    '' where it is the ceiling alone."""
 
     availability: Estimate | None
     steady: Estimate | None
@@ -127,16 +128,16 @@ def goodput(side: Side, reached: Efficiency) -> Goodput:
         for why, value in (
             ("nothing was launched", availability),
             ("no launch had a timed window", steady),
-            (reached.reason or "no ceiling of this machine is known", ceiling),
+            (reached.reason, ceiling),
         )
-        if value is None
+        if value is None and why
     ]
     factors = [factor for factor in (availability, steady, ceiling) if factor is not None]
     return Goodput(
         availability=availability,
         steady=steady,
         ceiling=ceiling,
-        goodput=None if missing else product(factors),
+        goodput=None if None in (availability, steady, ceiling) else product(factors),
         reason="; ".join(missing),
     )
 

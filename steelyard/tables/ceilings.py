@@ -35,7 +35,7 @@ def roofs_table(facts: Facts) -> Table:
         footnotes=foot.all(),
         notes=_remarks(facts.run.manifest.ceilings),
         place="detail",
-        empty=f"no roof of this device is known: none was measured ({COMMAND}), and none is declared",
+        empty=f"{no_ceiling(facts)}; none is declared of its model",
     )
 
 
@@ -105,6 +105,14 @@ def latency_table(facts: Facts) -> Table:
         place="detail",
         empty=f"not measured on this machine: {COMMAND}",
     )
+
+
+def no_ceiling(facts: Facts) -> str:
+    """Why nothing measured of this device is there to hold results against."""
+    ceilings = facts.run.manifest.ceilings
+    if ceilings is not None and ceilings.grade == "F":
+        return "the ceilings were measured on a machine too noisy for them (grade F)"
+    return f"no ceiling is known for this device: {COMMAND}, before a run, measures them"
 
 
 def _roofs(facts: Facts) -> Iterator[tuple[str, str, Roof]]:

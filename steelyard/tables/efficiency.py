@@ -7,6 +7,7 @@ from steelyard.core.case import Arm
 from steelyard.core.comparison import Estimate
 from steelyard.core.workload import Point
 from steelyard.tables import provenance
+from steelyard.tables.ceilings import no_ceiling
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT
 from steelyard.tables.speed import tags, timed
@@ -72,7 +73,7 @@ def goodput_table(facts: Facts) -> Table:
             parts = (made.availability, made.steady, made.ceiling, made.goodput)
             used += parts
             head = (Cell(text=facts.label(point)),) if several else ()
-            why = f"{arm.label}: {made.reason}"
+            why = f"{arm.label}: {made.reason}" if made.reason else no_ceiling(facts)
             cells = tuple(_number(part, foot, why) for part in parts)
             rows.append(Row(cells=(*head, Cell(text=arm.label), *cells), tags=tags(facts, arm, point)))
     window = facts.run.manifest.plan.get("window_s")
@@ -121,7 +122,7 @@ def _cells(facts: Facts, arm: Arm, point: Point, reached: Efficiency, foot: Foot
         _number(reached.bytes_per_s, foot, uncounted or "the suite does not count weights"),
         intensity,
         _number(
-            None if share is None else share.estimate, foot, uncounted or _no_ceiling(facts), flags=flags, notes=doubt
+            None if share is None else share.estimate, foot, uncounted or no_ceiling(facts), flags=flags, notes=doubt
         ),
         _bound(reached, foot),
         Cell(text="" if share is None else f"{share.of.origin}: {share.of.label}"),
@@ -149,13 +150,6 @@ def _utilised(reached: Efficiency, foot: Footnotes, why: str) -> Cell:
         return Cell(text=ABSENT, notes=(foot.mark(why),))
     of = foot.mark(f"of the {share.of.origin} peak in {reached.dtype}: {share.of.label}")
     return timed(share.estimate, foot, notes=(of,))
-
-
-def _no_ceiling(facts: Facts) -> str:
-    ceilings = facts.run.manifest.ceilings
-    if ceilings is not None and ceilings.grade == "F":
-        return "the ceilings were measured on a machine too noisy for them (grade F)"
-    return "no ceiling is known for this device: bench hardware ceilings, before a run, measures them"
 
 
 def _shares(reached: Efficiency) -> tuple[Share, ...]:

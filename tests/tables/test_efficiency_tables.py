@@ -115,6 +115,10 @@ def test_ceilings_of_a_noisy_machine_are_told_and_hold_nothing():
     table = data.table("efficiency")
     assert "too noisy" in notes(table, table.cell(row_of(table, "xla"), "fraction"))
     assert "noise grade F" in " ".join(table.notes)
+    goodput = data.table("goodput")
+    assert "too noisy" in notes(goodput, goodput.cell(row_of(goodput, "xla"), "goodput"))
+    assert goodput.cell(row_of(goodput, "xla"), "steady").value > 0
+    assert "too noisy" in data.table("roofs").empty
     assert len(data.table("ceilings").rows) > 10
 
 
