@@ -14,7 +14,7 @@ PYTEST ?=
 STAGES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env bench test lint types pytest families mutants calibrate benchmark sampler otava fmt clean
+.PHONY: help env bench test lint types pytest families mutants calibrate benchmark sampler gallery otava fmt clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ sampler: env ## Whether reading a meter disturbs what is timed: a run with and w
 	$(BIN)/bench run --suite llm --size tiny --workload decode --rounds 30 --no-energy --threads 1 \
 	  --baseline 'steelyard.selftest.sampled:Sampled[every=0,of=onnxruntime]' \
 	  --backend 'steelyard.selftest.sampled:Sampled[every=0.05,of=onnxruntime]' $(BENCH)
+
+gallery: env ## Draw every figure anew for docs/gallery.md.
+	$(BIN)/python -m tests.reports.gallery
 
 otava: env ## Let Apache Otava read the export made for it; it gets an environment of its own, .venv-otava (330 MB).
 	test -x .venv-otava/bin/otava || { $(PYTHON) -m venv .venv-otava && .venv-otava/bin/python -m pip install --quiet --no-input apache-otava==0.8.0; }

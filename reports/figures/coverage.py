@@ -1,12 +1,13 @@
-"""What ran and what did not: a matrix of backends and workload points with a glyph per status."""
+"""What ran and what did not: on this device, a matrix of backends and workload points, a glyph for how and why."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from steelyard.tables.charts import left_out
 from steelyard.tables.drawing import Drawing, new_figure
-from steelyard.tables.style import INK, Look, short
-from steelyard.tables.table import ReportData
+from steelyard.tables.style import INK, Look, short, shorts
+from steelyard.tables.table import ReportData, Table
 
 GLYPHS = {
     "ok": ("✓", "#ffffff"),
@@ -21,23 +22,36 @@ GLYPHS = {
 }
 """Glyph and shade of each status; the glyph alone tells them apart."""
 
-
 ROW_IN = 0.17
+LINE_IN = 0.12
+MOST_REASONS = 6
+"""So many reasons are written below the matrix; the table has all."""
+_IN_CAPTION = 90
+"""Characters of a reason in the caption."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a backend ended at a point; `reason` is empty where it ended ok."""
+
+    status: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A row of the matrix: one point or several of a workload that ended alike, and the status of each backend."""
+    """A row of the matrix: one point or several of a workload that ended alike, and how each backend ended."""
 
     title: str
     points: int
-    statuses: Mapping[str, str]
+    ended: Mapping[str, Ended]
 
 
 class Coverage:
-    """Rows are workload points, columns backends; those left out before the run began stand among them.
+    """Rows are workload points, columns backends; the number beside a glyph is that of its reason, told below.
 
-    Where there are more points than a page has rows, points of a workload that ended alike share one.
+    Backends that were left out before the run began stand among them. Where there are more points than a page has
+    rows, points of a workload that ended alike share one.
     """
 
     name = "coverage"
@@ -46,79 +60,121 @@ class Coverage:
     def draw(self, data: ReportData, look: Look) -> Drawing:
         """Draw the coverage table."""
         table = data.table("coverage")
-        points = list(dict.fromkeys(row.tags["point"] for row in table.rows if row.tags["point"]))
+        found = _found(table)
+        points = list(dict.fromkeys(point for point, _ in found))
         arms = list(dict.fromkeys(row.tags["arm"] for row in table.rows))
         if not points:
             return Drawing(figure=None, reason="nothing was planned")
         workloads = {row.tags["point"]: row.tags["workload"] for row in table.rows}
-        found: dict[tuple[str, str], str] = {}
-        for row in table.rows:
-            about = [row.tags["point"]] if row.tags["point"] else points
-            for point in about:
-                found[point, row.tags["arm"]] = row.tags["status"]
-        used = [status for status in GLYPHS if status in found.values()]
-        legend = "   ".join(f"{GLYPHS[status][0]} {status.replace('_', ' ')}" for status in used)
-        head = 0.45 + 0.035 * max(len(short(arm, 14)) for arm in arms)
+        used = [status for status in GLYPHS if any(ended.status == status for ended in found.values())]
+        reasons = list(dict.fromkeys(ended.reason for ended in found.values() if ended.reason))
+        numbers = {reason: number for number, reason in enumerate(reasons[:MOST_REASONS], 1)}
+        head = 0.58 + 0.035 * max(len(name) for name in shorts(arms, 14).values()) + LINE_IN * len(numbers)
         each = {point: {arm: found[point, arm] for arm in arms if (point, arm) in found} for point in points}
-        lines = [Line(title=point, points=1, statuses=statuses) for point, statuses in each.items()]
+        lines = [Line(title=point, points=1, ended=ended) for point, ended in each.items()]
         room = max(1, int((look.height_in / look.scale - head) / ROW_IN))
         if len(lines) > room:
             lines = _alike(each, workloads)
         drawn = lines[:room]
         figure = new_figure(look.column_in, look.scale * (head + ROW_IN * len(drawn)))
         axis = figure.subplots()
+        self._matrix(axis, drawn, arms, numbers, look)
+        axis.set_title(short(data.device, look.characters(look.column_in) - 12))
+        key = "   ".join(f"{GLYPHS[status][0]} {_words(status)}" for status in used)
+        wide = look.characters(look.column_in)
+        told = [short(f"{number} {reason}", wide) for reason, number in numbers.items()]
+        figure.supxlabel("\n".join([key, *told]), fontsize=look.small_pt, ma="left", linespacing=1.25)
+        return Drawing(
+            figure=figure,
+            caption=f"How each backend ended on each workload point on {data.device}: "
+            + ", ".join(f"{GLYPHS[status][0]} {_words(status)}" for status in used)
+            + f".{_why(numbers, len(reasons))}{_loss(drawn, len(points))}",
+            columns=("point", "backend", "status", "reason"),
+            rows=tuple((point, arm, ended.status, ended.reason) for (point, arm), ended in found.items()),
+            alternative="Matrix of statuses: "
+            + "; ".join(
+                f"{arm} on {line.title}: {_words(ended.status)}"
+                for line in drawn
+                for arm, ended in line.ended.items()
+                if ended.status != "ok"
+            )
+            + (" (all others ok)." if "ok" in used else "."),
+        )
+
+    def _matrix(
+        self, axis: Any, drawn: Sequence[Line], arms: Sequence[str], numbers: Mapping[str, int], look: Look
+    ) -> None:
         from matplotlib.patches import Rectangle
 
         for place, line in enumerate(drawn):
-            for arm, status in line.statuses.items():
-                glyph, shade = GLYPHS[status]
+            for arm, ended in line.ended.items():
+                glyph, shade = GLYPHS[ended.status]
                 column = arms.index(arm)
                 axis.add_patch(
                     Rectangle((column - 0.5, place - 0.5), 1, 1, facecolor=shade, edgecolor="#bbbbbb", lw=0.5)
                 )
                 axis.text(column, place, glyph, ha="center", va="center", fontsize=1.1 * look.size_pt, color=INK)
+                number = numbers.get(ended.reason)
+                if number is not None:
+                    axis.annotate(str(number), (column, place), (0.42 * look.size_pt, 0.05 * look.size_pt), color=INK,
+                                  textcoords="offset points", fontsize=0.7 * look.small_pt)  # fmt: skip
+        names = shorts(arms, 14)
         axis.set_xlim(-0.5, len(arms) - 0.5)
         axis.set_ylim(len(drawn) - 0.5, -0.5)
-        axis.set_xticks(
-            range(len(arms)), [short(arm, 14) for arm in arms], rotation=35, ha="left", rotation_mode="anchor"
-        )
-        axis.set_yticks(range(len(drawn)), [short(line.title, 26) for line in drawn])
+        axis.set_xticks(range(len(arms)), [names[arm] for arm in arms], rotation=35, ha="left", rotation_mode="anchor")
+        axis.set_yticks(range(len(drawn)), list(shorts((line.title for line in drawn), 26).values()))
         axis.xaxis.tick_top()
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
-        figure.supxlabel(legend, fontsize=look.small_pt)
-        return Drawing(
-            figure=figure,
-            caption=f"How each backend ended on each workload point on {data.device}: "
-            + ", ".join(f"{GLYPHS[status][0]} {status.replace('_', ' ')}" for status in used)
-            + f". Reasons are in the coverage table.{_loss(drawn, len(points))}",
-            columns=("point", "backend", "status"),
-            rows=tuple((point, arm, status) for (point, arm), status in found.items()),
-            alternative="Matrix of statuses: "
-            + "; ".join(
-                f"{arm} on {line.title}: {status.replace('_', ' ')}"
-                for line in drawn
-                for arm, status in line.statuses.items()
-                if status != "ok"
-            )
-            + (" (all others ok)." if any(status == "ok" for status in found.values()) else "."),
-        )
 
 
-def _alike(each: Mapping[str, Mapping[str, str]], workloads: Mapping[str, str]) -> list[Line]:
-    """A row for all points of a workload that ended alike, those first that did not all end ok."""
+def _found(table: Table) -> dict[tuple[str, str], Ended]:
+    """How each backend ended at each point; what was left out everywhere ended so at every point."""
+    points = list(dict.fromkeys(row.tags["point"] for row in table.rows if row.tags["point"]))
+    found = {}
+    for row in table.rows:
+        ended = Ended(status=row.tags["status"], reason=table.cell(row, "reason").text)
+        for point in [row.tags["point"]] if row.tags["point"] else points:
+            found[point, row.tags["arm"]] = ended
+    return found
+
+
+def _alike(each: Mapping[str, Mapping[str, Ended]], workloads: Mapping[str, str]) -> list[Line]:
+    """A row for all points of a workload that ended alike, those first that did not all end ok.
+
+    A shared row has a reason where all of its points have it.
+    """
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
-    for point, statuses in each.items():
-        groups.setdefault((workloads[point], tuple(statuses.items())), []).append(point)
-    lines = [
-        Line(
-            title=points[0] if len(points) == 1 else f"{workload}, {len(points)} points",
-            points=len(points),
-            statuses=dict(statuses),
+    for point, ended in each.items():
+        statuses = tuple((arm, one.status) for arm, one in ended.items())
+        groups.setdefault((workloads[point], statuses), []).append(point)
+    lines = []
+    for (workload, statuses), points in groups.items():
+        shared = {arm: {each[point][arm].reason for point in points} for arm, _ in statuses}
+        lines.append(
+            Line(
+                title=points[0] if len(points) == 1 else f"{workload}, {len(points)} points",
+                points=len(points),
+                ended={
+                    arm: Ended(status=status, reason=next(iter(shared[arm])) if len(shared[arm]) == 1 else "")
+                    for arm, status in statuses
+                },
+            )
         )
-        for (workload, statuses), points in groups.items()
-    ]
-    return sorted(lines, key=lambda line: set(line.statuses.values()) == {"ok"})
+    return sorted(lines, key=lambda line: {ended.status for ended in line.ended.values()} == {"ok"})
+
+
+def _why(numbers: Mapping[str, int], count: int) -> str:
+    """The numbered reasons as a sentence."""
+    if not numbers:
+        return ""
+    told = "; ".join(f"{number} {short(reason, _IN_CAPTION)}" for reason, number in numbers.items())
+    more = f"; {count - len(numbers)} more are in the coverage table" if count > len(numbers) else ""
+    return f" Reasons: {told}{more}."
+
+
+def _words(status: str) -> str:
+    return status.replace("_", " ")
 
 
 def _loss(drawn: Sequence[Line], points: int) -> str:

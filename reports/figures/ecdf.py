@@ -6,7 +6,7 @@ from steelyard.tables.charts import few_ticks, left_out, log_ticks
 from steelyard.tables.drawing import Drawing, new_figure
 from steelyard.tables.format import counted, decimals, factor, fixed
 from steelyard.tables.samples import Distribution
-from steelyard.tables.style import GRID, INK, Look, arm_styles, short
+from steelyard.tables.style import GRID, INK, Look, arm_styles, short, shorts
 from steelyard.tables.table import ReportData
 
 LOG_FROM = 4.0
@@ -58,6 +58,7 @@ class Ecdf:
     def _panel(self, axis: Any, items: list[Distribution], data: ReportData, look: Look) -> None:
         styles = arm_styles(data.arms, data.baseline)
         scale = factor("s", "ms")
+        names = shorts(data.arms)
         for item in items:
             style = styles[item.arm]
             values = item.values_s * scale
@@ -66,7 +67,7 @@ class Ecdf:
                       ls=style.line)  # fmt: skip
             numbers = f"{fixed(middle, decimals(middle))} | {fixed(slow, decimals(slow))}"
             axis.plot([middle], [50], color=style.colour, ls=style.line, marker=style.marker, mec=INK, mew=0.4,
-                      label=f"{short(item.arm)}  {numbers}")  # fmt: skip
+                      label=f"{names[item.arm]}  {numbers}")  # fmt: skip
         low = min(float(item.values_s[0]) for item in items) * scale
         high = max(item.quantile(0.995) for item in items) * scale
         if high / low > LOG_FROM:

@@ -2,6 +2,7 @@
 
 from steelyard.tables.charts import Mark, left_out, log_ticks, marks
 from steelyard.tables.drawing import Drawing, new_figure
+from steelyard.tables.labels import Box, End, beside
 from steelyard.tables.style import FAINT, GRID, INK, Look, arm_styles, short
 from steelyard.tables.table import ReportData
 
@@ -37,20 +38,22 @@ class Energy:
         figure = new_figure(look.column_in, height * len(chosen))
         axes = [row[0] for row in figure.subplots(len(chosen), 1, squeeze=False)]
         for axis, point in zip(axes, chosen, strict=True):
-            for place, (fast, frugal) in enumerate(sorted(pairs[point], key=lambda pair: pair[0].value or 0.0)):
+            for fast, frugal in pairs[point]:
                 style = styles[fast.arm]
                 axis.errorbar([fast.value], [frugal.value], xerr=_reach(fast), yerr=_reach(frugal), fmt=style.marker,
                               color=style.colour, mec=INK, mew=0.3, ecolor=INK, elinewidth=0.6,
                               capsize=1.4)  # fmt: skip
-                below = place % 2  # neighbours' names on different sides
-                axis.annotate(short(fast.arm), (fast.value, frugal.value), (4, -3 if below else 3), color=INK,
-                              textcoords="offset points", va="top" if below else "bottom",
-                              fontsize=look.small_pt)  # fmt: skip
             front = frontier([(a.value or 0.0, b.value or 0.0) for a, b in pairs[point]])
             axis.plot([x for x, _ in front], [y for _, y in front], color=FAINT, lw=0.6, ls=(0, (3, 2)), zorder=0.8)
             for side, values in (("x", [a.value or 0.0 for a, _ in pairs[point]]),
                                  ("y", [b.value or 0.0 for _, b in pairs[point]])):  # fmt: skip
                 _scale(axis, side, values)
+            ends = [
+                End(text=a.arm, x=a.value or 0.0, y=b.value or 0.0, colour=styles[a.arm].colour)
+                for a, b in pairs[point]
+            ]
+            marked = [_box(a, b) for a, b in pairs[point]]
+            beside(axis, ends, marked, look, (0.84 * look.column_in, 0.68 * height))
             axis.set_ylabel("energy of a call [J]")
             axis.set_title(short(point, look.characters(look.column_in) - 10))
             axis.grid(color=GRID, lw=0.4)
@@ -86,6 +89,14 @@ def _reach(mark: Mark) -> list[list[float]] | None:
     if mark.value is None or mark.low is None or mark.high is None:
         return None
     return [[max(0.0, mark.value - mark.low)], [max(0.0, mark.high - mark.value)]]
+
+
+def _box(across: Mark, up: Mark) -> Box:
+    """What a dot and its whiskers cover."""
+    (left, right), (bottom, top) = (
+        (mark.low or mark.value or 0.0, mark.high or mark.value or 0.0) for mark in (across, up)
+    )
+    return left, bottom, right, top
 
 
 def _scale(axis: object, side: str, values: list[float]) -> None:

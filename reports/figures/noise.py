@@ -3,10 +3,10 @@
 from statistics import median
 from typing import Any
 
-from steelyard.tables.charts import Mark, labels
+from steelyard.tables.charts import Mark, key_columns, labels
 from steelyard.tables.drawing import Drawing, new_figure
 from steelyard.tables.format import factor
-from steelyard.tables.style import BAND, FAINT, GRID, INK, Look, arm_styles, short
+from steelyard.tables.style import BAND, FAINT, GRID, INK, Look, arm_styles, short, shorts
 from steelyard.tables.table import ReportData
 
 PANELS = 8
@@ -32,15 +32,16 @@ class Noise:
             return Drawing(figure=None, reason="no warm launch of the headline workload gave a median")
         ratios = [row for row in control.rows if row.tags["metric"] == "latency_s" and control.cell(row, "ratio").value]
         ratios = ratios[:PANELS]
-        named = len({row.tags["arm"] for row in taken})
-        height = 1.35 + 0.1 * -(-named // 3) + (0.5 + 0.15 * len(ratios) if ratios else 0.0)
+        names = shorts(dict.fromkeys(row.tags["arm"] for row in taken))
+        columns = key_columns(list(names.values()), look)
+        height = 1.35 + 0.1 * -(-len(names) // columns) + (0.5 + 0.15 * len(ratios) if ratios else 0.0)
         figure = new_figure(look.column_in, look.scale * height)
         if ratios:
             upper, lower = figure.subplots(2, 1, height_ratios=[1.3, 0.35 + 0.15 * len(ratios)])
             self._control(lower, control, ratios, look)
         else:
             upper = figure.subplots()
-        written = self._order(upper, data, launches, taken, look)
+        written = self._order(upper, data, launches, taken, look, names)
         upper.set_title(short(points[0], look.characters(look.column_in) - 10))
         return Drawing(
             figure=figure,
@@ -58,7 +59,9 @@ class Noise:
             "table of the control arm and in the CSV of launches.",
         )
 
-    def _order(self, axis: Any, data: ReportData, launches: Any, taken: list[Any], look: Look) -> list[tuple[Any, ...]]:
+    def _order(
+        self, axis: Any, data: ReportData, launches: Any, taken: list[Any], look: Look, names: dict[str, str]
+    ) -> list[tuple[Any, ...]]:
         styles = arm_styles(data.arms, data.baseline)
         minutes = factor("s", "min")
         by_arm: dict[str, list[tuple[float, float, float]]] = {}
@@ -74,14 +77,15 @@ class Noise:
             shares = [100 * (value / middle - 1) for _, value, _ in places]
             hollow = arm not in styles
             axis.plot(times, shares, ls="none", marker=style.marker, ms=3.2, mec=style.colour if hollow else INK,
-                      mfc="none" if hollow else style.colour, mew=0.8 if hollow else 0.3, label=short(arm))  # fmt: skip
+                      mfc="none" if hollow else style.colour, mew=0.8 if hollow else 0.3, label=names[arm])  # fmt: skip
             written += [(arm, number, start * minutes, value / middle) for start, value, number in places]
         axis.axhline(0, color=INK, lw=0.5)
         axis.set_xlabel("minutes since the run began")
         axis.set_ylabel("from the middle [%]")
         axis.grid(color=GRID, lw=0.4)
-        axis.figure.legend(ncols=3, loc="outside upper center", handletextpad=0.1, columnspacing=0.8, borderpad=0.2,
-                           labelspacing=0.2, fontsize=look.small_pt)  # fmt: skip
+        columns = key_columns(list(names.values()), look)
+        axis.figure.legend(ncols=columns, loc="outside upper center", handletextpad=0.1, columnspacing=0.8,
+                           borderpad=0.2, labelspacing=0.2, fontsize=look.small_pt)  # fmt: skip
         return written
 
     def _control(self, axis: Any, control: Any, ratios: list[Any], look: Look) -> None:

@@ -1,7 +1,8 @@
 """Power over time of one launch of each backend: idle, the calls, idle again."""
 
+from steelyard.tables.charts import not_drawn
 from steelyard.tables.drawing import Drawing, new_figure
-from steelyard.tables.style import BAND, FAINT, GRID, Look, arm_styles, short
+from steelyard.tables.style import BAND, FAINT, GRID, Look, arm_styles, short, shorts
 from steelyard.tables.table import ReportData
 
 
@@ -17,6 +18,7 @@ class Power:
         if not table.rows:
             return Drawing(figure=None, reason=table.empty)
         arms = list(dict.fromkeys(row.tags["arm"] for row in table.rows))
+        names = shorts(arms)
         height = 0.6 * look.scale
         chosen = arms[: max(1, int((look.height_in - 0.4 * look.scale) / height))]
         styles = arm_styles(data.arms, data.baseline)
@@ -33,7 +35,7 @@ class Power:
             axis.stairs(
                 watts, [*begins, ends[-1]], color=styles[arm].colour, ls=styles[arm].line, lw=0.9, baseline=None
             )
-            axis.annotate(short(arm), (1.015, 0.5), xycoords="axes fraction", ha="left", va="center",
+            axis.annotate(names[arm], (1.015, 0.5), xycoords="axes fraction", ha="left", va="center",
                           fontsize=look.small_pt)  # fmt: skip
             axis.axvline(0, color=FAINT, lw=0.4)
             axis.grid(axis="y", color=GRID, lw=0.4)
@@ -41,7 +43,7 @@ class Power:
         axes[0].set_title(short(table.rows[0].tags["point"], look.characters(look.column_in) - 12))
         axes[-1].set_xlabel("time from the first call [s]")
         figure.supylabel("power [W]", fontsize=look.size_pt)
-        more = f" {len(arms) - len(chosen)} more backends are in the CSV." if len(arms) > len(chosen) else ""
+        more = not_drawn(len(arms) - len(chosen))
         about = table.rows[0].tags
         return Drawing(
             figure=figure,

@@ -1,15 +1,16 @@
 """Operations per second against intensity, below the roofs of the machine: who is bound by what, and how far away."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from steelyard.tables.charts import left_out, log_ticks
+from steelyard.tables.charts import key_columns, left_out, log_ticks
 from steelyard.tables.drawing import Drawing, Value, new_figure
 from steelyard.tables.format import decimals, fixed, scaled
-from steelyard.tables.style import FAINT, GRID, INK, Look, arm_styles, short
+from steelyard.tables.labels import BELOW_FIRST, Box, places
+from steelyard.tables.style import FAINT, GRID, INK, Look, arm_styles, shorts
 from steelyard.tables.table import ReportData, Row, Table
 
 SHOWN = 16
@@ -21,6 +22,7 @@ _WIDTH = 0.87
 _DODGE = 0.013
 """Backends at one workload point stand beside each other, so many widths of the panel apart."""
 _LINES = {"measured": "-", "declared": (0, (5, 2)), "computed": (0, (1, 1.5))}
+_UNDER_TEXT = {"facecolor": "white", "edgecolor": "none", "pad": 0.2, "alpha": 0.75}
 _COLUMNS = (
     *("kind", "name", "backend", "origin", "intensity_flop_per_byte", "gflop_per_s", "gflop_low", "gflop_high"),
     *("gbyte_per_s", "gbyte_low", "gbyte_high", "suspicious"),
@@ -67,9 +69,9 @@ class Roofline:
         roofs = [_roof(table, row) for row in table.rows]
         names = list(dict.fromkeys(point.point for point in points))
         shown = [point for point in points if point.point in names[:SHOWN]]
-        columns = max(2, look.characters(look.column_in) // 19)
-        keys = math.ceil(len({point.arm for point in shown}) / columns)
-        around = look.scale * (0.44 + 0.125 * keys)
+        arms = shorts(arm for arm in data.arms if any(point.arm == arm for point in shown))
+        columns = key_columns(list(arms.values()), look)
+        around = look.scale * (0.5 + 0.125 * math.ceil(len(arms) / columns))
         height = min(_BOX * _WIDTH * look.column_in + around, look.height_in)
         box = (height - around) / (_WIDTH * look.column_in)
         figure = new_figure(look.column_in, height)
@@ -80,9 +82,10 @@ class Roofline:
             getattr(axis, f"set_{side}scale")("log")
             getattr(axis, f"set_{side}lim")(low, high)
             log_ticks(getattr(axis, f"{side}axis"), low, high)
-        _draw_roofs(axis, roofs, x, y, look, box)
-        _draw_points(axis, shown, data, x)
-        _name_points(axis, shown, x, y, look)
+        size = _WIDTH * look.column_in, box * _WIDTH * look.column_in
+        _draw_roofs(axis, roofs, x, y, look, size)
+        marked = _draw_points(axis, shown, data, x, arms)
+        _name_points(axis, shown, marked, look, size)
         axis.set_xlabel("operations per byte [FLOP/B]")
         axis.set_ylabel("operations per second [GFLOP/s]")
         axis.grid(color=GRID, lw=0.4)
@@ -164,10 +167,16 @@ def _limits(points: Sequence[Point], roofs: Sequence[Roof]) -> tuple[tuple[float
 
 
 def _draw_roofs(
-    axis: Any, roofs: Sequence[Roof], x: tuple[float, float], y: tuple[float, float], look: Look, box: float
+    axis: Any,
+    roofs: Sequence[Roof],
+    x: tuple[float, float],
+    y: tuple[float, float],
+    look: Look,
+    size: tuple[float, float],
 ) -> None:
     small = {"textcoords": "offset points", "fontsize": look.small_pt}
-    angle = math.degrees(math.atan(box * math.log(x[1] / x[0]) / math.log(y[1] / y[0])))
+    decade = size[0] / math.log(x[1] / x[0]), size[1] / math.log(y[1] / y[0])
+    angle = math.atan(decade[1] / decade[0])
     fastest = max((roof.rate for roof in roofs if roof.kind == "memory"), default=None)
     for roof in roofs:
         strong = roof.name == "memory" or roof.kind == "compute"
@@ -183,24 +192,34 @@ def _draw_roofs(
         at = left * (x[1] / x[0]) ** 0.02
         origin = "" if roof.origin == "measured" else f" {roof.origin}"
         name = f"{roof.name}{origin} {_number(roof.rate)} GB/s"
-        axis.annotate(name, (at, roof.rate * at), (-1, 1.5), rotation=angle, rotation_mode="anchor", ha="left",
-                      va="bottom", color=colour, **small)  # fmt: skip
+        if look.inches(len(name)) > math.log(right / at) * decade[0] / math.cos(angle):
+            name = f"{roof.name}{origin}"  # a line too short for its number, which the table of roofs has
+        axis.annotate(name, (at, roof.rate * at), (-1, 1.5), rotation=math.degrees(angle), rotation_mode="anchor",
+                      ha="left", va="bottom", color=colour, **small)  # fmt: skip
     for dtype, same in groupby((roof for roof in roofs if roof.kind == "compute"), key=lambda roof: roof.name):
         told = sorted(same, key=lambda roof: -roof.rate)
         name = f"{dtype} {', '.join(f'{_number(roof.rate)} {roof.origin}' for roof in told)} [GFLOP/s]"
-        axis.annotate(name, (x[1], told[0].rate), (-1, 2), ha="right", va="bottom", color=INK, **small)
-    for place, peak in ridges(roofs):
+        axis.annotate(name, (x[1], told[0].rate), (-1, 2), ha="right", va="bottom", color=INK, zorder=6,
+                      bbox=_UNDER_TEXT, **small)  # fmt: skip
+    free = math.inf
+    for place, peak in sorted(ridges(roofs), reverse=True):  # the last is that of memory, which matters most
         axis.plot([place], [peak], marker="o", ms=2, color=INK)
+        if math.log(free / place) * decade[0] < look.inches(len(_number(place)) + 1):
+            continue
+        free = place
         axis.annotate(_number(place), (place, peak), (1.5, -2), ha="left", va="top", color=FAINT, **small)
 
 
-def _draw_points(axis: Any, points: Sequence[Point], data: ReportData, x: tuple[float, float]) -> None:
+def _draw_points(
+    axis: Any, points: Sequence[Point], data: ReportData, x: tuple[float, float], arms: Mapping[str, str]
+) -> list[Box]:
+    """Draw the dots and return what they cover, in data."""
     styles = arm_styles(data.arms, data.baseline)
-    arms = [arm for arm in data.arms if any(point.arm == arm for point in points)]
+    marked = []
     for place, arm in enumerate(arms):
         style = styles[arm]
         beside = (x[1] / x[0]) ** (_DODGE * (place - (len(arms) - 1) / 2))
-        axis.plot([], [], marker=style.marker, color=style.colour, mec=INK, mew=0.3, ls="none", label=short(arm))
+        axis.plot([], [], marker=style.marker, color=style.colour, mec=INK, mew=0.3, ls="none", label=arms[arm])
         for point in (point for point in points if point.arm == arm):
             reach = None
             if point.low is not None and point.high is not None:
@@ -209,23 +228,38 @@ def _draw_points(axis: Any, points: Sequence[Point], data: ReportData, x: tuple[
                           elinewidth=0.6, capsize=1.4, mfc="white" if point.suspicious else style.colour, zorder=5,
                           mec=style.colour if point.suspicious else INK, ms=3.2,
                           mew=0.8 if point.suspicious else 0.3)  # fmt: skip
+            across = point.intensity * beside
+            marked.append((across, point.low or point.rate, across, point.high or point.rate))
+    return marked
 
 
 def _name_points(
-    axis: Any, points: Sequence[Point], x: tuple[float, float], y: tuple[float, float], look: Look
+    axis: Any, points: Sequence[Point], marked: Sequence[Box], look: Look, size: tuple[float, float]
 ) -> None:
-    """The name of each workload point below its lowest dot; of neighbours that would touch only the first."""
-    span = math.log(x[1] / x[0])
-    free = 0.0
-    for name, intensity in sorted({(p.point, p.intensity) for p in points}, key=lambda item: (item[1], item[0])):
-        text = short(name, 16)
-        place, half = math.log(intensity / x[0]) / span, 0.5 * look.inches(len(text)) / (_WIDTH * look.column_in)
-        if place - half < free:
-            continue
-        free = place + half + 0.01
-        lowest = min(p.low or p.rate for p in points if p.point == name)
-        axis.annotate(text, (intensity, lowest), (0, -4), textcoords="offset points", ha="center", va="top",
-                      fontsize=look.small_pt, color=INK)  # fmt: skip
+    """The name of each workload point beside its lowest dot; without one where the dots leave no place."""
+    lowest: dict[str, Point] = {}
+    for point in points:
+        if point.point not in lowest or point.rate < lowest[point.point].rate:
+            lowest[point.point] = point
+    names = shorts(lowest, 16)
+    convert = axis.transData + axis.transAxes.inverted()
+    reach = 0.45 * look.size_pt / 72 / size[0], 0.45 * look.size_pt / 72 / size[1]
+    taken = []
+    for left, bottom, right, top in marked:
+        (x0, y0), (x1, y1) = convert.transform([(left, bottom), (right, top)]).tolist()
+        taken.append((x0 - reach[0], y0 - reach[1], x1 + reach[0], y1 + reach[1]))
+    order = sorted(lowest.values(), key=lambda point: (point.intensity, point.point))
+    found = places(
+        [tuple(convert.transform((point.intensity, point.low or point.rate)).tolist()) for point in order],
+        [(look.inches(len(names[point.point])) / size[0], 1.1 * look.small_pt / 72 / size[1]) for point in order],
+        taken,
+        (1.2 * reach[0], 1.2 * reach[1]),
+        BELOW_FIRST,
+    )
+    for point, place in zip(order, found, strict=True):
+        if place is not None:
+            axis.text(place[0], place[1], names[point.point], transform=axis.transAxes, va="bottom", color=INK,
+                      fontsize=look.small_pt, bbox=_UNDER_TEXT, zorder=6)  # fmt: skip
 
 
 def _number(value: float) -> str:

@@ -60,7 +60,7 @@ class Scaling:
             figure=figure,
             caption=f"Throughput along each swept axis on {data.device}: items of one call over its latency; "
             f"{data.speed_tables()[0].basis}, which the speed tables print.{thinned}{told}"
-            + left_out(len(chosen), len(sweeps)).replace("workload points", "sweeps"),
+            + left_out(len(chosen), len(sweeps), "sweeps"),
             columns=("workload", "axis", "fixed", "value", "backend", "unit", "throughput", "without_value"),
             rows=tuple(
                 (sweep.workload, sweep.axis, sweep.fixed, value, arm, sweep.unit, number, word)

@@ -1,5 +1,7 @@
 """Speed-up over the baseline with its interval, the band of ties and the noise floor: a forest plot."""
 
+from typing import Any
+
 from steelyard.tables.charts import Mark, labels, left_out, log_ticks, marks, stacked, whiskers
 from steelyard.tables.drawing import Drawing
 from steelyard.tables.format import TIMES, decimals, fixed
@@ -34,9 +36,6 @@ class Speedup:
         figure, axes = stacked(list(groups.values()), look)
         low = min([0.9, *(mark.low or mark.value or 1.0 for mark in drawn)]) / 1.2
         high = max([1.1, *(mark.high or mark.value or 1.0 for mark in drawn)]) * 1.1
-        # Room for the labels on the right, as a share of the range: words need more than numbers.
-        decided = {"faster", "slower", "equivalent"}
-        room = 0.2 if all(verdicts[m.point, m.arm] in decided for m in drawn) else 0.5
         for axis, (point, group) in zip(axes, groups.items(), strict=False):
             axis.set_title(short(point, look.characters(look.column_in / look.across) - 18))
             floor = floors.get(point)
@@ -47,8 +46,7 @@ class Speedup:
             whiskers(axis, group)
             for position, mark in enumerate(group):
                 if mark.value is None:
-                    axis.annotate(mark.word, (1, position), (5, 0), textcoords="offset points", va="center",
-                                  color=FAINT, style="italic", fontsize=look.small_pt)  # fmt: skip
+                    _beside(axis, position, mark.word, look, color=FAINT, style="italic")
                     continue
                 style = styles[mark.arm]
                 verdict = verdicts[point, mark.arm]
@@ -59,13 +57,10 @@ class Speedup:
                 text = f"{fixed(mark.value, decimals(mark.value))}{TIMES}"
                 if verdict not in ("faster", "slower", "equivalent"):
                     text += f" {verdict}"
-                axis.annotate(text, (1, position), (-3, 0), xycoords=("axes fraction", "data"), ha="right", va="center",
-                              textcoords="offset points", fontsize=look.small_pt,
-                              weight="bold" if mark.strong else "normal",
-                              bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8})  # fmt: skip
+                _beside(axis, position, text, look, color=INK, weight="bold" if mark.strong else "normal")
             labels(axis, group)
             axis.set_xscale("log")
-            axis.set_xlim(low / (high / low) ** 0.04, high * (high / low) ** room)
+            axis.set_xlim(low / (high / low) ** 0.04, high * (high / low) ** 0.04)
             log_ticks(axis.xaxis, low, high, suffix=TIMES)
             axis.grid(axis="x", color=GRID, lw=0.4)
         figure.supxlabel(f"speed-up over {short(data.baseline)} (right is faster)", fontsize=look.size_pt)
@@ -90,6 +85,12 @@ class Speedup:
         return {
             row.tags["point"]: table.cell(row, "floor").value for row in table.rows if row.tags["metric"] == "latency_s"
         }
+
+
+def _beside(axis: Any, position: int, text: str, look: Look, **how: Any) -> None:
+    """A number or word right of the panel, where no mark can be."""
+    axis.annotate(text, (1, position), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                  ha="left", va="center", fontsize=look.small_pt, **how)  # fmt: skip
 
 
 FIGURE = Speedup()

@@ -4,14 +4,18 @@ from typing import Any
 
 import numpy as np
 
+from steelyard.tables.charts import not_drawn
 from steelyard.tables.drawing import Drawing, new_figure
 from steelyard.tables.samples import LaunchCalls, Timeline
-from steelyard.tables.style import BAND, FAINT, GRID, INK, Look, arm_styles, short
+from steelyard.tables.style import BAND, FAINT, GRID, INK, Look, arm_styles, short, shorts
 from steelyard.tables.table import ReportData
 
 STRIP_IN = 0.42
 LEAST_SPAN = 4.0
 """Percent that the strips show to both sides at least, so that a quiet machine looks quiet."""
+
+_LABELS = ("from the middle of the backend [%]", "from the middle [%]", "[%]")
+"""The first of these that the strips have room for."""
 
 
 class TimeOrder:
@@ -40,7 +44,9 @@ class TimeOrder:
         axes[-1].set_xticks([place + 0.5 for place in range(0, len(numbers), step)],
                             [str(number) for number in numbers[::step]])  # fmt: skip
         axes[-1].set_xlabel("round (within it the calls of a launch, in time order)")
-        figure.supylabel("from the middle of the backend [%]", fontsize=look.size_pt)
+        room = strip * len(arms)
+        label = next(text for text in _LABELS if text == _LABELS[-1] or look.inches(len(text)) <= room)
+        figure.supylabel(label, fontsize=look.size_pt)
         return Drawing(
             figure=figure,
             caption=self._caption(data, timeline, beyond, len(arms)),
@@ -64,8 +70,7 @@ class TimeOrder:
         hatched = f" Hatched: disturbed rounds, which count nowhere ({disturbed})." if disturbed else ""
         resumed = " Thick lines: the run was resumed." if timeline.resumed else ""
         edge = f" {beyond} calls lie beyond the strips and are drawn as triangles at their edge." if beyond else ""
-        left = len(timeline.arms) - shown
-        more = f" {left} more backends are in the CSV." if left else ""
+        more = not_drawn(len(timeline.arms) - shown)
         return (
             f"Every call of {timeline.point} on {data.device} in time order, over the middle of its backend: "
             f"n = {timeline.total} calls in {len(timeline.launches)} launches. Pale: calls before the warm-up cut; "
@@ -110,7 +115,7 @@ class TimeOrder:
         axis.set_yticks([_round(span[0]), 0, _round(span[1])])
         axis.tick_params(axis="y", labelsize=look.small_pt * 0.92)
         axis.tick_params(axis="x", length=0)
-        axis.annotate(short(arm), (1.015, 0.5), xycoords="axes fraction", ha="left", va="center",
+        axis.annotate(shorts(timeline.arms)[arm], (1.015, 0.5), xycoords="axes fraction", ha="left", va="center",
                       fontsize=look.small_pt)  # fmt: skip
         return int(outside.sum())
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from steelyard.tables.format import decimals, fixed, scaled
-from steelyard.tables.style import FAINT, GRID, INK, ArmStyle, Look, short
+from steelyard.tables.format import counted, decimals, fixed, scaled
+from steelyard.tables.style import FAINT, GRID, INK, ArmStyle, Look, shorts
 from steelyard.tables.table import Column, Row, Table
 
 LOG_FROM = 20.0
@@ -135,7 +135,8 @@ def whiskers(axis: Any, group: Sequence[Mark]) -> None:
 
 def labels(axis: Any, group: Sequence[Mark]) -> None:
     """Backends as tick labels, the first on top."""
-    axis.set_yticks(range(len(group)), [short(mark.arm) for mark in group])
+    names = shorts(mark.arm for mark in group)
+    axis.set_yticks(range(len(group)), [names[mark.arm] for mark in group])
     axis.set_ylim(len(group) - 0.4, -0.6)
     axis.tick_params(axis="y", length=0)
 
@@ -163,6 +164,18 @@ def plain_number(value: float) -> str:
     )
 
 
-def left_out(shown: int, total: int) -> str:
+def left_out(shown: int, total: int, what: str = "workload points") -> str:
     """A sentence of the caption where not everything fits."""
-    return f" {shown} of {total} workload points are drawn; all are in the CSV." if shown < total else ""
+    verb = "is" if shown == 1 else "are"
+    return f" {shown} of {total} {what} {verb} drawn; all are in the CSV." if shown < total else ""
+
+
+def not_drawn(left: int) -> str:
+    """A sentence of the caption where not every backend fits."""
+    return f" {counted(left, 'more backend')} {'is' if left == 1 else 'are'} in the CSV." if left > 0 else ""
+
+
+def key_columns(names: Sequence[str], look: Look) -> int:
+    """In how many columns a key of these names is as wide as a column of the page at most, its lines filled evenly."""
+    most = max(1, look.characters(look.column_in) // (max(map(len, names)) + 4))
+    return -(-len(names) // -(-len(names) // most))

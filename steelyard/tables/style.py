@@ -1,6 +1,6 @@
 """How figures look: sizes and typeface, a style per backend that works in grey, settings that make files repeatable."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,6 +148,35 @@ def arm_styles(arms: Sequence[str], baseline: str) -> dict[str, ArmStyle]:
         )
         position += 1
     return styles
+
+
+def shorts(labels: Iterable[str], length: int = 18) -> dict[str, str]:
+    """Each of these labels as `short` cuts it; those that would look the same are cut where they differ instead."""
+    found = {label: short(label, length) for label in labels}
+    for text in _doubled(found):
+        alike = [label for label in found if found[label] == text]
+        differs = next((at for at, letters in enumerate(zip(*alike, strict=False)) if len(set(letters)) > 1), length)
+        found.update({label: _cut_at(label, differs, length) for label in alike})
+    for text in _doubled(found):  # they differ in several places, far apart
+        alike = [label for label in found if found[label] == text]
+        found.update({label: f"{text[: length - 3]} {number}" for number, label in enumerate(alike, 1)})
+    return found
+
+
+def _doubled(found: Mapping[str, str]) -> list[str]:
+    texts = list(found.values())
+    return [text for text in dict.fromkeys(texts) if texts.count(text) > 1]
+
+
+def _cut_at(label: str, place: int, length: int) -> str:
+    """The beginning of a label and what stands from `place` on."""
+    if len(label) <= length:
+        return label
+    head = length // 3
+    room = length - head - 1
+    begin = min(max(head, place - 1), len(label) - room)
+    tail = label[begin : begin + room]
+    return f"{label[:head]}…{tail if begin + room == len(label) else tail[:-1] + '…'}"
 
 
 def short(label: str, length: int = 18) -> str:

@@ -1,5 +1,6 @@
 """Synthetic runs on a machine with a meter: the truth about each arm's joules is known."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -29,6 +30,7 @@ def _metered(result: Result, watts: Mapping[str, float], rng: np.random.Generato
     call_s = float(np.median(latency.samples))
     calls = max(1, round(WINDOW_S / call_s))
     window_s = calls * call_s
+    after = math.ceil(window_s / 0.1)
     use = EnergyUse(
         source="rapl",
         kind="counter",
@@ -48,8 +50,8 @@ def _metered(result: Result, watts: Mapping[str, float], rng: np.random.Generato
         range_j=262143.3,
         domains={"package-0": power * window_s},
         trace=PowerTrace(
-            times_s=tuple(round(0.1 * step, 4) for step in range(-20, 42)),
-            watts=tuple(IDLE_W if step < 0 or step > 20 else round(power, 2) for step in range(-20, 41)),
+            times_s=tuple(round(0.1 * step, 4) for step in range(-20, after + 21)),
+            watts=tuple(round(power, 2) if 0 <= step < after else IDLE_W for step in range(-20, after + 20)),
         ),
     )
     guess = Reading(value=0.7 * use.gross_j / calls, unit="J", method="estimated_model: 100 W x CPU time / 8 CPUs")

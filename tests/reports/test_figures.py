@@ -20,9 +20,9 @@ from steelyard.core.errors import UsageError
 from steelyard.tables.build import build
 from steelyard.tables.calls import MARKS, thin
 from steelyard.tables.drawing import Drawing, inline_svg, new_figure, picture, pictures
-from steelyard.tables.labels import apart
+from steelyard.tables.labels import BELOW_FIRST, RIGHT_FIRST, apart, places
 from steelyard.tables.output import ReportInputs
-from steelyard.tables.style import arm_styles, short
+from steelyard.tables.style import arm_styles, short, shorts
 from steelyard.tables.venue import VENUES, look_of
 from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.metered import metered_run
@@ -73,10 +73,19 @@ def test_every_figure_is_found_and_drawn(drawn):
         assert item.alternative
 
 
-def test_figures_are_the_same_bytes_when_drawn_again(drawn):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_is_the_same_bytes_when_drawn_again(drawn, name):
     data, found = drawn
-    for name in ("latency", "compilation"):
-        assert picture(plugins.figures()[name], data) == found[name]
+    assert picture(plugins.figures()[name], data) == found[name]
+
+
+def test_without_files_a_figure_has_the_same_numbers_and_words(drawn):
+    data, found = drawn
+    for item in pictures(plugins.figures().values(), data, saved=False):
+        whole = found[item.name]
+        assert (item.csv, item.caption, item.width_in) == (whole.csv, whole.caption, whole.width_in)
+        assert not item.pdf
+        assert not item.png
 
 
 def test_the_figures_csv_holds_the_numbers_of_the_table(drawn):
@@ -114,6 +123,10 @@ def test_figures_name_what_failed():
     assert [row["without_value"] for row in csv.DictReader(io.StringIO(latency.csv))] == ["", "crashed"]
     coverage = picture(plugins.figures()["coverage"], data)
     assert "xla on decode: crashed" in coverage.alternative
+    assert "Reasons: 1 signal 11; 2 no CUDA device." in coverage.caption
+    rows = list(csv.DictReader(io.StringIO(coverage.csv)))
+    assert [(row["backend"], row["status"], row["reason"]) for row in rows if row["backend"] != "eager"] == [
+        ("xla", "crashed", "signal 11"), ("tensorrt", "unsupported", "no CUDA device")]  # fmt: skip
 
 
 def test_a_figure_without_data_says_why():
@@ -227,7 +240,7 @@ def test_coverage_of_more_points_than_a_page_holds_joins_those_that_ended_alike(
     assert "are drawn" not in item.caption
     assert len(list(csv.DictReader(io.StringIO(item.csv)))) == 120
     height = float(ET.fromstring(item.svg).get("viewBox").split()[3]) / 72
-    assert height < 1.2
+    assert height < 1.5
 
 
 def test_what_a_figure_leaves_is_freed_before_the_next_is_drawn():
@@ -279,6 +292,34 @@ def test_labels_keep_their_distance_and_their_order(heights, least):
     assert placed[-1] <= 1 + 1e-9
 
 
+@st.composite
+def marks_and_labels(draw):
+    share = st.floats(0, 1)
+    points = draw(st.lists(st.tuples(share, share), min_size=1, max_size=12))
+    sizes = [(draw(st.floats(0.02, 0.5)), draw(st.floats(0.02, 0.2))) for _ in points]
+    return points, sizes
+
+
+@given(marks_and_labels(), st.sampled_from([RIGHT_FIRST, BELOW_FIRST]))
+def test_a_label_beside_its_mark_covers_no_mark_and_no_label_and_stays_in_the_panel(given_, sides):
+    points, sizes = given_
+    taken = [(x - 0.01, y - 0.01, x + 0.01, y + 0.01) for x, y in points]
+    found = places(points, sizes, taken, (0.0125, 0.0125), sides)
+    boxes = [box for box in found if box is not None]
+    for number, (left, bottom, right, top) in enumerate(boxes):
+        assert min(left, bottom) >= 0
+        assert max(right, top) <= 1
+        for other in (*taken, *boxes[:number]):
+            assert right <= other[0] or other[2] <= left or top <= other[1] or other[3] <= bottom
+    for (wide, high), box in zip(sizes, found, strict=True):
+        assert box is None or (box[2] - box[0], box[3] - box[1]) == pytest.approx((wide, high))
+
+
+def test_a_lone_label_stands_right_of_its_mark():
+    (box,) = places([(0.5, 0.5)], [(0.2, 0.1)], [(0.49, 0.49, 0.51, 0.51)], (0.02, 0.02))
+    assert box == pytest.approx((0.52, 0.45, 0.72, 0.55))
+
+
 _SEEN_BY = {  # Machado, Oliveira, Fernandes 2009, severity 1.0, on linear RGB
     "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
     "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
@@ -313,6 +354,21 @@ def test_styles_tell_backends_apart_without_colour():
     assert len(seen) == 14
     first = [styles[arm] for arm in arms[1:8]]
     assert len({style.marker for style in first}) == len({style.hatch for style in first}) == 7
+
+
+@given(st.lists(st.text("abc=[]", max_size=40), unique=True, max_size=6), st.integers(8, 20))
+def test_names_that_differ_look_different_and_fit(names, length):
+    found = shorts(names, length)
+    assert list(found) == names
+    assert len(set(found.values())) == len(names)
+    assert all(len(text) <= length for text in found.values())
+    assert all(found[name] == short(name, length) for name in names if len(name) <= length)
+
+
+def test_long_names_are_cut_where_they_differ():
+    head, tail = "my_company.compilers:Backend[level=3,tile=", "x128,unroll=4]"
+    found = shorts([f"{head}128{tail}", f"{head}256{tail}", "eager"])
+    assert list(found.values()) == ["my_com…=128x128,u…", "my_com…=256x128,u…", "eager"]
 
 
 def test_short_keeps_both_ends():
