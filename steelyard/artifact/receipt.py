@@ -15,6 +15,7 @@ from steelyard import __version__, wire
 from steelyard.core.errors import StoreError
 from steelyard.core.hashing import file_sha256
 from steelyard.hardware.cpu import cpu_facts
+from steelyard.tables.prices import Price
 
 NAME = "rendered.json"
 _VERSION = 1
@@ -44,13 +45,35 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A run that a report was made from, and the state that it was in."""
+
+    run: str
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Across:
+    """What a report of several runs (`bench compare --report`) was made from: the runs of each side, the first being
+    what the others are held against, the factor where one was named, and the prices that were given."""
+
+    sides: tuple[tuple[Source, ...], ...]
+    factor: str = ""
+    prices: tuple[Price, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """Which run, in which state, by which versions, and how. `arithmetic` is what the last digits depend on."""
+    """Which run, in which state, by which versions, and how. `arithmetic` is what the last digits depend on.
+
+    Of a report of several runs `across` names them, and `run` is that of the first side.
+    """
 
     kind: str = "steelyard-report"
     version: int = _VERSION
     run: str
     digest: str | None
+    across: Across | None = None
     tool: str
     drawing: Mapping[str, str] = field(default_factory=dict)
     arithmetic: Mapping[str, str] = field(default_factory=dict)
@@ -93,9 +116,13 @@ def read_receipt(directory: Path) -> Receipt | None:
     return found
 
 
-def with_batch(before: Receipt | None, run: str, digest: str | None, batch: Batch) -> Receipt:
-    """The receipt after a batch was written. Formats written before stay if the run and the versions are the same."""
-    now = Receipt(run=run, digest=digest, tool=tool(), drawing=drawing(), arithmetic=arithmetic())
+def with_batch(
+    before: Receipt | None, run: str, digest: str | None, batch: Batch, across: Across | None = None
+) -> Receipt:
+    """The receipt after a batch was written. Formats written before stay if the runs and the versions are the same."""
+    now = Receipt(
+        run=run, digest=digest, across=across, tool=tool(), drawing=drawing(), arithmetic=arithmetic()
+    )  # fmt: skip
     kept: list[Batch] = []
     if before is not None and replace(before, batches=()) == now:
         trimmed = [

@@ -3,14 +3,16 @@
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.artifact.finding import Finding
 
 _PICTURES = (".pdf", ".png", ".svg")
-_DRAWN = re.compile(r"<svg\b.*?</svg>|data:image/[^\"')\s]+", re.DOTALL)
+_DRAWN = re.compile(r"<svg\b.*?</svg>\s*|data:image/[^\"')\s]+", re.DOTALL)
+_GONE = "\0"
+"""Stands for a line of a drawing that is left out; no report writes it."""
 _WORD = re.compile(r"[^\s,;|&<>{}\[\]()\"$]+")
 _MOST = 10
 """So many lines of a file are named; the rest is counted."""
@@ -25,12 +27,18 @@ by as much as a difference is smaller than its parts."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Versions:
     """Whether what is compared was written by the same versions: of this program, of what draws, and of what the last
-    digits of a logarithm depend on."""
+    digits of a logarithm depend on. `drawn` says whether pictures were drawn anew at all."""
 
     tool: str
+    drawn: bool = True
     same_tool: bool = True
     same_drawing: bool = True
     same_arithmetic: bool = True
+
+    @property
+    def same_pictures(self) -> bool:
+        """Whether pictures must be the same bytes."""
+        return self.drawn and self.same_drawing and self.same_tool and self.same_arithmetic
 
 
 def compare_files(found: Mapping[str, Path], expected: Mapping[str, bytes], versions: Versions) -> Iterator[Finding]:
@@ -46,7 +54,7 @@ def compare_files(found: Mapping[str, Path], expected: Mapping[str, bytes], vers
         if stands == data:
             equal += 1
         elif Path(name).suffix in _PICTURES:
-            if versions.same_drawing and versions.same_tool and versions.same_arithmetic:
+            if versions.same_pictures:
                 yield Finding(kind="wrong", where=name, text="the picture is not the one that the run gives")
             else:
                 undrawn.append(name)
@@ -61,7 +69,8 @@ def compare_files(found: Mapping[str, Path], expected: Mapping[str, bytes], vers
         )
         yield Finding(kind="note", where="report", text=text)
     if undrawn:
-        text = f"{len(undrawn)} pictures were drawn by other versions and are not compared; their data (CSV) is"
+        why = "drawn by other versions" if versions.drawn else "not drawn anew (--no-figures)"
+        text = f"{len(undrawn)} pictures were {why} and are not compared; their data (CSV) is"
         yield Finding(kind="note", where="figures", text=text)
     for name in sorted(set(found) - set(expected)):
         yield Finding(kind="untraced", where=name, text="no format of this report writes it")
@@ -75,10 +84,9 @@ def _text(name: str, stands: bytes, should: bytes, versions: Versions) -> Iterat
     except UnicodeDecodeError:
         yield Finding(kind="wrong", where=name, text="its bytes are not those that the run gives")
         return
-    if not (versions.same_drawing and versions.same_arithmetic):
-        texts = [_DRAWN.sub(_blank, text) for text in texts]
-    lines = [text.splitlines() for text in texts]
-    places = tuple(_places(*lines))
+    with_drawings = versions.drawn and versions.same_drawing and versions.same_arithmetic
+    (lines, numbers), (should_be, _) = (_lines(text, with_drawings=with_drawings) for text in texts)
+    places = tuple(_places(lines, should_be))
     if not versions.same_arithmetic:
         places = tuple(place for place in places if not _rounded(*place[1:]))
     if not versions.same_tool and places:
@@ -89,14 +97,23 @@ def _text(name: str, stands: bytes, should: bytes, versions: Versions) -> Iterat
         yield Finding(kind="untraced", where=name, text=text)
         return
     for number, old, new in places[:_MOST]:
-        yield Finding(kind="wrong", where=f"{name}:{number}", text=_contrast(old, new))
+        at = numbers[number - 1] if number <= len(numbers) else len(numbers)
+        yield Finding(kind="wrong", where=f"{name}:{at}", text=_contrast(old, new))
     if len(places) > _MOST:
         yield Finding(kind="wrong", where=name, text=f"and {len(places) - _MOST} more lines")
 
 
-def _blank(match: re.Match[str]) -> str:
-    """Nothing, in as many lines, so that the lines after it keep their numbers in the file that stands."""
-    return "\n" * match[0].count("\n")
+def _lines(text: str, *, with_drawings: bool) -> tuple[list[str], Sequence[int]]:
+    """The lines of a text, and the number of each in the file; without its drawings, which may take many of them."""
+    if with_drawings:
+        lines = text.splitlines()
+        return lines, range(1, len(lines) + 1)
+    lines, numbers, number = [], [], 1
+    for line in _DRAWN.sub(lambda match: _GONE * match[0].count("\n"), text).split("\n"):
+        lines.append(line.replace(_GONE, ""))
+        numbers.append(number)
+        number += 1 + line.count(_GONE)
+    return lines, numbers
 
 
 def _places(stands: list[str], should: list[str]) -> Iterator[tuple[int, str | None, str | None]]:

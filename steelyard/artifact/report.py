@@ -1,12 +1,12 @@
 """A report's folder held against the run that it was rendered from, by rendering it again."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from steelyard import plugins
 from steelyard.artifact import receipt as receipts
 from steelyard.artifact.finding import Finding
-from steelyard.artifact.receipt import Batch, Receipt
+from steelyard.artifact.receipt import Across, Batch, Receipt, Source
 from steelyard.artifact.rendered import Versions, compare_files
 from steelyard.core.errors import SteelyardError
 from steelyard.core.run import Run
@@ -15,6 +15,9 @@ from steelyard.tables.output import kind
 Render = Callable[[Run, Batch], Mapping[str, Mapping[str, bytes]]]
 """Renders a batch of a run: by format the bytes of each file by its name in the folder. Raises SteelyardError."""
 
+RenderAcross = Callable[[Sequence[Sequence[Run]], Across, Batch], Mapping[str, Mapping[str, bytes]]]
+"""The same for a report of several runs, by their sides."""
+
 
 def files_of(directory: Path) -> dict[str, Path]:
     """The files of a folder by their names in it; links are listed and not followed."""
@@ -22,34 +25,70 @@ def files_of(directory: Path) -> dict[str, Path]:
     return {path.relative_to(directory).as_posix(): path for path in inside}
 
 
-def check_report(directory: Path, run: Run, render: Render) -> Iterator[Finding]:
-    """Every file of the folder against the same formats of the run rendered anew."""
-    found = files_of(directory)
+def check_report(directory: Path, run: Run, render: Render, *, drawn: bool = True) -> Iterator[Finding]:
+    """Every file of the folder against the same formats of the run rendered anew.
+
+    `drawn` says whether `render` draws pictures, or makes only the numbers beside them.
+    """
+    found, links = _listed(directory)
+    yield from links
     receipt = receipts.read_receipt(directory)
-    found.pop(receipts.NAME, None)
-    links = [name for name, path in found.items() if path.is_symlink()]
-    for name in links:
-        del found[name]
-        yield Finding(kind="untraced", where=name, text="a link, which no report writes")
     if receipt is None:
         batches: tuple[Batch, ...] = (_guessed(found, run, render),)
         named = ", ".join(batches[0].formats) or "nothing that a report writes"
         text = f"no {receipts.NAME} says how it was made; taken to be {named}, with the options of today"
         yield Finding(kind="note", where="report", text=text)
-        versions = Versions(tool=receipts.tool())
+        versions = Versions(tool=receipts.tool(), drawn=drawn)
     else:
-        yield from _same_run(receipt, run)
+        yield from _same_run(receipts.Source(run=receipt.run, digest=receipt.digest), run)
         batches = receipt.batches
-        versions = Versions(
-            tool=receipt.tool,
-            same_tool=receipt.tool == receipts.tool(),
-            same_drawing=dict(receipt.drawing) == receipts.drawing(),
-            same_arithmetic=dict(receipt.arithmetic) == receipts.arithmetic(),
-        )
+        versions = _versions(receipt, drawn=drawn)
+    yield from _held_against(found, batches, lambda batch: render(run, batch), versions)
+
+
+def check_across(
+    directory: Path, receipt: Receipt, across: Across, sides: Sequence[Sequence[Run]], render: RenderAcross
+) -> Iterator[Finding]:
+    """The same for a report of several runs; `sides` are those that `across` names, in its order."""
+    found, links = _listed(directory)
+    yield from links
+    for sources, runs in zip(across.sides, sides, strict=True):
+        for source, run in zip(sources, runs, strict=True):
+            yield from _same_run(source, run)
+    versions = _versions(receipt, drawn=True)
+    yield from _held_against(found, receipt.batches, lambda batch: render(sides, across, batch), versions)
+
+
+def _listed(directory: Path) -> tuple[dict[str, Path], tuple[Finding, ...]]:
+    """What is to be held against the run, and the links, which are not looked at."""
+    found = files_of(directory)
+    found.pop(receipts.NAME, None)
+    links = [name for name, path in found.items() if path.is_symlink()]
+    for name in links:
+        del found[name]
+    return found, tuple(Finding(kind="untraced", where=name, text="a link, which no report writes") for name in links)
+
+
+def _versions(receipt: Receipt, *, drawn: bool) -> Versions:
+    return Versions(
+        tool=receipt.tool,
+        drawn=drawn,
+        same_tool=receipt.tool == receipts.tool(),
+        same_drawing=dict(receipt.drawing) == receipts.drawing(),
+        same_arithmetic=dict(receipt.arithmetic) == receipts.arithmetic(),
+    )
+
+
+def _held_against(
+    found: Mapping[str, Path],
+    batches: Sequence[Batch],
+    render: Callable[[Batch], Mapping[str, Mapping[str, bytes]]],
+    versions: Versions,
+) -> Iterator[Finding]:
     expected: dict[str, bytes] = {}
     for batch in batches:
         try:
-            for files in render(run, batch).values():
+            for files in render(batch).values():
                 expected.update(files)
         except SteelyardError as error:
             formats = ", ".join(batch.formats)
@@ -57,14 +96,14 @@ def check_report(directory: Path, run: Run, render: Render) -> Iterator[Finding]
     yield from compare_files(found, expected, versions)
 
 
-def _same_run(receipt: Receipt, run: Run) -> Iterator[Finding]:
-    if receipt.run != run.manifest.run_id:
-        text = f"it says that it was made from run {receipt.run}, not from {run.manifest.run_id}"
+def _same_run(source: Source, run: Run) -> Iterator[Finding]:
+    if source.run != run.manifest.run_id:
+        text = f"it says that it was made from run {source.run}, not from {run.manifest.run_id}"
         yield Finding(kind="wrong", where=receipts.NAME, text=text)
-    elif receipt.digest != run.digest:
+    elif source.digest != run.digest:
         text = (
-            "it was made from another state of the run: its digest was "
-            f"{(receipt.digest or 'none')[:12]}, now it is {(run.digest or 'none')[:12]}; "
+            f"it was made from another state of run {source.run}: its digest was "
+            f"{(source.digest or 'none')[:12]}, now it is {(run.digest or 'none')[:12]}; "
             "a resumed run needs its report written again"
         )
         yield Finding(kind="wrong", where=receipts.NAME, text=text)

@@ -6,6 +6,7 @@ from pathlib import Path
 from steelyard.artifact import sums
 from steelyard.artifact.consistency import inspect_run
 from steelyard.artifact.finding import Finding, Kind
+from steelyard.artifact.noise import inspect_noise
 from steelyard.core.errors import UsageError
 from steelyard.core.run import Run
 from steelyard.store import check_run, read_run
@@ -32,6 +33,7 @@ def check_stored(path: Path, digest: str | None = None) -> tuple[Run | None, tup
     found += [Finding(kind="note", where="run", text=note) for note in stored.notes]
     found.append(Finding(kind="holds", where="run", text="every file has its hash and its schema"))
     found += inspect_run(stored.run)
+    found += inspect_noise(stored.run)
     found += _digest(stored.run, digest)
     facts = gather(stored.run)
     text = f"{len(facts.summaries)} medians and {len(facts.comparisons)} comparisons can be computed from the samples"

@@ -10,6 +10,7 @@ import typer
 from steelyard.cli.output import RUNS, print_json, print_table, printable
 
 if TYPE_CHECKING:
+    from steelyard.artifact.receipt import Across
     from steelyard.core.comparison import Comparison
     from steelyard.core.run import Run
     from steelyard.tables.prices import Price
@@ -82,7 +83,8 @@ def compare(
         if data is not None:
             _print_numbers(data)
     if report is not None and data is not None:
-        _write(data, chosen, report, quiet=json)
+        made = _source(loaded, factor, prices)
+        _write(data, made, chosen, report, quiet=json)
     sys.exit(exit_code(every, wanted))
 
 
@@ -201,11 +203,27 @@ def _formats(formats: str) -> tuple[str, ...]:
     return tuple(sorted(known)) if "all" in wanted else wanted
 
 
-def _write(data: "ReportData", formats: Sequence[str], directory: Path, *, quiet: bool) -> None:
-    """Write the reports; where stdout is one JSON object, the places go to stderr."""
+def _source(sides: Sequence[Sequence["Run"]], factor: str | None, prices: Sequence["Price"]) -> "Across":
+    from steelyard.artifact.receipt import Across, Source
+
+    return Across(
+        sides=tuple(tuple(Source(run=run.manifest.run_id, digest=run.digest) for run in side) for side in sides),
+        factor=factor or "",
+        prices=tuple(prices),
+    )
+
+
+def _write(data: "ReportData", made: "Across", formats: Sequence[str], directory: Path, *, quiet: bool) -> None:
+    """Write the reports and from what they were made; where stdout is one JSON object, the places go to stderr."""
     from steelyard import plugins
+    from steelyard.artifact import receipt
     from steelyard.cli.report import write_all
-    from steelyard.tables.output import ReportInputs
+    from steelyard.tables.output import ReportInputs, save
 
     for line in write_all(ReportInputs(data=data), [plugins.reports()[name] for name in formats], directory):
         typer.echo(line, err=quiet)
+    first = made.sides[0][0]
+    batch = receipt.Batch(formats=tuple(formats))
+    before = receipt.read_receipt(directory)
+    now = receipt.with_batch(before, first.run, first.digest, batch, made)
+    save(directory / receipt.NAME, receipt.receipt_text(now))

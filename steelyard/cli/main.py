@@ -22,6 +22,7 @@ from steelyard.cli import (
     verify,
 )
 from steelyard.cli import list as listing
+from steelyard.cli.terminal import degrade
 from steelyard.core.errors import SteelyardError
 
 app = typer.Typer(
@@ -67,6 +68,7 @@ def _root(
 
 def main() -> None:
     """The console script. Errors of this project end with their message and exit code, without a traceback."""
+    degrade()
     sys.path.append(os.getcwd())  # last: a plug-in of the user's is found there, and shadows no package
     try:
         app()

@@ -1,5 +1,7 @@
 """What the reading verbs print: tables that fit the terminal, or versioned JSON. Stored text is shown, never obeyed."""
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,13 +19,21 @@ RUNS = Path("bench-results")
 
 
 def print_json(kind: str, fields: Mapping[str, Any]) -> None:
-    """One JSON object on stdout: `kind`, `version`, then the fields. Unknown numbers are null."""
+    """One JSON object on stdout: `kind`, `version`, then the fields. Unknown numbers are null.
+
+    Where stdout cannot have a character, JSON's own escape stands for it: data never loses any.
+    """
     import msgspec
 
     from steelyard import wire
 
     data = wire.encode({"kind": f"steelyard-{kind}", "version": JSON_VERSION, **fields})
-    typer.echo(msgspec.json.format(data, indent=2).decode())
+    text = msgspec.json.format(data, indent=2).decode()
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # outside strings JSON is ASCII
+        text = "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
+    typer.echo(text)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
@@ -36,8 +46,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     from rich.table import Table
     from rich.text import Text
 
-    if title:
-        typer.echo(printable(title))
+    if title:  # not by click, which writes UTF-8 to an ASCII stdout
+        sys.stdout.write(f"{printable(title)}\n")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
     for number, column in enumerate(columns):
         keep = number == 0 and all(len(row[0]) <= _WHOLE for row in rows)

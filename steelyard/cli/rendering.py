@@ -7,14 +7,17 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from steelyard.artifact.receipt import Batch
+    from steelyard.artifact.receipt import Across, Batch
     from steelyard.artifact.report import Render
     from steelyard.core.run import Run
+    from steelyard.tables.output import Report, ReportInputs
 
 
-def renderer(runs: Path, beside: Sequence[Path] = ()) -> "Render":
-    """What renders a batch: earlier runs of a history are looked up below `runs`, files of other tools in `beside`."""
-    from steelyard.artifact.report import files_of
+def renderer(runs: Path, beside: Sequence[Path] = (), *, saved: bool = True) -> "Render":
+    """What renders a batch: earlier runs of a history are looked up below `runs`, files of other tools in `beside`.
+
+    `saved` says whether pictures are made or only their numbers and captions.
+    """
     from steelyard.cli.report import inputs_of
     from steelyard.core.errors import SteelyardError
     from steelyard.core.hashing import file_sha256
@@ -35,13 +38,33 @@ def renderer(runs: Path, beside: Sequence[Path] = ()) -> "Render":
             beside=[given[entry.sha256] for entry in batch.beside],
             earlier=[open_run(find_run(runs, name)) for name in batch.earlier],
             venue=batch.venue,
+            saved=saved,
         )
         inputs = replace(inputs, figures_beside=batch.figures_beside, remark=lambda _: None)
-        made: dict[str, Mapping[str, bytes]] = {}
-        for entry in chosen:
-            with TemporaryDirectory(prefix="steelyard-report-") as directory:
-                entry.write(inputs, Path(directory))
-                made[entry.name] = {name: path.read_bytes() for name, path in files_of(Path(directory)).items()}
-        return made
+        return _written(chosen, inputs)
 
     return render
+
+
+def render_across(
+    sides: Sequence[Sequence["Run"]], across: "Across", batch: "Batch"
+) -> Mapping[str, Mapping[str, bytes]]:
+    """Renders a batch of a report of several runs."""
+    from steelyard import plugins
+    from steelyard.cli.compare import comparisons
+    from steelyard.tables.across import build_across
+    from steelyard.tables.output import ReportInputs
+
+    data = build_across(sides, comparisons(sides, across.factor or None), across.prices)
+    return _written([plugins.reports()[name] for name in batch.formats], ReportInputs(data=data))
+
+
+def _written(chosen: Sequence["Report"], inputs: "ReportInputs") -> Mapping[str, Mapping[str, bytes]]:
+    from steelyard.artifact.report import files_of
+
+    made: dict[str, Mapping[str, bytes]] = {}
+    for entry in chosen:
+        with TemporaryDirectory(prefix="steelyard-report-") as directory:
+            entry.write(inputs, Path(directory))
+            made[entry.name] = {name: path.read_bytes() for name, path in files_of(Path(directory)).items()}
+    return made

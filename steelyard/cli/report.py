@@ -128,8 +128,12 @@ def inputs_of(
     beside: Sequence[Path] = (),
     earlier: Sequence["Run"] = (),
     venue: str = "",
+    saved: bool = True,
 ) -> "tuple[ReportInputs, list[Report]]":
-    """What the reports of these formats are given, and the reports themselves. Raises UsageError as `write_report`."""
+    """What the reports of these formats are given, and the reports themselves. Raises UsageError as `write_report`.
+
+    `saved` says whether pictures are made or only their numbers and captions.
+    """
     from steelyard import plugins
     from steelyard.core.errors import UsageError
     from steelyard.tables.build import lay_out
@@ -158,7 +162,7 @@ def inputs_of(
         raise UsageError(f"--venue is about figures, and {', '.join(names)} has none; choose another --format as well")
     inputs = ReportInputs(
         data=data,
-        pictures=pictures(plugins.figures().values(), data, look_of(venue)) if draws else (),
+        pictures=pictures(plugins.figures().values(), data, look_of(venue), saved=saved) if draws else (),
         figures_beside="figures" in names,
         records=tuple(map(records, (*history, facts))) if any(kind(entry) == "export" for entry in chosen) else (),
         cases=cases(facts) if any(details(entry) for entry in chosen) else Cases(),

@@ -1,5 +1,6 @@
 """`bench store`: SQL over all stored runs, runs of several places merged, damage named and set aside."""
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -40,6 +41,8 @@ def query_(
     elif form == "csv":
         import csv
 
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # data loses no character, whatever a terminal shows
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(answer.columns)
         writer.writerows(["" if value is None else value for value in row] for row in answer.rows)

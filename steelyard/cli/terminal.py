@@ -1,5 +1,7 @@
 """The terminal: how much room it has, what it can show, and text laid out for it."""
 
+import codecs
+import io
 import os
 import shutil
 import subprocess
@@ -15,7 +17,22 @@ Style = Literal["good", "bad", "doubt", "same", "bold", "dim", ""]
 
 _CODES: dict[Style, str] = {"good": "32", "bad": "31", "doubt": "33", "same": "36", "bold": "1", "dim": "2"}
 _NEEDED = "█▏░─µ–"
-_ASCII = str.maketrans({"µ": "u", "–": "-", "−": "-", "×": "x", "…": "...", "─": "-", "∞": "inf", "≥": ">="})
+_ASCII = str.maketrans(
+    {
+        "µ": "u",
+        "–": "-",
+        "−": "-",
+        "×": "x",
+        "…": "...",
+        "─": "-",
+        "∞": "inf",
+        "≥": ">=",
+        "≤": "<=",
+        "±": "+-",
+        "→": "->",
+    }
+)
+_CLOSEST = "steelyard.closest"
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _NARROWEST = 40
 
@@ -64,6 +81,13 @@ def this_terminal() -> Terminal:
         unicode=_encodable(sys.stdout.encoding or "ascii"),
         interactive=tty and not dumb and sys.stdin.isatty(),
     )
+
+
+def degrade() -> None:
+    """Let what standard output cannot encode be written in ASCII that comes close, instead of ending the program."""
+    codecs.register_error(_CLOSEST, _closest)
+    if isinstance(sys.stdout, io.TextIOWrapper) and not _encodable(sys.stdout.encoding):
+        sys.stdout.reconfigure(errors=_CLOSEST)
 
 
 def send(text: str, terminal: Terminal, *, pager: bool) -> None:
@@ -135,6 +159,12 @@ def _encodable(encoding: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def _closest(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return _transliterated(error.object[error.start : error.end]), error.end
 
 
 def _transliterated(text: str) -> str:

@@ -5,6 +5,8 @@
 Look at the difference before it is committed.
 """
 
+import io
+import json
 import os
 import pty
 import re
@@ -19,8 +21,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steelyard.cli.output import print_json, print_table
 from steelyard.cli.shown import lines_of
-from steelyard.cli.terminal import Terminal, cells, folded, padded
+from steelyard.cli.terminal import Terminal, cells, degrade, folded, padded
 from steelyard.core.run import LeftOut
 from steelyard.store import StoredRun
 from steelyard.tables.facts import gather
@@ -196,3 +199,16 @@ def test_an_ascii_output_gets_ascii(root):
     )  # fmt: skip
     assert done.stdout.isascii()
     assert b"####" in done.stdout
+
+
+def test_tables_come_close_in_ascii_and_data_loses_nothing(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\n")
+    monkeypatch.setattr(sys, "stdout", stream)
+    degrade()
+    print_table("ratio – of 2 × 3 µs", ("backend", "ratio"), [("日本", "0.997× [0.9, 1.1] ± …")], ("ratio",))
+    print_json("run", {"name": "日本 × \U0001f600"})
+    table, _, data = stream.buffer.getvalue().decode("ascii").partition("{")
+    assert "ratio - of 2 x 3 us" in table
+    assert "?? " in table
+    assert "0.997x [0.9, 1.1] +- ..." in table
+    assert json.loads("{" + data)["name"] == "日本 × \U0001f600"

@@ -14,8 +14,11 @@ from steelyard.artifact import receipt
 from steelyard.cli.bundle import write_bundle
 from steelyard.cli.main import app
 from steelyard.cli.report import write_report
+from steelyard.core.backend import Device
 from steelyard.store import open_run
 from steelyard.tables.output import kind
+from tests.fakes.ceilings import held_against, synthetic_ceilings
+from tests.fakes.metered import metered_run
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.fakes.stored import change_result, change_sample, mend_hashes, store
 
@@ -110,6 +113,78 @@ def test_a_picture_that_is_changed_is_told_and_no_alarm_under_another_matplotlib
     assert "1 pictures were drawn by other versions and are not compared" in done.stdout
 
 
+def test_without_figures_numbers_are_held_against_the_run_and_pictures_are_not(drawn):
+    picture = drawn / "report/figures/latency.png"
+    picture.write_bytes(picture.read_bytes() + b"\0")
+    done = bench("verify", drawn, "--no-figures")
+    assert done.exit_code == 0, done.stdout
+    assert "5 pictures were not drawn anew (--no-figures) and are not compared; their data (CSV) is" in done.stdout
+    page = drawn / "report/report.html"
+    lines = page.read_text().splitlines()
+    change_digit(drawn / "report/figures/latency.csv")
+    line, _old, new = change_digit(page)
+    assert any("</svg>" in above for above in lines[:line])  # below a drawing, and yet told by its number in the file
+    done = bench("verify", drawn, "--no-figures")
+    assert done.exit_code == 1
+    assert re.search(r"WRONG     figures/latency.csv:\d+: stands", done.stdout)
+    assert re.search(rf"WRONG     report.html:{line}: stands '.*{re.escape(new)}", done.stdout)
+
+
+def test_a_report_of_several_runs_is_traced_to_all_of_them(tmp_path):
+    runs, out = tmp_path / "runs", tmp_path / "out"
+    device = Device(kind="cuda", index=0, name="Big Board 9", memory_bytes=None)
+    how = {"backends": ("eager", "xla"), "rounds": 2, "points": llm_points(("decode",)), "headline": "decode"}
+    here = store(synthetic_run(seed=1, **how), runs)
+    there = store(synthetic_run(seed=2, device=device, **how), runs)
+    written = bench("compare", here, there, "--report", out, "--format", "csv,markdown", "--price", "Board=2 USD/hour")
+    assert written.exit_code == 0, written.output
+    done = bench("verify", out, "--runs", runs)
+    assert done.exit_code == 0, done.stdout
+    assert done.stdout.endswith("comparison: everything was traced\n")
+    assert f"holds     {there.name}: run: every file has its hash" in done.stdout
+    assert json.loads(bench("verify", out, "--runs", runs, "--json").stdout)["what"] == "comparison"
+    assert bench("verify", out, "--runs", tmp_path, "--run", here, "--run", there).exit_code == 0
+    done = bench("verify", out, "--runs", tmp_path, "--run", here)
+    assert done.exit_code == 1
+    assert f"the run {there.name} that it was made from cannot be found" in done.stdout
+    line, _old, _new = change_digit(out / "report.md")
+    done = bench("verify", out, "--runs", runs)
+    assert done.exit_code == 1
+    assert f"WRONG     report.md:{line}: stands" in done.stdout
+    receipt_path = out / receipt.NAME
+    receipt_path.write_text(receipt_path.read_text().replace('"per_hour": 2.0', '"per_hour": 3.0'))
+    done = bench("verify", out, "--runs", runs)
+    assert "WRONG     csv/across-cost.csv" in done.stdout
+    change_sample(there, lambda value: value - 1e-9)
+    mend_hashes(there)
+    done = bench("verify", out, "--runs", runs)
+    assert f"WRONG     {there.name}: launch" in done.stdout
+    assert f"made from another state of run {there.name}" in done.stdout
+
+
+def test_every_table_of_a_run_is_held_against_its_samples(tmp_path):
+    made = synthetic_run(backends=("eager",), rounds=2, points=llm_points(("decode",)), headline="decode")
+    path = store(held_against(metered_run(made), synthetic_ceilings()), tmp_path)
+    write_report(path, ("csv",))
+    assert bench("verify", path).exit_code == 0
+    tables = ("efficiency", "roofs", "energy", "memory", "startup")
+    changed = {table: change_digit(path / f"report/csv/{table}.csv") for table in tables}
+    done = bench("verify", path)
+    assert done.exit_code == 1
+    for table, (line, _, new) in changed.items():
+        assert re.search(rf"WRONG     csv/{table}.csv:{line}: stands '.*{re.escape(new)}", done.stdout), table
+
+
+def test_a_grade_that_its_readings_do_not_give_is_told(bare):
+    path = bare / "segment-000/segment.json"
+    document = json.loads(path.read_text())
+    document["segment"]["noise"]["readings"]["hiccup_share"]["value"] = 0.5
+    path.write_text(json.dumps(document))
+    done = bench("verify", bare)
+    assert done.exit_code == 1
+    assert "WRONG     segment 0: its noise has grade A, and its readings give F" in done.stdout
+
+
 def test_a_file_that_no_format_writes_is_untraced(run):
     (run / "report" / "mine.csv").write_text("speedup,3.0\n")
     done = bench("verify", run)
@@ -200,7 +275,7 @@ def test_with_all_digests_mended_the_report_and_the_printed_digest_still_tell(ru
     assert bench("verify", run, "--digest", before).exit_code == 1
     done = bench("verify", run)
     assert done.exit_code == 1
-    assert "made from another state of the run" in done.stdout
+    assert f"made from another state of run {run.name}" in done.stdout
     shutil.rmtree(run / "report")
     done = bench("verify", run, "--digest", before)
     assert done.exit_code == 1
