@@ -33,6 +33,9 @@ EVIDENCE_ROWS = 1500
 """Rows of a table of evidence in a page; results are always there in full."""
 PAGE_CHARACTERS = 2_500_000
 """Of data and figures. Figures have what the data leaves, the smallest first; the others stay files."""
+LONG_TEXT = 24
+"""Text columns up to so many characters are not broken over lines; longer ones are, and keep a readable measure."""
+WIDEST_INTERVAL = 32
 SHARED = 3
 """A note below so many tables stands once, below all of them."""
 _FILTERS = {"workload": "Workload", "arm": "Backend", "device": "Device", "status": "Status"}
@@ -66,7 +69,7 @@ def page(inputs: ReportInputs) -> str:
     taken = {t.name: EVIDENCE_ROWS for t in tables if t.place == "detail" and len(t.rows) > EVIDENCE_ROWS}
     common = shared_notes(tables)
     plain = sum(len(table.rows) for table in tables) <= PLAIN_ROWS
-    script, style = script_text(), _read("page.css")
+    script, style = script_text(), style_text()
     json = page_data(tables, inputs.cases, data.baseline, taken)
     inlined = within([picture for picture in inputs.pictures if not picture.reason], PAGE_CHARACTERS - len(json))
     return environment.get_template("report.html.jinja").render(
@@ -78,7 +81,7 @@ def page(inputs: ReportInputs) -> str:
         sections=[(title, [_table(table, common, taken, plain) for table in found]) for title, found in sections],
         notes=common,
         cases=inputs.cases,
-        pictures=[_picture(picture, picture.name in inlined) for picture in inputs.pictures],
+        pictures=[_picture(picture, picture.name in inlined, data.software) for picture in inputs.pictures],
         filters={tag: values for tag in _FILTERS if len(values := _values(tables, tag)) > 1},
         titles=_FILTERS,
         baselines=_baselines(inputs.cases, data.baseline, data.arms),
@@ -89,6 +92,14 @@ def script_text() -> str:
     """The script: its parts in one strict scope, which leaks no name."""
     parts = "\n".join(_read(f"{name}.js").removeprefix('"use strict";\n') for name in SCRIPTS)
     return f'"use strict";\n(() => {{\n{parts}}})();\n'
+
+
+def style_text() -> str:
+    """The style, and how wide a column keeps its intervals, so that the values before them stand one below the other:
+    brackets, comma and space are narrower than the digits that `ch` counts."""
+    counts = range(2, WIDEST_INTERVAL + 1)
+    widths = "".join(f".i{count} .interval {{ min-width: {count - 1}ch; }}\n" for count in counts)
+    return _read("page.css") + widths
 
 
 def policy(script: str, style: str) -> str:
@@ -113,6 +124,7 @@ def _table(table: Table, common: Sequence[str], taken: Mapping[str, int], plain:
         notes.append(
             f"{taken[table.name]} of {counted(len(table.rows), 'row')} are in this page; csv/{table.name}.csv has all."
         )
+    css = [_css(table, place, column) for place, column in enumerate(table.columns)]
     head = next((place for place, column in enumerate(table.columns) if column.key == "backend"), 0)
     return {
         "name": table.name,
@@ -127,22 +139,33 @@ def _table(table: Table, common: Sequence[str], taken: Mapping[str, int], plain:
             {
                 "title": column.heading,
                 "key": column.key,
-                "css": " ".join(["number" if column.numeric else "text", *(["code"] if column.kind == "code" else [])]),
+                "css": css[place],
                 "head": place == head,
             }
             for place, column in enumerate(table.columns)
         ],
-        "rows": [[_cell(cell, column) for cell, column in zip(row.cells, table.columns, strict=True)] for row in rows],
+        "rows": [[_cell(*parts) for parts in zip(row.cells, table.columns, css, strict=True)] for row in rows],
         "left": len(table.rows) - len(rows),
     }
 
 
-def _cell(cell: Cell, column: Column) -> dict[str, Any]:
+def _css(table: Table, place: int, column: Column) -> str:
+    """How a column is set: `iN` keeps room for its longest interval of N characters, `long` breaks texts over lines."""
+    prints = [shown(row.cells[place], column) for row in table.rows]
+    if column.numeric:
+        longest = max((len(print_.interval) for print_ in prints), default=0)
+        return f"number i{min(longest, WIDEST_INTERVAL)}" if longest else "number"
+    long = max((len(print_.main) for print_ in prints), default=0) > LONG_TEXT
+    return " ".join(["text", *(["long"] if long else []), *(["code"] if column.kind == "code" else [])])
+
+
+def _cell(cell: Cell, column: Column, css: str) -> dict[str, Any]:
     print_ = shown(cell, column)
     return {
         "main": print_.main,
         "interval": print_.interval,
-        "css": " ".join(["number" if column.numeric else "text", *cell.flags]),
+        "css": " ".join([css, *cell.flags]),
+        "spaced": " i" in css,
         "code": column.kind == "code" and bool(cell.text),
         "notes": cell.notes,
         "strong": "best" in cell.flags or "tied" in cell.flags,
@@ -156,12 +179,13 @@ def within(pictures: Sequence[Picture], room: int) -> set[str]:
     return {picture.name for picture, end in zip(ordered, ends, strict=True) if end <= room}
 
 
-def _picture(picture: Picture, inlined: bool) -> dict[str, Any]:
+def _picture(picture: Picture, inlined: bool, software: str) -> dict[str, Any]:
     reason = picture.reason or ("" if inlined else f"left out to keep this page small; figures/{picture.name}.pdf")
     return {
         "name": picture.name,
         "title": picture.title,
-        "caption": picture.caption,
+        # what ran stands once, below all figures
+        "caption": picture.caption.removesuffix(software).strip(),
         "alternative": picture.alternative,
         "reason": reason,
         # matplotlib escapes the texts that it draws

@@ -65,7 +65,7 @@ function setBaseline(view, baseline) {
     if (!(key in AGAINST)) return;
     head.firstElementChild.textContent = away ? `${title} (against ${baseline})` : title;
   });
-  const caption = view.table.caption;
+  const caption = document.getElementById(`caption-${view.name}`);
   caption.querySelector(".switched")?.remove();
   if (away) {
     const said = `Against ${baseline} instead of ${data.baseline}: exploratory. Caption and notes speak of ${data.baseline}.`;

@@ -26,12 +26,13 @@ function button(label, act, attributes = {}) {
   return made;
 }
 
-/** What stands in a cell: the value, its interval, its marks. */
-function printed({ main, interval, flags, marks }, code, name) {
+/** What stands in a cell: the value, its interval, its marks. In a column of intervals one without keeps the room. */
+function printed({ main, interval, flags, marks }, code, name, spaced = false) {
   const strong = flags.includes("best") || flags.includes("tied");
   const parts = [code && main ? element("code", {}, main) : strong ? element("strong", {}, main) : main];
   if (interval) parts.push(" ", element("span", { class: "interval" }, interval));
   for (const mark of marks) parts.push(element("sup", {}, element("a", { href: `#note-${name}-${mark}` }, mark)));
+  if (spaced && !interval) parts.push(" ", element("span", { class: "interval" }));
   return parts;
 }
 

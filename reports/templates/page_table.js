@@ -17,7 +17,8 @@ class TableView {
     this.heads = [...this.table.tHead.rows[0].cells];
     this.columns = this.heads.map((head) => ({
       key: head.dataset.key, title: head.textContent, head: "head" in head.dataset,
-      number: head.classList.contains("number"), code: head.classList.contains("code"),
+      number: head.classList.contains("number"), code: head.classList.contains("code"), css: head.className,
+      spaced: / i\d/.test(head.className),
     }));
     this.sorted = { index: -1, up: true };
     this.baseline = data.baseline;
@@ -113,9 +114,9 @@ class TableView {
     const item = casesByKey.get(caseKey(row.about.arm, row.about.point));
     const cells = this.columns.map((column, index) => {
       const cell = this.cell(row, index);
-      const parts = printed(cell, column.code, this.name);
+      const parts = printed(cell, column.code, this.name, column.spaced);
       if (column.head && item) parts[0] = element("a", { href: `#case-${item.id}` }, ...parts.slice(0, 1));
-      const css = [column.number ? "number" : "text", ...cell.flags].join(" ");
+      const css = [column.css, ...cell.flags].join(" ");
       if (column.key === "speedup" && this.scale) parts.unshift(this.whisker(cell));
       return element(column.head ? "th" : "td", { class: css, scope: column.head ? "row" : null }, ...parts);
     });

@@ -1,4 +1,4 @@
-"""One browser for all tests of pages, and a way to open a page in it that fails on any complaint."""
+"""One browser with one tab for all tests of pages, and a way to open a page in it that fails on any complaint."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,21 +20,30 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield found
 
 
-@pytest.fixture
-def show(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
-    """Opens the text of a page. In the end no page may have complained, or asked for anything but itself."""
-    opened: list[tuple[Page, str]] = []
+@pytest.fixture(scope="session")
+def tab(browser: Browser) -> Page:
+    """The one tab: a new one would take longer than most tests do in it."""
+    return browser.open("about:blank")
 
-    def open_(text: str, fragment: str = "", **options: object) -> Page:
-        path = tmp_path / f"report-{len(opened)}.html"
+
+@pytest.fixture
+def show(tab: Page, tmp_path: Path) -> Iterator[Callable[..., Page]]:
+    """Opens the text of a page. In the end none may have complained, or asked for anything but itself."""
+    addresses: set[str] = set()
+    tab.errors.clear()
+    tab.requests.clear()
+
+    def open_(text: str, fragment: str = "", *, width: int = 1400, dark: bool = False) -> Page:
+        path = tmp_path / f"report-{len(addresses)}.html"
         path.write_text(text)
-        page = browser.open(path.as_uri() + fragment, **options)  # type: ignore[arg-type]
-        opened.append((page, path.as_uri()))
-        assert page.value("document.documentElement.dataset.ready") == "yes", page.errors
-        return page
+        addresses.add(path.as_uri())
+        tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=0, y=0)
+        tab.size(width, 1000)
+        tab.dark(dark)
+        tab.go(path.as_uri() + fragment)
+        assert tab.value("document.documentElement.dataset.ready") == "yes", tab.errors
+        return tab
 
     yield open_
-    for page, address in opened:
-        page.close()
-        assert page.errors == []
-        assert {request.partition("#")[0] for request in page.requests} == {address}
+    assert tab.errors == []
+    assert {request.partition("#")[0] for request in tab.requests} == addresses

@@ -1,4 +1,4 @@
-"""Pages for the tests of the HTML report: a small one of a synthetic run, and a large one of ten thousand cases."""
+"""Pages for the tests of the HTML report, each made once: a small one, one with every section, and a large one."""
 
 from dataclasses import replace
 from functools import cache
@@ -6,6 +6,7 @@ from functools import cache
 from steelyard.reports.html import page
 
 from steelyard import plugins
+from steelyard.core.backend import Device
 from steelyard.core.comparison import Interval
 from steelyard.core.run import Run
 from steelyard.tables.build import lay_out
@@ -14,10 +15,13 @@ from steelyard.tables.drawing import pictures
 from steelyard.tables.facts import gather
 from steelyard.tables.output import ReportInputs
 from steelyard.tables.table import Cell, Row, Table
-from tests.fakes.runs import Outcome, synthetic_run
+from tests.fakes.ceilings import held_against, synthetic_ceilings
+from tests.fakes.metered import metered_run
+from tests.fakes.runs import Outcome, llm_points, synthetic_run
 
 FEW = ("eager", "xla", "onnxruntime")
 MANY = 10_000
+KILLED = Outcome(status="out_of_memory", reason="killed by the kernel", log_tail="first line\nlast <line>")
 
 
 def inputs_of(run: Run, *figures: str) -> ReportInputs:
@@ -31,9 +35,22 @@ def inputs_of(run: Run, *figures: str) -> ReportInputs:
 @cache
 def small() -> str:
     """Five backends and three workloads; openvino is killed on one of them."""
-    killed = Outcome(status="out_of_memory", reason="killed by the kernel", log_tail="first line\nlast <line>")
-    run = synthetic_run(effect={"xla": 0.5, "onnxruntime": 0.4}, statuses={("openvino", "generate"): killed})
+    run = synthetic_run(effect={"xla": 0.5, "onnxruntime": 0.4}, statuses={("openvino", "generate"): KILLED})
     return page(inputs_of(run, "coverage", "latency"))
+
+
+@cache
+def every_section() -> str:
+    """One workload on a metered accelerator with ceilings: xla lies above one, openvino is killed."""
+    run = synthetic_run(
+        backends=(*FEW, "openvino"),
+        points=llm_points(("decode",)),
+        headline="decode",
+        effect={"xla": 0.1, "onnxruntime": 0.9},
+        statuses={("openvino", "decode"): KILLED},
+        device=Device(kind="cuda", index=0, name="Synthetic GPU 9", memory_bytes=80 << 30),
+    )
+    return page(inputs_of(held_against(metered_run(run, estimate=True), synthetic_ceilings(), counted={"torch": 1.4})))
 
 
 @cache

@@ -11,6 +11,7 @@ import pytest
 from steelyard.reports import html as report
 from steelyard.reports.html import page, script_text, shared_notes
 
+from steelyard.tables import baselines
 from steelyard.tables.build import build
 from steelyard.tables.output import ReportInputs, printed
 from tests.fakes.runs import llm_points, synthetic_run
@@ -129,6 +130,19 @@ def test_a_note_of_many_tables_stands_once(text):
     text = page(ReportInputs(data=data))
     for note in notes:
         assert text.count(f"<p>{html.escape(note, quote=False)}</p>") == 1
+
+
+def test_the_page_says_why_no_other_baseline_can_be_chosen(monkeypatch):
+    two = page(inputs_of(synthetic_run(backends=("eager", "xla"), rounds=8)))
+    assert "The baseline is eager; no other can be chosen: with two backends there is one comparison." in two
+    run = synthetic_run(
+        backends=("eager", "xla", "openvino"), rounds=8, points=llm_points(("decode",)), headline="decode"
+    )
+    assert "no other can be chosen" not in page(inputs_of(run))
+    monkeypatch.setattr(baselines, "MOST_PAIRS", 0)
+    many = page(inputs_of(run))
+    assert "1 further comparisons are more than a page computes (0)." in many
+    assert 'id="baseline"' not in many
 
 
 def test_a_report_without_cases_has_tables_all_the_same():

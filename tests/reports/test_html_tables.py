@@ -67,6 +67,7 @@ def test_a_choice_of_backend_and_workload_holds_for_all_tables_and_is_told(show)
     assert 0 < int(found) < int(total)
     page.choose("select[data-filter=workload]", "decode")
     assert column(page, 0, "#table-speed-generate") == []
+    assert page.value(f"document.querySelector('{SPEED} table').checkVisibility()") is False
     assert column(page, 0, "#table-speed-decode") == ["xla"]
     page.click("form.filters button[type=reset]")
     page.settle()
@@ -109,7 +110,7 @@ def test_another_baseline_selects_among_what_was_computed(show):
     family = page.text("#family")
     assert "every verdict is exploratory" in family
     assert "one family of 30 comparisons of its own (Benjamini-Hochberg)" in family
-    assert "Against xla instead of eager" in page.text(f"{SPEED} caption")
+    assert "Against xla instead of eager" in page.text(f"{SPEED} .caption")
     assert page.count(f"{SPEED} strong:not(.switched)") == 0  # bold is the run's
     assert column(page, 0, "#table-tokens") == ["eager", "inductor", "xla", "onnxruntime", "openvino"]
     assert column(page, 2, "#table-tokens")[2] == "1 (baseline)"
