@@ -10,7 +10,7 @@ from pathlib import Path
 from steelyard.artifact.finding import Finding
 
 _PICTURES = (".pdf", ".png", ".svg")
-_DRAWN = re.compile(r"<svg\b.*?</svg>\s*|data:image/[^\"')\s]+", re.DOTALL)
+_DRAWN = re.compile(r"<svg\b.*?</svg>|data:image/[^\"')\s]+", re.DOTALL)
 _GONE = "\0"
 """Stands for a line of a drawing that is left out; no report writes it."""
 _WORD = re.compile(r"[^\s,;|&<>{}\[\]()\"$]+")

@@ -159,7 +159,7 @@ def inline_svg(svg: str, prefix: str) -> str:
     What stood in style sheets and style attributes stands in attributes of its own, so that a page may forbid styles
     other than its own. Raises ValueError for a style sheet that is not the one of matplotlib.
     """
-    body = svg[svg.index("<svg") :]
+    body = svg[svg.index("<svg") :].rstrip()
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.S)
     for sheet in re.findall(r"<style[^>]*>(.*?)</style>", body, flags=re.S):
         if sheet.strip() != "*{stroke-linejoin: round; stroke-linecap: butt}":

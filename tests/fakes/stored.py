@@ -11,11 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steelyard.core.hashing import file_sha256
+from steelyard.core.metrics import Reading
 from steelyard.core.result import Measurement
 from steelyard.core.run import Run
 from steelyard.measure.digest import sealed
 from steelyard.measure.steady import judge
 from steelyard.store import create_run
+
+QUIET = Reading(value=0.001, unit="1", method="made up")
 
 
 def honest(run: Run, *, seal: bool = True) -> Run:
@@ -79,7 +82,7 @@ def more_rounds(run: Run, rounds: int, effect: Mapping[str, float]) -> Run:
     rng = np.random.default_rng(0)
     numbers = range(1, rounds + 1)
     launches = [
-        replace(record, launch=f"{record.launch}/{number}", round=number)
+        replace(record, launch=f"{record.launch}/{number}", round=number, noise={})
         for number in numbers
         for record in run.launches
         if record.round == 1
@@ -92,7 +95,7 @@ def more_rounds(run: Run, rounds: int, effect: Mapping[str, float]) -> Run:
             launch = f"{result.launch}/{number}"
             results.append(replace(result, launch=launch, round=number, measurements=entries))
     (segment,) = run.segments
-    noise = replace(segment.noise, grade="A", evidence=())
+    noise = replace(segment.noise, grade="A", evidence=(), readings={"hiccup_share": QUIET})
     segment = replace(segment, rounds=tuple(numbers), noise=noise, ended="rounds", disturbed={})
     manifest = replace(run.manifest, run_id=f"{run.manifest.run_id}-{'-'.join(map(str, effect.values()))}")
     return replace(run, manifest=manifest, segments=(segment,), launches=tuple(launches), results=tuple(results))
