@@ -20,7 +20,7 @@ from tests.calibration import effect, files
 from tests.calibration.effect import Compared, Found, Injected, Trial
 
 BACKEND = "onnxruntime"
-TRIALS = 10
+TRIALS = 20
 PILOT_ROUNDS = 3
 ROUNDS = MINIMUM_ROUNDS
 """The number of rounds for which `bench run` prints the smallest effect."""
