@@ -6,7 +6,9 @@ from typing import Literal
 
 from steelyard.core.comparison import Estimate
 
-TaxVerdict = Literal["equivalent", "ours costs more", "ours is faster", "inconclusive", "not measured"]
+TaxVerdict = Literal[
+    "equivalent", "ours costs more", "ours costs no more", "ours is faster", "inconclusive", "not measured"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 A pair is an ordinary run of `bench run` with our backend as the baseline and the native variant as the one candidate.
 The log ratio ours / native of each round gives the Hodges-Lehmann estimate with the exact signed-rank interval; each
-row stands by itself at 95 %, against a margin of 3 %.
+row stands by itself at 95 %, against a margin of 3 %. Where an interval reaches far below the margin but not above it,
+ours is neither equivalent nor proved faster: it costs no more.
 """
 
 from collections.abc import Iterator, Sequence
@@ -153,7 +154,10 @@ def _row(found: Pair, ours: Side, native: Side, metric: str, noisy: str) -> TaxR
         p_value = signed_rank.p_value(pairs.log_ratios)
         (answer,) = decide([Question(location=location, floor=0.0, p_value=p_value, margin=MARGIN)], "primary")
         verdict, estimate = _WORDS.get(answer.verdict, "inconclusive"), answer.ratio
-        reason = "" if verdict == "equivalent" else answer.reason
+        interval = None if estimate is None else estimate.interval
+        if verdict == "inconclusive" and interval is not None and interval.high <= 1 + MARGIN:
+            verdict = "ours costs no more"
+        reason = "" if verdict in {"equivalent", "ours costs no more"} else answer.reason
     medians = [[side.medians(metric)[number] for number in pairs.rounds] for side in (ours, native)]
     return TaxRow(
         runtime=found.ours,
