@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from steelyard import __version__, plugins
+from steelyard.cli.command import stored_command
 from steelyard.cli.planning import describe, plan_of
 from steelyard.cli.progress import Screen
 from steelyard.cli.recorder import Recorder
@@ -34,7 +35,7 @@ from steelyard.hardware.ceilings.kept import newest as newest_ceilings
 from steelyard.hardware.computed_peak import computed_peaks
 from steelyard.hardware.fingerprint import fingerprint
 from steelyard.hardware.occupied import occupied
-from steelyard.hardware.profiles import profile_of
+from steelyard.hardware.profiles import declared
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.request import ATTEMPT_POOL, POOL, is_lowered
 from steelyard.selftest.kept import newest
@@ -224,12 +225,12 @@ _ENDED = {
 def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
     request = plan.request
     environment = fingerprint()
-    profile = profile_of(request.device.name, request.device.kind)
+    profile = declared(request.device)
     return Manifest(
         run_id=new_run_id(plan.suite.name),
         tool_version=__version__,
         created_utc=_now(),
-        command=("bench", *sys.argv[1:]),
+        command=stored_command(sys.argv[1:]),
         suite=plan.suite.name,
         suite_version=plan.suite.version,
         headline=plan.suite.headline,

@@ -67,9 +67,14 @@ class ExternalLog(EnergySource):
                 waited += 0.5
                 times, joules = read_log(self._path)
         except UsageError as error:  # it was readable when the source was opened
-            fault = Fault(code="garbage", detail=str(error))
+            fault = broken(self._path, error)
             return [{WALL.id: Count(t_ns=moment, joules=None, fault=fault)} for moment in moments]
         return [{WALL.id: _count(moment, moment / 1e9 + self._offset_s, times, joules)} for moment in moments]
+
+
+def broken(path: Path, error: UsageError) -> Fault:
+    """Why a log gives no number, as a run stores it: with the name of the file and not where it lies."""
+    return Fault(code="garbage", detail=str(error).replace(str(path), path.name))
 
 
 def read_log(path: Path) -> tuple[list[float], list[float]]:

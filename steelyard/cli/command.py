@@ -1,0 +1,23 @@
+"""The command of a run as it is stored: without the folders of the machine on which it was given."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+PATH_OPTIONS = frozenset({"--meter", "--output", "--resume", "--weights"})
+"""Options of `bench run` that take a path."""
+_ROOTS = ("/", "~", "./", "../")
+
+
+def stored_command(arguments: Sequence[str]) -> tuple[str, ...]:
+    """`bench` and its arguments, of every path the last part alone: folders name projects, laboratories and people.
+
+    A path is what follows an option that takes one, and whatever begins at a root, at home or at a folder above.
+    """
+    kept = ["bench"]
+    before = ""
+    for argument in arguments:
+        option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+        is_path = before in PATH_OPTIONS or option in PATH_OPTIONS or value.startswith(_ROOTS)
+        kept.append(f"{option}{equals}{Path(value).name or value}" if value and is_path else argument)
+        before = argument
+    return tuple(kept)
