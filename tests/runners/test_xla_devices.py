@@ -4,9 +4,11 @@ import types
 
 import pytest
 
+from steelyard import plugins
 from steelyard.adapters import xla_device
 from steelyard.core.backend import Budget, Device
 from steelyard.core.errors import Unsupported
+from tests.runners.toy_decoder import context
 
 GIB = 1 << 30
 CAP = Budget(threads=1, cpus=(), memory_cap_bytes=20 * GIB, memory_cap_by="runtime")
@@ -55,3 +57,20 @@ def test_command_buffers_stand_in_the_tuning_table_and_are_counted():
 
 def test_every_platform_has_its_options():
     assert set(xla_device.MAX) == set(xla_device.PLATFORMS)
+
+
+def test_the_allocators_peak_is_that_of_a_phase_only_if_the_phase_raised_it(tmp_path):
+    runner = plugins.runner("xla")(context("xla", tmp_path))
+    held = {"peak_bytes_in_use": 500}
+    runner.device = types.SimpleNamespace(platform="gpu", memory_stats=lambda: held)
+    runner.reset_peaks()
+    unraised = runner.peaks()["allocator_peak_bytes"]
+    assert unraised.value is None
+    assert "JAX cannot reset its peak" in unraised.reason
+    held["peak_bytes_in_use"] = 900
+    raised = runner.peaks()["allocator_peak_bytes"]
+    assert (raised.value, raised.method) == (900, "memory_stats: peak_bytes_in_use, raised by this phase")
+    runner.device = types.SimpleNamespace(platform="cpu", memory_stats=lambda: None)
+    runner.reset_peaks()
+    untold = runner.peaks()["allocator_peak_bytes"]
+    assert (untold.value, untold.reason) == (None, "JAX keeps no allocator statistics on cpu")
