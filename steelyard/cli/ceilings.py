@@ -51,21 +51,21 @@ def ceilings(
     from steelyard.hardware.ceilings.kept import keep as store
     from steelyard.hardware.ceilings.measure import QUICK_ROUNDS, ROUNDS, RUNTIMES, Request, measure
     from steelyard.hardware.choice import choose_cpus, pick_device
+    from steelyard.hardware.occupied import occupied
 
     chosen = choose_cpus(threads, cpus)
     asked = tuple(part for value in runtime or [] for part in split_backends(value))
-    found = measure(
-        Request(
-            device=pick_device(device),
-            budget=Budget(threads=len(chosen), cpus=chosen),
-            runtimes=asked or RUNTIMES,
-            rounds=rounds or (QUICK_ROUNDS if quick else ROUNDS),
-            quick=quick,
-            most_bytes=None if most is None else parse_size(most),
-            seed=seed,
-        ),
-        say=lambda text: typer.echo(text, err=True),
+    request = Request(
+        device=pick_device(device),
+        budget=Budget(threads=len(chosen), cpus=chosen),
+        runtimes=asked or RUNTIMES,
+        rounds=rounds or (QUICK_ROUNDS if quick else ROUNDS),
+        quick=quick,
+        most_bytes=None if most is None else parse_size(most),
+        seed=seed,
     )
+    with occupied(request.device, request.budget):
+        found = measure(request, say=lambda text: typer.echo(text, err=True))
     if json:
         print_json("ceilings", {"ceilings": found})
     else:

@@ -213,7 +213,7 @@ def _energy(enabled: bool, meter: Path | None, estimate: bool, device: "Device")
     from steelyard.core.energy import EnergySettings
     from steelyard.core.errors import UsageError
     from steelyard.guard.external import read_log
-    from steelyard.hardware.profiles import profile_of
+    from steelyard.hardware.profiles import declared
 
     if meter is not None:
         if not enabled:
@@ -221,7 +221,7 @@ def _energy(enabled: bool, meter: Path | None, estimate: bool, device: "Device")
         read_log(meter)
     if estimate and device.kind != "cpu":
         raise UsageError(f"--estimate-energy shares out the rated power of a CPU; {device.id} is none")
-    profile = profile_of(device.name, device.kind) if estimate else None
+    profile = declared(device) if estimate else None
     power = None if profile is None or profile.power_limit_w is None else float(profile.power_limit_w.value)
     return EnergySettings(
         enabled=enabled, meter="" if meter is None else str(meter.absolute()), estimate=estimate, tdp_w=power

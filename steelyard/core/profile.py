@@ -1,7 +1,7 @@
 """What is declared of a device model: peaks, memory, power, each value with the document that it was read in."""
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 # The unit that a field's printed figure has in base units; None: text or a year, kept as printed.
@@ -67,6 +67,34 @@ class HardwareProfile:
         """Every known fact by its field, peaks as `peak_dense_per_s.float16`."""
         peaks = {f"{field}.{dtype}": fact for field in PEAKS for dtype, fact in getattr(self, field).items()}
         return peaks | {field: fact for field in QUANTITIES if (fact := getattr(self, field)) is not None}
+
+    def of_one_device(self) -> "HardwareProfile":
+        """What one of the devices has that a runtime shows for the module described here: an even share of peaks and
+        memory. Links and the power limit are the module's; no document that was read shares them out."""
+        if self.devices is None or self.devices == 1:
+            return self
+        share = f"one of the {self.devices} devices of the module"
+
+        def part(fact: Fact | None) -> Fact | None:
+            if fact is None or isinstance(fact.value, str) or self.devices is None:
+                return fact
+            reason = share if fact.reason is None else f"{fact.reason}; {share}"
+            return replace(fact, value=fact.value / self.devices, factor=fact.factor / self.devices, reason=reason)
+
+        def parts(facts: dict[str, Fact]) -> dict[str, Fact]:
+            return {dtype: told for dtype, fact in facts.items() if (told := part(fact)) is not None}
+
+        return replace(
+            self,
+            model=f"{self.model} ({share})",
+            devices=1,
+            peak_dense_per_s=parts(self.peak_dense_per_s),
+            peak_sparse_per_s=parts(self.peak_sparse_per_s),
+            memory_bytes=part(self.memory_bytes),
+            memory_bandwidth_bytes_per_s=part(self.memory_bandwidth_bytes_per_s),
+            interconnect_bytes_per_s=None,
+            power_limit_w=None,
+        )
 
     def matches(self, name: str) -> bool:
         """Whether a device of this name, in any case, is this model."""

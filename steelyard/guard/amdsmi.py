@@ -14,7 +14,8 @@ _MICRO = 1e-6
 
 
 class AmdSmi(EnergySource):
-    """One board, by index in the library's order. `smi` is the module `amdsmi`, already initialised.
+    """One board, by its PCI address, or by index in the library's order where that is not known. `smi` is the module
+    `amdsmi`, already initialised.
 
     The accumulator is 64 bits wide; joules are its value times `counter_resolution` microjoules, a product that
     several tools forget. One that stands still or goes backwards, as some drivers' do, gives no number.
@@ -23,12 +24,14 @@ class AmdSmi(EnergySource):
     name: ClassVar[str] = "amdsmi"
     kind: ClassVar[Kind] = "counter"
 
-    def __init__(self, smi: Any, index: int, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self, smi: Any, index: int, place: str | None = None, clock_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
         self.update_period_s = _UPDATE_S
         self._smi = smi
         self._clock_ns = clock_ns
         self._lock = threading.Lock()
-        self._handle = smi.amdsmi_get_processor_handles()[index]
+        self._handle = _board(smi, index, place)
         self._domain = Domain(id=f"gpu_module:{index}", boundary="gpu_module")
         self.resolution_j = float(self._told()["counter_resolution"]) * _MICRO
         self._counter = Unwrapped(unit_j=self.resolution_j, range_=None, slack_s=_UPDATE_S, endless=True)
@@ -58,8 +61,9 @@ class AmdSmi(EnergySource):
         return self._smi.amdsmi_get_energy_count(self._handle)
 
 
-def amdsmi_source(index: int = 0) -> EnergySource:
-    """The accumulator of one board, or the source that says why there is none here."""
+def amdsmi_source(index: int = 0, place: str | None = None) -> EnergySource:
+    """The accumulator of the board at a PCI address (else of the `index`-th), or the source that says why there is
+    none here."""
     try:
         import amdsmi as smi  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
@@ -68,7 +72,7 @@ def amdsmi_source(index: int = 0) -> EnergySource:
         return Absent(Fault(code="no_device", detail=f"amdsmi cannot load its library: {type(error).__name__}"))
     try:
         smi.amdsmi_init()
-        source = AmdSmi(smi, index)
+        source = AmdSmi(smi, index, place)
     except (smi.AmdSmiException, IndexError, KeyError, TypeError, ValueError) as error:
         return Absent(Fault(code="no_device", detail=f"amdsmi: {type(error).__name__}: {error}"))
     first = next(iter(source.read().values()))
@@ -76,3 +80,14 @@ def amdsmi_source(index: int = 0) -> EnergySource:
         source.close()
         return Absent(first.fault)
     return source
+
+
+def _board(smi: Any, index: int, place: str | None) -> Any:
+    """The library's handle. Raises IndexError where it has no such board: another's meter is none for this one."""
+    boards = smi.amdsmi_get_processor_handles()
+    if place is None:
+        return boards[index]
+    for board in boards:
+        if str(smi.amdsmi_get_gpu_device_bdf(board)).lower() == place:
+            return board
+    raise IndexError("the library has no board at the PCI address of the device")

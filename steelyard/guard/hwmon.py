@@ -11,6 +11,7 @@ from steelyard.core.energy import Boundary, Kind
 from steelyard.guard import proc
 from steelyard.guard.energy import Absent, Count, Counts, Domain, EnergySource, Fault
 from steelyard.guard.files import whole_number
+from steelyard.guard.pci import address, by_number
 from steelyard.guard.unwrap import Integrated, Unwrapped
 
 HWMON = Path("/sys/class/hwmon")
@@ -77,18 +78,29 @@ class HwmonPower(Hwmon):
 
 
 def hwmon_source(
-    device_kind: str, index: int = 0, root: Path = HWMON, clock_ns: Callable[[], int] = time.monotonic_ns
+    device_kind: str,
+    index: int = 0,
+    root: Path = HWMON,
+    clock_ns: Callable[[], int] = time.monotonic_ns,
+    place: str | None = None,
 ) -> EnergySource:
-    """The meters of the `index`-th device of a kind that a known driver shows, or why there is none."""
+    """The meters that a known driver shows of a device, or why there is none.
+
+    The device is the one at the PCI address `place`; where that is not known, or the drivers tell no address, the
+    `index`-th of its kind.
+    """
     if not root.is_dir():
         return Absent(Fault(code="no_device", detail="no hwmon on this machine"))
     found = [
         (directory, name)
-        for directory in sorted(root.glob("hwmon*"))
+        for directory in by_number(root.glob("hwmon*"))
         if (name := proc.text(directory / "name") or "") in _DRIVERS and _DRIVERS[name][0] == device_kind
     ]
+    places = [address(directory / "device") for directory, _ in found]
+    if place is not None and any(places):
+        index = places.index(place) if place in places else len(found)
     if index >= len(found):
-        return Absent(Fault(code="no_device", detail=f"hwmon shows no energy meter for {device_kind}"))
+        return Absent(Fault(code="no_device", detail=f"hwmon shows no energy meter for {device_kind}:{index}"))
     directory, name = found[index]
     period = _UPDATE_S.get(name, _UPDATE_OTHERS_S)
     counters = _channels(
@@ -116,7 +128,7 @@ def _channels(
 ) -> list[_Channel]:
     known = _DRIVERS[driver][1]
     named = []
-    for path in sorted(directory.glob(pattern)):
+    for path in by_number(directory.glob(pattern)):
         channel = path.name.rsplit("_", 1)[0]
         label = proc.text(directory / f"{channel}_label") or ""
         key = next((name for name in known if label.startswith(name) or channel == name), None)

@@ -13,6 +13,7 @@ from steelyard.guard import proc
 from steelyard.guard.energy import Absent, Counts, Domain, EnergySource, Fault
 from steelyard.guard.files import whole_number
 from steelyard.guard.hwmon import HWMON
+from steelyard.guard.pci import by_number
 from steelyard.guard.unwrap import Integrated
 
 _UPDATE_S = 0.01  # a conversion of three channels with the driver's averaging takes some milliseconds
@@ -54,10 +55,10 @@ class JetsonRails(EnergySource):
 def jetson_source(root: Path = HWMON, clock_ns: Callable[[], int] = time.monotonic_ns) -> EnergySource:
     """The rails of this module, or why there are none."""
     named = []
-    for directory in sorted(root.glob("hwmon*")) if root.is_dir() else []:
+    for directory in by_number(root.glob("hwmon*")) if root.is_dir() else []:
         if proc.text(directory / "name") != "ina3221":
             continue
-        for voltage in sorted(directory.glob("in*_input")):
+        for voltage in by_number(directory.glob("in*_input")):
             number = voltage.name.removeprefix("in").removesuffix("_input")
             label = proc.text(directory / f"in{number}_label")
             current = directory / f"curr{number}_input"

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from steelyard.core.errors import UsageError
 from steelyard.core.metrics import Reading
+from steelyard.guard import proc
 from steelyard.guard.amdsmi import amdsmi_source
 from steelyard.guard.energy import Absent, EnergySource, Fault
-from steelyard.guard.external import ExternalLog
+from steelyard.guard.external import ExternalLog, broken
 from steelyard.guard.hwmon import hwmon_source
 from steelyard.guard.jetson import jetson_source
 from steelyard.guard.nvml import nvml_source
+from steelyard.guard.places import address_of
 from steelyard.guard.rapl import rapl_source
 
 ROOT_VARIABLE = "STEELYARD_METER_ROOT"
@@ -20,20 +22,21 @@ container sees the host's there."""
 
 
 def meter_root() -> Path:
-    """The directory that stands for `/`."""
+    """The directory that stands for `/`. What runtimes can open is never looked up there."""
     return Path(os.environ.get(ROOT_VARIABLE, "/"))
 
 
 def sources(root: Path | None = None) -> dict[str, EnergySource]:
     """Every kind of source by name; those that are not there are `Absent` with the reason."""
+    amd, intel = (address_of(kind, 0, root or proc.ROOT) for kind in ("rocm", "xpu"))
     root = root or meter_root()
     hwmon = root / "sys/class/hwmon"
     return {
         "rapl": rapl_source(root / "sys/class/powercap"),
         "nvml": nvml_source(),
-        "amdsmi": amdsmi_source(),
-        "hwmon (AMD GPU)": hwmon_source("rocm", root=hwmon),
-        "hwmon (Intel GPU)": hwmon_source("xpu", root=hwmon),
+        "amdsmi": amdsmi_source(place=amd),
+        "hwmon (AMD GPU)": hwmon_source("rocm", root=hwmon, place=amd),
+        "hwmon (Intel GPU)": hwmon_source("xpu", root=hwmon, place=intel),
         "hwmon (machine)": hwmon_source("cpu", root=hwmon),
         "jetson": jetson_source(hwmon),
     }
@@ -48,9 +51,10 @@ def meter_for(device_kind: str, index: int = 0, *, root: Path | None = None, log
         try:
             return ExternalLog(Path(log))
         except UsageError as error:  # it was readable when the run began
-            return Absent(Fault(code="garbage", detail=str(error)))
+            return Absent(broken(Path(log), error))
     reasons: list[Absent] = []
-    for make in _candidates(device_kind, index, root or meter_root()):
+    place = address_of(device_kind, index, root or proc.ROOT)
+    for make in _candidates(device_kind, index, root or meter_root(), place):
         source = make()
         if not isinstance(source, Absent):
             return source
@@ -60,16 +64,18 @@ def meter_for(device_kind: str, index: int = 0, *, root: Path | None = None, log
     return next((reason for reason in reasons if reason.fault.code != "no_device"), reasons[0])
 
 
-def _candidates(device_kind: str, index: int, root: Path) -> Iterator[Callable[[], EnergySource]]:
+def _candidates(
+    device_kind: str, index: int, root: Path, place: str | None
+) -> Iterator[Callable[[], EnergySource]]:
     hwmon = root / "sys/class/hwmon"
     if device_kind == "cpu":
         yield lambda: rapl_source(root / "sys/class/powercap")
     elif device_kind == "cuda":
         yield lambda: nvml_source(index)
     elif device_kind == "rocm":
-        yield lambda: amdsmi_source(index)
+        yield lambda: amdsmi_source(index, place)
     if device_kind in ("cpu", "rocm", "xpu"):
-        yield lambda: hwmon_source(device_kind, index, hwmon)
+        yield lambda: hwmon_source(device_kind, index, hwmon, place=place)
     if device_kind in ("cpu", "cuda"):
         yield lambda: jetson_source(hwmon)
 

@@ -6,6 +6,7 @@ from importlib import resources
 from math import isclose
 from typing import Any
 
+from steelyard.core.backend import Device
 from steelyard.core.errors import SteelyardError
 from steelyard.core.profile import PEAKS, QUANTITIES, Fact, HardwareProfile, Source
 from steelyard.hardware.printed import base_units
@@ -14,8 +15,17 @@ STANDINGS = ("vendor", "reprint", "third_party")
 DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16", "float8", "float4", "int8", "int4")
 
 
+def declared(device: Device) -> HardwareProfile | None:
+    """What is declared of a device as runtimes show it: of a module of several, that of one. None without a profile.
+
+    Raises SteelyardError if two profiles fit.
+    """
+    found = profile_of(device.name, device.kind)
+    return None if found is None else found.of_one_device()
+
+
 def profile_of(device_name: str, kind: str) -> HardwareProfile | None:
-    """The profile whose name patterns the device's name fits; None where no file describes it.
+    """The profile of the model whose name patterns the device's name fits; None where no file describes it.
 
     Raises SteelyardError if two profiles fit.
     """

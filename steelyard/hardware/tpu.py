@@ -21,8 +21,8 @@ _CHIPS = {
     "0x006f": "TPU v6e",
     "0x0076": "TPU7x",
 }
-_TWO_DEVICES = ("TPU v3", "TPU7x")
-"""Chips of two cores without megacore, each of which is a device; the others are one device a chip."""
+DEVICES_OF = {name: 2 if name in ("TPU v3", "TPU7x") else 1 for name in _CHIPS.values()}
+"""As how many devices JAX shows a chip: two cores without megacore are two; the others are one device a chip."""
 
 
 def tpu_devices(root: Path = proc.ROOT) -> tuple[tuple[Device, ...], str]:
@@ -52,7 +52,7 @@ def _chips(root: Path) -> Iterator[dict[str, Any]]:
             driver = path / "driver"
             yield {
                 "name": name,
-                "devices": 2 if name in _TWO_DEVICES else 1,
+                "devices": DEVICES_OF[name],
                 "driver": driver.resolve().name if driver.exists() else absent("no driver is bound to the chip"),
                 "memory_bytes": absent("no file of the kernel tells a TPU's memory"),
             }

@@ -7,9 +7,12 @@ import pytest
 from typer.testing import CliRunner
 
 from steelyard.cli.main import app
+from steelyard.core.backend import Budget, Device
 from steelyard.core.ceilings import Ceiling
-from steelyard.core.errors import UsageError
+from steelyard.core.errors import SteelyardError, UsageError
 from steelyard.hardware.ceilings import measure
+from steelyard.hardware.choice import choose_cpus
+from steelyard.hardware.occupied import occupied
 from tests.fakes.ceilings import known, synthetic_ceilings
 
 
@@ -96,6 +99,13 @@ def test_without_a_compiler_it_says_so_and_measures_the_rest(monkeypatch, tmp_pa
     )  # fmt: skip
     assert done.exit_code == 0
     assert "not measured: native read, native chase, native fma: no C compiler was found" in done.output
+
+
+def test_a_device_that_a_run_measures_on_is_refused():
+    (cpu,) = choose_cpus(1, None)
+    held = occupied(Device(kind="cpu", index=0, name="", memory_bytes=None), Budget(threads=1, cpus=(cpu,)))
+    with held, pytest.raises(SteelyardError, match=f"is measuring on CPU {cpu}, "):
+        ceilings("--cpus", str(cpu), "--runtime", "native")
 
 
 def test_an_unknown_runtime_is_refused_with_the_valid_names():

@@ -46,6 +46,12 @@ def test_a_model_with_a_profile_brings_its_figures_and_their_sources_into_the_ru
     assert again.profile == manifest.profile
 
 
+def test_one_die_of_a_module_is_held_against_its_own_share(plan):
+    module = Device(kind="rocm", index=1, name="AMD Instinct MI250", memory_bytes=64 << 30)
+    fact = manifest_on(plan, module).profile.peak_dense_per_s["float16"]
+    assert (fact.value, fact.factor, fact.printed) == (1.8105e14, 0.5, "362.1 TFLOPS")
+
+
 def test_a_model_without_one_has_none_and_no_figure_is_made_up(plan):
     assert manifest_on(plan, replace(H100, name="NVIDIA H100 NVL")).profile is None
 

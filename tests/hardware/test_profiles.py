@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steelyard.core.backend import Device
 from steelyard.core.errors import SteelyardError, UsageError
 from steelyard.hardware import profiles as module
 from steelyard.hardware.computed_peak import computed_peak, computed_peaks
 from steelyard.hardware.printed import base_units
-from steelyard.hardware.profiles import parse_profile, profile_of, profiles
+from steelyard.hardware.profiles import declared, parse_profile, profile_of, profiles
+from steelyard.hardware.tpu import DEVICES_OF
 
 FILE = """
 model = "A chip"
@@ -115,6 +117,43 @@ def test_no_name_fits_two_profiles():
 @pytest.mark.parametrize(("name", "kind", "model"), DEVICES)
 def test_a_device_finds_its_profile(name, kind, model):
     assert profile_of(name, kind).model == model
+
+
+def device(kind, name):
+    return Device(kind=kind, index=0, name=name, memory_bytes=None)
+
+
+def test_a_die_of_a_module_has_its_share_and_says_so():
+    module = profile_of("AMD Instinct MI250", "rocm")
+    die = declared(device("rocm", "AMD Instinct MI250"))
+    for dtype, fact in module.peak_dense_per_s.items():
+        share = die.peak_dense_per_s[dtype]
+        assert share.value == fact.value / 2
+        assert share.value == base_units(share.printed)[0] * share.factor
+        assert share.reason == "one of the 2 devices of the module"
+    assert die.memory_bandwidth_bytes_per_s.value == 1.6e12
+    assert (die.devices, die.model) == (1, "AMD Instinct MI250 (one of the 2 devices of the module)")
+    assert die.of_one_device() is die
+
+
+def test_a_share_keeps_the_reason_of_a_factor_and_leaves_out_what_cannot_be_shared():
+    power = FILE + '[power_limit_w]\nvalue = 500\nprinted = "500 W"\nsource = "sheet"\nplace = "page 3"\n'
+    die = parse_profile(power.replace('kind = "cuda"', 'kind = "cuda"\ndevices = 2'), "a.toml").of_one_device()
+    fact = die.peak_dense_per_s["float16"]
+    assert (fact.value, fact.factor) == (2.5e14, 0.25)
+    assert fact.reason == "printed with sparsity; one of the 2 devices of the module"
+    assert (die.memory_bytes.value, die.power_limit_w) == (16 << 30, None)
+
+
+def test_what_is_one_device_has_all_of_it():
+    whole = profile_of("NVIDIA H100 80GB HBM3", "cuda")
+    assert declared(device("cuda", "NVIDIA H100 80GB HBM3")) is whole
+    assert declared(device("cuda", "NVIDIA H100 PCIe")) is None
+
+
+@pytest.mark.parametrize("name", DEVICES_OF)
+def test_tpu_profiles_know_how_many_devices_a_chip_is(name):
+    assert profile_of(name, "tpu").devices == DEVICES_OF[name]
 
 
 @pytest.mark.parametrize(
