@@ -100,7 +100,7 @@ def hwmon_source(
     if place is not None and any(places):
         index = places.index(place) if place in places else len(found)
     if index >= len(found):
-        return Absent(Fault(code="no_device", detail=f"hwmon shows no energy meter for {device_kind}:{index}"))
+        return Absent(Fault(code="no_device", detail=f"hwmon shows no energy meter for {device_kind}"))
     directory, name = found[index]
     period = _UPDATE_S.get(name, _UPDATE_OTHERS_S)
     counters = _channels(
