@@ -11,7 +11,6 @@ from pathlib import Path
 import junitparser
 import msgspec
 import pytest
-import yaml
 from junitparser import xunit2
 
 from steelyard import plugins
@@ -26,7 +25,6 @@ from steelyard.tables.output import ReportInputs, kind
 from steelyard.tables.records import Records, records
 from steelyard.tables.table import ReportData
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
-from tests.reports.histories import history
 from tests.reports.hostile import REASON, hostile_run
 
 EXPORTS = (
@@ -386,68 +384,3 @@ def test_junit_holds_what_xml_cannot(record, tmp_path):
     (suite, _) = xunit2.JUnitXml.fromfile(str(tmp_path / "junit.xml"))
     (test,) = suite
     assert test.result[0].text == "a\ufffdb\ufffd[31m]]>" + REASON
-
-
-# Perfetto
-
-
-def test_perfetto_nests_launches_cases_and_phases(tmp_path):
-    run = made(backends=("eager", "xla"), segments=((0, 1, 2, 3, 4), (5, 6, 7, 8)))
-    marked = dataclasses.replace(run.segments[0], disturbed={2: "a neighbour"})
-    run = dataclasses.replace(run, segments=(marked, run.segments[1]))
-    start = min(launch.started_s for launch in run.launches if launch.round == 5)
-    launches = [  # a segment's clock begins anew
-        dataclasses.replace(item, started_s=item.started_s - start, ended_s=item.ended_s - start)
-        if item.round >= 5
-        else item
-        for item in run.launches
-    ]
-    found = document("perfetto", tmp_path, records(gather(dataclasses.replace(run, launches=tuple(launches)))))
-    events = found["traceEvents"]
-    names = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
-    assert [names[1, thread] for thread in (1, 2, 3, 4)] == ["rounds", "eager", "xla", "eager (control)"]
-    assert {event["pid"] for event in events} == {1, 2}
-    slices = [event for event in events if event["ph"] == "X"]
-    assert all(event["dur"] >= 0 for event in slices)
-    assert len([event for event in slices if event["cat"] == "launch"]) == len(run.launches)
-    (mark,) = [event for event in events if event["ph"] == "i"]
-    assert mark["name"] == "disturbed: a neighbour"
-    assert "round 2 (disturbed)" in {event["name"] for event in slices}
-    for key in names:  # what begins within a slice also ends within it, or the viewer drops it
-        stack: list[float] = []
-        track = [event for event in slices if (event["pid"], event["tid"]) == key]
-        for event in sorted(track, key=lambda event: (event["ts"], -event["dur"])):
-            while stack and stack[-1] <= event["ts"] + 1e-6:
-                stack.pop()
-            assert not stack or event["ts"] + event["dur"] <= stack[-1] + 1e-3, event
-            stack.append(event["ts"] + event["dur"])
-
-
-# Otava
-
-
-@pytest.fixture(scope="module")
-def runs() -> list[Records]:
-    return history(count=4)
-
-
-def test_otava_has_a_file_a_case_and_a_row_a_run(runs, tmp_path):
-    export("otava", tmp_path, *reversed(runs))
-    config = yaml.safe_load((tmp_path / "otava/otava.yaml").read_text())
-    assert len(config["tests"]) == 2
-    (name,) = [name for name in config["tests"] if "-xla-" in name]
-    test = config["tests"][name]
-    assert test["metrics"] == {"latency_s": {"direction": -1, "scale": 1, "column": "latency_s"}}
-    head, *rows = (tmp_path / "otava" / test["file"]).read_text().splitlines()
-    assert head == "time,run,versions,latency_s"
-    assert len(rows) == len(runs)
-    assert [row.partition(",")[0] for row in rows] == sorted(row.partition(",")[0] for row in rows)
-
-
-def test_otava_has_no_row_where_a_run_has_no_number(runs, tmp_path):
-    failed = {("xla", "decode"): Outcome(status="crashed", reason="signal 11")}
-    torn = records(gather(made(seed=99, rounds=3, backends=("eager", "xla"), points=POINTS[:1], statuses=failed)))
-    files, remarks = export("otava", tmp_path, *runs[:2], torn)
-    (text,) = [text for name, text in files.items() if "-xla-" in name]
-    assert len(text.splitlines()) == 3
-    assert remarks == ["otava: left out, without a number: 1 of 6 rows"]
