@@ -141,6 +141,7 @@ def _table(table: Table, common: Sequence[str], taken: Mapping[str, int], plain:
                 "key": column.key,
                 "css": css[place],
                 "head": place == head,
+                "about": [(tag, value) for tag, value in column.tags.items() if tag in ABOUT],
             }
             for place, column in enumerate(table.columns)
         ],
@@ -195,7 +196,8 @@ def _picture(picture: Picture, inlined: bool, software: str) -> dict[str, Any]:
 
 def _values(tables: Sequence[Table], tag: str) -> list[str]:
     assert tag in ABOUT
-    return sorted({value for table in tables for row in table.rows if (value := row.tags.get(tag))})
+    told = (item.tags.get(tag) for table in tables for item in (*table.rows, *table.columns))
+    return sorted({value for value in told if value})
 
 
 def _baselines(cases: Cases, baseline: str, arms: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 "use strict";
-// The form above the tables: one choice of rows for all of them, told to those who cannot see it.
+// The form above the tables: one choice of rows for all of them, and of the columns about a backend or a device, told to
+// those who cannot see it.
 
 function filterForm(views) {
   const form = document.querySelector("form.filters");
@@ -13,9 +14,9 @@ function filterForm(views) {
     const wanted = inputs.map((input) => [input.dataset.filter, input.value.trim()]).filter(([, value]) => value !== "");
     const words = wanted.filter(([name]) => name === "text").flatMap(([, value]) => value.toLowerCase().split(/\s+/));
     const tags = wanted.filter(([name]) => name !== "text");
-    const fits = (row) => tags.every(([name, value]) => row.about[name] === "" || row.about[name] === value)
-      && words.every((word) => row.words.includes(word));
-    const found = views.reduce((sum, view) => sum + view.filter(fits), 0);
+    const within = (about) => tags.every(([name, value]) => !about[name] || about[name] === value);
+    const fits = (row) => within(row.about) && words.every((word) => row.words.includes(word));
+    const found = views.reduce((sum, view) => sum + view.filter(fits, within), 0);
     for (const view of views) view.section.classList.toggle("none", wanted.length > 0 && view.shown.length === 0);
     count.textContent = wanted.length ? `${found} of ${total} rows` : `${total} rows`;
     document.dispatchEvent(new CustomEvent("filtered", { detail: { tags: Object.fromEntries(tags) } }));

@@ -18,7 +18,7 @@ class TableView {
     this.columns = this.heads.map((head) => ({
       key: head.dataset.key, title: head.textContent, head: "head" in head.dataset,
       number: head.classList.contains("number"), code: head.classList.contains("code"), css: head.className,
-      spaced: / i\d/.test(head.className),
+      spaced: / i\d/.test(head.className), arm: head.dataset.arm ?? "", device: head.dataset.device ?? "", hidden: false,
     }));
     this.sorted = { index: -1, up: true };
     this.baseline = data.baseline;
@@ -75,10 +75,17 @@ class TableView {
     this.shown = keyed.map((item) => item.row);
   }
 
-  /** Keep the rows that fit; returns how many. A row that is about no backend (workload, ...) fits any choice of one. */
-  filter(fits) {
+  /**
+   * Keep the rows and columns that fit; returns how many rows. What is about no backend (workload, ...) fits any choice
+   * of one; where no column about the chosen ones is left, no row says anything of them.
+   */
+  filter(fits, chosen) {
     if (!this.body) return 0;
-    this.shown = this.rows.filter(fits);
+    const about = this.columns.filter((column) => column.arm !== "" || column.device !== "");
+    for (const column of about) column.hidden = !chosen(column);
+    this.heads.forEach((head, index) => { head.hidden = this.columns[index].hidden; });
+    const bare = about.length > 0 && about.every((column) => column.hidden);
+    this.shown = bare ? [] : this.rows.filter(fits);
     this.start = 0;
     if (this.sorted.index >= 0) this.order();
     const [shown, all] = [this.shown.length, this.rows.length];
@@ -118,7 +125,8 @@ class TableView {
       if (column.head && item) parts[0] = element("a", { href: `#case-${item.id}` }, ...parts.slice(0, 1));
       const css = [column.css, ...cell.flags].join(" ");
       if (column.key === "speedup" && this.scale) parts.unshift(this.whisker(cell));
-      return element(column.head ? "th" : "td", { class: css, scope: column.head ? "row" : null }, ...parts);
+      const scope = column.head ? "row" : null;
+      return element(column.head ? "th" : "td", { class: css, scope, hidden: column.hidden ? "" : null }, ...parts);
     });
     const current = item && item.id === chosen.id ? "true" : null;
     const line = element("tr", { "aria-rowindex": place + 2, "data-case": item ? item.id : null, "aria-current": current }, ...cells);
@@ -129,7 +137,9 @@ class TableView {
   renderNotes(rows) {
     const marks = new Set();
     for (const row of rows) {
-      this.columns.forEach((_, index) => this.cell(row, index).marks.forEach((mark) => marks.add(mark)));
+      this.columns.forEach((column, index) => {
+        if (!column.hidden) this.cell(row, index).marks.forEach((mark) => marks.add(mark));
+      });
     }
     const notes = Object.keys(this.notes).filter((mark) => marks.has(mark)).map((mark) =>
       element("p", { id: `note-${this.name}-${mark}` }, element("sup", {}, mark), ` ${text(this.notes[mark])}`));

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from steelyard.compare.across import FEWEST_RUNS, group_of
 from steelyard.core.comparison import Comparison
 from steelyard.core.run import Run
-from steelyard.tables import across_numbers, across_settings, across_verdicts
+from steelyard.tables import across_coverage, across_numbers, across_settings, across_verdicts
 from steelyard.tables.across_sides import ACROSS, Labelled, side_labels
 from steelyard.tables.format import TIMES, counted, decimals, fixed, level
 from steelyard.tables.prices import Price, check_used
@@ -44,6 +44,7 @@ def build_across(
             across_numbers.throughput_table(labelled),
             across_numbers.energy_table(labelled),
             *across_numbers.cost_tables(labelled, prices),
+            across_coverage.coverage_table(labelled),
             across_settings.runs_table(labelled),
             across_settings.versions_table(labelled),
             across_settings.budgets_table(labelled),

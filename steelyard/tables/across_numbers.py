@@ -5,7 +5,7 @@ from functools import partial
 
 from steelyard.core.comparison import Estimate, Interval
 from steelyard.core.workload import Point
-from steelyard.tables.across_sides import ACROSS, Labelled, backends, common, refusals, short, titles
+from steelyard.tables.across_sides import ACROSS, Labelled, backends, column, common, refusals, short, titles
 from steelyard.tables.format import ABSENT
 from steelyard.tables.prices import Price, price_of
 from steelyard.tables.provenance import levels, sizes
@@ -22,10 +22,7 @@ Lookup = Callable[[Labelled, str, str, Point], tuple[Estimate | None, str]]
 
 def columns(sides: Sequence[Labelled], unit: str = "s", shown: str = "") -> tuple[Column, ...]:
     """A column for each backend on each side."""
-    return tuple(
-        Column(key=f"{arm} | {side.label}", title=f"{arm}, {side.label}", kind="number", unit=unit, shown=shown)
-        for side, arm in backends(sides)
-    )
+    return tuple(column(side, arm, "number", unit, shown) for side, arm in backends(sides))
 
 
 def latency_table(sides: Sequence[Labelled]) -> Table:

@@ -25,7 +25,7 @@ def runs_table(sides: Sequence[Labelled]) -> Table:
                 Cell(value=warm),
                 Cell(text=grades or ABSENT),
             )
-            rows.append(Row(cells=cells))
+            rows.append(Row(cells=cells, tags={"device": side.device}))
     return Table(
         name="across-runs",
         title="Runs",
@@ -75,7 +75,10 @@ def _settings(
         caption=caption,
         columns=(
             Column(key="name", title="Name"),
-            *(Column(key=f"side {number}", title=side.label) for number, side in enumerate(sides)),
+            *(
+                Column(key=f"side {number}", title=side.label, tags={"device": side.device})
+                for number, side in enumerate(sides)
+            ),
             Column(key="differs", title="Sides"),
         ),
         rows=tuple(rows),

@@ -9,6 +9,7 @@ from steelyard.compare.pooled import pooled
 from steelyard.core.comparison import Estimate
 from steelyard.core.run import Run
 from steelyard.core.workload import Point
+from steelyard.tables.table import Column, Kind
 
 ACROSS = "across runs"
 
@@ -108,6 +109,18 @@ def refusals(sides: Sequence[Labelled], title: str) -> dict[str, str]:
         for side in holders[1:]
         if (why := unlike([*holders[0].group.identities(title), *side.group.identities(title)]))
     }
+
+
+def column(side: Labelled, arm: str, kind: Kind = "text", unit: str = "", shown: str = "") -> Column:
+    """The column of a backend on a side."""
+    return Column(
+        key=f"{arm} | {side.label}",
+        title=f"{arm}, {side.label}",
+        kind=kind,
+        unit=unit,
+        shown=shown,
+        tags={"arm": arm, "device": side.device},
+    )
 
 
 def backends(sides: Sequence[Labelled]) -> Iterator[tuple[Labelled, str]]:

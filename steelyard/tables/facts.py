@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from steelyard.compare import (
@@ -67,6 +67,17 @@ class Outcome:
         where = f" at {self.stage}" if self.stage and self.status not in ("unsupported", "skipped") else ""
         share = f" in {self.launches - self.ok} of {counted(self.launches, 'launch', 'launches')}" if self.ok else ""
         return f"{words}{where}{share}: {self.reason or 'no reason was recorded'}"
+
+
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """The outcomes of several runs as one: the worst, with the launches of all, and of those how many ended ok."""
+    bad = [outcome for outcome in outcomes if outcome.status != "ok"]
+    worst = min(bad, key=lambda outcome: _WORST_FIRST.index(outcome.status), default=outcomes[0])
+    return replace(
+        worst,
+        ok=sum(outcome.ok for outcome in outcomes),
+        launches=sum(outcome.launches for outcome in outcomes),
+    )
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,15 @@ from steelyard.tables.samples import Samples
 Kind = Literal["text", "code", "number", "scientific", "integer"]
 Flag = Literal["best", "tied", "baseline", "control", "withheld", "failed", "exploratory", "suspicious"]
 Place = Literal["main", "detail", "data"]
+About = Literal["tool", "runtime", "model"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """One column. `unit` is the base unit of the values, `shown` the unit they are printed in.
 
-    `kind` `code` is text to be set in a typewriter face; `wide` text may be broken over lines.
+    `kind` `code` is text to be set in a typewriter face; `wide` text may be broken over lines. `tags` say what the
+    whole column is about (arm, device), for filters.
     """
 
     key: str
@@ -30,6 +32,7 @@ class Column:
     unit: str = ""
     shown: str = ""
     wide: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def numeric(self) -> bool:
@@ -135,11 +138,15 @@ class Macro:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paragraph:
-    """A generated paragraph with its heading, e.g. the methodology, as whole sentences."""
+    """A generated paragraph with its heading, e.g. the methodology, as whole sentences.
+
+    `cited` gives, by the number of a sentence, the keys of the bibliography that it cites at its end.
+    """
 
     name: str
     title: str
     sentences: tuple[str, ...]
+    cited: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +154,7 @@ class Reference:
     """An entry of the bibliography: `key` is what `\\cite` takes, `note` says which version ran."""
 
     key: str
+    about: About
     citation: Citation
     note: str
 

@@ -10,7 +10,7 @@ from steelyard.compare import compare_runs
 from steelyard.core.backend import Device
 from steelyard.tables.across import build_across
 from steelyard.tables.output import ReportInputs
-from tests.fakes.runs import synthetic_run
+from tests.fakes.runs import Outcome, synthetic_run
 from tests.reports.pages import FEW, large, milliseconds, small
 
 pytestmark = pytest.mark.tools
@@ -21,6 +21,15 @@ SPEED = "#table-speed-generate"
 def column(page, number, table=SPEED) -> list[str]:
     script = f"[...document.querySelectorAll('{table} tbody tr')].map((row) => row.cells[{number}].textContent.trim())"
     return page.value(script)
+
+
+def columns(page, table) -> list[str]:
+    """The headings that are seen."""
+    script = f"[...document.querySelectorAll('{table} thead th')].filter((head) => head.checkVisibility())"
+    heads = page.value(f"{script}.map((head) => head.textContent)")
+    cells = f"[...document.querySelector('{table} tbody tr').cells].filter((cell) => cell.checkVisibility()).length"
+    assert page.value(cells) == len(heads)
+    return heads
 
 
 def whole(text, show):
@@ -137,16 +146,26 @@ def test_an_interval_is_drawn_beside_its_numbers(show):
     assert len(set(page.value(starts))) == 1  # one scale for all rows
 
 
-def test_a_report_of_several_runs_sorts_and_filters_by_device(show):
+def test_a_report_of_several_runs_sorts_and_filters_rows_and_columns_by_device(show):
+    crash = {("xla", "decode"): Outcome(status="crashed", reason="signal 11")}
     sides = [
-        [synthetic_run(backends=FEW, device=replace(DEVICE, name=name), seed=seed)] for seed, name in enumerate("PQR")
+        [synthetic_run(backends=FEW, device=replace(DEVICE, name=name), seed=seed, statuses=crash if seed else None)]
+        for seed, name in enumerate("PQR")
     ]
     found = [compare_runs(sides[0], side, "device") for side in sides[1:]]
-    page = show(page_of(ReportInputs(data=build_across(sides, found))))
+    page = whole(page_of(ReportInputs(data=build_across(sides, found))), show)
     table = "#table-across-verdicts"
     count = page.count(f"{table} tbody tr")
     page.choose("select[data-filter=device]", "R")
     assert 0 < page.count(f"{table} tbody tr") < count
+    assert columns(page, "#table-across-latency") == ["Workload", "Time", *(f"{arm}, R [ms]" for arm in FEW)]
+    assert columns(page, "#table-across-coverage") == ["Workload", *(f"{arm}, R" for arm in (*FEW, "tensorrt"))]
+    assert columns(page, "#table-across-budgets") == ["Name", "R", "Sides"]
+    page.choose("select[data-filter=arm]", "xla")
+    assert columns(page, "#table-across-latency") == ["Workload", "Time", "xla, R [ms]"]
+    page.click("form.filters button[type=reset]")
+    page.settle()
+    assert len(columns(page, "#table-across-latency")) == 2 + 3 * len(FEW)
     assert page.count("#baseline") == 0
     page.click(head(0, table))
     assert heading(page, 0, table) == "ascending"
