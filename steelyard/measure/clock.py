@@ -36,6 +36,15 @@ def witness_ns() -> int:
     return int(stamp.seconds) * 1_000_000_000 + int(stamp.nanoseconds)
 
 
+def nearest(clock_ns: int, shortest: int, longest: int) -> int:
+    """Of the spans that the other clock allows the one nearest to `clock_ns`.
+
+    The other clock is read before and after each end of the span: a process that loses the CPU between two reads is
+    stopped there for some milliseconds, which are then no disagreement.
+    """
+    return min(max(clock_ns, shortest), longest)
+
+
 def replaced(*clocks: object) -> str:
     """Which clock is no longer the one this process began with, as a sentence; '' if none.
 
@@ -50,7 +59,7 @@ def replaced(*clocks: object) -> str:
 def disagreement(clock_ns: int, witness: int) -> str:
     """What is wrong if a span of `clock_ns` on the loop's clock was one of `witness` ns on the other; '' if equal.
 
-    They may differ by 1 % and 2 ms: one reading follows the other, and the process may lose the CPU between them.
+    They may differ by 1 % and 2 ms.
     """
     if abs(clock_ns - witness) <= _PART * witness + _SLACK_NS:
         return ""

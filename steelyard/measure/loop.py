@@ -28,7 +28,8 @@ class Call(Protocol):
 class Window:
     """When each call started and how long it took, nanoseconds on one monotonic clock, in time order.
 
-    `elapsed_ns` is the whole window on that clock, `witness_ns` the same window on the other (see `measure.clock`).
+    `elapsed_ns` is the whole window on that clock, `witness_ns` the same window on the other (see `measure.clock`), as
+    near to it as the reads around both ends allow.
     """
 
     starts_ns: Sequence[int]
@@ -80,8 +81,7 @@ def timed_window(
     checked = checks.first
     index = 0
     with quiet_collector():
-        witnessed = witness_ns()
-        begin = clock()
+        before, begin, after = witness_ns(), clock(), witness_ns()
         while True:
             call = calls[index % count]
             run = call.run
@@ -105,13 +105,13 @@ def timed_window(
             if elapsed >= longest:
                 stop = "time"
                 break
-        whole, witnessed = clock() - begin, witness_ns() - witnessed
+        first, whole, last = witness_ns(), clock() - begin, witness_ns()
     return Window(
         starts_ns=starts[:index],
         durations_ns=durations[:index],
         stop=stop,
         elapsed_ns=whole,
-        witness_ns=witnessed,
+        witness_ns=clocks.nearest(whole, first - after, last - before),
     )
 
 

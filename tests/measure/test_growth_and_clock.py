@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from steelyard.measure import clock, growth
+from steelyard.measure import clock, growth, loop
 
 
 def noted(monkeypatch: pytest.MonkeyPatch, tmp_path, pages: list[tuple[int, int]]) -> growth.Growth:
@@ -50,6 +50,42 @@ def test_the_two_clocks_agree_over_a_pause() -> None:
 @pytest.mark.parametrize(("counted", "witness", "agree"), [(1.0, 1.009, True), (1.0, 1.02, False), (2.0, 1.0, False)])
 def test_one_percent_is_what_they_may_differ_by(counted: float, witness: float, agree: bool) -> None:
     assert (clock.disagreement(round(counted * 1e9), round(witness * 1e9)) == "") is agree
+
+
+@pytest.mark.parametrize("stopped", [0, 1, 2, 3], ids=["first", "second", "third", "fourth"])
+def test_a_process_that_loses_the_cpu_between_two_reads_is_believed(
+    stopped: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other clock is read four times; for 30 ms the process is stopped after one of them."""
+    now = [0]
+    reads = iter(range(4))
+
+    def witness() -> int:
+        seen = now[0]
+        now[0] += 30_000_000 if next(reads) == stopped else 0
+        return seen
+
+    def tick() -> int:
+        now[0] += 1_000
+        return now[0]
+
+    monkeypatch.setattr(loop, "witness_ns", witness)
+    monkeypatch.setattr(loop, "CLOCK", tick)
+    limits = loop.Limits(seconds=0.03, minimum=3, maximum=3, cap_s=1.0)
+    window = loop.timed_window([Nothing()], limits, lambda index: None, loop.CheckPoints(seed=0, early=1))
+    assert clock.disagreement(window.elapsed_ns, window.witness_ns) == ""
+
+
+def test_a_clock_that_is_off_by_more_than_the_reads_allow_stays_off() -> None:
+    assert [clock.nearest(counted, 7, 9) for counted in (5, 8, 11)] == [7, 8, 9]
+
+
+class Nothing:
+    """A call that does nothing."""
+
+    def run(self) -> None: ...
+
+    def settle(self) -> None: ...
 
 
 def test_a_replaced_clock_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
