@@ -14,9 +14,11 @@ from typing import Any
 
 from steelyard.core.errors import LoweringError
 from steelyard.lowering.format import Draft, Source, check_ends
+from steelyard.lowering.stablehlo_fold import folding
 
 PACKAGES = ("torchax", "jax", "jaxlib")
 EXTRA = "xla"
+REVISION = "2"  # see stablehlo_fold
 _PLATFORMS: Mapping[str, str] = {"cpu": "cpu", "cuda": "cuda", "rocm": "rocm", "tpu": "tpu"}
 _CONSTANT_BYTES = 1 << 24
 _LIMIT = f"{_CONSTANT_BYTES >> 20} MiB"
@@ -59,7 +61,7 @@ def convert(source: Source, directory: Path, option: str | None) -> Draft:
                 )
             slots.append(("constant", torchax_export.torchax.default_env().t2j_copy(held.detach())))
 
-    graph = torchax_export.JaxInterpreter(lowered.graph_module)
+    graph = folding(torchax_export.JaxInterpreter)(lowered.graph_module)
 
     def call(weights: tuple[Any, ...], *inputs: Any) -> Any:
         given = iter(inputs)
