@@ -22,18 +22,18 @@ def doctor(
     """Say which backends and devices are usable, what to install for the rest, the meters and the machine's noise."""
     from steelyard.guard.preflight import preflight
     from steelyard.hardware.choice import pick_device
-    from steelyard.hardware.devices import devices
+    from steelyard.hardware.devices import survey
     from steelyard.hardware.processors import default_cpus, format_cpus
 
-    found = devices()
-    asked = found if device is None else (pick_device(device, found),)
+    here = survey()
+    asked = here.devices if device is None else (pick_device(device, here),)
     board = next((entry.index for entry in asked if entry.kind == "cuda"), None)
     if tune:
         _tune(default_cpus(), board, as_json=json)
         return
     noise = preflight(default_cpus(), gpu=board)  # before the probes load frameworks and warm the machine
     backends = _backends(asked)
-    meters = _meters()
+    meters = energy_meters()
     notes = advice(backends, meters, noise)
     if json:
         fields = {"devices": asked, "backends": backends, "meters": meters, "noise": noise, "advice": notes}
@@ -127,7 +127,8 @@ def _backends(asked: "tuple[Device, ...]") -> list[dict[str, Any]]:
     return rows
 
 
-def _meters() -> list[dict[str, Any]]:
+def energy_meters() -> list[dict[str, Any]]:
+    """Every source of energy: whether it is here, what it meters, or why it does not."""
     from steelyard.guard.energy import Absent
     from steelyard.guard.meters import describe, sources
 

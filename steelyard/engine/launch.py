@@ -67,6 +67,7 @@ def environment(request: LaunchRequest) -> dict[str, str]:
             "HF_HUB_OFFLINE": "1",
             "TOKENIZERS_PARALLELISM": "false",
             "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as `steelyard.guard.visible` counts
+            "ZE_ENABLE_PCI_ID_DEVICE_ORDER": "1",  # as `steelyard.guard.visible_intel` does
             "STEELYARD_PADDING": "x" * source.randrange(4096),
             _MARK: request.launch,
         }

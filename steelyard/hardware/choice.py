@@ -6,24 +6,37 @@ from pathlib import Path
 from steelyard.core.backend import Device
 from steelyard.core.errors import UsageError, unknown_name
 from steelyard.guard import proc
-from steelyard.hardware.devices import devices
+from steelyard.hardware.devices import Found, Survey, survey
 from steelyard.hardware.processors import default_cpus, format_cpus, parse_cpus
 
-_BEST_FIRST = ("cuda", "rocm", "tpu", "xpu", "mps", "npu", "cpu")
+_BEST_FIRST = ("cuda", "rocm", "tpu", "xpu", "cpu")
+"""What is taken unasked. An NPU, and a GPU that is part of the processor, are taken when they are named."""
 
 
-def pick_device(wanted: str | None, found: tuple[Device, ...] | None = None) -> Device:
+def pick_device(wanted: str | None, here: Survey | None = None) -> Device:
     """The device of an id such as `cpu` or `cuda:0`; a kind alone is its first. None: the best present.
 
-    Raises UsageError with the ids that are there.
+    Raises UsageError with the ids that are there and, of a kind that is not, what was looked at.
     """
-    found = devices() if found is None else found
+    here = survey() if here is None else here
     if wanted is None:
-        return min(found, key=lambda device: (_BEST_FIRST.index(device.kind), device.index))
-    for device in found:
+        return min((entry for entry in here.found if _unasked(entry)), key=_rank).device
+    for device in here.devices:
         if wanted in (device.id, f"{device.kind}:{device.index}") or (device.index == 0 and wanted == device.kind):
             return device
-    raise unknown_name("device", wanted, [device.id for device in found])
+    ids = [device.id for device in here.devices]
+    reason = here.reasons.get(wanted.partition(":")[0])
+    if reason is None:
+        raise unknown_name("device", wanted, ids)
+    raise UsageError(f"--device {wanted}: {reason}. This machine has {', '.join(ids)}; see bench hardware")
+
+
+def _unasked(entry: Found) -> bool:
+    return entry.device.kind in _BEST_FIRST and not entry.integrated
+
+
+def _rank(entry: Found) -> tuple[int, int]:
+    return _BEST_FIRST.index(entry.device.kind), entry.device.index
 
 
 def choose_cpus(threads: int | None, cpus: str | None, root: Path = proc.ROOT) -> tuple[int, ...]:

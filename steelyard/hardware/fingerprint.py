@@ -11,6 +11,7 @@ from typing import Any
 
 from steelyard.guard import proc
 from steelyard.hardware.cpu import cpu_facts, limits, memory_bytes
+from steelyard.hardware.devices import accelerators
 from steelyard.hardware.facts import absent
 from steelyard.hardware.nvidia import nvidia_facts
 from steelyard.hardware.processors import format_cpus
@@ -64,6 +65,7 @@ def fingerprint(root: Path = proc.ROOT) -> dict[str, Any]:
         "limits": limits(root),
         "memory_bytes": memory_bytes(root) or absent("/proc/meminfo cannot be read"),
         "gpus": boards or absent(reason),
+        "accelerators": accelerators(root),
         "system": platform.system(),
         "kernel": platform.release(),
         "libc": " ".join(part for part in platform.libc_ver() if part) or absent("not told by the interpreter"),

@@ -1,7 +1,7 @@
 """The right to measure on a device: a lock that keeps two runs of one cache apart, dropped by the kernel at the end.
 
 On a CPU each CPU of the budget has a lock of its own, so that runs on other cores may go on; of an accelerator the very
-piece of hardware has one, whatever index CUDA_VISIBLE_DEVICES gives it.
+piece of hardware has one, whatever index CUDA_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES gives it.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from steelyard.core.backend import Budget, Device
 from steelyard.core.errors import SteelyardError
-from steelyard.hardware.nvidia import nvidia_identities
+from steelyard.hardware.devices import identity_of
 from steelyard.lowering.cache import cache_root
 
 _FOLDER = "devices"
@@ -32,7 +32,7 @@ def names_of(device: Device, budget: Budget) -> tuple[str, ...]:
     """What is locked, in an order that all runs keep."""
     if device.kind == "cpu":
         return tuple(f"cpu-{cpu:04d}" for cpu in sorted(budget.cpus))
-    identity = nvidia_identities().get(device.index) if device.kind == "cuda" else None
+    identity = identity_of(device)
     return (f"{device.kind}-{device.index if identity is None else identity}",)
 
 

@@ -112,7 +112,9 @@ def family(facts: Facts, comparisons: Sequence[Comparison]) -> str:
 def _driver(facts: Facts) -> str:
     """The driver of the device, as the environment tells it; a CPU has none but the kernel."""
     manifest = facts.run.manifest
-    boards = manifest.environment.get("gpus")
+    others = manifest.environment.get("accelerators")
+    known = others if isinstance(others, Mapping) else {}
+    boards = manifest.environment.get("gpus") if manifest.device.kind == "cuda" else known.get(manifest.device.kind)
     if manifest.device.kind == "cpu" or not isinstance(boards, list | tuple):
         return f"Kernel {plain(manifest.environment.get('kernel'))}"
     told = [board.get("driver") for board in boards if isinstance(board, Mapping)]

@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from steelyard.core.errors import UsageError
 from steelyard.hardware import processors
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.hardware.cpu import cpu_facts, cpu_name, memory_bytes
-from steelyard.hardware.devices import devices
+from steelyard.hardware.devices import Found, Survey, devices
 from steelyard.hardware.fingerprint import fingerprint
 
 CPU = Device(kind="cpu", index=0, name="A CPU", memory_bytes=1 << 30)
@@ -52,17 +53,35 @@ def test_this_machine_has_a_cpu_with_memory():
     assert cpu.memory_bytes > 1 << 28
 
 
+def here(*devices: Device, integrated: Collection[str] = (), **reasons: str) -> Survey:
+    found = (Found(device=device, facts={"integrated": device.id in integrated}) for device in devices)
+    return Survey(found=tuple(found), reasons=reasons)
+
+
 def test_picking_a_device():
-    assert pick_device(None, (CPU,)) == CPU
-    assert pick_device(None, (CPU, *GPUS)) == GPUS[0]
-    assert pick_device("cpu", (CPU, *GPUS)) == CPU
-    assert pick_device("cpu:0", (CPU,)) == CPU
-    assert pick_device("cuda", (CPU, *GPUS)) == GPUS[0]
-    assert pick_device("cuda:1", (CPU, *GPUS)) == GPUS[1]
+    assert pick_device(None, here(CPU)) == CPU
+    assert pick_device(None, here(CPU, *GPUS)) == GPUS[0]
+    assert pick_device("cpu", here(CPU, *GPUS)) == CPU
+    assert pick_device("cpu:0", here(CPU)) == CPU
+    assert pick_device("cuda", here(CPU, *GPUS)) == GPUS[0]
+    assert pick_device("cuda:1", here(CPU, *GPUS)) == GPUS[1]
     with pytest.raises(UsageError, match=r"unknown device 'cuda:2'; did you mean 'cuda:[01]'"):
-        pick_device("cuda:2", (CPU, *GPUS))
-    with pytest.raises(UsageError, match=r"unknown device 'tpu'.*Valid: cpu"):
-        pick_device("tpu", (CPU,))
+        pick_device("cuda:2", here(CPU, *GPUS))
+    with pytest.raises(UsageError, match=r"^--device tpu:0: none on the bus\. This machine has cpu;"):
+        pick_device("tpu:0", here(CPU, tpu="none on the bus"))
+
+
+@pytest.mark.parametrize("kind", ["npu", "mps", "xpu", "rocm"])
+def test_what_is_part_of_the_processor_is_taken_when_it_is_named(kind):
+    part = Device(kind=kind, index=0, name="A part", memory_bytes=None)
+    machine = here(CPU, part, integrated=(part.id,))
+    assert pick_device(None, machine) == CPU
+    assert pick_device(kind, machine) == part
+
+
+def test_a_card_beside_an_integrated_gpu_is_the_best():
+    inner, card = (Device(kind="xpu", index=index, name="A GPU", memory_bytes=None) for index in (0, 1))
+    assert pick_device(None, here(CPU, inner, card, integrated=("xpu:0",))) == card
 
 
 def test_the_default_takes_each_core_once(tree, monkeypatch):
