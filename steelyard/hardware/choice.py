@@ -1,13 +1,12 @@
 """What the user's `--device`, `--threads` and `--cpus` mean on this host."""
 
-import os
 from pathlib import Path
 
 from steelyard.core.backend import Device
 from steelyard.core.errors import UsageError, unknown_name
 from steelyard.guard import proc
 from steelyard.hardware.devices import Found, Survey, survey
-from steelyard.hardware.processors import default_cpus, format_cpus, parse_cpus
+from steelyard.hardware.processors import allowed_cpus, default_cpus, format_cpus, parse_cpus
 
 _BEST_FIRST = ("cuda", "rocm", "tpu", "xpu", "cpu")
 """What is taken unasked. An NPU, and a GPU that is part of the processor, are taken when they are named."""
@@ -45,7 +44,7 @@ def choose_cpus(threads: int | None, cpus: str | None, root: Path = proc.ROOT) -
     More threads than cores take the cores' second threads as well; more threads than CPUs are refused,
     since the CPU set enforces the thread count for every runtime alike.
     """
-    allowed = sorted(os.sched_getaffinity(0))
+    allowed = allowed_cpus()
     if threads is not None and threads < 1:
         raise UsageError(f"--threads {threads}: at least 1 is needed")
     if cpus is not None:
@@ -53,7 +52,7 @@ def choose_cpus(threads: int | None, cpus: str | None, root: Path = proc.ROOT) -
         if missing := [cpu for cpu in chosen if cpu not in allowed]:
             raise UsageError(
                 f"--cpus {cpus}: this process may not use CPU {', '.join(map(str, missing))}; "
-                f"it may use {format_cpus(tuple(allowed))}"
+                f"it may use {format_cpus(allowed)}"
             )
         if threads is not None and threads > len(chosen):
             raise UsageError(f"--threads {threads} are more than the {len(chosen)} CPUs of --cpus {cpus}")
@@ -62,8 +61,6 @@ def choose_cpus(threads: int | None, cpus: str | None, root: Path = proc.ROOT) -
     if threads is None:
         return cores
     if threads > len(allowed):
-        raise UsageError(
-            f"--threads {threads}: this process may use {len(allowed)} CPUs ({format_cpus(tuple(allowed))})"
-        )
+        raise UsageError(f"--threads {threads}: this process may use {len(allowed)} CPUs ({format_cpus(allowed)})")
     spare = [cpu for cpu in allowed if cpu not in cores]
     return tuple(sorted([*cores, *spare][:threads]))

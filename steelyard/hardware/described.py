@@ -1,20 +1,20 @@
 """What `bench hardware` tells: every device of this machine with its facts, and what it is declared or computed to
 reach."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steelyard.core.errors import UsageError
 from steelyard.core.profile import ComputedPeak, HardwareProfile
 from steelyard.guard import proc
 from steelyard.hardware.clock import base_hz, highest_hz, shown_hz
 from steelyard.hardware.computed_peak import computed_peaks
 from steelyard.hardware.cpu import cpu_facts, limits
 from steelyard.hardware.devices import Found, identity_of, survey
-from steelyard.hardware.facts import told
-from steelyard.hardware.processors import default_cpus, format_cpus
+from steelyard.hardware.facts import absent, told
+from steelyard.hardware.processors import allowed_cpus, default_cpus, format_cpus
 from steelyard.hardware.profiles import declared
 
 
@@ -46,8 +46,9 @@ def described(root: Path = proc.ROOT) -> tuple[tuple[Described, ...], Mapping[st
 def _described(entry: Found, root: Path) -> Described:
     device = entry.device
     profile = declared(device)
-    facts = _processor(root) if device.kind == "cpu" else entry.facts
-    peaks = computed_peaks(default_cpus(root), root) if device.kind == "cpu" and profile is None else ()
+    cpus, why = _cpus(root)
+    facts = _processor(cpus, why, root) if device.kind == "cpu" else entry.facts
+    peaks = computed_peaks(cpus, root) if device.kind == "cpu" and profile is None else ()
     return Described(
         device=device.id,
         kind=device.kind,
@@ -61,17 +62,24 @@ def _described(entry: Found, root: Path) -> Described:
     )
 
 
-def _processor(root: Path) -> dict[str, Any]:
+def _cpus(root: Path) -> tuple[tuple[int, ...], str]:
+    """The CPUs that a run takes unasked, and why none can be told."""
+    try:
+        return default_cpus(root), ""
+    except UsageError as error:
+        return (), str(error)
+
+
+def _processor(cpus: tuple[int, ...], why: str, root: Path) -> dict[str, Any]:
     """The facts of the fingerprint, clocks, and what this process is allowed of it."""
-    cpus = sorted(os.sched_getaffinity(0))
     allowed = {f"limit_{name}": fact for name, fact in limits(root).items()}
     return {
         **cpu_facts(root),
         "clock_max_hz": highest_hz(cpus, root),
         "clock_base_hz": base_hz(cpus, root),
         "clock_shown_hz": shown_hz(root),
-        "cpus_allowed": format_cpus(tuple(cpus)),
-        "cpus_of_a_run": format_cpus(default_cpus(root)),
+        "cpus_allowed": format_cpus(allowed_cpus()) if cpus else absent(why),
+        "cpus_of_a_run": told(format_cpus(cpus), why),
         **allowed,
     }
 

@@ -9,13 +9,23 @@ from steelyard.core.errors import UsageError
 from steelyard.guard import cgroup, proc
 
 
+def allowed_cpus() -> tuple[int, ...]:
+    """The CPUs that this process may use. Raises UsageError on a system that pins no process to CPUs, as macOS."""
+    if not hasattr(os, "sched_getaffinity"):
+        raise UsageError(
+            "this system pins no process to CPUs, which is how a run gives every backend as many: measure on Linux; "
+            "bench hardware, list, show, report and compare work here"
+        )
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
 def default_cpus(root: Path = proc.ROOT) -> tuple[int, ...]:
     """One CPU per physical core of those this process may use, fewer where a cgroup quota allows less.
 
     Two threads on one core share its arithmetic units: runtimes differ in whether they use both, so
     the default budget gives each core once.
     """
-    cpus = sorted(cores_of(os.sched_getaffinity(0), root).values())
+    cpus = sorted(cores_of(allowed_cpus(), root).values())
     quota = cgroup.cpu_quota(root).value
     return tuple(cpus[: max(1, math.floor(quota))] if quota is not None else cpus)
 

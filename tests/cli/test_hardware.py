@@ -176,5 +176,13 @@ def test_an_ascii_terminal_and_no_framework(tmp_path):
     assert b"energy meters" in done.stdout
 
 
+def test_a_system_that_pins_no_process_is_described_and_does_not_measure(machine, monkeypatch):
+    monkeypatch.delattr("os.sched_getaffinity")
+    cpu = json.loads(bench("hardware", "--json").output)["devices"][0]
+    assert "measure on Linux" in cpu["facts"]["cpus_of_a_run"]["reason"]
+    with pytest.raises(UsageError, match="measure on Linux"):
+        bench("run", "--device", "cpu", "--dry-run")
+
+
 def test_the_group_still_leads_to_ceilings_and_helps():
     assert "ceilings" in bench("hardware", "--help").output
