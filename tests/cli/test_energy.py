@@ -1,129 +1,55 @@
-"""Energy through the command line and real workers: none here, and with fakes joules of a token with intervals."""
+"""Energy through the command line and real workers: without a meter, and by an external meter's log.
 
-import csv
+What stand-ins for meters give in a whole report stands in test_llm_sections.py.
+"""
+
 import json
 import os
 import re
 import subprocess
 import sys
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from steelyard import plugins
+from steelyard.cli.report import write_report
 from steelyard.core.run import Run
 from steelyard.guard.meters import ROOT_VARIABLE
 from steelyard.store import find_run, open_run
-from steelyard.tables.build import build
-from steelyard.tables.output import ReportInputs
-from tests.fakes.metered_work import PATH, SUITE_PATH, TOKENS, write_zone
-from tests.fakes.nvml import build as build_nvml
-from tests.fakes.nvml import environment
+from tests.fakes.metered_work import PATH, SUITE_PATH
 
 ROOT = Path(__file__).parents[2]
 WATTS = 42.0
+Bench = Callable[..., Run]
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Makes a run of one warm round and opens it."""
+    cache = tmp_path_factory.mktemp("cache")
+
+    def make(output: Path, *arguments: str) -> Run:
+        command = [sys.executable, "-m", "steelyard", "run", "--suite", SUITE_PATH, "--backend", PATH]
+        command += ["--baseline", PATH, "--output", str(output), "--window", "0.03", "--threads", "1"]
+        command += ["--rounds", "1", "--device", "cpu", "--no-report", *arguments]
+        env = {**os.environ, "STEELYARD_CACHE": str(cache), ROOT_VARIABLE: str(output / "nowhere")}
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return open_run(find_run(output, "latest"))
+
+    return make
 
 
-def bench(cache: Path, output: Path, *arguments: str, **variables: str) -> Run:
-    command = [sys.executable, "-m", "steelyard", "run", "--suite", SUITE_PATH, "--backend", PATH, "--baseline", PATH]
-    command += ["--output", str(output), "--window", "0.03", "--threads", "1", *arguments]
-    env = {**os.environ, "STEELYARD_CACHE": str(cache), **variables}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return open_run(find_run(output, "latest"))
-
-
-@pytest.fixture
-def powercap(tmp_path):
-    """A tree whose package draws WATTS for as long as the test lasts; written some hundred times a second."""
-    over = threading.Event()
-
-    def drive() -> None:
-        begun = time.monotonic()
-        while not over.wait(0.003):
-            write_zone(tmp_path / "host", 261_000 + WATTS * (time.monotonic() - begun))
-
-    write_zone(tmp_path / "host", 261_000)
-    thread = threading.Thread(target=drive)
-    thread.start()
-    yield tmp_path / "host"
-    over.set()
-    thread.join()
-
-
-def check_joules_of_a_token(run: Run) -> None:
-    """The table, and the report's files, show gross energy of a call and of a token with intervals."""
-    table = build(run).table("energy")
-    (row,) = table.rows
-    gross, item = table.cell(row, "energy_j"), table.cell(row, "energy_of_item_j")
-    assert gross.interval.low <= gross.value <= gross.interval.high
-    assert item.value == pytest.approx(gross.value / TOKENS)
-    assert item.interval is not None
-    assert table.cell(row, "item").text == "token"
-    metered = [result for result in run.results if result.round > 0]
-    assert all(result.energy_use.gross_j > 0 for result in metered)
-    assert all(result.energy_use.trace.watts for result in metered)
-
-
-def test_the_fake_tree_gives_joules_of_a_token_with_intervals(cache, tmp_path, powercap):
-    run = bench(
-        cache, tmp_path / "runs", "--rounds", "6", "--device", "cpu", "--no-report", **{ROOT_VARIABLE: str(powercap)}
-    )
-    check_joules_of_a_token(run)
-    for result in run.results:
-        if result.round == 0:
-            assert result.energy.reason == "too_short: a cold launch has no timed window"
-            continue
-        use = result.energy_use
-        assert (use.source, use.boundary, use.quality) == ("rapl", "package-0", "measured_counter")
-        assert use.gross_j / use.window_s == pytest.approx(WATTS, rel=0.2)  # the thread that drives it may be late
-        assert use.period_measured
-        assert use.window_s >= 50 * use.update_period_s
-    report = tmp_path / "report"
-    report.mkdir()
-    for name in ("markdown", "csv"):
-        plugins.reports()[name].write(ReportInputs(data=build(run)), report)
-    assert "token" in next(report.rglob("*.md")).read_text()
-    (rows,) = (list(csv.DictReader(path.open())) for path in report.rglob("energy.csv"))
-    assert rows
-    assert all(float(row["energy_j"]) > 0 for row in rows)
-
-
-def test_the_stub_of_nvml_gives_joules_of_a_token_above_idle(cache, tmp_path):
-    library = build_nvml(tmp_path / "lib")
-    run = bench(
-        cache,
-        tmp_path / "runs",
-        *("--rounds", "6", "--device", "cuda:0", "--no-report"),
-        **environment(library, "watts=load:60:300;update_ms=5"),
-    )
-    check_joules_of_a_token(run)
-    table = build(run).table("energy")
-    (row,) = table.rows
-    assert 0 < table.cell(row, "energy_net_j").value < table.cell(row, "energy_j").value
-    for result in run.results[1:]:
-        if result.round:
-            use = result.energy_use
-            assert (use.source, use.boundary) == ("nvml", "gpu_board:0")
-            assert use.integral_j is not None
-            assert use.idle_before_w == pytest.approx(60, rel=0.3)
-            assert use.idle_before_w < use.gross_j / use.window_s < 400
-
-
-def test_without_a_meter_it_is_unavailable_and_no_zero_is_stored_or_printed(cache, tmp_path):
-    run = bench(
-        cache,
-        tmp_path / "runs",
-        *("--rounds", "1", "--device", "cpu", "--estimate-energy"),
-        **{ROOT_VARIABLE: str(tmp_path / "nowhere")},
-    )
+def test_without_a_meter_it_is_unavailable_and_no_zero_is_stored_or_printed(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = bench(tmp_path / "runs", "--estimate-energy")
+    energy = plugins.figures()["energy"]
+    monkeypatch.setattr(plugins, "figures", lambda: {"energy": energy})
+    write_report(find_run(tmp_path / "runs", "latest"))
     for result in run.results:
         assert result.energy.value is None
         assert result.energy.reason
@@ -131,6 +57,7 @@ def test_without_a_meter_it_is_unavailable_and_no_zero_is_stored_or_printed(cach
         if result.round:
             assert result.energy_estimate is not None
             assert result.energy_estimate.value != 0
+    assert "Estimated, not measured" in (find_run(tmp_path / "runs", "latest") / "report/report.md").read_text()
     for path in (tmp_path / "runs").rglob("*"):
         if path.suffix in (".md", ".tex", ".html", ".csv"):
             assert not re.search(r"(?<![\d.])0(\.0+)?\s?(J|mJ|µJ)\b", path.read_text()), path
@@ -139,3 +66,26 @@ def test_without_a_meter_it_is_unavailable_and_no_zero_is_stored_or_printed(cach
                 stored = json.loads(line)
                 assert stored["energy"]["value"] is None
                 assert not stored.get("energy_use") or stored["energy_use"]["gross_j"] is None
+
+
+def test_an_external_meter_with_a_clock_of_its_own_is_aligned_by_its_marker(bench: Bench, tmp_path: Path) -> None:
+    """The log reaches beyond the run at once: a logger that is always ahead. Its place is nowhere in what is stored."""
+    folder = tmp_path / "laboratory-of-someone"
+    folder.mkdir()
+    log, begun = folder / "power.csv", time.time() - 5
+    rows = [(f"{n / 250:.3f}", WATTS, f"{begun + n / 250:.6f}" if n in (25, 900) else "") for n in range(250 * 180)]
+    log.write_text("time_s,power_w,marker\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
+    run = bench(tmp_path / "runs", "--meter", str(log))
+    metered = [result for result in run.results if result.round]
+    assert metered
+    for result in metered:
+        use = result.energy_use
+        assert (use.source, use.kind, use.boundary) == ("external", "external", "wall")
+        assert use.quality == "integrated_samples", use.reason
+        assert use.gross_j == pytest.approx(WATTS * use.window_s, rel=0.01)
+        assert use.per_call.value == pytest.approx(use.gross_j / use.calls)
+    at = run.manifest.command.index("--meter")
+    assert run.manifest.command[at + 1] == "power.csv"
+    for path in (tmp_path / "runs").rglob("*"):
+        if path.is_file():
+            assert folder.name.encode() not in path.read_bytes(), path

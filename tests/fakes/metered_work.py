@@ -4,17 +4,24 @@ A protocol's window lasts 2 s and more, three of them in each launch: tests that
 """
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
+from steelyard.core.backend import Availability, BackendSpec, Device
 from steelyard.core.runner import LaunchContext
 from steelyard.core.workload import Point, Selection, Work
 from steelyard.engine import metering
+from steelyard.selftest.wrapped import Wrapped
 from tests.fakes import small_suite
 from tests.fakes.numpy_work import NumpyRunner
 
 PATH = "tests.fakes.metered_work:Metered"
 SUITE_PATH = "tests.fakes.metered_work:SUITE"
+REAL_PATH = "tests.fakes.metered_work:OnTheHost"
 TOKENS = 4
+WINDOW_S = 0.1
+"""The least window; 50 periods of the meter may ask for more."""
+_HOST = Device(kind="cpu", index=0, name="the host", memory_bytes=None)
 
 
 class Metered(NumpyRunner):
@@ -22,7 +29,24 @@ class Metered(NumpyRunner):
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(context)
-        metering.LEAST_WINDOW_S = 0.3
+        metering.LEAST_WINDOW_S = WINDOW_S
+
+
+class OnTheHost(Wrapped):
+    """A real backend with short energy windows that computes on the host, whatever device the run is told to use: the
+    meter and the driver of that device are stand-ins."""
+
+    def __init__(self, context: LaunchContext) -> None:
+        super().__init__(dataclasses.replace(context, device=_HOST))
+        metering.LEAST_WINDOW_S = WINDOW_S
+
+    @classmethod
+    def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
+        return super().availability(backend, _HOST.kind)
+
+    @classmethod
+    def environment(cls, context: LaunchContext) -> Mapping[str, str]:
+        return super().environment(dataclasses.replace(context, device=_HOST))
 
 
 def _points(selection: Selection) -> tuple[Point, ...]:
