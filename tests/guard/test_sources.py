@@ -274,8 +274,15 @@ def test_a_log_that_breaks_meanwhile_is_no_number_and_no_failure(tmp_path):
     start = source.read()
     clock.now = 80_000_000_000
     path.write_text("gone\n")
-    assert total(source, source.settled([start, source.read()])).fault.code == "garbage"
-    assert meter_for("cpu", log=str(path)).fault.code == "garbage"
+    path_told = str(tmp_path)
+    for fault in (total(source, source.settled([start, source.read()])).fault, meter_for("cpu", log=str(path)).fault):
+        assert fault.code == "garbage"
+        assert "log.csv" in fault.detail
+        assert path_told not in fault.detail, "a run stores it"
+    path.unlink()
+    gone = meter_for("cpu", log=str(path)).fault
+    assert "cannot be read" in gone.detail
+    assert path_told not in gone.detail
 
 
 @pytest.mark.parametrize(
