@@ -60,10 +60,8 @@ calibrate: env ## How often the verdicts are wrong: all stages, or STAGES="simul
 benchmark: env ## Measure what the tool itself costs.
 	$(BIN)/pytest tests/benchmarks -s -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-only $(PYTEST)
 
-sampler: env ## Whether reading a meter disturbs what is timed: a run with and without it (about 10 minutes).
-	$(BIN)/bench run --suite llm --size tiny --workload decode --rounds 30 --no-energy --threads 1 \
-	  --baseline 'steelyard.selftest.sampled:Sampled[every=0,of=onnxruntime]' \
-	  --backend 'steelyard.selftest.sampled:Sampled[every=0.05,of=onnxruntime]' $(BENCH)
+sampler: env ## Whether reading a meter disturbs what is timed, into docs/calibration.md (about 10 minutes).
+	$(BIN)/python -m tests.calibration sampler
 
 gallery: env ## Draw every figure anew for docs/gallery.md.
 	$(BIN)/python -m tests.reports.gallery

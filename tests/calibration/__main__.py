@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from steelyard.core.errors import SteelyardError, unknown_name
-from tests.calibration import aa, effect_runs, page, simulate, vendor
+from tests.calibration import aa, effect_runs, page, sampler, simulate, vendor
 
 STAGES: Mapping[str, Callable[[Path], None]] = {
     "simulate": simulate.run,
     "aa": aa.run,
     "effect": effect_runs.run,
+    "sampler": sampler.run,
     "vendor": vendor.run,
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 from steelyard import wire
 from steelyard.core.agreement import Agreement
 from steelyard.core.path_tax import PathTax
-from tests.calibration import aa, effect, path_tax, simulate, simulated_page, vendor
+from tests.calibration import aa, effect, path_tax, sampler, simulate, simulated_page, vendor
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "calibration"
@@ -44,6 +44,13 @@ PARTS = (
         kind=effect.Found,
         title="The smallest effect, put to the test",
         section=effect.section,
+    ),
+    Part(
+        stage="sampler",
+        file=sampler.FILE,
+        kind=sampler.Sampled,
+        title="What reading a meter does to the calls beside it",
+        section=sampler.section,
     ),
     Part(
         stage="vendor",
