@@ -79,9 +79,9 @@ MUTANTS = (
     Mutant(
         name="children left behind",
         file="steelyard/engine/launch.py",
-        old="        os.killpg(process.pid, signal.SIGKILL)\n",
-        new="        process.kill()\n",
-        tests=(f"{WORKER}::test_children_that_a_launch_leaves_behind_are_ended",),
+        old='    stayed = left_behind(process.pid, f"{_MARK}={launch}")\n',
+        new="    stayed = ()\n",
+        tests=(f"{CHEATS}::test_a_child_in_a_session_of_its_own_is_ended_and_remarked",),
         through="worker",
     ),
     Mutant(
@@ -121,7 +121,7 @@ MUTANTS = (
         file="steelyard/measure/loop.py",
         old="            call = calls[index % count]\n",
         new="            call = calls[0]\n",
-        tests=(f"{FAILS}[cached-incorrect-check-does not depend on the input]",),
+        tests=(f"{WORKER}::test_a_good_launch_gives_samples_in_time_order_phases_memory_and_proof",),
         through="worker",
     ),
     Mutant(
