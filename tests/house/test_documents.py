@@ -107,7 +107,8 @@ def leaf_commands(command=None, prefix=()) -> list[str]:
     command = command or get_command(app)
     if not hasattr(command, "commands"):
         return [" ".join(prefix)]
-    return [name for verb, below in command.commands.items() for name in leaf_commands(below, (*prefix, verb))]
+    own = [" ".join(prefix)] if prefix and command.invoke_without_command else []  # a group that does something alone
+    return own + [name for verb, below in command.commands.items() for name in leaf_commands(below, (*prefix, verb))]
 
 
 @pytest.mark.parametrize("name", leaf_commands())
