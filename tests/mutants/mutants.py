@@ -199,8 +199,11 @@ MUTANTS = (
     Mutant(
         name="no correction for many comparisons",
         file="steelyard/compare/verdict.py",
-        old="        adjusted_levels = holm(levels)\n",
-        new="        adjusted_levels = levels\n",
+        old=(
+            "        adjusted_levels = holm(levels)\n"
+            "        confidences = [float(value) for value in holm_confidences(levels, ALPHA)]\n"
+        ),
+        new="        adjusted_levels, confidences = levels, [1 - ALPHA] * len(levels)\n",
         tests=(f"{GUARDS}::test_many_comparisons_share_the_risk",),
         through="command line",
     ),
