@@ -39,7 +39,7 @@ def _none(root: Path) -> str:
     if not (root / "sys/class/kfd/kfd/topology/nodes").is_dir():
         loaded = (root / "sys/module/amdgpu").is_dir()
         what = "the driver amdgpu shows no compute topology" if loaded else "no driver amdgpu is loaded"
-        return f"{what} (/sys/class/kfd): install AMD's driver; it serves the containers of the machine as well"
+        return f"{what} (/sys/class/kfd): install AMD's driver, for a container on its host"
     if not any((root / "dev/dri").glob("renderD*")):
         return "the driver amdgpu is loaded, but no /dev/dri/renderD* is here: give the container /dev/kfd and /dev/dri"
     return "no GPU of /sys/class/kfd has its /dev/dri/renderD* here and is chosen by the *_VISIBLE_DEVICES variables"

@@ -86,9 +86,8 @@ def identity_of(device: Device, root: Path = proc.ROOT) -> str | None:
 def accelerators(root: Path = proc.ROOT) -> Any:
     """For the fingerprint: by kind the facts of the devices that are neither a CPU nor NVIDIA's, or why there are
     none."""
-    asked = {kind: ask(root) for kind, ask in _FACTS.items() if kind != "cuda"}
-    found = {kind: entries for kind, (entries, _) in asked.items() if entries}
-    return found or absent("; ".join(f"{kind}: {reason}" for kind, (_, reason) in asked.items()))
+    found = {kind: entries for kind, ask in _FACTS.items() if kind != "cuda" and (entries := ask(root)[0])}
+    return found or absent("no TPU and no device of AMD's, Intel's or Apple's was found")
 
 
 def _tpu(root: Path) -> tuple[list[Facts], str]:

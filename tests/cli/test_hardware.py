@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from steelyard.cli.main import app
 from steelyard.core.errors import UsageError
 from steelyard.hardware import choice, described, devices
+from tests.fakes.nvml import SETTINGS, loaded
 from tests.fakes.sysfs import MI300X, PHOENIX, amd_cpu, amd_gpu, intel_gpu, intel_npu, write
 from tests.hardware.test_hardware import leaves
 
@@ -125,6 +126,27 @@ def test_the_same_as_data_without_a_number_that_names_the_board(machine):
     assert peaks["float32"]["origin"] == "computed"
     assert "AMX" in peaks["bfloat16"]["assumptions"]
     assert all(value is not None and value != "" for entry in found.values() for value in leaves(entry["facts"]))
+
+
+def test_nvidia_boards_are_told_with_hashed_identities(monkeypatch):
+    pytest.importorskip("pynvml")
+    loaded()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv(
+        SETTINGS, "devices=2;name=NVIDIA H100 80GB HBM3;0.uuid=GPU-a1b2;1.uuid=GPU-c3d4;1.ecc=not_supported"
+    )
+    text = bench("hardware", "--json").output
+    found = {entry["device"]: entry for entry in json.loads(text)["devices"]}
+    first, second = found["cuda:0"], found["cuda:1"]
+    assert first["profile"]["model"] == "NVIDIA H100 SXM 80GB"
+    assert (first["facts"]["power_cap_w"], first["facts"]["sm_clock_max_hz"]) == (700.0, 1.98e9)
+    assert second["facts"]["ecc"]["reason"]
+    assert first["identity"] != second["identity"]
+    assert not re.search("GPU-|a1b2|c3d4", text)
+    assert [meter["available"] for meter in json.loads(text)["meters"] if meter["meter"] == "nvml"] == [True]
+    output = bench("hardware").output
+    assert "declared: NVIDIA H100 SXM 80GB" in output
+    assert max(map(len, output.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(

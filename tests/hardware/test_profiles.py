@@ -156,6 +156,12 @@ def test_what_is_one_device_has_all_of_it():
     assert declared(device("cuda", "NVIDIA H100 PCIe")) is None
 
 
+def test_no_part_of_a_split_board_has_the_figures_of_the_whole():
+    for profile in profiles():
+        for name in profile.names:
+            assert profile_of(f"{name.replace('*', 'NVIDIA ')} MIG 1g.10gb", "cuda") is None
+
+
 @pytest.mark.parametrize("name", DEVICES_OF)
 def test_tpu_profiles_know_how_many_devices_a_chip_is(name):
     assert profile_of(name, "tpu").devices == DEVICES_OF[name]
