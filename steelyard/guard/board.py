@@ -7,12 +7,15 @@ board does not count a reason, the reason counts if it was in force at either en
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from steelyard.core.metrics import Reading, absent
+from steelyard.guard import proc
 from steelyard.guard.gpu import SLOWDOWNS
 from steelyard.guard.nvml import fault_of
 from steelyard.guard.visible import visible_at
+from steelyard.guard.visible_amd import computing, visible_nodes
 
 _COUNTED = {
     "SwPowerCap": "NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_POWER_CAP",
@@ -124,8 +127,10 @@ def others(nvml: Any, handle: Any) -> tuple[int, ...]:
     return tuple(int(each.pid) for each in nvml.nvmlDeviceGetComputeRunningProcesses(handle) if each.pid != own)
 
 
-def foreign_processes(kind: str, index: int) -> tuple[Reading, tuple[int, ...]]:
+def foreign_processes(kind: str, index: int, root: Path = proc.ROOT) -> tuple[Reading, tuple[int, ...]]:
     """How many processes compute on a device before the run uses it, and their ids; absent where nobody tells."""
+    if kind == "rocm":
+        return _on_amd(index, root)
     if kind != "cuda":
         return absent("1", f"no driver is asked who computes on a {kind} device"), ()
     try:
@@ -143,3 +148,12 @@ def foreign_processes(kind: str, index: int) -> tuple[Reading, tuple[int, ...]]:
     finally:
         nvml.nvmlShutdown()
     return Reading(value=float(len(found)), unit="1", method="NVML compute processes"), found
+
+
+def _on_amd(index: int, root: Path) -> tuple[Reading, tuple[int, ...]]:
+    nodes = visible_nodes(root)
+    told = computing(nodes[index], root) if index < len(nodes) else None
+    if told is None:
+        return absent("1", "the kernel's driver does not tell who computes on the device (/sys/class/kfd/kfd/proc)"), ()
+    found = tuple(pid for pid in told if pid != os.getpid())
+    return Reading(value=float(len(found)), unit="1", method="compute processes of the kernel's driver (kfd)"), found

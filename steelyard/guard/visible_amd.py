@@ -17,6 +17,7 @@ from steelyard.guard.pci import by_number
 from steelyard.guard.visible import chosen_of
 
 _NODES = "sys/class/kfd/kfd/topology/nodes"
+_PROCESSES = "sys/class/kfd/kfd/proc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,16 @@ def visible_nodes(root: Path = proc.ROOT, environment: Mapping[str, str] = os.en
     for text in (environment.get("ROCR_VISIBLE_DEVICES"), hip):
         opened = [opened[place] for place in chosen_of(text, [(node.uuid,) for node in opened])]
     return tuple(opened)
+
+
+def computing(node: Node, root: Path = proc.ROOT) -> tuple[int, ...] | None:
+    """Process ids of those that hold memory of a device for computing, as the driver counts it; None where it does not
+    tell. In a container the ids are the host's."""
+    gpu = proc.text(node.folder / "gpu_id")
+    if not gpu or not (root / _PROCESSES).is_dir():
+        return None
+    held = (root / _PROCESSES).glob(f"[0-9]*/vram_{gpu}")
+    return tuple(sorted(int(file.parent.name) for file in held if proc.number(file)))
 
 
 def numbers(text: str | None) -> dict[str, int]:

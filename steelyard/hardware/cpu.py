@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.guard import cgroup, proc
+from steelyard.hardware.arm import core_name
 from steelyard.hardware.facts import absent
 
 # Instruction sets that decide which kernels a runtime picks.
@@ -38,9 +39,10 @@ _ISA = [
 
 
 def cpu_name(root: Path = proc.ROOT) -> str:
-    """The model's name as the kernel prints it; the architecture where it prints none (ARM)."""
+    """The model's name as the kernel prints it; of an Arm processor that of its cores, else the architecture."""
     info = _cpuinfo(root)
     name = info.get("model name") or info.get("Processor") or info.get("cpu model")
+    name = name or core_name(info.get("CPU implementer"), info.get("CPU part"))
     return re.sub(r"\s+", " ", name) if name else f"{platform.machine()} processor"
 
 

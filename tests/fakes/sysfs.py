@@ -68,7 +68,7 @@ def amd_gpu(
         "max_engine_clk_fcompute": model["clock_mhz"],
         "unique_id": unique_id,
     }
-    write(folder, properties="\n".join(f"{name} {value}" for name, value in properties.items()))
+    write(folder, properties="\n".join(f"{name} {value}" for name, value in properties.items()), gpu_id=30000 + node)
     write(
         folder / "mem_banks/0",
         properties=f"heap_type 1\nsize_in_bytes {model['memory']}\nflags 0\nwidth 8192\nmem_clk_max 1300",

@@ -1,5 +1,6 @@
 """A meter is the device's own: joined by the PCI address, whatever numbers the drivers were given at boot."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.guard.amdsmi import amdsmi_source
+from steelyard.guard.board import foreign_processes
 from steelyard.guard.hwmon import hwmon_source
 from steelyard.guard.jetson import jetson_source
 from steelyard.guard.meters import meter_for
@@ -68,6 +70,19 @@ def test_the_monitor_of_a_board_is_found_by_its_address(amd):
     assert {count.watts for count in meter_for("rocm", 0, root=amd).read().values()} == {700.0}
     assert {count.watts for count in meter_for("rocm", 1, root=amd).read().values()} == {200.0}
     assert meter_for("rocm", 3, root=amd).fault.code == "no_device"
+
+
+def test_others_that_compute_on_a_board_are_found_and_on_another_they_are_not(amd):
+    processes = amd / "sys/class/kfd/kfd/proc"
+    write(processes / "4711", vram_30001=1 << 30, vram_30002=0, pasid=32770)
+    write(processes / "4712", vram_30002=0)
+    write(processes / str(os.getpid()), vram_30001=1 << 20)
+    count, ids = foreign_processes("rocm", 0, amd)
+    assert (count.value, ids) == (1, (4711,))
+    assert foreign_processes("rocm", 1, amd)[0].value == 0
+    (amd / "sys/class/kfd/kfd/topology/nodes/3/gpu_id").unlink()
+    for index in (2, 7):
+        assert "does not tell who computes" in foreign_processes("rocm", index, amd)[0].reason
 
 
 def test_anothers_monitor_is_none_for_a_board_without_one(tmp_path):

@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import platform
 import re
 import socket
 import subprocess
@@ -161,6 +162,14 @@ def test_cpu_facts_of_an_arm_server(tree):
     assert facts["caches"] == [{"level": 3, "type": "Unified", "bytes": 64 << 20, "shared_by": "0-1"}]
     assert facts["family"] == {"value": None, "reason": "not in /proc/cpuinfo"}
     assert cpu_name(root).endswith("processor")
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [("0xd40", "Arm Neoverse V1"), ("0xfff", f"{platform.machine()} processor"), ("?", None)]
+)
+def test_an_arm_processor_is_called_by_its_cores(tree, part, name):
+    found = cpu_name(tree({"proc/cpuinfo": ARM.replace("0x41", f"0x41\nCPU part\t: {part}")}))
+    assert found == (name or f"{platform.machine()} processor")
 
 
 def test_memory_is_what_the_container_may_use(tree):
