@@ -4,20 +4,27 @@ r"""LaTeX: tables, captions, macros and paragraphs to `\input`, one `all.tex` th
 The tables need `booktabs` and nothing else.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
 
-from steelyard.tables.latex import escape
+from steelyard.tables.latex import escape, flowing
 from steelyard.tables.layout import Group, Layout
 from steelyard.tables.output import ReportInputs, printed, save
 from steelyard.tables.references import bibtex
-from steelyard.tables.table import Macro, Row, Table
+from steelyard.tables.table import Macro, Paragraph, Row, Table
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-PAGE_LINES = 60
-"""Lines of `\\footnotesize` on a page; a table that needs more is split."""
+CITE = "\\providecommand{\\SyCite}[1]{~\\cite{#1}}%\n"
+"""How paragraphs cite, unless the paper says otherwise beforehand: with natbib `\\citep`, or not at all."""
+
+MIN_LINES = 10.0
+"""Lines that a part of a table may have, however much stands around it."""
+
+MOST_FLOATS = 12
+"""Parts of a table after which a page is begun: LaTeX holds only so many floats back."""
 
 
 class Latex:
@@ -33,14 +40,12 @@ class Latex:
         files = [save(folder / "macros.tex", macros(data.macros))]
         sections = printed(data)
         for table in (table for _, tables in sections for table in tables):
-            layout = Layout(table) if table.rows else None
+            layout = Layout(table, inputs.room) if table.rows else None
             files.append(save(folder / "tables" / f"{table.name}.tex", floats(table, layout)))
             files.append(save(folder / "captions" / f"{table.name}.tex", _lines(caption(table))))
             if layout is not None:
                 files.append(save(folder / "tabulars" / f"{table.name}.tex", _lines(tabular(layout, table.rows))))
-        for paragraph in data.paragraphs:
-            text = escape(" ".join(paragraph.sentences))
-            files.append(save(folder / "paragraphs" / f"{paragraph.name}.tex", _lines(text)))
+        files += [save(folder / "paragraphs" / f"{each.name}.tex", prose(each)) for each in data.paragraphs]
         if data.references:
             files.append(save(folder / "references.bib", bibtex(data.references)))
         for picture in inputs.pictures:
@@ -85,9 +90,19 @@ def macros(entries: tuple[Macro, ...]) -> str:
     return _lines("\n".join(lines))
 
 
+def prose(paragraph: Paragraph) -> str:
+    """A paragraph with its citations, through a macro that a paper may define otherwise."""
+    sentences = []
+    for number, sentence in enumerate(paragraph.sentences):
+        keys = paragraph.cited.get(number, ())
+        text = flowing(sentence)
+        sentences.append(f"{text.removesuffix('.')}\\SyCite{{{','.join(keys)}}}." if keys else text)
+    return _lines((CITE if paragraph.cited else "") + " ".join(sentences))
+
+
 def caption(table: Table) -> str:
     """The caption: title and what the numbers are."""
-    return f"{escape(table.title)}. {escape(table.caption)}".strip()
+    return flowing(f"{table.title}. {table.caption}".strip())
 
 
 def floats(table: Table, layout: Layout | None = None) -> str:
@@ -116,6 +131,8 @@ def floats(table: Table, layout: Layout | None = None) -> str:
                 ]
             )
         )
+        if number % MOST_FLOATS == 0:
+            blocks.append("\\clearpage")
     return _lines("\n\n".join(blocks))
 
 
@@ -143,8 +160,8 @@ def _tabular(group: Group, rows: tuple[Row, ...]) -> str:
 
 def _remarks(table: Table, rows: tuple[Row, ...], *, last: bool) -> list[str]:
     used = {mark for row in rows for cell in row.cells for mark in cell.notes}
-    remarks = [f"\\textsuperscript{{{n.mark}}}\\,{escape(n.text)}" for n in table.footnotes if n.mark in used]
-    remarks += [escape(note) for note in table.notes] if last else []
+    remarks = [f"\\textsuperscript{{{n.mark}}}\\,{flowing(n.text)}" for n in table.footnotes if n.mark in used]
+    remarks += [flowing(note) for note in table.notes] if last else []
     if not remarks:
         return []
     body = "\\par\n".join(remarks)
@@ -155,21 +172,30 @@ def _remarks(table: Table, rows: tuple[Row, ...], *, last: bool) -> list[str]:
 
 
 def _parts(table: Table, layout: Layout) -> tuple[tuple[Row, ...], ...]:
-    # The caption is set in \normalsize, the remarks in \scriptsize; both are repeated with each part.
-    around = 1.3 * (len(caption(table)) / 95 + 1) + 4 * len(layout.groups)
-    around += 0.85 * sum(len(text) / 125 + 1 for text in [*table.notes, *(note.text for note in table.footnotes)])
-    most = max(10.0, PAGE_LINES - around)
-    parts: list[tuple[Row, ...]] = []
-    current: list[Row] = []
-    height = 0
+    """The rows of each float, so that it fits on a page with caption and remarks; the notes stand below the last."""
+    line, most = layout.room.characters, layout.room.lines
+    most -= 1.3 * (len(caption(table)) / (0.9 * line) + 1) + 4 * len(layout.groups)  # it is set in \normalsize
+    remarks = {note.mark: _remark_lines(note.text, line) for note in table.footnotes}
+    notes = sum(_remark_lines(note, line) for note in table.notes)
+
+    def height(rows: Sequence[Row]) -> float:
+        used = {mark for row in rows for cell in row.cells for mark in cell.notes}
+        return sum(map(layout.lines, rows)) + sum(remarks[mark] for mark in used)
+
+    parts: list[list[Row]] = [[]]
     for row in table.rows:
-        lines = layout.lines(row)
-        if current and height + lines > most:
-            parts.append(tuple(current))
-            current, height = [], 0
-        current.append(row)
-        height += lines
-    return (*parts, tuple(current))
+        if parts[-1] and height([*parts[-1], row]) > max(most, MIN_LINES):
+            parts.append([])
+        parts[-1].append(row)
+    last = parts[-1]
+    if len(last) > 1 and height(last) > max(most - notes, MIN_LINES):
+        parts[-1:] = [last[: len(last) // 2], last[len(last) // 2 :]]
+    return tuple(map(tuple, parts))
+
+
+def _remark_lines(text: str, line: float) -> float:
+    """Lines of the table that a remark in \\scriptsize takes, roughly."""
+    return 0.85 * (len(text) / (1.2 * line) + 1)
 
 
 def _lines(text: str) -> str:

@@ -144,7 +144,7 @@ def inputs_of(
     from steelyard.tables.imported import imported_tables
     from steelyard.tables.output import ReportInputs, details, kind
     from steelyard.tables.records import records
-    from steelyard.tables.venue import look_of
+    from steelyard.tables.venue import look_of, room_of
 
     names = _formats(formats)
     chosen = [plugins.reports()[name] for name in names]
@@ -164,6 +164,7 @@ def inputs_of(
         data=data,
         pictures=pictures(plugins.figures().values(), data, look_of(venue), saved=saved) if draws else (),
         figures_beside="figures" in names,
+        room=room_of(venue),
         records=tuple(map(records, (*history, facts))) if any(kind(entry) == "export" for entry in chosen) else (),
         cases=cases(facts) if any(details(entry) for entry in chosen) else Cases(),
         remark=lambda line: typer.echo(printable(line), err=True),

@@ -39,6 +39,7 @@ def lay_out(facts: Facts) -> ReportData:
     speeds = speed.speed_tables(facts)
     mean = overall.overall_table(facts)
     device = provenance.device(facts)
+    cited = references.references(facts)
     return ReportData(
         run_id=manifest.run_id,
         title=f"{manifest.suite} on {manifest.device.name}",
@@ -48,7 +49,7 @@ def lay_out(facts: Facts) -> ReportData:
         headline_workload=manifest.headline,
         arms=tuple(arm.label for arm in facts.arms),
         headline=words.headline(facts),
-        paragraphs=words.paragraphs(facts),
+        paragraphs=words.paragraphs(facts, cited),
         tables=(
             *speeds,
             *(() if mean is None else (mean,)),
@@ -92,5 +93,5 @@ def lay_out(facts: Facts) -> ReportData:
         ),
         software=provenance.software(facts),
         samples=calls.samples(facts),
-        references=references.references(facts),
+        references=cited,
     )

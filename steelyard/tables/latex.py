@@ -90,6 +90,7 @@ _BREAK = re.compile(r"\s*[\r\n\t]+\s*")
 _TWICE = re.compile(r"([-,'])(?=\1)")
 _BREAK_AFTER = frozenset("/_=,:;.-+")
 LONGEST_UNBROKEN = 18
+_CODE = "{[}U+"
 
 
 # Tables say the same words over and over: each text is escaped once while it is among the last of this many.
@@ -106,20 +107,36 @@ def escape(text: str) -> str:
 
 @lru_cache(REMEMBERED)
 def breakable(text: str) -> str:
-    """As `escape`, with places to break long words at: after punctuation, and every 18 characters of a run without any.
+    """As `escape`, with places to break long words at: after punctuation but within a number, and every 18 characters
+    of a run without any.
 
     For narrow columns that hold options, hashes and error messages.
     """
     spaced = _BREAK.sub(" ", text)
     parts: list[str] = []
     unbroken = 0
-    for character in spaced:
+    for before, character, after in zip(f" {spaced}", spaced, f"{spaced[1:]} ", strict=False):
+        width = breadth(character)
+        if unbroken and character != " " and unbroken + width > LONGEST_UNBROKEN:
+            parts.append(r"\allowbreak{}")
+            unbroken = 0
         parts.append(_character(character))
-        unbroken = 0 if character == " " else unbroken + 1
-        if character in _BREAK_AFTER or unbroken >= LONGEST_UNBROKEN:
+        unbroken = 0 if character == " " else unbroken + width
+        if character in _BREAK_AFTER and not (character in ".," and before.isdigit() and after.isdigit()):
             parts.append(r"\allowbreak{}")
             unbroken = 0
     return _unligatured("".join(parts))
+
+
+def breadth(text: str) -> int:
+    """How many characters a text is long in print, where some stand as their code points."""
+    return len(text) if text.isascii() else sum(8 if _character(each).startswith(_CODE) else 1 for each in text)
+
+
+def flowing(text: str) -> str:
+    """As `escape`, for prose: only words longer than 18 characters get places to break at."""
+    words = _BREAK.sub(" ", text).split(" ")
+    return " ".join(breakable(word) if breadth(word) > LONGEST_UNBROKEN else escape(word) for word in words)
 
 
 def letters(text: str) -> str:
@@ -151,7 +168,7 @@ def _character(character: str) -> str:
     if len(pair) == 2 and pair[0].isascii() and pair[1] in _ACCENTS:
         base = {"i": r"\i", "j": r"\j"}.get(pair[0], pair[0]) if pair[1] != "\u0327" else pair[0]
         return f"{_ACCENTS[pair[1]]}{{{base}}}"
-    return f"{{[}}U+{ord(character):04X}{{]}}"
+    return f"{_CODE}{ord(character):04X}{{]}}"
 
 
 _GREEK = {

@@ -5,14 +5,20 @@ import textwrap
 from dataclasses import dataclass
 
 from steelyard.tables.format import shown
-from steelyard.tables.latex import LONGEST_UNBROKEN, breakable, escape
+from steelyard.tables.latex import LONGEST_UNBROKEN, breadth, breakable, escape
 from steelyard.tables.table import Cell, Column, Row, Table
 
-LINE_CHARACTERS = 104.0
-"""Characters of `\\footnotesize` that a line of 6.5 inches holds."""
-
-GAP_CHARACTERS = 2.5
+GAP_CHARACTERS = 2.7
 """Space between two columns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What a page holds of tables: characters of `\\footnotesize` on a line, and such lines. The default is a line of
+    6.5 inches in a paper set at 10 points, both columns of a paper of two together."""
+
+    characters: float = 104.0
+    lines: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,21 +36,23 @@ class Measure:
 class Layout:
     """A table laid out: `stacked` sets intervals below their values; `groups` are the columns that share a line each.
 
-    Where even the stacked table is too wide, its numbers are dealt out to several tabulars, one below the other, which
-    all begin with the columns that name the row.
+    Where even the stacked table is too wide for a line of the page, its numbers are dealt out to several
+    tabulars, one below the other, which all begin with the columns that name the row.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, room: Room | None = None) -> None:
         self._table = table
+        self.room = room or Room()
+        line = self.room.characters
         self._printed = [
             [shown(row.cells[position], column) for row in table.rows] for position, column in enumerate(table.columns)
         ]
         self.stacked = False
         measures = self._measures()
-        if _needed(measures) > LINE_CHARACTERS and any(cell.interval for row in table.rows for cell in row.cells):
+        if _needed(measures) > line and any(cell.interval for row in table.rows for cell in row.cells):
             self.stacked = True
             measures = self._measures()
-        self.groups = [Group(group, self.stacked) for group in _dealt(measures)]
+        self.groups = [Group(group, self.stacked, line) for group in _dealt(measures, line)]
 
     def lines(self, row: Row) -> int:
         """How many lines a row takes, in all groups, roughly."""
@@ -54,26 +62,26 @@ class Layout:
         return [self._measure(position, column) for position, column in enumerate(self._table.columns)]
 
     def _measure(self, position: int, column: Column) -> Measure:
-        breadth = 1.2 if column.kind == "code" else 1.0
+        face = 1.2 if column.kind == "code" else 1.0
         body, word = 0.0, 1
         for row, print_ in zip(self._table.rows, self._printed[position], strict=True):
             notes = row.cells[position].notes
             marks = 0.7 * len(",".join(notes)) if notes else 0.0
             interval = 0.85 * len(print_.interval)
-            main = len(print_.main) + marks
+            main = breadth(print_.main) + marks
             body = max(body, max(main, interval) if self.stacked else main + interval)
             if not column.numeric:
-                word = max([word, *(len(part) for part in print_.main.split())])
+                word = max([word, *(breadth(part) for part in print_.main.split())])
         wide = not column.numeric and (column.wide or body > LONGEST_UNBROKEN + 2)
         if not wide:
             heading = _wrapped(column.heading, body)
-            width = breadth * max(body, *(len(line) for line in heading))
+            width = face * max(body, *(len(line) for line in heading))
             return Measure(
                 column=column, position=position, wide=False, least=width, wanted=width, heading=tuple(heading)
             )
         words = [len(part) for part in column.heading.split()]
-        least = breadth * (min(max([word, *words]), LONGEST_UNBROKEN) + 1.5)
-        wanted = max(least, breadth * (1.08 * body + 1.5))
+        least = face * (min(max([word, *words]), LONGEST_UNBROKEN) + 1.5)
+        wanted = max(least, face * (1.08 * body + 1.5))
         return Measure(
             column=column, position=position, wide=True, least=least, wanted=wanted, heading=(column.heading,)
         )
@@ -82,10 +90,11 @@ class Layout:
 class Group:
     """The columns of one tabular: their `measures`, and by position the `shares` of the line that wide ones get."""
 
-    def __init__(self, measures: list[Measure], stacked: bool) -> None:
+    def __init__(self, measures: list[Measure], stacked: bool, line: float) -> None:
         self.measures = measures
         self.stacked = stacked
-        self.shares = _shares(measures)
+        self.shares = _shares(measures, line)
+        self._line = line
         self._set: dict[int, str] = {}  # by identity: a row is set in the whole table, and again in a part of it
 
     @property
@@ -120,9 +129,9 @@ class Group:
         most = 2 if self.stacked else 1
         for measure in self.measures:
             if measure.wide:
-                room = max(6.0, self.shares[measure.position] * LINE_CHARACTERS)
-                breadth = 1.2 if measure.column.kind == "code" else 1.0
-                most = max(most, math.ceil(len(row.cells[measure.position].text) * 1.1 * breadth / room))
+                room = max(6.0, self.shares[measure.position] * self._line)
+                face = 1.2 if measure.column.kind == "code" else 1.0
+                most = max(most, math.ceil(breadth(row.cells[measure.position].text) * 1.1 * face / room))
         return most
 
     def _cell(self, cell: Cell, measure: Measure) -> str:
@@ -144,20 +153,24 @@ def _needed(measures: list[Measure]) -> float:
     return sum(measure.least for measure in measures) + GAP_CHARACTERS * (len(measures) - 1)
 
 
-def _dealt(measures: list[Measure]) -> list[list[Measure]]:
-    """The columns in groups that fit on a line; each begins with the leading columns of short text."""
-    groups = _greedy(measures, LINE_CHARACTERS)
+def _dealt(measures: list[Measure], line: float) -> list[list[Measure]]:
+    """The columns in groups that fit on a line; each begins with the leading columns of short text, or with as many of
+    them as leave half of the line to the others."""
+    first = next((at for at, measure in enumerate(measures) if measure.column.numeric or measure.column.wide), 0)
+    while first > 1 and _needed(measures[:first]) > line / 2:
+        first -= 1
+    groups = _greedy(measures, first, line)
     # The narrowest line that needs no more groups: otherwise the last one might hold a single column.
-    width = LINE_CHARACTERS
-    while len(groups) > 1 and width > 1 and len(_greedy(measures, width - 1)) == len(groups):
+    width = line
+    while len(groups) > 1 and width > 1 and len(_greedy(measures, first, width - 1)) == len(groups):
         width -= 1
-    return _greedy(measures, width)
+    return _greedy(measures, first, width)
 
 
-def _greedy(measures: list[Measure], width: float) -> list[list[Measure]]:
+def _greedy(measures: list[Measure], first: int, width: float) -> list[list[Measure]]:
+    """The same for a given width, each group beginning with the `first` columns."""
     if _needed(measures) <= width:
         return [measures]
-    first = next((at for at, measure in enumerate(measures) if measure.column.numeric or measure.column.wide), 0)
     names, rest = measures[:first], measures[first:]
     groups: list[list[Measure]] = []
     current = list(names)
@@ -169,19 +182,19 @@ def _greedy(measures: list[Measure], width: float) -> list[list[Measure]]:
     return [*groups, current]
 
 
-def _shares(measures: list[Measure]) -> dict[int, float]:
+def _shares(measures: list[Measure], line: float) -> dict[int, float]:
     """The share of the line that each wide column gets: its longest word at least, the rest by length of text."""
     wide = [measure for measure in measures if measure.wide]
     if not wide:
         return {}
     least = sum(measure.least for measure in wide)
     taken = sum(measure.least for measure in measures if not measure.wide) + GAP_CHARACTERS * (len(measures) - 1)
-    room = max(least, LINE_CHARACTERS - taken)
+    room = max(least, line - taken)
     more = sum(min(measure.wanted, room) - measure.least for measure in wide) or 1.0
     shares = {}
     for measure in wide:
         width = measure.least + (room - least) * (min(measure.wanted, room) - measure.least) / more
-        shares[measure.position] = min(measure.wanted, width) / LINE_CHARACTERS
+        shares[measure.position] = min(measure.wanted, width) / line
     return shares
 
 

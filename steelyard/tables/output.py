@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from steelyard.core.errors import SteelyardError, UsageError
 from steelyard.tables.cases import Cases
 from steelyard.tables.drawing import Picture
+from steelyard.tables.layout import Room
 from steelyard.tables.records import Records, missing
 from steelyard.tables.table import ReportData, Table
 
@@ -22,7 +23,8 @@ def _silent(_: str) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportInputs:
     """What `write` gets. `pictures` is empty unless a report of this batch asked for figures;
-    `figures_beside` says that `figures/` is written into the same directory, so that links to it hold.
+    `figures_beside` says that `figures/` is written into the same directory, so that links to it hold; `room` is what a
+    page holds of tables, for a format that goes into somebody's paper.
 
     `records` are the cases of the run, or of several runs in the order of time, for exports; empty unless a
     report of this batch is one. `cases` tells them one by one, for a report that asks for `details`. `remark` takes
@@ -32,6 +34,7 @@ class ReportInputs:
     data: ReportData
     pictures: tuple[Picture, ...] = ()
     figures_beside: bool = False
+    room: Room = field(default_factory=Room)
     records: tuple[Records, ...] = ()
     cases: Cases = field(default_factory=Cases)
     remark: Callable[[str], None] = _silent

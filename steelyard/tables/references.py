@@ -11,7 +11,7 @@ from steelyard.core.citation import Citation
 from steelyard.core.hashing import stable_hash
 from steelyard.tables.facts import Facts, slug
 from steelyard.tables.latex import escape
-from steelyard.tables.table import Reference
+from steelyard.tables.table import About, Reference
 
 STEELYARD = Citation(
     key="steelyard",
@@ -24,21 +24,26 @@ _BRACES = {"{": r"\textbraceleft{}", "}": r"\textbraceright{}"}  # BibTeX counts
 def references(facts: Facts) -> tuple[Reference, ...]:
     """This tool, the runtimes in printing order, the models; each once, with the versions that ran as its note."""
     notes: dict[Citation, dict[str, None]] = {STEELYARD: {f"Version {facts.run.manifest.tool_version}": None}}
+    about: dict[Citation, About] = {STEELYARD: "tool"}
     for arm in facts.arms:
         if arm.label in facts.versions:
-            notes.setdefault(_runtime(arm.backend.runner), {})[f"Run as {facts.versions[arm.label]}"] = None
+            runtime = _runtime(arm.backend.runner)
+            about.setdefault(runtime, "runtime")
+            notes.setdefault(runtime, {})[f"Run as {facts.versions[arm.label]}"] = None
     suite = plugins.suites().get(facts.run.manifest.suite)
     models = {} if suite is None else suite.citations
     for point in facts.points:
         citation = models.get(str(point.axes.get("model")))
         if citation is None:
             continue
+        about.setdefault(citation, "model")
         for origin in sorted({program.weights.origin for program in point.programs.values()}):
             notes.setdefault(citation, {})[_WEIGHTS[origin]] = None
     keys = [citation.key for citation in notes]
     return tuple(
         Reference(
             key=f"sy-{citation.key}" + (f"-{stable_hash(citation, 6)}" if keys.count(citation.key) > 1 else ""),
+            about=about[citation],
             citation=citation,
             note="; ".join(told),
         )

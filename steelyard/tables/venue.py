@@ -1,4 +1,4 @@
-"""Where figures are to be printed: the widths, type size and typeface of a venue, each width with its source.
+"""Where figures and tables are to be printed: widths, type size and typeface of a venue, each width with its source.
 
 Figures know no venues: they are drawn with a `Look`. Typefaces are those that come with matplotlib: STIX stands for
 Times and for ACM's Libertine, as neither comes with it. Type sizes and heights are choices of this project: two
@@ -9,18 +9,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from steelyard.core.errors import unknown_name
+from steelyard.tables.layout import Room
 from steelyard.tables.style import FONT, Look
 
 _SERIF = "STIXGeneral"
 _TEX_POINT_IN = 1 / 72.27
+TABLE_PT = 8.0
+"""Size of `\\footnotesize` in a text of 10 points: what a page has `Room` for is counted in it."""
+TEXT_IN = 9.0
+"""Height of the text on letter paper with margins of an inch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Venue:
-    """A venue's look, and where its widths come from."""
+    """A venue's look, and where its widths come from. `table_pt` is the size of its `\\footnotesize`, where larger than
+    that of a text of 10 points; `text_in` the height of its text, where lower than 9 inches."""
 
     look: Look
     source: str
+    table_pt: float = TABLE_PT
+    text_in: float = TEXT_IN
 
 
 VENUES: Mapping[str, Venue] = {
@@ -50,11 +58,15 @@ VENUES: Mapping[str, Venue] = {
     ),
     "thesis": Venue(
         look=Look(column_in=390 * _TEX_POINT_IN, full_in=390 * _TEX_POINT_IN, size_pt=9, font=_SERIF),
-        source="LaTeX's report and book at 12 pt (size12.clo): text of 390 pt; a university's own class may differ",
+        source="LaTeX's report and book at 12 pt (size12.clo): text of 390 by 592 pt; a university's own may differ",
+        table_pt=10,
+        text_in=592 * _TEX_POINT_IN,
     ),
     "slides": Venue(
         look=Look(column_in=14 / 2.54, full_in=14 / 2.54, height_in=2.75, size_pt=8, font=FONT),
         source="beamer with aspectratio=169: paper of 16 cm by 9 cm, margins of 1 cm (beamer.cls, its outer theme)",
+        table_pt=9,
+        text_in=2.75,
     ),
 }
 """Widths by the name that `bench report --venue` takes."""
@@ -67,3 +79,14 @@ def look_of(name: str) -> Look:
     if name not in VENUES:
         raise unknown_name("venue", name, VENUES)
     return VENUES[name].look
+
+
+def room_of(name: str) -> Room:
+    """What a page holds of tables at a venue; the default for the empty name. Raises UsageError naming the venues."""
+    if not name:
+        return Room()
+    look, size = look_of(name), TABLE_PT / VENUES[name].table_pt
+    return Room(
+        characters=Room().characters * size * look.full_in / Look().full_in,
+        lines=Room().lines * size * VENUES[name].text_in / TEXT_IN,
+    )

@@ -1,5 +1,7 @@
 """The run in sentences: the summary, and paragraphs on method, hardware and threats with the run's own values."""
 
+from collections.abc import Sequence
+
 from steelyard.core.backend import Budget
 from steelyard.core.comparison import Comparison
 from steelyard.tables import provenance, shams
@@ -8,7 +10,7 @@ from steelyard.tables.circumstances import effect_sentence
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain, size
 from steelyard.tables.speed import speedup
-from steelyard.tables.table import Paragraph
+from steelyard.tables.table import About, Paragraph, Reference
 from steelyard.tables.threats import threats
 
 
@@ -102,10 +104,17 @@ def _beware(facts: Facts) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def paragraphs(facts: Facts) -> tuple[Paragraph, ...]:
-    """Methodology, hardware and threats to validity in whole sentences."""
+def paragraphs(facts: Facts, references: Sequence[Reference]) -> tuple[Paragraph, ...]:
+    """Methodology, hardware and threats to validity in whole sentences; the first cites `references`."""
+    named = _named(facts)
+    keys = {about: tuple(entry.key for entry in references if entry.about == about) for about in named}
     return (
-        Paragraph(name="methodology", title="Methodology", sentences=_methodology(facts)),
+        Paragraph(
+            name="methodology",
+            title="Methodology",
+            sentences=(*named.values(), *_methodology(facts)),
+            cited={number: keys[about] for number, about in enumerate(named) if keys[about]},
+        ),
         Paragraph(name="hardware", title="Hardware and software", sentences=_hardware(facts)),
         threats(facts),
     )
@@ -116,6 +125,23 @@ def _capped(budget: Budget) -> str:
         return ""
     cap = size(budget.memory_cap_bytes)
     return f"; each case had launches of its own with at most {cap} of memory, kept by {budget.memory_cap_by}"
+
+
+def _named(facts: Facts) -> dict[About, str]:
+    """A sentence each on the tool, the backends and, where the points name any, the models."""
+    manifest = facts.run.manifest
+    models = dict.fromkeys(str(point.axes["model"]) for point in facts.points if "model" in point.axes)
+    told: dict[About, str] = {
+        "tool": f"Measured with steelyard {manifest.tool_version}, suite {manifest.suite} version "
+        f"{manifest.suite_version}.",
+        "runtime": _were("backend", [arm.label for arm in facts.arms]),
+    }
+    return told | {"model": _were("model", list(models))} if models else told
+
+
+def _were(noun: str, names: Sequence[str]) -> str:
+    """`The model was a.`, `The models were a, b.`"""
+    return f"The {noun} was {names[0]}." if len(names) == 1 else f"The {noun}s were {', '.join(names)}."
 
 
 def _methodology(facts: Facts) -> tuple[str, ...]:
@@ -129,7 +155,6 @@ def _methodology(facts: Facts) -> tuple[str, ...]:
     primary = [item for item in facts.comparisons if item.family == "primary" and item.factor != "control"]
     floors = [item.floor for item in primary if item.floor is not None]
     sentences = [
-        f"Measured with steelyard {manifest.tool_version}, suite {manifest.suite} version {manifest.suite_version}.",
         f"All backends ran the same computation with the same weights ({', '.join(origins)}) and the same input bytes, "
         f"with {counted(budget.threads, 'thread')}, tuning {budget.tuning}, precision {budget.precision} and "
         f"{budget.shapes} shapes; copies lie {budget.copies} the timed call{_capped(budget)}.",

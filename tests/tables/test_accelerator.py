@@ -5,40 +5,19 @@ import dataclasses
 import pytest
 
 from steelyard import plugins
-from steelyard.core.backend import Device
 from steelyard.core.run import Run
 from steelyard.tables.build import build
 from steelyard.tables.output import ReportInputs
+from tests.fakes.accelerated import GPU, accelerated
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
-
-GPU = Device(kind="cuda", index=0, name="Synthetic GPU 9", memory_bytes=80 << 30)
-HEAT = {"slowed_by": ["power cap"], "slowed_s": {"power cap": 0.3}, "foreign_processes": 1}
-QUIET = {"slowed_by": [], "slowed_s": {}, "foreign_processes": 0}
 
 
 def on_a_gpu(**changes) -> Run:
-    """eager tells the device's time, a fifth below the host's, and was slowed in rounds 2 and 3; xla tells none."""
-    run = synthetic_run(
-        backends=("eager", "xla"), rounds=6, device=GPU, points=llm_points(("decode",)), headline="decode", **changes
+    """eager tells the device's time and was slowed in two rounds; xla tells none."""
+    points = llm_points(("decode",))
+    return accelerated(
+        synthetic_run(backends=("eager", "xla"), rounds=6, device=GPU, points=points, headline="decode", **changes)
     )
-    results = []
-    for result in run.results:
-        host = result.measurement("latency_s")
-        board = HEAT if result.round in (2, 3) and result.arm == "eager" else QUIET
-        details, measurements, options = {**result.details, "board": board}, result.measurements, {}
-        if result.arm.startswith("eager"):
-            options = {"graphs": "CUDA graphs"}
-            if host is not None:
-                own = [0.8 * sample for sample in host.samples]
-                device = dataclasses.replace(host, metric="device_s", layer="device", samples=own, digest="")
-                measurements = (*measurements, device)
-        else:
-            details["device_time"] = {"value": None, "reason": "no events on this clock"}
-        results.append(
-            dataclasses.replace(result, details=details, measurements=measurements, options=options or result.options)
-        )
-    budget = dataclasses.replace(run.manifest.budget, l2="cold")
-    return dataclasses.replace(run, results=tuple(results), manifest=dataclasses.replace(run.manifest, budget=budget))
 
 
 def row_of(table, arm):

@@ -47,6 +47,10 @@ def test_long_words_get_places_to_break_at(text):
     assert max(map(len, pieces)) <= 18
 
 
+def test_a_number_is_not_broken_at_its_point():
+    assert breakable("within 0.094 %; a.b") == r"within 0.094 \%;\allowbreak{} a.\allowbreak{}b"
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [

@@ -95,7 +95,12 @@ def test_addresses_and_keys_that_latex_would_not_take_are_refused(wrong):
 def hostile() -> list[Reference]:
     names = (*HOSTILE, "} @misc{x, title={y}", "{", "}}", '"', "a # b", "\\", "É. Nguyễn", "two\n\nlines")
     return [
-        Reference(key=f"sy-{number}", citation=Citation(key=f"{number}", title=name, authors=(name,)), note=name)
+        Reference(
+            key=f"sy-{number}",
+            about="runtime",
+            citation=Citation(key=f"{number}", title=name, authors=(name,)),
+            note=name,
+        )
         for number, name in enumerate(names)
     ]
 

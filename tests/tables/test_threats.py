@@ -195,7 +195,7 @@ def test_every_text_report_carries_the_paragraph(tmp_path):
     whole = " ".join(paragraph.sentences)
     for name in ("latex", "markdown", "html"):
         plugins.reports()[name].write(ReportInputs(data=data), tmp_path)
-    assert (tmp_path / "latex/paragraphs/threats.tex").read_text() == latex.escape(whole) + "\n"
+    assert (tmp_path / "latex/paragraphs/threats.tex").read_text() == latex.flowing(whole) + "\n"
     assert r"\input{\SyRoot/paragraphs/threats}" in (tmp_path / "latex/all.tex").read_text()
     assert escape(whole) in (tmp_path / "report.md").read_text()
     page = next(tmp_path.glob("*.html")).read_text()
