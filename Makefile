@@ -14,7 +14,7 @@ PYTEST ?=
 STAGES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env bench test lint types pytest families mutants calibrate benchmark sampler gallery otava fmt clean
+.PHONY: help env bench test lint types pytest families mutants calibrate benchmark sampler gallery golden otava fmt clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ sampler: env ## Whether reading a meter disturbs what is timed, into docs/calibr
 
 gallery: env ## Draw every figure anew for docs/gallery.md.
 	$(BIN)/python -m tests.reports.gallery
+
+golden: env ## Write anew what each text format makes of a small run (tests/reports/golden); look at the difference.
+	$(BIN)/python -m tests.reports.golden_files
 
 otava: env ## Let Apache Otava read the export made for it; it gets an environment of its own, .venv-otava (330 MB).
 	test -x .venv-otava/bin/otava || { $(PYTHON) -m venv .venv-otava && .venv-otava/bin/python -m pip install --quiet --no-input apache-otava==0.8.0; }
