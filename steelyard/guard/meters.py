@@ -64,9 +64,7 @@ def meter_for(device_kind: str, index: int = 0, *, root: Path | None = None, log
     return next((reason for reason in reasons if reason.fault.code != "no_device"), reasons[0])
 
 
-def _candidates(
-    device_kind: str, index: int, root: Path, place: str | None
-) -> Iterator[Callable[[], EnergySource]]:
+def _candidates(device_kind: str, index: int, root: Path, place: str | None) -> Iterator[Callable[[], EnergySource]]:
     hwmon = root / "sys/class/hwmon"
     if device_kind == "cpu":
         yield lambda: rapl_source(root / "sys/class/powercap")
