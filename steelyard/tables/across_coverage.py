@@ -6,7 +6,7 @@ from steelyard.core.workload import Point
 from steelyard.tables.across_sides import ACROSS, Labelled, backends, column, common, short, titles
 from steelyard.tables.facts import Facts, Outcome, gather, together
 from steelyard.tables.format import ABSENT, counted
-from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
+from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
 
 
 def coverage_table(sides: Sequence[Labelled]) -> Table:
@@ -21,7 +21,7 @@ def coverage_table(sides: Sequence[Labelled]) -> Table:
         cells = [Cell(text=labels[title])]
         for side, arm in places:
             text, notes = _told(gathered[side.label], side, arm, title, labels[title])
-            flags = () if text == "ok" else ("failed",)
+            flags: tuple[Flag, ...] = () if text == "ok" else ("failed",)
             cells.append(Cell(text=text, flags=flags, notes=tuple(foot.mark(note) for note in notes)))
         rows.append(Row(cells=tuple(cells), tags={"point": labels[title], "workload": point.workload}))
     return Table(

@@ -78,8 +78,15 @@ def mend_hashes(run: Path) -> None:
 
 
 def more_rounds(run: Run, rounds: int, effect: Mapping[str, float]) -> Run:
-    """A quiet run of the same plan made from round 1 of a measured one, each arm's times multiplied by its effect."""
+    """A quiet run of the same plan made from round 1 of a measured one: each arm takes its effect times as long as the
+    baseline took in that round, whatever it took itself."""
     rng = np.random.default_rng(0)
+    base = {
+        (run.case(result.case_id).point.key, entry.metric): float(np.median(np.asarray(entry.samples)))
+        for result in run.results
+        if result.round == 1 and result.arm == run.manifest.baseline
+        for entry in result.measurements
+    }
     numbers = range(1, rounds + 1)
     launches = [
         replace(record, launch=f"{record.launch}/{number}", round=number, noise={})
@@ -91,7 +98,8 @@ def more_rounds(run: Run, rounds: int, effect: Mapping[str, float]) -> Run:
     for number in numbers:
         for result in (result for result in run.results if result.round == 1):
             scale = effect.get(result.arm, 1.0) * float(np.exp(rng.normal(0, 0.002)))
-            entries = tuple(_scaled(entry, scale) for entry in result.measurements)
+            point = run.case(result.case_id).point.key
+            entries = tuple(_lasting(entry, base[point, entry.metric] * scale) for entry in result.measurements)
             launch = f"{result.launch}/{number}"
             results.append(replace(result, launch=launch, round=number, measurements=entries))
     (segment,) = run.segments
@@ -101,6 +109,6 @@ def more_rounds(run: Run, rounds: int, effect: Mapping[str, float]) -> Run:
     return replace(run, manifest=manifest, segments=(segment,), launches=tuple(launches), results=tuple(results))
 
 
-def _scaled(entry: Measurement, scale: float) -> Measurement:
-    samples = np.full(40, float(np.median(np.asarray(entry.samples)))) * scale
+def _lasting(entry: Measurement, value: float) -> Measurement:
+    samples = np.full(40, value)
     return replace(entry, samples=tuple(samples.tolist()), starts_s=tuple((np.cumsum(samples) - samples).tolist()))
