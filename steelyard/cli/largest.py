@@ -21,8 +21,9 @@ from steelyard.engine.plan import Plan, Request, make_plan
 from steelyard.engine.search import Question, find_sweep, point_at, questions
 from steelyard.hardware.fingerprint import packages
 from steelyard.store import list_runs, open_run, prepare_root
-from steelyard.tables.format import shown
+from steelyard.tables.format import shown, size
 from steelyard.tables.largest import largest_report
+from steelyard.tables.table import Cell, Column
 
 FILE = "largest.json"
 ATTEMPTS = 24
@@ -140,6 +141,9 @@ class Search:
                 failed = Attempt(value=value, status="failed", stage="lower", reason=str(error).splitlines()[0])
                 return dict.fromkeys(backends, failed)
             self._keep(open_run(path))
+            for backend in missing:
+                if (attempt := self._stored.get((point.key, backend))) is not None and attempt.completed:
+                    typer.echo(f"  {backend}: completes{_peak(attempt)}", err=True)
         found = {b: self._stored[point.key, b] for b in backends if (point.key, b) in self._stored}
         return {backend: dataclasses.replace(attempt, value=value) for backend, attempt in found.items()}
 
@@ -209,6 +213,11 @@ def _attempt_of(result: Result, run_id: str) -> Attempt:
     )
 
 
+def _peak(attempt: Attempt) -> str:
+    peak = attempt.peak_bytes.get("host_peak_bytes")
+    return "" if peak is None else f", host peak {size(peak)}"
+
+
 def _show(found: Largest, folder: Path, *, report: bool, json: bool) -> None:
     data = largest_report(found)
     (table,) = data.tables
@@ -216,11 +225,12 @@ def _show(found: Largest, folder: Path, *, report: bool, json: bool) -> None:
         print_json("largest", {"largest": found})
     else:
         rows = [
-            tuple(shown(cell, column).text for cell, column in zip(row.cells, table.columns, strict=True))
+            tuple(_printed(cell, column) for cell, column in zip(row.cells, table.columns, strict=True))
             for row in table.rows
         ]
         right = [column.heading for column in table.columns if column.numeric]
         print_table(table.title, [column.heading for column in table.columns], rows, right=right)
+        typer.echo(printable(table.caption))
         for note in table.footnotes:
             typer.echo(printable(f"  [{note.mark}] {note.text}"))
     if report:
@@ -230,3 +240,8 @@ def _show(found: Largest, folder: Path, *, report: bool, json: bool) -> None:
         chosen = [plugins.reports()[name] for name in _FORMATS]
         for line in write_all(ReportInputs(data=data), chosen, folder / "report"):
             typer.echo(line, err=True)
+
+
+def _printed(cell: Cell, column: Column) -> str:
+    """A cell with the marks of its footnotes."""
+    return " ".join((shown(cell, column).text, *(f"[{mark}]" for mark in cell.notes)))

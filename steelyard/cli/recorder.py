@@ -50,8 +50,9 @@ class Recorder:
         self._screen.result(result, self._titles[result.case_id])
 
     def round_begins(self, number: int, planned: int, remaining_s: float | None) -> None:
-        """Show."""
-        self._screen.round_begins(number, planned, remaining_s)
+        """Show. An attempt has one round and is told by its outcome."""
+        if not self._plan.request.attempt:
+            self._screen.round_begins(number, planned, remaining_s)
 
     def round_ends(self, number: int) -> bool:
         """After the pilot: what its noise lets the rest of the run find. Then: whether the intervals are narrow."""

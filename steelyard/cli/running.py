@@ -174,7 +174,9 @@ def _segment(
 ) -> int:
     device = plan.request.device
     noise = preflight(plan.request.budget.cpus, gpu=device.index if device.kind == "cuda" else None)
-    screen.line(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
+    # Of an attempt nothing is timed: what noise and rounds there are concerns nobody.
+    say = (lambda _: None) if plan.request.attempt else screen.line
+    say(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
     writer.begin_segment(started_utc=_now(), noise=noise)
     recorder = Recorder(writer, screen, manifest, plan, earlier, segments=segments, noise=noise)
     work = Path(tempfile.mkdtemp(prefix="steelyard-"))
@@ -197,9 +199,9 @@ def _segment(
     writer.finish(
         ended=done.ended, rounds=done.rounds, supervisor=done.supervisor, noise=at_end, disturbed=done.disturbed
     )
-    screen.line(f"ended: {_ENDED[done.ended]}; {max(0, len(done.rounds) - 1)} rounds after the cold one")
+    say(f"ended: {_ENDED[done.ended]}; {max(0, len(done.rounds) - 1)} rounds after the cold one")
     for line in _noise_during(noise, at_end, done.disturbed):
-        screen.line(line)
+        say(line)
     bad = [result for result in recorder.last.values() if result.status not in ("ok", "unsupported")]
     return _FAILED if bad else 0
 

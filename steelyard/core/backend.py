@@ -100,8 +100,12 @@ class Budget:
 
     @property
     def memory_cap(self) -> str:
-        """The limit of memory in words."""
-        return "none" if self.memory_cap_bytes is None else f"{self.memory_cap_bytes} B by {self.memory_cap_by}"
+        """The limit of memory in words: in the largest unit of which it is a whole number, as limits are given."""
+        if self.memory_cap_bytes is None:
+            return "none"
+        units = (("GiB", 1 << 30), ("MiB", 1 << 20), ("B", 1))
+        unit, scale = next(each for each in units if self.memory_cap_bytes % each[1] == 0)
+        return f"{self.memory_cap_bytes // scale} {unit} by {self.memory_cap_by}"
 
     @property
     def l2_cache(self) -> str:

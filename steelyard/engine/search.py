@@ -34,7 +34,12 @@ def find_sweep(suite: Suite, name: str) -> Sweep:
 
 
 def questions(suite: Suite, selection: Selection, sweep: Sweep) -> tuple[Question, ...]:
-    """One for each workload and each further combination of axes. Raises UsageError where a searched axis is given."""
+    """One for each workload and each further combination of axes. Raises UsageError where a searched axis is given,
+    and for one that the suite does not have."""
+    axes = [axis.name for axis in suite.axes]
+    for name in selection.axes:
+        if name not in axes:
+            raise unknown_name("axis", name, axes)
     chosen = selection.workloads or tuple(suite.workloads)
     found = []
     for workload in (name for name in chosen if name not in selection.exclude):

@@ -12,7 +12,7 @@ from steelyard.core.errors import SteelyardError
 from steelyard.core.largest import Attempt, Largest, LargestRow
 from steelyard.selftest.backends import MEBI, PATH
 from steelyard.store import list_runs, open_run
-from steelyard.tables.largest import largest_table
+from steelyard.tables.largest import largest_report, largest_table
 
 EACH, CAP = 160, 560
 """MiB a row holds, and the limit: two rows fit beside an interpreter with numpy, four do not, three do or do not."""
@@ -36,9 +36,12 @@ def test_the_largest_batch_under_a_cap_is_bracketed_stored_and_gone_on_with(tmp_
     (bounded,) = json.loads(first.stdout)["largest"]["rows"]
     assert bounded["ended"] == "the bound of 2 attempts is reached"
     assert [attempt["status"] for attempt in bounded["attempts"]] == ["ok", "ok"]
+    assert first.stderr.count("completes, host peak") == 2
 
     done = bench(*asked(tmp_path))
     assert done.exit_code == 0, done.output
+    assert "machine noise" not in done.output, "nothing is timed"
+    assert "out_of_memory at first_run" in done.output
     folder = tmp_path / "largest" / "selftest-batch"
     (row,) = wire.read(folder / "largest.json", Largest).rows
     assert [attempt.run for attempt in row.attempts[:2]] == [attempt["run"] for attempt in bounded["attempts"]]
@@ -56,6 +59,10 @@ def test_the_largest_batch_under_a_cap_is_bracketed_stored_and_gone_on_with(tmp_
         assert result.status == attempt.status
         assert result.details["memory_cap"]["bytes"] == CAP * MEBI
     assert "out of memory at first run" in (folder / "report" / "report.md").read_text()
+    reason = row.fails.reason.splitlines()[0]
+    assert "[a]" in done.stdout.partition("Attempts")[2].partition("The largest batch")[0], "marks stand in the cells"
+    assert f"[a] {row.backend}, {row.workload}: {reason}" in done.stdout
+    assert f"memory cap: {CAP} MiB by " in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -75,6 +82,23 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, options: tuple[str, ...]
     assert isinstance(done.exception, SteelyardError), done.output
     assert told in str(done.exception)
     assert done.exception.exit_code == 2
+
+
+def test_what_all_rows_have_in_common_stands_in_the_caption_and_not_in_each_row() -> None:
+    def at(point: str) -> LargestRow:
+        done = Attempt(value=4, status="ok", stage="check", peak_bytes={"host_peak_bytes": 5.0 * MEBI})
+        return LargestRow(workload=point.split()[0], point=point, backend="eager", attempts=(done,), ended="time")
+
+    points = ("prefill model=a size=tiny prompt=16", "decode model=a size=tiny position=32")
+    found = Largest(
+        suite="s", quantity="batch", meaning="rows", device="a CPU", memory_cap="none", tool_version="0",
+        created_utc="2026-01-01T00:00:00Z", rows=tuple(map(at, points)),
+    )  # fmt: skip
+    table = largest_table(found)
+    assert [table.cell(row, "point").text for row in table.rows] == ["prefill prompt=16", "decode position=32"]
+    assert table.caption.endswith("In all rows: model=a, size=tiny.")
+    assert "no host peak" not in " ".join(note.text for note in table.footnotes), "a note that no cell has"
+    assert largest_report(found).headline[0] == "eager, prefill prompt=16: batch=4."
 
 
 def test_the_table_gives_a_reason_for_every_end_that_is_not_there() -> None:
@@ -101,6 +125,7 @@ def test_the_table_gives_a_reason_for_every_end_that_is_not_there() -> None:
     notes = " ".join(note.text for note in table.footnotes)
     both, none, still = table.rows
     assert (table.cell(both, "completes").value, table.cell(both, "fails").value) == (1, 2)
+    assert "no host peak was read" in notes
     assert table.cell(both, "how").text == "out of memory at first run"
     assert table.cell(none, "completes").value is None
     assert "no value completed in 1 attempt" in notes

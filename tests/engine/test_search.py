@@ -56,3 +56,5 @@ def test_an_axis_that_is_searched_cannot_be_set_and_unknown_quantities_are_named
         questions(SUITE, selection(batch=("4",)), find_sweep(SUITE, "batch"))
     with pytest.raises(UsageError, match="did you mean 'batch'"):
         find_sweep(SUITE, "batches")
+    with pytest.raises(UsageError, match="unknown axis 'contxt'"):
+        questions(SUITE, selection(contxt=("5",)), find_sweep(SUITE, "batch"))

@@ -347,4 +347,4 @@ def test_a_memory_cap_is_told_wherever_the_budget_is():
     told = [sentence for paragraph in capped.paragraphs for sentence in paragraph.sentences]
     assert any("at most 2.00 GiB of memory, kept by rlimit" in sentence for sentence in told)
     cells = [cell.text for row in capped.table("plan").rows for cell in row.cells]
-    assert f"{2 << 30} B by rlimit" in cells
+    assert "2 GiB by rlimit" in cells
