@@ -35,7 +35,15 @@ PAGE_CHARACTERS = 2_500_000
 """Of data and figures. Figures have what the data leaves, the smallest first; the others stay files."""
 LONG_TEXT = 24
 """Text columns up to so many characters are not broken over lines; longer ones are, and keep a readable measure."""
+LONG_TITLE = 20
+BROKEN_TEXT = 16
 WIDEST_INTERVAL = 32
+UPRIGHT, ACROSS = 125, 190
+"""Characters of a table's line on a sheet that is held upright, and on one that lies across."""
+BETWEEN, DRAWN = 2, 18
+"""Characters between two columns, and of the drawing beside a speed-up, which is left out of what lies across."""
+SMALLEST = 4
+"""Tenths of the size of type below which none is set; what is wider still ends at the edge of the sheet."""
 SHARED = 3
 """A note below so many tables stands once, below all of them."""
 _FILTERS = {"workload": "Workload", "arm": "Backend", "device": "Device", "status": "Status"}
@@ -69,6 +77,7 @@ def page(inputs: ReportInputs) -> str:
     taken = {t.name: EVIDENCE_ROWS for t in tables if t.place == "detail" and len(t.rows) > EVIDENCE_ROWS}
     common = shared_notes(tables)
     plain = sum(len(table.rows) for table in tables) <= PLAIN_ROWS
+    laid = [(title, [_table(table, common, taken, plain) for table in found]) for title, found in sections]
     script, style = script_text(), style_text()
     json = page_data(tables, inputs.cases, data.baseline, taken)
     inlined = within([picture for picture in inputs.pictures if not picture.reason], PAGE_CHARACTERS - len(json))
@@ -78,7 +87,8 @@ def page(inputs: ReportInputs) -> str:
         style=Markup(style),  # noqa: S704 (the project's own file)
         script=Markup(script),  # noqa: S704
         json=Markup(json),  # noqa: S704 (escaped where it is made)
-        sections=[(title, [_table(table, common, taken, plain) for table in found]) for title, found in sections],
+        sections=laid,
+        across=any(table["paper"] for _, found in laid for table in found if not table["closed"]),
         notes=common,
         cases=inputs.cases,
         pictures=[_picture(picture, picture.name in inlined, data.software) for picture in inputs.pictures],
@@ -96,10 +106,12 @@ def script_text() -> str:
 
 def style_text() -> str:
     """The style, and how wide a column keeps its intervals, so that the values before them stand one below the other:
-    brackets, comma and space are narrower than the digits that `ch` counts."""
+    brackets, comma and space are narrower than the digits that `ch` counts. On paper, tables in tenths of the size."""
     counts = range(2, WIDEST_INTERVAL + 1)
     widths = "".join(f".i{count} .interval {{ min-width: {count - 1}ch; }}\n" for count in counts)
-    return _read("page.css") + widths
+    tenths = range(SMALLEST, 10)
+    small = "".join(f".f{count} table {{ font-size: {0.85 * count:.2f}pt; }}\n" for count in tenths)
+    return f"{_read('page.css')}{widths}@media print {{\n{small}}}\n"
 
 
 def policy(script: str, style: str) -> str:
@@ -124,7 +136,8 @@ def _table(table: Table, common: Sequence[str], taken: Mapping[str, int], plain:
         notes.append(
             f"{taken[table.name]} of {counted(len(table.rows), 'row')} are in this page; csv/{table.name}.csv has all."
         )
-    css = [_css(table, place, column) for place, column in enumerate(table.columns)]
+    sizes = [_size(table, place, column) for place, column in enumerate(table.columns)]
+    css = [_css(column, *size) for column, size in zip(table.columns, sizes, strict=True)]
     head = next((place for place, column in enumerate(table.columns) if column.key == "backend"), 0)
     return {
         "name": table.name,
@@ -132,6 +145,7 @@ def _table(table: Table, common: Sequence[str], taken: Mapping[str, int], plain:
         "caption": table.caption,
         "empty": table.empty,
         "closed": table.place == "detail",
+        "paper": paper(table.columns, sizes) if table.rows else "",
         "footnotes": [note for note in table.footnotes if note.mark in marks],
         "notes": notes,
         "total": len(table.rows),
@@ -150,14 +164,42 @@ def _table(table: Table, common: Sequence[str], taken: Mapping[str, int], plain:
     }
 
 
-def _css(table: Table, place: int, column: Column) -> str:
-    """How a column is set: `iN` keeps room for its longest interval of N characters, `long` breaks texts over lines."""
+def _size(table: Table, place: int, column: Column) -> tuple[int, int]:
+    """The characters of the longest text or value of a column, and of its longest interval."""
     prints = [shown(row.cells[place], column) for row in table.rows]
-    if column.numeric:
-        longest = max((len(print_.interval) for print_ in prints), default=0)
-        return f"number i{min(longest, WIDEST_INTERVAL)}" if longest else "number"
-    long = max((len(print_.main) for print_ in prints), default=0) > LONG_TEXT
-    return " ".join(["text", *(["long"] if long else []), *(["code"] if column.kind == "code" else [])])
+    longest = max((len(print_.main) for print_ in prints), default=0)
+    return longest, max((len(print_.interval) for print_ in prints), default=0)
+
+
+def _css(column: Column, main: int, interval: int) -> str:
+    """How a column is set: `iN` keeps room for its longest interval of N characters, `long` breaks texts over lines,
+    `titled` gives a long heading room that its cells do not need."""
+    words = ["number" if column.numeric else "text"]
+    if column.numeric and interval:
+        words.append(f"i{min(interval, WIDEST_INTERVAL)}")
+    if not column.numeric and main > LONG_TEXT:
+        words.append("long")
+    elif len(column.heading) > LONG_TITLE:
+        words.append("titled")
+    return " ".join([*words, *(["code"] if column.kind == "code" else [])])
+
+
+def paper(columns: Sequence[Column], sizes: Sequence[tuple[int, int]]) -> str:
+    """How a table is set on paper, as classes: `wide`, across the sheet with intervals below their values, if it would
+    not fit otherwise; and `fN`, in N tenths of the size, if not even so."""
+
+    def width(beside: bool) -> int:
+        total = 0
+        for column, (main, interval) in zip(columns, sizes, strict=True):
+            cell = main + interval + DRAWN * (column.key == "speedup") if beside else max(main, interval)
+            heading = max(map(len, column.heading.split()))
+            total += max(cell if column.numeric else min(main, BROKEN_TEXT), heading) + BETWEEN
+        return total
+
+    if width(beside=True) <= UPRIGHT:
+        return ""
+    across = width(beside=False)
+    return " wide" if across <= ACROSS else f" wide f{max(SMALLEST, 10 * ACROSS // across)}"
 
 
 def _cell(cell: Cell, column: Column, css: str) -> dict[str, Any]:
@@ -196,8 +238,10 @@ def _picture(picture: Picture, inlined: bool, software: str) -> dict[str, Any]:
 
 def _values(tables: Sequence[Table], tag: str) -> list[str]:
     assert tag in ABOUT
-    told = (item.tags.get(tag) for table in tables for item in (*table.rows, *table.columns))
-    return sorted({value for value in told if value})
+    tagged = [item.tags for table in tables for item in table.rows] + [
+        item.tags for table in tables for item in table.columns
+    ]
+    return sorted({tags[tag] for tags in tagged if tags.get(tag)})
 
 
 def _baselines(cases: Cases, baseline: str, arms: Sequence[str]) -> list[str]:

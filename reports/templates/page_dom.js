@@ -30,8 +30,9 @@ function button(label, act, attributes = {}) {
 function printed({ main, interval, flags, marks }, code, name, spaced = false) {
   const strong = flags.includes("best") || flags.includes("tied");
   const parts = [code && main ? element("code", {}, main) : strong ? element("strong", {}, main) : main];
-  if (interval) parts.push(" ", element("span", { class: "interval" }, interval));
-  for (const mark of marks) parts.push(element("sup", {}, element("a", { href: `#note-${name}-${mark}` }, mark)));
+  const sups = marks.map((mark) => element("sup", {}, element("a", { href: `#note-${name}-${mark}` }, mark)));
+  if (interval) parts.push(" ", element("span", { class: "interval" }, interval, ...sups));
+  else parts.push(...sups);
   if (spaced && !interval) parts.push(" ", element("span", { class: "interval" }));
   return parts;
 }

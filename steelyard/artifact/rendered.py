@@ -13,7 +13,7 @@ _PICTURES = (".pdf", ".png", ".svg")
 _DRAWN = re.compile(r"<svg\b.*?</svg>|data:image/[^\"')\s]+", re.DOTALL)
 _GONE = "\0"
 """Stands for a line of a drawing that is left out; no report writes it."""
-_WORD = re.compile(r"[^\s,;|&<>{}\[\]()\"$]+")
+_WORD = re.compile(r"[^\s,;|&<>{}\[\]()\"$\\]+")
 _MOST = 10
 """So many lines of a file are named; the rest is counted."""
 _TOO_MANY = 2000

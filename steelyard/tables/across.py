@@ -1,6 +1,6 @@
 """Several runs as one report: devices, versions or budgets side by side. All of it is across runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from steelyard.compare.across import FEWEST_RUNS, group_of
 from steelyard.core.comparison import Comparison
@@ -9,8 +9,12 @@ from steelyard.tables import across_coverage, across_numbers, across_settings, a
 from steelyard.tables.across_sides import ACROSS, Labelled, side_labels
 from steelyard.tables.format import TIMES, counted, decimals, fixed, level
 from steelyard.tables.prices import Price, check_used
-from steelyard.tables.speed import speedup
+from steelyard.tables.speed import Speedup, speedup
 from steelyard.tables.table import Paragraph, ReportData
+
+_VERDICTS = ("faster", "slower", "equivalent", "inconclusive", "withheld", "incomparable")
+_FEW = 6
+"""So many comparisons are told one by one in the summary; of more it says how many ended how."""
 
 
 def build_across(
@@ -60,10 +64,30 @@ def _what(sides: Sequence[Labelled], factors: Sequence[str]) -> str:
 
 
 def _claims(pairs: Sequence[tuple[str, Comparison]], headline: str) -> str:
-    claims = [_claim(label, item) for label, item in pairs if item.workload == headline and item.metric == "latency_s"]
+    claims = [pair for pair in pairs if pair[1].workload == headline and pair[1].metric == "latency_s"]
     if not claims:
         return f"The headline workload {headline} is not common to the sides."
-    return f"Latency of {headline} against {_baselines(pairs)}: {'; '.join(claims)}."
+    points = len({item.title for _, item in claims})
+    where = headline if points == 1 else f"{headline} ({points} points)"
+    told = [_claim(*claim) for claim in claims] if len(claims) <= _FEW and points == 1 else _summed(claims)
+    return f"Latency of {where} against {_baselines(pairs)}: {'; '.join(told)}."
+
+
+def _summed(claims: Sequence[tuple[str, Comparison]]) -> Iterator[str]:
+    """For each side how many comparisons ended in each verdict, with the lowest and the highest speed-up of them."""
+    for label in dict.fromkeys(label for label, _ in claims):
+        of_side = [item for other, item in claims if other == label]
+        parts = []
+        for verdict in sorted({item.verdict for item in of_side}, key=_VERDICTS.index):
+            alike = [item for item in of_side if item.verdict == verdict]
+            parts.append(f"{verdict} in {len(alike)} of {len(of_side)}{_range(alike)}")
+        yield f"on {label} {', '.join(parts)}"
+
+
+def _range(items: Sequence[Comparison]) -> str:
+    found = sorted((times for item in items if (times := speedup(item)) is not None), key=lambda times: times.value)
+    ends = [_times(times) for times in dict.fromkeys((*found[:1], *found[-1:]))]
+    return f" (speed-up {' to '.join(ends)})" if ends else ""
 
 
 def _baselines(pairs: Sequence[tuple[str, Comparison]]) -> str:
@@ -76,12 +100,20 @@ def _claim(label: str, item: Comparison) -> str:
     who = f"{item.candidate} on {label}"
     if times is None:
         return f"{who}: {item.verdict} ({item.reason})"
-    interval = times.interval
-    places = decimals(times.value, None if interval is None else (interval.low, interval.high))
-    told = f"{fixed(times.value, places)}{TIMES}"
+    told, interval = _times(times), times.interval
     if interval is not None:
+        places = _places(times)
         told += f" ({level(interval)} interval {fixed(interval.low, places)} to {fixed(interval.high, places)})"
     return f"{who}: {item.verdict}, speed-up {told}"
+
+
+def _times(times: Speedup) -> str:
+    return f"{fixed(times.value, _places(times))}{TIMES}"
+
+
+def _places(times: Speedup) -> int:
+    interval = times.interval
+    return decimals(times.value, None if interval is None else (interval.low, interval.high))
 
 
 def _beware(sides: Sequence[Labelled], pairs: Sequence[tuple[str, Comparison]]) -> str:

@@ -1,6 +1,7 @@
 """`bench compare`: within a run, across runs, and what CI gets as exit code."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -174,6 +175,18 @@ def test_three_runs_on_a_side_may_claim():
     assert value(data, "across-verdicts", "speedup") == pytest.approx(10, rel=0.05)
     assert "xla on Big Board 9: faster, speed-up 9.98" in data.headline[1]
     assert "n = 24 launches" in data.table("across-latency").caption
+
+
+def test_many_comparisons_are_summed_up_by_side_and_verdict():
+    quiet = Shape(spread=0.004, within=0.01, round_spread=0.003)
+    how = {"shape": quiet, "points": llm_points(("decode",), batches=(1, 8))}
+    data = across(some(0, 3, **how), some(10, 3, device=OTHER, **{**how, "effect": {"eager": 0.1, "xla": 0.5}}))
+    assert re.fullmatch(
+        r"Latency of decode \(2 points\) against the same backend on the first side: on Big Board 9 "
+        r"faster in 2 of 4 \(speed-up (9\.9|10\.0)\d× to (9\.9|10\.0)\d×\), "
+        r"(equivalent|inconclusive) in 2 of 4 \(speed-up [01]\.\d+× to [01]\.\d+×\)\.",
+        data.headline[1],
+    ), data.headline[1]
 
 
 def test_costs_come_from_the_prices_given():
