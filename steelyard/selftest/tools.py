@@ -129,7 +129,7 @@ TOOLS: Sequence[Tool] = (
         device_kind="cpu",
         module=_LOOP,
         missing=_module("jax", "xla"),
-        differs="nothing known",
+        differs="no difference between the two is known",
     ),
     Tool(
         name="cuda-bench",
