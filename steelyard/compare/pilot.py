@@ -24,9 +24,9 @@ LATENCY = "latency_s"
 class Outlook:
     """What one comparison can be expected to yield.
 
-    `spread` is the standard deviation of the pilot's paired log ratios, `spread_upper` its 80 % upper
+    `spread` is the standard deviation of the pilot's paired log ratios, `spread_upper` its 90 % upper
     limit. `rounds_needed` reaches the target half-width at the spread as it is; `detectable` is the
-    slowdown (0.05 is 5 %) that `rounds` rounds find in 9 of 10 runs at the upper limit; `can_fire`
+    slowdown (0.05 is 5 %) that `rounds` rounds find in 9 of 10 runs at such limits; `can_fire`
     whether that many rounds can carry a verdict in a family of this size. None with the reason where
     the pilot has fewer than 2 pairs or the question has no answer. `calls` is the number of calls per
     launch that buys the most precision for the time, None where launches differ no more than calls explain.
@@ -52,8 +52,7 @@ class Outlook:
 def pilot(run: Run, *, rounds: int, target: float = 0.02, sides: Sides | None = None) -> tuple[Outlook, ...]:
     """An outlook for every arm but the baseline, at every point and timed metric, for a run of `rounds` warm rounds.
 
-    The control arm is listed too, in a family of one: its half-width is the noise floor to expect. The threshold of
-    `detectable` is the larger of the margin and that half-width at its spread as it is.
+    The control arm is listed too, in a family of one: its half-width is the noise floor to expect.
     """
     sides = sides or sides_of(run)
     every = [
@@ -65,10 +64,10 @@ def pilot(run: Run, *, rounds: int, target: float = 0.02, sides: Sides | None = 
     ]
     spreads = [weight.spread for weight in weigh(every)]
     moments = _moments(pairs.candidate for pairs in every if pairs.metric == LATENCY)
-    widths = {
-        (pairs.candidate.key, pairs.metric): planning.half_width(spread, rounds)
+    controls = {
+        (pairs.candidate.key, pairs.metric): spread
         for pairs, spread in zip(every, spreads, strict=True)
-        if pairs.candidate.arm == sides.control and spread is not None
+        if pairs.candidate.arm == sides.control
     }
     families = [_family(run, pairs) for pairs in every]
     sizes = Counter(family for pairs, family in zip(every, families, strict=True) if not pairs.candidate.arm.control)
@@ -78,7 +77,7 @@ def pilot(run: Run, *, rounds: int, target: float = 0.02, sides: Sides | None = 
             spread,
             family,
             1 if pairs.candidate.arm.control else sizes[family],
-            max(MARGIN, widths.get((pairs.candidate.key, pairs.metric)) or 0.0),
+            controls.get((pairs.candidate.key, pairs.metric)),
             rounds,
             target,
             calls=_calls(pairs.candidate, moments) if pairs.metric == LATENCY else None,
@@ -119,14 +118,14 @@ def _outlook(
     spread: float | None,
     family: Family,
     size: int,
-    threshold: float,
+    control: float | None,
     rounds: int,
     target: float,
     *,
     calls: int | None,
 ) -> Outlook:
     side = pairs.candidate
-    upper = None if spread is None else planning.spread_upper(spread, len(pairs.log_ratios))
+    count = len(pairs.log_ratios)
     reason = ""
     if spread is None:
         reason = side.failures or pairs.baseline.failures or f"{len(pairs.rounds)} of 2 paired rounds"
@@ -139,12 +138,12 @@ def _outlook(
         family_size=size,
         pairs=len(pairs.rounds),
         spread=spread,
-        spread_upper=upper,
+        spread_upper=None if spread is None else planning.spread_upper(spread, count),
         rounds=rounds,
         rounds_needed=None if spread is None else planning.rounds_needed(spread, target),
         detectable=None
-        if upper is None
-        else planning.minimum_detectable_effect(upper, rounds, threshold=threshold, family=size),
+        if spread is None
+        else planning.promised_effect(spread, control, pairs=count, rounds=rounds, margin=MARGIN, family=size),
         can_fire=rounds >= planning.rounds_to_fire(size),
         calls=calls,
         reason=reason,

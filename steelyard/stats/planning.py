@@ -92,12 +92,31 @@ def minimum_detectable_effect(
     return math.expm1(math.log1p(threshold) + reach)
 
 
-def spread_upper(spread: float, pairs: int, confidence: float = 0.8) -> float | None:
+def promised_effect(
+    spread: float, control: float | None, *, pairs: int, rounds: int, margin: float = 0.02, family: int = 1
+) -> float | None:
+    """The slowdown that a run of `rounds` is promised to find in 9 of 10 runs, after a pilot of `pairs` rounds.
+
+    That of `minimum_detectable_effect` with the spread of the pilot's log ratios, and that of its control arm (None
+    where there is none), each at its upper limit; the noise floor to expect is the half-width of the control arm's
+    interval. Simulated with pilots of 3 rounds: 0.96 to 0.98 for normal log ratios, 0.89 to 0.96 for heavy tails
+    and bursts; with both spreads as the pilot saw them it would be about one half.
+    """
+    upper = spread_upper(spread, pairs)
+    if upper is None:
+        return None
+    widest = None if control is None else spread_upper(control, pairs)
+    floor = None if widest is None else half_width(widest, rounds)
+    threshold = max(margin, 0.0 if floor is None else math.expm1(floor))
+    return minimum_detectable_effect(upper, rounds, threshold=threshold, family=family)
+
+
+def spread_upper(spread: float, pairs: int, confidence: float = 0.9) -> float | None:
     """The upper confidence limit of a standard deviation estimated from `pairs` normal values; None below 2.
 
-    spread x sqrt(df / chi2(1 - confidence, df)), the quantile after Wilson and Hilferty (1931), within
-    2 % for 2 degrees of freedom. A pilot of 3 rounds may well see half of the true spread: the effect
-    that is promised to be found is computed from this limit.
+    spread x sqrt(df / chi2(1 - confidence, df)); exact for 1 and 2 degrees of freedom, beyond them the quantile
+    after Wilson and Hilferty (1931), within 1 %. A pilot of 3 rounds may well see a third of the true spread: the
+    effect that is promised to be found is computed from this limit.
     """
     df = pairs - 1
     if df < 1:
@@ -105,6 +124,8 @@ def spread_upper(spread: float, pairs: int, confidence: float = 0.8) -> float | 
     z = NormalDist().inv_cdf(1 - confidence)
     if df == 1:
         chi2 = NormalDist().inv_cdf(1 - confidence / 2) ** 2
+    elif df == 2:
+        chi2 = -2 * math.log(confidence)
     else:
         chi2 = df * (1 - 2 / (9 * df) + z * math.sqrt(2 / (9 * df))) ** 3
     return spread * math.sqrt(df / chi2)

@@ -30,8 +30,8 @@ def test_t_quantile_is_exact_for_one_and_two() -> None:
 
 @pytest.mark.parametrize("pairs", [2, 3, 5, 10, 40])
 def test_spread_upper_is_the_limit_of_a_normal_standard_deviation(pairs: int) -> None:
-    expected = np.sqrt((pairs - 1) / scipy_stats.chi2.ppf(0.2, pairs - 1))
-    assert planning.spread_upper(1.0, pairs) == pytest.approx(expected, rel=0.02)
+    expected = np.sqrt((pairs - 1) / scipy_stats.chi2.ppf(0.1, pairs - 1))
+    assert planning.spread_upper(1.0, pairs) == pytest.approx(expected, rel=0.01)
     assert planning.spread_upper(1.0, 1) is None
 
 
@@ -49,6 +49,29 @@ def test_half_width_and_detectable_effect_hold_in_simulation(rounds: int, family
     assert 0.82 <= found <= 0.93
     a_third = np.mean(low + np.log1p(effect / 3) > np.log1p(0.02))
     assert a_third < 0.25
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(("rounds", "family"), [(8, 1), (8, 4), (20, 4)])
+@pytest.mark.parametrize("spread", [0.01, 0.05, 0.3])
+def test_what_a_pilot_of_three_rounds_promises_is_found_in_nine_of_ten_runs(rounds, family, spread) -> None:
+    """The noise floor is that of the run's own control arm, which shares the baseline with the candidate."""
+    repetitions = 1000
+    rng = np.random.default_rng(rounds)
+
+    def log_ratios(count: int) -> tuple[np.ndarray, np.ndarray]:
+        base, control, candidate = rng.normal(0, spread / 2**0.5, (3, repetitions, count))
+        return control - base, candidate - base
+
+    promised = [
+        planning.promised_effect(seen.std(ddof=1), shared.std(ddof=1), pairs=3, rounds=rounds, family=family)
+        for shared, seen in zip(*log_ratios(3), strict=True)
+    ]
+    control, candidate = log_ratios(rounds)
+    floor = np.abs(np.stack(intervals(control)[1:])).max(axis=0)
+    _, low, _ = intervals(candidate, 1 - 0.05 / family)
+    found = np.mean(low + np.log1p(np.array(promised, float)) > np.maximum(floor, np.log1p(0.02)))
+    assert 0.93 <= found <= 0.995
 
 
 def test_no_effect_can_be_promised_where_no_verdict_can_be_given() -> None:
