@@ -51,7 +51,7 @@ class Latex:
         for picture in inputs.pictures:
             if not picture.reason:
                 files.append(save(folder / "figures" / f"{picture.name}.pdf", picture.pdf))
-                files.append(save(folder / "captions" / f"figure-{picture.name}.tex", _lines(escape(picture.caption))))
+                files.append(save(folder / "captions" / f"figure-{picture.name}.tex", _lines(flowing(picture.caption))))
         files += [save(folder / name, self._document(name, inputs, sections)) for name in ("all.tex", "report.tex")]
         return tuple(files)
 
@@ -71,7 +71,7 @@ class Latex:
             keep_trailing_newline=True,
             finalize=lambda value: value,
         )
-        environment.filters["tex"] = escape
+        environment.filters |= {"tex": escape, "prose": flowing}
         template = environment.get_template(f"{name}.jinja")
         return template.render(
             data=inputs.data,
@@ -111,7 +111,7 @@ def floats(table: Table, layout: Layout | None = None) -> str:
     `table*` takes the whole line of a two-column paper; in one column LaTeX makes it a `table`.
     """
     if not table.rows:
-        return _lines(f"\\paragraph{{{escape(table.title)}}} {escape(table.empty)}.")
+        return _lines(f"\\paragraph{{{escape(table.title)}}} {flowing(table.empty)}.")
     layout = layout or Layout(table)
     parts = _parts(table, layout)
     blocks = []
@@ -123,8 +123,9 @@ def floats(table: Table, layout: Layout | None = None) -> str:
                 [
                     "\\begin{table*}",
                     "\\centering\\footnotesize",
-                    f"\\caption{{{caption(table)}{of}}}",
+                    f"\\caption[{{{escape(table.title)}{of}}}]{{{caption(table)}{of}}}",
                     f"\\label{{{label}}}",
+                    "\\smallskip",  # LaTeX's classes leave nothing below a caption
                     tabular(layout, rows),
                     *_remarks(table, rows, last=number == len(parts)),
                     "\\end{table*}",
@@ -185,12 +186,25 @@ def _parts(table: Table, layout: Layout) -> tuple[tuple[Row, ...], ...]:
     parts: list[list[Row]] = [[]]
     for row in table.rows:
         if parts[-1] and height([*parts[-1], row]) > max(most, MIN_LINES):
-            parts.append([])
+            parts.append(_broken_off(parts[-1], row))
         parts[-1].append(row)
     last = parts[-1]
     if len(last) > 1 and height(last) > max(most - notes, MIN_LINES):
         parts[-1:] = [last[: len(last) // 2], last[len(last) // 2 :]]
     return tuple(map(tuple, parts))
+
+
+def _broken_off(part: list[Row], row: Row) -> list[Row]:
+    """Takes from a full part the rows of the point that `row` goes on with, unless they are more than half of it."""
+    point = row.tags.get("point")
+    whole = len(part)
+    while whole and part[whole - 1].tags.get("point") == point:
+        whole -= 1
+    if whole < len(part) / 2:
+        return []
+    begun = part[whole:]
+    del part[whole:]
+    return begun
 
 
 def _remark_lines(text: str, line: float) -> float:

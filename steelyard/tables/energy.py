@@ -201,7 +201,12 @@ def _traced(facts: Facts, arm: Arm, point: Point) -> Result | None:
 
 
 def _why(results: Sequence[Result]) -> str:
-    """The reasons without their codes, which are for programs."""
+    """Every reason why no meter was read."""
     reasons = {result.energy.reason for result in results if result.energy is not None and result.energy.value is None}
-    plain = sorted(text.partition(": ")[2] if text.partition(": ")[0].isidentifier() else text for text in reasons)
-    return "; ".join(plain) or "no launch read a meter"
+    return "; ".join(sorted(set(map(without_code, reasons)))) or "no launch read a meter"
+
+
+def without_code(reason: str) -> str:
+    """The reason without the code that it begins with, which is for programs: `no_device: no powercap here`."""
+    code, _, text = reason.partition(": ")
+    return text if code.isidentifier() else reason

@@ -1,6 +1,8 @@
 r"""Headline numbers as LaTeX macros, e.g. `\SyInductorDecodeSpeedup`, so that a text never disagrees with the table."""
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 
 from steelyard.tables.format import TIMES, level, shown
 from steelyard.tables.latex import letters
@@ -17,7 +19,6 @@ def macros(
     """Macros of the run and of every row of the speed tables.
 
     A name is `Sy`, the backend, the workload with the axes that vary, and the quantity; digits are spelt out.
-    Names that fall together get a further letter, in row order.
     """
     entries = [
         Macro(name=f"{PREFIX}Run", text=run_id, meaning="the run"),
@@ -28,18 +29,38 @@ def macros(
     if digest is not None:
         meaning = "the digest of the run, for bench verify --digest"
         entries.append(Macro(name=f"{PREFIX}RunDigest", text=digest, meaning=meaning))
-    taken = {entry.name for entry in entries}
-    for table in tables:
-        for row in table.rows:
-            stem = PREFIX + letters(row.tags["arm"]) + letters(row.tags["point"])
-            extra, name = 0, stem
-            while any(f"{name}{quantity}" in taken for _, quantity in _TIMES):
-                name = stem + letters(chr(ord("A") + extra % 26) * (extra // 26 + 1))
-                extra += 1
-            for entry in _row(table, row, name):
-                taken.add(entry.name)
-                entries.append(entry)
+    rows = [(table, row) for table in tables for row in table.rows]
+    stems = _stems([(row.tags["arm"], row.tags["point"]) for _, row in rows])
+    for table, row in rows:
+        entries += _row(table, row, stems[row.tags["arm"], row.tags["point"]])
     return tuple(entries)
+
+
+def _stems(rows: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+    """What the names of each row (backend, point) begin with.
+
+    Where several rows have the same letters, each of them gets some of the digest of its own names, the first one
+    too. So a name never comes to mean another row because a backend was added or the order changed: a text that
+    used the plain one no longer compiles.
+    """
+    alike: dict[str, list[tuple[str, str]]] = {}
+    for arm, point in dict.fromkeys(rows):
+        alike.setdefault(PREFIX + letters(arm) + letters(point), []).append((arm, point))
+    found: dict[tuple[str, str], str] = {}
+    for stem, those in alike.items():
+        if len(those) == 1:
+            found[those[0]] = stem
+            continue
+        whole = [stem + _digest(*names) for names in those]
+        cut = ([each[: len(stem) + length] for each in whole] for length in count(3))
+        found |= zip(those, next(each for each in cut if len(set(each) - set(alike)) == len(those)), strict=True)
+    return found
+
+
+def _digest(arm: str, point: str) -> str:
+    """The digest of a row's names in letters, A to P for the 16 digits, the first of them large."""
+    digits = hashlib.sha256(f"{arm}\0{point}".encode()).hexdigest()
+    return "".join(chr(ord("a") + int(digit, 16)) for digit in digits).capitalize()
 
 
 def _row(table: Table, row: Row, stem: str) -> Iterator[Macro]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from steelyard.core.run import LeftOut
 from steelyard.tables import provenance
+from steelyard.tables.energy import without_code
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import counted
 from steelyard.tables.shams import differences
@@ -129,7 +130,7 @@ def _energy(facts: Facts) -> tuple[str, ...]:
     readings = [result.energy for result in facts.run.results if result.energy is not None and result.round > 0]
     if any(reading.value is not None for reading in readings):
         return ()
-    reasons = sorted({reading.reason for reading in readings}) or ["no launch read a meter"]
+    reasons = sorted({without_code(reading.reason) for reading in readings}) or ["no launch read a meter"]
     return (f"Energy was not measured ({'; '.join(reasons)}), so that nothing is known of efficiency.",)
 
 

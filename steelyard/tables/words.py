@@ -1,6 +1,6 @@
 """The run in sentences: the summary, and paragraphs on method, hardware and threats with the run's own values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from steelyard.core.backend import Budget
 from steelyard.core.comparison import Comparison
@@ -12,6 +12,14 @@ from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, l
 from steelyard.tables.speed import speedup
 from steelyard.tables.table import About, Paragraph, Reference
 from steelyard.tables.threats import threats
+
+_ENDED: Mapping[str, str] = {
+    "precision": "as soon as the intervals were as narrow as asked",
+    "rounds": "after as many rounds as were planned",
+    "time": "when the time that it was given was used up",
+    "interrupted": "when it was stopped by hand",
+    "recovered": "unplanned, after which whole rounds were recovered",
+}
 
 
 def headline(facts: Facts) -> tuple[str, ...]:
@@ -148,7 +156,7 @@ def _methodology(facts: Facts) -> tuple[str, ...]:
     manifest = facts.run.manifest
     budget = manifest.budget
     warm = {number for segment in facts.run.segments for number in segment.rounds if number != 0}
-    ended = sorted({segment.ended for segment in facts.run.segments})
+    ended = dict.fromkeys(_ENDED.get(segment.ended, segment.ended) for segment in facts.run.segments)
     origins = sorted({p.weights.origin for point in facts.points for p in point.programs.values()})
     control = "; the baseline was launched a second time in each round as a control arm" if facts.control else ""
     checked = sum(r.correctness.calls_checked for r in facts.run.results if r.correctness is not None)
@@ -160,7 +168,7 @@ def _methodology(facts: Facts) -> tuple[str, ...]:
         f"{budget.shapes} shapes; copies lie {budget.copies} the timed call{_capped(budget)}.",
         f"In each of {counted(len(warm), 'round')} every backend was launched once as a fresh process, in random "
         f"balanced order{control}; a further round with empty compile caches gave the cold compile times.",
-        f"Measuring ended by {', '.join(ended) or 'nothing: no segment was finished'}.",
+        f"Measuring ended {' and '.join(ended) or 'before a segment was finished'}.",
         "Each sample is one call on the host's monotonic clock with inputs bound beforehand and every output complete; "
         "leading samples judged to be warm-up were left out of the medians and are kept in the data.",
         "A launch gives one number, the median of its steady samples; backends are compared by the Hodges-Lehmann "

@@ -1,6 +1,7 @@
-"""One browser with one tab for all tests of pages, and a way to open a page in it that fails on any complaint."""
+"""One browser with one tab for all tests of pages, a way to open a page that fails on any complaint, and LaTeX."""
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,3 +48,30 @@ def show(tab: Page, tmp_path: Path) -> Iterator[Callable[..., Page]]:
     yield open_
     assert tab.errors == []
     assert {request.partition("#")[0] for request in tab.requests} == addresses
+
+
+@pytest.fixture
+def compile_(require_tool: Callable[[str], str]) -> Callable[..., tuple[str, str, str]]:
+    """Compiles a document as a person does: with BibTeX where it has a bibliography, until its references are known.
+
+    Returns what the last pass logged, the words on the pages, and the fonts of the file.
+    """
+    latex, bib = require_tool("pdflatex"), require_tool("bibtex")
+    totext, fonts = require_tool("pdftotext"), require_tool("pdffonts")
+
+    def run(folder: Path, name: str = "report") -> tuple[str, str, str]:
+        command = [latex, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"]
+        passes = [[*command, f"{name}.tex"]]
+        if r"\bibliography{" in (folder / f"{name}.tex").read_text():
+            draft = [*command, "-draftmode", f"{name}.tex"]
+            passes = [draft, [bib, name], draft, *passes]
+        for each in passes:
+            done = subprocess.run(each, cwd=folder, capture_output=True, text=True, errors="replace", timeout=120)
+            assert done.returncode == 0, done.stdout[-3000:]
+            assert "Warning--" not in done.stdout, done.stdout
+        pdf = folder / f"{name}.pdf"
+        text = subprocess.run([totext, "-layout", pdf, "-"], capture_output=True, text=True, check=True).stdout
+        used = subprocess.run([fonts, pdf], capture_output=True, text=True, check=True).stdout
+        return done.stdout, text, used
+
+    return run

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 from dataclasses import replace
 
 import pytest
@@ -17,33 +16,6 @@ from tests.reports.hostile import hostile_run
 from tests.reports.sections import every_section
 
 pytestmark = pytest.mark.tools
-
-
-@pytest.fixture
-def compile_(require_tool):
-    """Compiles a document as a person does: with BibTeX where it has a bibliography, until its references are known.
-
-    Returns what the last pass logged, the words on the pages, and the fonts of the file.
-    """
-    latex, bib = require_tool("pdflatex"), require_tool("bibtex")
-    totext, fonts = require_tool("pdftotext"), require_tool("pdffonts")
-
-    def run(folder, name="report"):
-        command = [latex, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"]
-        passes = [[*command, f"{name}.tex"]]
-        if r"\bibliography{" in (folder / f"{name}.tex").read_text():
-            draft = [*command, "-draftmode", f"{name}.tex"]
-            passes = [draft, [bib, name], draft, *passes]
-        for each in passes:
-            done = subprocess.run(each, cwd=folder, capture_output=True, text=True, errors="replace", timeout=120)
-            assert done.returncode == 0, done.stdout[-3000:]
-            assert "Warning--" not in done.stdout, done.stdout
-        pdf = folder / f"{name}.pdf"
-        text = subprocess.run([totext, "-layout", pdf, "-"], capture_output=True, text=True, check=True).stdout
-        used = subprocess.run([fonts, pdf], capture_output=True, text=True, check=True).stdout
-        return done.stdout, text, used
-
-    return run
 
 
 def without_warnings(log, fonts, *, but=""):

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,44 @@ def test_a_long_table_is_split_and_each_part_says_so():
     assert text.count(r"\begin{table*}") == 3
     assert "(part 2 of 3)" in text
     assert all(f"backend {number} " in text for number in range(150))
+
+
+def test_the_rows_of_a_point_stay_together_where_a_table_is_split():
+    columns = (Column(key="point", title="Point"), Column(key="backend", title="Backend"))
+    rows = tuple(
+        Row(cells=(Cell(text=f"p{point}"), Cell(text=f"b{number}")), tags={"point": f"p{point}"})
+        for point in range(20)
+        for number in range(7)
+    )
+    text = floats(Table(name="t", title="T", caption="C", columns=columns, rows=rows))
+    parts = text.split(r"\begin{table*}")[1:]
+    assert len(parts) > 1
+    found = [re.findall(r"^(p\d+) & (b\d)", part, flags=re.M) for part in parts]
+    assert [row for part in found for row in part] == [
+        (f"p{point}", f"b{number}") for point in range(20) for number in range(7)
+    ]
+    assert all(len(part) % 7 == 0 for part in found)
+
+
+def test_a_point_of_more_rows_than_a_page_is_split_all_the_same():
+    columns = (Column(key="backend", title="Backend"),)
+    rows = tuple(Row(cells=(Cell(text=f"backend {number}"),), tags={"point": "p"}) for number in range(150))
+    text = floats(Table(name="t", title="T", caption="C", columns=columns, rows=rows))
+    assert "(part 3 of 3)" in text
+    assert len(re.findall(r"^backend \d+", text, flags=re.M)) == 150
+
+
+def test_a_caption_has_its_title_for_the_list_of_tables():
+    text = floats(small(Cell(text="xla"), Cell(value=0.2)))
+    assert r"\caption[{T}]{T. C}" in text
+
+
+def test_in_the_file_for_a_paper_empty_tables_stand_with_the_text(tmp_path):
+    empty = Table(name="none", title="None", caption="C", columns=(), rows=(), empty="nothing was asked")
+    full = small(Cell(text="xla"), Cell(value=0.2))
+    data = replace(build(synthetic_run(backends=("eager", "xla"))), tables=(full, empty))
+    text = written(ReportInputs(data=data), "latex", tmp_path)["latex/all.tex"]
+    assert text.index("tables/none}") < text.index("tables/t}")
 
 
 def test_columns_that_do_not_fit_go_below_each_other_with_the_names_repeated():

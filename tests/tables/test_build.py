@@ -1,6 +1,7 @@
 """From synthetic runs with known truth to the rows that a report prints."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -267,6 +268,15 @@ def test_headline_sentences_agree_with_the_table(data):
         assert f"{arm} is faster, speed-up {printed}×" in data.headline[1]
 
 
+@pytest.mark.parametrize("why", ["precision", "rounds", "time", "interrupted", "recovered"])
+def test_the_methodology_says_in_words_why_measuring_ended(why):
+    run = synthetic_run(backends=("eager", "xla"), points=llm_points(("decode",)), headline="decode")
+    segments = tuple(dataclasses.replace(segment, ended=why) for segment in run.segments)
+    method = next(each for each in build(dataclasses.replace(run, segments=segments)).paragraphs if each.cited)
+    (sentence,) = (each for each in method.sentences if each.startswith("Measuring ended "))
+    assert len(sentence.split()) > 5, sentence
+
+
 def test_macros_agree_with_the_table(data):
     from steelyard.tables.format import shown
 
@@ -286,13 +296,33 @@ def test_macros_of_a_failure_say_so(failed):
     assert found["SyOpenvinoDecodeVerdict"] == "crashed"
 
 
+def macro_names(*backends):
+    run = synthetic_run(backends=("eager", *backends), points=llm_points(("decode",)), headline="decode")
+    return {macro.name: macro for macro in build(run).macros}, build(run).macros
+
+
 def test_macro_names_never_fall_together():
-    run = synthetic_run(
-        backends=("eager", "a-b", "a_b", "日本", "中文"), points=llm_points(("decode",)), headline="decode"
-    )
-    names = [macro.name for macro in build(run).macros]
-    assert len(names) == len(set(names))
-    assert all(name.isascii() and name.isalpha() for name in names)
+    found, every = macro_names("a-b", "a_b", "日本", "中文")
+    assert len(found) == len(every)
+    assert all(name.isascii() and name.isalpha() for name in found)
+
+
+def about(macro):
+    """The quantity and the backend; the level of an interval hangs on the rank of its verdict."""
+    return macro.meaning.partition(",")[0]
+
+
+def test_a_macro_never_comes_to_mean_another_backend():
+    alone, _ = macro_names("a-b")
+    assert "of a-b" in alone["SyABDecodeSpeedup"].meaning
+    both, _ = macro_names("a-b", "a_b")
+    assert "SyABDecodeSpeedup" not in both  # a paper that used it stops, and is not told the other's number
+    turned, _ = macro_names("a_b", "a-b")
+    assert {name: about(macro) for name, macro in turned.items()} == {name: about(macro) for name, macro in both.items()}
+    third, _ = macro_names("other", "a_b", "a-b")
+    assert set(both) < set(third)
+    (name,) = (name for name, macro in both.items() if macro.meaning == "speed-up of a-b, decode")
+    assert re.fullmatch(r"SyABDecode[A-P][a-p]{2}Speedup", name)
 
 
 def test_axes_that_vary_become_columns_and_the_rest_goes_into_the_caption():

@@ -11,6 +11,7 @@ from steelyard.compare.energy import compare_energy
 from steelyard.core.metrics import Reading, absent
 from steelyard.tables.build import build
 from steelyard.tables.drawing import picture
+from steelyard.tables.energy import without_code
 from steelyard.tables.facts import gather
 from steelyard.tables.output import ReportInputs
 from tests.fakes.metered import IDLE_W, WATTS, estimated_run, metered_run
@@ -148,3 +149,10 @@ def test_the_figures_draw_what_was_metered_or_say_why_not(name):
     absent_ = picture(figure, build(unmetered()))
     assert absent_.reason
     assert not absent_.png
+
+
+def test_the_code_of_a_reason_is_for_programs_and_printed_to_nobody():
+    assert without_code(NO_METER) == "no powercap on this virtual machine"
+    assert without_code("Permission denied: energy_uj") == "Permission denied: energy_uj"
+    threats = next(paragraph for paragraph in build(unmetered()).paragraphs if paragraph.name == "threats")
+    assert "Energy was not measured (no powercap on this virtual machine), so" in " ".join(threats.sentences)
