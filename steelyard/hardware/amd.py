@@ -30,8 +30,7 @@ def amd_facts(root: Path = proc.ROOT) -> tuple[list[dict[str, Any]], str]:
 def amd_identities(root: Path = proc.ROOT) -> dict[int, str]:
     """By ROCm's index, what tells the device from all others: a hash of its UUID or, without one, of its place."""
     return {
-        index: stable_hash([node.uuid or node.address, node.properties.get("location_id", 0) >> 28], 16)
-        for index, node in enumerate(visible_nodes(root))
+        index: stable_hash([node.uuid or node.address, node.part], 16) for index, node in enumerate(visible_nodes(root))
     }
 
 

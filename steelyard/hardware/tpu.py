@@ -1,7 +1,8 @@
 """Google's TPUs, as the kernel shows them on the PCI bus: chips, and the devices that JAX makes of each.
 
 PCI ids: jax/_src/hardware_utils.py of JAX 0.10. Cores of a chip, and whether they are one device ("megacore"): JAX's
-documentation of jax.experimental.pallas.tpu.ChipVersion.
+documentation of jax.experimental.pallas.tpu.ChipVersion. What TPU7x shows on the bus: ray-project/ray, pull request
+65105, and vllm-project/tpu-inference, 1266, which tried it.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ _CHIPS = {
 }
 DEVICES_OF = {name: 2 if name in ("TPU v3", "TPU7x") else 1 for name in _CHIPS.values()}
 """As how many devices JAX shows a chip: two cores without megacore are two; the others are one device a chip."""
+_ON_THE_BUS = {"TPU7x": 2}
+"""How often a chip stands on the bus, if not once: TPU7x with each of its two chiplets."""
 
 
 def tpu_devices(root: Path = proc.ROOT) -> tuple[tuple[Device, ...], str]:
@@ -34,7 +37,7 @@ def tpu_devices(root: Path = proc.ROOT) -> tuple[tuple[Device, ...], str]:
 
 
 def tpu_facts(root: Path = proc.ROOT) -> tuple[list[dict[str, Any]], str]:
-    """Per chip: its name, its devices, its driver; and why there is none if so."""
+    """Per entry on the bus: the chip's name, the devices of this entry, its driver; and why there is none if so."""
     found = list(_chips(root))
     if not found:
         return [], "no TPU is on the PCI bus"
@@ -52,7 +55,7 @@ def _chips(root: Path) -> Iterator[dict[str, Any]]:
             driver = path / "driver"
             yield {
                 "name": name,
-                "devices": DEVICES_OF[name],
+                "devices": DEVICES_OF[name] // _ON_THE_BUS.get(name, 1),
                 "driver": driver.resolve().name if driver.exists() else absent("no driver is bound to the chip"),
                 "memory_bytes": absent("no file of the kernel tells a TPU's memory"),
             }

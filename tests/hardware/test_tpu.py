@@ -26,7 +26,7 @@ def machine(root, ids, node="dev/accel0", vendor="0x1ae0"):
         ("0x0062", "TPU v5p", 1),
         ("0x0063", "TPU v5e", 1),
         ("0x006f", "TPU v6e", 1),
-        ("0x0076", "TPU7x", 2),
+        ("0x0076", "TPU7x", 1),  # each of its two chiplets stands on the bus by itself
     ],
 )
 def test_each_chip_is_as_many_devices_as_jax_shows(tmp_path, device, name, each):

@@ -8,6 +8,7 @@ from steelyard import plugins
 from steelyard.adapters import xla_device
 from steelyard.core.backend import Budget, Device
 from steelyard.core.errors import Unsupported
+from tests.fakes import recorded
 from tests.runners.toy_decoder import context
 
 GIB = 1 << 30
@@ -74,3 +75,12 @@ def test_the_allocators_peak_is_that_of_a_phase_only_if_the_phase_raised_it(tmp_
     runner.reset_peaks()
     untold = runner.peaks()["allocator_peak_bytes"]
     assert (untold.value, untold.reason) == (None, "JAX keeps no allocator statistics on cpu")
+
+
+def test_the_peak_of_a_recorded_tpu_is_read(tmp_path):
+    runner = plugins.runner("xla")(context("xla", tmp_path))
+    before, after = recorded.TPU_MEMORY
+    told = iter([before, after])
+    runner.device = types.SimpleNamespace(platform="tpu", memory_stats=lambda: next(told))
+    runner.reset_peaks()
+    assert runner.peaks()["allocator_peak_bytes"].value == 76800
