@@ -106,9 +106,7 @@ def plan_table(facts: Facts) -> Table:
     rows = []
     for point in facts.points:
         for arm in facts.arms:
-            planned = [
-                _cell(facts, arm, point, key, facts.memory(arm, point, key), foot, interval=False) for key in keys
-            ]
+            planned = [_planned(facts, arm, point, key, foot) for key in keys]
             head = (Cell(text=facts.label(point)),) if several else ()
             shapes = (
                 _sized(point.work.weight_bytes, foot.mark, "the suite does not count the weights"),
@@ -145,12 +143,21 @@ def _cell(
     key: str,
     estimate: Estimate | None,
     foot: Footnotes,
-    *,
-    interval: bool = True,
 ) -> Cell:
     if estimate is None:
         return Cell(text=ABSENT, notes=(foot.mark(_reason(facts, arm, point, key)),))
-    return timed(estimate, foot) if interval else Cell(value=estimate.value)
+    return timed(estimate, foot)
+
+
+def _planned(facts: Facts, arm: Arm, point: Point, key: str, foot: Footnotes) -> Cell:
+    """A compiler's plan, which any launch tells, whichever case ran first; the largest where they differ."""
+    good = [result for result in facts.results(arm, point) if result.status == "ok" and key in result.memory]
+    told = [result.memory[key].value for result in good]
+    values = [value for value in told if value is not None]
+    if not values:
+        return Cell(text=ABSENT, notes=(foot.mark(_reason(facts, arm, point, key)),))
+    differ = (foot.mark("launches differ in what they planned; the largest is shown"),) if len(set(values)) > 1 else ()
+    return Cell(value=max(values), notes=differ)
 
 
 def _sized(count: int | None, mark: Callable[[str], str], reason: str) -> Cell:
