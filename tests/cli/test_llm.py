@@ -1,45 +1,20 @@
-"""The main job at `tiny`: real models through real runtimes, plug-ins beside them, one report.
-
-CI takes one family; STEELYARD_FAMILIES=all (`make families`) takes every one.
-"""
+"""The main job at `tiny`: real models through real runtimes, plug-ins beside them, one report."""
 
 import html
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from steelyard.core.run import Run
 from steelyard.store import find_run, open_run
+from tests.cli.conftest import BACKENDS, PLUGINS
 
 pytestmark = [pytest.mark.backends, pytest.mark.timeout(3600)]
-BACKENDS = ("eager", "inductor", "xla", "onnxruntime", "openvino")
-PLUGINS = (
-    "aten",
-    "steelyard_example_plugin.aten:Exported",
-    "torch_compile:steelyard_example_plugin.passes:drop_idle_views",
-)
-FAMILIES = os.environ.get("STEELYARD_FAMILIES", "smollm2")
 
 
 @pytest.fixture(scope="module")
-def output(installed: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of every backend and plug-in on every workload: a cold round and one more, with its report."""
-    base = tmp_path_factory.mktemp("llm")
-    command = [sys.executable, "-m", "steelyard", "run", "--suite", "llm", "--size", "tiny"]
-    command += ["--set", f"model={FAMILIES}", "--backend", ",".join([*BACKENDS, *PLUGINS])]
-    command += ["--rounds", "1", "--window", "0.2", "--output", str(base / "runs")]
-    env = {**installed, "STEELYARD_CACHE": str(base / "cache")}
-    done = subprocess.run(command, cwd=base, env=env, capture_output=True, text=True, timeout=3000)
-    assert done.returncode == 0, done.stderr
-    return base / "runs"
-
-
-@pytest.fixture(scope="module")
-def run(output: Path) -> Run:
-    return open_run(find_run(output, "latest"))
+def run(llm_runs: Path) -> Run:
+    return open_run(find_run(llm_runs, "latest"))
 
 
 def test_every_backend_is_ok_on_every_workload_of_every_family(run: Run) -> None:
@@ -109,8 +84,8 @@ def test_a_program_that_two_workloads_share_is_compiled_once_in_a_launch(run: Ru
         assert compiled in (["generate"], ["prefill", "decode"], ["decode", "generate"], ["generate"])
 
 
-def test_the_report_holds_the_plug_ins_beside_the_rest(output: Path) -> None:
-    report = find_run(output, "latest") / "report"
+def test_the_report_holds_the_plug_ins_beside_the_rest(llm_runs: Path) -> None:
+    report = find_run(llm_runs, "latest") / "report"
     page = html.unescape((report / "report.html").read_text())
     for backend in (*BACKENDS, *PLUGINS):
         assert backend in page, backend

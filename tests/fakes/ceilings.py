@@ -3,6 +3,8 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
 
 from steelyard.core.backend import Device
 from steelyard.core.ceilings import Ceiling, Ceilings
@@ -10,6 +12,9 @@ from steelyard.core.comparison import Estimate, Interval
 from steelyard.core.lowered import WorkCount
 from steelyard.core.run import Run
 from steelyard.hardware.ceilings.jobs import Terms
+from steelyard.hardware.ceilings.kept import keep
+from steelyard.hardware.fingerprint import fingerprint
+from steelyard.hardware.machine import machine_key
 
 CPU = Device(kind="cpu", index=0, name="A CPU", memory_bytes=1 << 33)
 CPUS = tuple(sorted(os.sched_getaffinity(0)))[:1]
@@ -76,6 +81,13 @@ def synthetic_ceilings(
         versions=versions or {},
         compiler="cc 12.2.0; -O3 -march=native",
     )
+
+
+def keep_synthetic(cache: Path, device: str, threads: int) -> None:
+    """Keep them in a cache as if they had been measured on this machine, so that the next run carries them."""
+    found = replace(synthetic_ceilings(threads=threads), machine_key=machine_key(fingerprint()), device=device)
+    with patch.dict(os.environ, {"STEELYARD_CACHE": str(cache)}):
+        assert keep(found)
 
 
 def held_against(run: Run, ceilings: Ceilings | None, *, counted: Mapping[str, float] | None = None) -> Run:
