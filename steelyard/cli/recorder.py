@@ -34,7 +34,7 @@ class Recorder:
         self._segments, self._noise = tuple(segments), noise
         self._rounds: list[int] = []
         self.launches: list[LaunchRecord] = []
-        self.last: dict[tuple[str, str], Result] = {}
+        self.last = {(result.arm, result.case_id): result for result in self._results}
 
     def launch(self, record: LaunchRecord) -> None:
         """Store and show."""

@@ -276,7 +276,9 @@ def _timeouts(settings: list[str]) -> dict[str, float]:
         try:
             timeouts[stage] = float(value)
         except ValueError:
-            raise UsageError(f"--timeout '{setting}' is not of the form STAGE=SECONDS") from None
+            timeouts[stage] = 0.0
+        if not 0 < timeouts[stage] < float("inf"):
+            raise UsageError(f"--timeout '{setting}' is not of the form STAGE=SECONDS, with seconds above 0")
     return timeouts
 
 

@@ -2,11 +2,12 @@
 
 import dataclasses
 import shutil
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,7 @@ from steelyard.core.backend import TUNINGS, Device
 from steelyard.core.ceilings import Ceilings
 from steelyard.core.errors import SteelyardError, StoreError
 from steelyard.core.lowered import LoweredPoint
-from steelyard.core.result import Result
-from steelyard.core.run import Manifest, Noise, Segment, TuningRow
+from steelyard.core.run import Manifest, Noise, Run, Segment, TuningRow
 from steelyard.core.shams import Shams
 from steelyard.engine.lower import facts, lower_points
 from steelyard.engine.plan import Plan, Request, estimate, make_plan
@@ -78,18 +78,16 @@ def run_plan(
     """
     prepare_root(output)
     with (
+        _ended_like_ctrl_c(),
         occupied(plan.request.device, plan.request.budget),
-        Screen(
-            launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=plan.request.time_s, started_s=started_s
-        ) as screen,
+        _in_use(),
+        _screen(plan, started_s, json) as screen,
     ):
         lowered, unlowered = _lower(plan, weights, screen)
         manifest = _manifest(plan, lowered)
         allow(manifest)
-        with _in_use(), create_run(output, manifest) as writer:
-            code = _segment(
-                plan, lowered, unlowered, manifest, writer, screen, started_s=started_s, first_round=1, earlier=()
-            )
+        with create_run(output, manifest) as writer:
+            code = _segment(plan, lowered, unlowered, manifest, writer, screen, started_s=started_s, first_round=1)
     return writer.path, code
 
 
@@ -114,10 +112,10 @@ def resume_run(
     done = _rounds_done(run.segments)
     plan = plan_of(run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done, meter=meter)
     with (
+        _ended_like_ctrl_c(),
         occupied(plan.request.device, plan.request.budget),
-        Screen(
-            launches=len(plan.arms) * len(plan.bundles), as_json=json, time_s=plan.request.time_s, started_s=started
-        ) as screen,
+        _in_use(),
+        _screen(plan, started, json) as screen,
     ):
         lowered, unlowered = _lower(plan, weights, screen)
         now = dataclasses.replace(
@@ -126,7 +124,7 @@ def resume_run(
             lowered={key: facts(point) for key, point in lowered.items()},
             environment=fingerprint(),
         )
-        with _in_use(), resume(path, now) as writer:
+        with resume(path, now) as writer:
             code = _segment(
                 plan,
                 lowered,
@@ -136,8 +134,7 @@ def resume_run(
                 screen,
                 started_s=started,
                 first_round=max((result.round for result in run.results), default=0) + 1,
-                earlier=run.results,
-                segments=run.segments,
+                before=run,
             )
     return _finish(path, code, report=report)
 
@@ -169,15 +166,17 @@ def _segment(
     *,
     started_s: float,
     first_round: int,
-    earlier: Iterable[Result],
-    segments: Sequence[Segment] = (),
+    before: Run | None = None,
 ) -> int:
+    """Measure a segment; `before` is the run as it was stored so far. Returns the exit code."""
     device = plan.request.device
     noise = preflight(plan.request.budget.cpus, gpu=device.index if device.kind == "cuda" else None)
     # Of an attempt nothing is timed: what noise and rounds there are concerns nobody.
     say = (lambda _: None) if plan.request.attempt else screen.line
     say(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
     writer.begin_segment(started_utc=_now(), noise=noise)
+    earlier = () if before is None else before.results
+    segments = () if before is None else before.segments
     recorder = Recorder(writer, screen, manifest, plan, earlier, segments=segments, noise=noise)
     work = Path(tempfile.mkdtemp(prefix="steelyard-"))
     try:
@@ -190,7 +189,8 @@ def _segment(
             work=work,
             started_s=started_s,
             first_round=first_round,
-            earlier=tuple(earlier),
+            earlier=earlier,
+            launched=0 if before is None else len(before.launches),
         )
         done = session.run()
     finally:
@@ -313,6 +313,20 @@ def _ceilings(environment: Mapping[str, Any], device: Device, threads: int) -> C
 def _in_use() -> AbstractContextManager[None]:
     """Keeps `bench cache clean` away from the artifacts for as long as launches read them."""
     return Cache(cache_root()).lease()
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Who is asked to end (SIGTERM), or whose terminal is closed (SIGHUP), ends as on Ctrl-C: children are ended, what
+    was measured is published. A signal that is ignored, as under nohup, stays so."""
+    mine = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in mine:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _rounds_done(segments: Iterable[Segment]) -> int:

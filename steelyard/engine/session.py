@@ -27,6 +27,7 @@ _MAXIMUM_CALLS = 5_000
 _MINIMUM_CALLS = {"call": 10, "generate": 3}
 _SHORTEST_WINDOW_S = 0.5
 _CAP_FACTOR = 10.0
+_LOWERING = "lowering"  # in the place of a launch's name
 _WARM_SHARE = 0.5  # what a warm round takes of a cold one, besides its windows: as seen on the suite llm
 
 
@@ -70,7 +71,8 @@ class Session:
     """Runs one segment.
 
     `unlowered` says by point key why a point could not be lowered. `first_round` is 1 for a new run,
-    the next free number for a resumed one.
+    the next free number for a resumed one. `earlier` are the results of the segments before this one, and `launched`
+    is how many launches these had: no two launches of a run have one name.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Session:
         started_s: float,
         first_round: int = 1,
         earlier: Sequence[Result] = (),
+        launched: int = 0,
     ) -> None:
         self._plan = plan
         self._lowered = lowered
@@ -97,11 +100,12 @@ class Session:
         self._failures: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
         for result in earlier:
             self._remember(result)
+        self._ruled_out = {(result.arm, result.case_id) for result in earlier if result.launch == _LOWERING}
         self._window_s = plan.request.window_s
         self._supervisor_cpu_s = 0.0
         self._records: list[LaunchRecord] = []
         self._disturbed: Mapping[int, str] = {}
-        self._launches = 0
+        self._launches = launched
         self._orders = balanced_orders(plan.arms, plan.request.seed + first_round)
 
     def run(self) -> Segment:
@@ -257,20 +261,19 @@ class Session:
         return ""
 
     def _unsupported(self) -> None:
-        """One row for each case that lowering has ruled out."""
-        if self._first_round > 1:
-            return
+        """One row for each case that lowering has ruled out and that no earlier segment has a row of."""
         for arm in self._plan.arms:
             for point in self._plan.points:
                 reason = self._missing(arm, point) if point.key in self._lowered else self._unlowered[point.key]
-                if reason:
+                case_id = self._plan.case(arm, point).id
+                if reason and (arm.label, case_id) not in self._ruled_out:
                     self._keep(
                         Result(
-                            case_id=self._plan.case(arm, point).id,
+                            case_id=case_id,
                             arm=arm.label,
                             round=0,
                             position=0,
-                            launch="lowering",
+                            launch=_LOWERING,
                             status="unsupported" if point.key in self._lowered else "failed",
                             stage="lower",
                             reason=reason,
@@ -294,7 +297,7 @@ class Session:
         request = self._plan.request
         if request.time_s is None or request.scenario == "cold-start":
             return
-        per_round = self._remaining_s() / self._plan.minimum_rounds
+        per_round = self._remaining_s() / max(1, self._plan.minimum_rounds)  # a resumed run may have them all
         windows = len(self._plan.arms) * len(self._plan.points)
         room = (per_round - cold_round_s * _WARM_SHARE) / windows - metering_s(request.energy, request.device)
         fitted = max(_SHORTEST_WINDOW_S, min(request.window_s, room / 1.5))

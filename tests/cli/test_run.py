@@ -144,6 +144,9 @@ def test_ctrl_c_ends_cleanly_and_keeps_what_was_measured(bench) -> None:
     (segment,) = run_of(bench).segments
     assert segment.ended == "interrupted"
     assert 0 in segment.rounds
+    bench("run", "--resume", "latest", "--output", str(bench.output), "--rounds", "1", "--time", "9m", "--no-report")
+    assert len(run_of(bench).segments) == 2
+    assert bench("verify", "latest", "--runs", str(bench.output)).stdout.endswith("everything was traced\n")
 
 
 def test_eight_rounds_give_a_verdict_or_say_why_not(bench) -> None:
@@ -231,6 +234,7 @@ def test_a_dry_run_prints_the_plan_and_measures_nothing(bench) -> None:
         (["--size", "huge"], "unknown size 'huge'"),
         (["--time", "soon"], "is not a duration"),
         (["--cpus", "4096"], "may not use CPU 4096"),
+        (["--timeout", "compile=nan"], "with seconds above 0"),
         (["--timeout", "compil=3"], "unknown stage 'compil'; did you mean 'compile'?"),
         (["--tuning", "best"], "unknown tuning 'best'"),
         (["--backend", "no.such.module:Thing"], "cannot import module 'no.such.module'"),

@@ -1,0 +1,56 @@
+"""What `bench run` holds while it runs, and what it answers for at its end."""
+
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+
+from steelyard.cli import running
+from steelyard.cli.recorder import Recorder
+from steelyard.core.errors import SteelyardError
+from steelyard.lowering.cache import Cache, cache_root
+from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
+from tests.fakes.runs import Outcome, llm_points, synthetic_run
+
+
+def test_nothing_is_cleaned_between_lowering_and_the_first_launch(monkeypatch, tmp_path, plan_of):  # noqa: F811
+    monkeypatch.setenv("STEELYARD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(running, "_lower", lambda *_: ({}, {}))
+    plan = plan_of(1)
+    plan = replace(plan, request=replace(plan.request, budget=replace(plan.request.budget, cpus=(0,))))
+
+    def allow(_) -> None:
+        Cache(cache_root()).clean(0)
+
+    with pytest.raises(SteelyardError, match="a run is using the cache"):
+        running.run_plan(plan, tmp_path / "runs", weights=None, json=False, started_s=time.monotonic(), allow=allow)
+    Cache(cache_root()).clean(0)
+
+
+def test_a_resumed_run_answers_for_cases_that_it_need_not_launch_again(plan_of):  # noqa: F811
+    failed = Outcome(status="failed", stage="compile", reason="no such operator")
+    run = synthetic_run(
+        backends=("eager", "xla"), rounds=2, points=llm_points(("decode",)), statuses={("xla", "decode"): failed}
+    )
+    recorder = Recorder(
+        None, None, run.manifest, plan_of(1), run.results, segments=run.segments, noise=run.segments[0].noise
+    )
+    assert {arm for (arm, _), result in recorder.last.items() if result.status == "failed"} == {"xla"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_who_is_asked_to_end_ends_as_on_ctrl_c(number):
+    with pytest.raises(KeyboardInterrupt), running._ended_like_ctrl_c():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with running._ended_like_ctrl_c():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
