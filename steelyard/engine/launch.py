@@ -81,7 +81,7 @@ def run_launch(
     timeouts: Mapping[str, float],
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Outcome:
-    """Run one launch to its end, whatever that is. Raises Interrupted on Ctrl-C, and OSError if it cannot start."""
+    """Run one launch to its end, whatever that is. Raises Interrupted on Ctrl-C, SteelyardError if it cannot start."""
     budget = request.budget
     if budget.memory_cap_by != "cgroup" or budget.memory_cap_bytes is None:
         return _run(request, None, origin_s=origin_s, timeouts=timeouts, on_event=on_event)
@@ -100,11 +100,7 @@ def _run(
     timeouts: Mapping[str, float],
     on_event: Callable[[Event], None],
 ) -> Outcome:
-    scratch = Path(request.scratch)
-    scratch.mkdir(parents=True, exist_ok=True)
-    Path(request.compile_cache).mkdir(parents=True, exist_ok=True)
-    request_file, log_file = scratch / "request.json", scratch / "log.txt"
-    request_file.write_bytes(wire.encode(request))
+    request_file, log_file = _prepared(request)
     before = boundary_sample(request.budget.cpus or None)
     oom_before = _oom_kills()
     cpu_start, started = time.process_time(), time.monotonic()
@@ -161,6 +157,24 @@ def _run(
     if request.budget.memory_cap_bytes is not None:
         outcome.results = [_capped(result, request, group) for result in outcome.results]
     return outcome
+
+
+def _prepared(request: LaunchRequest) -> tuple[Path, Path]:
+    """The launch's folders with the request in them, and where its log will lie. Raises SteelyardError, as on a full
+    disk."""
+    scratch = Path(request.scratch)
+    request_file, log_file = scratch / "request.json", scratch / "log.txt"
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        Path(request.compile_cache).mkdir(parents=True, exist_ok=True)
+        request_file.write_bytes(wire.encode(request))
+        log_file.touch()
+    except OSError as error:
+        raise SteelyardError(
+            f"{scratch}: a launch cannot be prepared there: {error.strerror or error}; free some space, or set TMPDIR "
+            "to another disk; what was measured is kept, and bench run --resume goes on"
+        ) from error
+    return request_file, log_file
 
 
 class _Listener:
@@ -306,7 +320,7 @@ def _why(
     if ended == "timed_out":
         return "timed_out", f"no end of stage '{stage}' within its time-out"
     died = exit_code is not None and exit_code < 0
-    how = f"killed by {signal.Signals(-exit_code).name}" if died and exit_code else f"exited with code {exit_code}"
+    how = f"killed by {signal_name(-exit_code)}" if died and exit_code else f"exited with code {exit_code}"
     if starved and exit_code == -signal.SIGKILL:
         limit = f"; the limit was {budget.memory_cap}" if budget.memory_cap_bytes is not None else ""
         return "out_of_memory", f"killed by the kernel for want of memory in stage '{stage}'{limit}"
@@ -315,6 +329,14 @@ def _why(
     if budget.memory_cap_by == "rlimit":
         how += f", which may be for want of memory (the limit was {budget.memory_cap}): it did not say why,"
     return "crashed", f"{how} in stage '{stage}'"
+
+
+def signal_name(number: int) -> str:
+    """A signal's name; its number where it has none, as most real-time signals."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _capped(result: Result, request: LaunchRequest, group: MemoryGroup | None) -> Result:

@@ -14,6 +14,7 @@ from steelyard.core.errors import LoweringError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.run import LoweredFacts
 from steelyard.core.workload import Point
+from steelyard.engine.launch import signal_name
 from steelyard.lowering.cache import cache_root
 from steelyard.lowering.request import POOL, LoweringRequest, LoweringResponse, Progress
 
@@ -129,4 +130,4 @@ def _tell(step: Progress, say: Callable[[str], None]) -> None:
 
 
 def _ending(code: int) -> str:
-    return signal.Signals(-code).name if code < 0 else f"code {code}"
+    return signal_name(-code) if code < 0 else f"code {code}"

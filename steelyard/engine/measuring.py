@@ -16,6 +16,7 @@ from steelyard.core.result import Correctness, Measurement, Proof, Result, Stage
 from steelyard.core.runner import Runner
 from steelyard.engine.device import device_time, flush_of
 from steelyard.engine.drivers import DRIVERS, Driver
+from steelyard.engine.memory import known
 from steelyard.engine.metering import estimated
 from steelyard.guard.energy import Absent
 from steelyard.measure import clock, generate, loop
@@ -111,7 +112,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
     proofs = {role: executable.proof() for role, executable in executables.items()}
     proof = _joined(proofs, moved, launch.request.budget)
     for role, executable in executables.items():
-        for name, reading in executable.memory().items():
+        for name, reading in known(executable.memory()).items():
             launch.memory[f"{name}/{role}"] = reading
     status, reason = _status(correctness, proof)
     driver.close()
@@ -176,11 +177,16 @@ def _joined(proofs: Mapping[str, Proof], moved: Mapping[str, int], budget: Budge
         dtype=dtypes[0] if len(dtypes) == 1 else " and ".join(dtypes),
         placement=placement,
         graph_breaks=_total(part.graph_breaks for part in parts),
-        recompiles=moved.get("recompiles", 0) if any(part.recompiles is not None for part in parts) else None,
+        recompiles=_compiled(moved) if any(part.recompiles is not None for part in parts) else None,
         mismatches=mismatches,
         budget=_merged({role: part.budget for role, part in proofs.items()}) | around,
         details=details,
     )
+
+
+def _compiled(moved: Mapping[str, int]) -> int:
+    """How often something was compiled inside the window: there every compilation is one too many."""
+    return sum(moved.get(name, 0) for name in ("compilations", "recompiles"))
 
 
 def _total(counts: Iterable[int | None]) -> int | None:

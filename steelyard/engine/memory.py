@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from steelyard.core.backend import Device
-from steelyard.core.metrics import Reading
+from steelyard.core.errors import unknown_name
+from steelyard.core.metrics import METRICS, Reading
 from steelyard.core.result import Stage
 from steelyard.core.runner import Runner
 from steelyard.guard.device_memory import DeviceMemory, device_memory
@@ -28,9 +29,18 @@ class LaunchMemory:
         """The readings of the phase that ends, by `metric/stage`."""
         found: dict[str, Reading] = host.readings()  # first: the other readings need memory themselves
         if self.runner is not None:
-            found |= self.runner.peaks()
+            found |= known(self.runner.peaks())
         found |= self._device.readings()
         return {f"{metric}/{stage}": reading for metric, reading in found.items()}
+
+
+def known(told: Mapping[str, Reading]) -> Mapping[str, Reading]:
+    """What a runner tells of memory. Raises UsageError for a name that no report has a row for."""
+    for name in told:
+        if name not in METRICS or METRICS[name].unit != "B":
+            bytes_ = [metric.name for metric in METRICS.values() if metric.unit == "B"]
+            raise unknown_name("quantity of memory told by the runner", name, bytes_)
+    return told
 
 
 def larger(earlier: Mapping[str, Reading], later: Mapping[str, Reading]) -> dict[str, Reading]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.core.backend import Budget, Device, parse_backend
+from steelyard.core.errors import SteelyardError
 from steelyard.engine.launch import Outcome, run_launch
 from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
@@ -116,6 +117,7 @@ def test_a_long_warm_up_is_cut_where_it_ends(tmp_path: Path) -> None:
     ("fault", "status", "stage", "reason"),
     [
         ("killed", "crashed", "first_run", "SIGKILL"),
+        ("signalled", "crashed", "first_run", "killed by signal 40 in stage"),
         ("exit", "crashed", "first_run", "code 7"),
         ("raise", "failed", "first_run", "RuntimeError: <boom> & more"),
         ("import", "failed", "import", "no such runtime"),
@@ -123,6 +125,7 @@ def test_a_long_warm_up_is_cut_where_it_ends(tmp_path: Path) -> None:
         ("memory", "out_of_memory", "load", "want more"),
         ("bad_alloc", "out_of_memory", "first_run", "killed by SIGABRT"),
         ("unsupported", "unsupported", "load", "not for us"),
+        ("odd memory", "failed", "check", "unknown quantity of memory told by the runner 'vram_bytes'"),
         ("wrong", "incorrect", "check", "relative error 0.01"),
         ("late wrong", "incorrect", "check", "relative error"),
         ("zeros", "incorrect", "check", "all zeros"),
@@ -139,6 +142,19 @@ def test_every_way_to_fail_is_its_own_row(tmp_path: Path, fault: str, status: st
     (result,) = launch(tmp_path, f"{PATH}[fault={fault}]").results
     assert (result.status, result.stage) == (status, stage)
     assert reason in result.reason
+
+
+def test_the_proof_counts_what_was_compiled_inside_the_window(tmp_path: Path) -> None:
+    (result,) = launch(tmp_path, f"{PATH}[fault=recompile]").results
+    assert result.proof is not None
+    assert result.proof.recompiles, "it is told as a mismatch, and must not count as none"
+    assert f"compilations moved by {result.proof.recompiles} inside" in result.reason
+
+
+def test_a_launch_that_finds_no_place_for_its_files_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "scratch").write_text("in the way")
+    with pytest.raises(SteelyardError, match="free some space, or set TMPDIR to another disk"):
+        launch(tmp_path, PATH)
 
 
 def test_a_hanging_stage_is_ended_at_its_time_out(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import FellBack, Unsupported
 from steelyard.core.lowered import InputSet, LoweredPoint, LoweredProgram, Tolerance
+from steelyard.core.metrics import Reading
 from steelyard.core.result import Proof
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.workload import Identity, Point, Program, TensorSpec, Weights, Work
@@ -133,8 +134,12 @@ class NumpyExecutable(Executable):
             platform="cpu",
             dtype="float32",
             threads=1,
+            recompiles=self.runner.compilations - 1,
             mismatches=mismatches,
         )
+
+    def memory(self) -> Mapping[str, Reading]:
+        return {"vram_bytes": Reading(value=1.0, unit="B")} if self.runner.fault == "odd memory" else {}
 
     @property
     def idiom(self) -> Mapping[str, str]:
@@ -163,6 +168,8 @@ class NumpyBinding(Binding):
         match runner.fault:
             case "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "signalled":  # one that Python has no name for
+                os.kill(os.getpid(), signal.SIGRTMIN + 6)
             case "exit":
                 os._exit(7)
             case "hang":
