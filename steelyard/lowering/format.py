@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LOWERING_VERSION = 1
 """Raised whenever the code here changes what lies in an entry of the cache."""
 
+WEIGHTS_MADE_BY = ("torch", "transformers", "safetensors", "gguf")
+"""Packages whose versions may change the values of weights, and with them the references computed from these."""
+
 FORMATS: Mapping[str, str] = {
     "onnx": "steelyard.lowering.onnx_format",
     "stablehlo": "steelyard.lowering.stablehlo_format",

@@ -13,7 +13,7 @@ from steelyard.core.lowered import InputSet, Tolerance
 from steelyard.core.workload import Point, Program, StateWindow
 from steelyard.lowering.cache import Entry
 from steelyard.lowering.entry import PoolEntry
-from steelyard.lowering.format import versions
+from steelyard.lowering.format import WEIGHTS_MADE_BY, versions
 from steelyard.lowering.source import build_with
 from steelyard.lowering.tolerance import forced_from, relative_l2, tolerance
 from steelyard.plugins import load_attribute
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 
 def point_versions() -> dict[str, str]:
-    """What references depend on besides the point's definition."""
-    return versions("torch", "transformers", "tokenizers")
+    """What references depend on besides the point's definition: what makes the weights that they are computed from,
+    too."""
+    return versions(*WEIGHTS_MADE_BY, "tokenizers")
 
 
 def point_key(point: Point, count: int) -> str:

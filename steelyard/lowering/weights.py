@@ -8,7 +8,7 @@ from steelyard.core.errors import LoweringError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.workload import Weights
 from steelyard.lowering.cache import Cache, Entry
-from steelyard.lowering.format import versions
+from steelyard.lowering.format import WEIGHTS_MADE_BY, versions
 from steelyard.lowering.references import tensor_sha256
 from steelyard.lowering.source import load_weights
 from steelyard.plugins import load_attribute
@@ -30,7 +30,7 @@ def obtain_weights(cache: Cache, weights: Weights, local: Path | None, label: st
         tensors = load_weights(directory / FILE)
         return {"sha256": stable_hash({name: tensor_sha256(tensor) for name, tensor in tensors.items()})}
 
-    made_with = versions("torch", "transformers", "safetensors", "gguf")
+    made_with = versions(*WEIGHTS_MADE_BY)
     key = stable_hash([weights.key, made_with], 24)
     return cache.obtain("weights", key, label=f"weights of {label}", made_with=made_with, build=build)
 

@@ -1,6 +1,7 @@
 """The cache: whole or not there, built once, damage found, cleaned by age."""
 
 import errno
+import importlib.metadata
 import multiprocessing
 import os
 import time
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from steelyard.core.errors import LoweringError, SteelyardError, UsageError
+from steelyard.core.workload import Selection
 from steelyard.lowering import hashes as hashes_module
 from steelyard.lowering.cache import Cache, cache_root, size_bytes
+from steelyard.lowering.references import point_key
+from tests.fakes.small_suite import points
 
 
 def writer(content, built=None):
@@ -42,6 +46,14 @@ def test_builds_once_and_reads_back(cache):
     assert second.manifest.facts == {"bytes": 7}
     assert second.sha256 == first.sha256
     assert list((cache.root / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("package", ["torch", "gguf", "safetensors", "tokenizers"])
+def test_a_point_is_made_anew_when_anything_that_its_references_hang_on_changes(monkeypatch, package):
+    (point,) = points(Selection(device_kind="cpu", workloads=("wide",)))
+    before, version = point_key(point, 8), importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0.9" if name == package else version(name))
+    assert point_key(point, 8) != before
 
 
 def truncate(path):
