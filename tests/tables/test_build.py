@@ -318,7 +318,9 @@ def test_a_macro_never_comes_to_mean_another_backend():
     both, _ = macro_names("a-b", "a_b")
     assert "SyABDecodeSpeedup" not in both  # a paper that used it stops, and is not told the other's number
     turned, _ = macro_names("a_b", "a-b")
-    assert {name: about(macro) for name, macro in turned.items()} == {name: about(macro) for name, macro in both.items()}
+    assert {name: about(macro) for name, macro in turned.items()} == {
+        name: about(macro) for name, macro in both.items()
+    }
     third, _ = macro_names("other", "a_b", "a-b")
     assert set(both) < set(third)
     (name,) = (name for name, macro in both.items() if macro.meaning == "speed-up of a-b, decode")
