@@ -24,7 +24,7 @@ from steelyard.core.hashing import file_sha256
 from steelyard.core.run import Run
 
 RUN, REPORT = "run", "report"
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def is_bundle(directory: Path) -> bool:
@@ -39,7 +39,7 @@ def contents(run: Run, path: Path, report: Mapping[str, bytes]) -> dict[str, byt
     """
     if run.digest is None:
         raise StoreError(f"{path}: a segment is not published yet; bench run --resume publishes it")
-    if not _NAME.match(run.manifest.run_id):
+    if not _NAME.fullmatch(run.manifest.run_id):
         raise StoreError(f"{path}: '{run.manifest.run_id}' cannot be the name of a folder")
     files: dict[str, bytes | Path] = {f"{RUN}/{name}": file for name, file in sums.run_files(path).items()}
     files |= {f"{REPORT}/{name}": data for name, data in report.items()}

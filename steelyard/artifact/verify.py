@@ -1,6 +1,5 @@
 """A run, a report's folder or a bundle, traced back to raw samples as far as it goes."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,9 +14,7 @@ from steelyard.artifact.report import Render, RenderAcross, check_across, check_
 from steelyard.artifact.stored import check_stored
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.core.run import Run
-from steelyard.store import find_run, read_manifest
-
-_RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+from steelyard.store import read_manifest, run_of_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +143,7 @@ def _run_of(directory: Path, runs: Path) -> tuple[Path | None, str]:
 
 def _below(runs: Path, name: str) -> tuple[Path | None, str]:
     """The run of an id below a folder, or None and why there is none. The id was read from a file."""
-    if not _RUN_ID.match(name):
-        return None, f"{receipt.NAME} names no run"
     try:
-        return find_run(runs, name), ""
+        return run_of_id(runs, name), ""
     except UsageError as error:
         return None, str(error)

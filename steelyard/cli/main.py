@@ -22,6 +22,7 @@ from steelyard.cli import (
     verify,
 )
 from steelyard.cli import list as listing
+from steelyard.cli.output import printable
 from steelyard.cli.terminal import degrade
 from steelyard.core.errors import SteelyardError
 
@@ -73,5 +74,5 @@ def main() -> None:
     try:
         app()
     except SteelyardError as error:
-        typer.echo(f"bench: {error}", err=True)
+        typer.echo(printable(f"bench: {error}"), err=True)  # it may quote what a stored file says
         sys.exit(error.exit_code)

@@ -8,6 +8,7 @@ from collections import Counter
 from types import TracebackType
 from typing import Any, Self
 
+from steelyard.cli.output import printable
 from steelyard.core.case import Arm
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.engine.protocol import Event
@@ -50,7 +51,8 @@ class Screen:
             self._bar.stop()
 
     def line(self, text: str) -> None:
-        """One line for the user."""
+        """One line for the user. What a runtime says is shown and never obeyed."""
+        text = printable(text)
         if self._json:
             self._data("note", text=text)
         elif self._bar is not None:

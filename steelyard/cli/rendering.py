@@ -21,7 +21,7 @@ def renderer(runs: Path, beside: Sequence[Path] = (), *, saved: bool = True) -> 
     from steelyard.cli.report import inputs_of
     from steelyard.core.errors import SteelyardError
     from steelyard.core.hashing import file_sha256
-    from steelyard.store import find_run, open_run
+    from steelyard.store import open_run, run_of_id
 
     given = {file_sha256(path): path for path in beside}
 
@@ -36,7 +36,7 @@ def renderer(runs: Path, beside: Sequence[Path] = (), *, saved: bool = True) -> 
             run,
             batch.formats,
             beside=[given[entry.sha256] for entry in batch.beside],
-            earlier=[open_run(find_run(runs, name)) for name in batch.earlier],
+            earlier=[open_run(run_of_id(runs, name)) for name in batch.earlier],
             venue=batch.venue,
             saved=saved,
         )

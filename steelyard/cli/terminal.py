@@ -84,10 +84,13 @@ def this_terminal() -> Terminal:
 
 
 def degrade() -> None:
-    """Let what standard output cannot encode be written in ASCII that comes close, instead of ending the program."""
+    """Let what standard output cannot encode be written in ASCII that comes close, instead of ending the program.
+
+    A path may hold bytes that are no text: they go out as they came in.
+    """
     codecs.register_error(_CLOSEST, _closest)
-    if isinstance(sys.stdout, io.TextIOWrapper) and not _encodable(sys.stdout.encoding):
-        sys.stdout.reconfigure(errors=_CLOSEST)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape" if _encodable(sys.stdout.encoding) else _CLOSEST)
 
 
 def send(text: str, terminal: Terminal, *, pager: bool) -> None:

@@ -1,6 +1,6 @@
 """Runs on disk: raw samples in time order, append-only, published atomically, never edited."""
 
-from steelyard.store.catalog import RunEntry, find_run, list_runs, new_run_id, run_folders
+from steelyard.store.catalog import RunEntry, find_run, list_runs, new_run_id, run_folders, run_of_id
 from steelyard.store.check import check_run
 from steelyard.store.finding import Finding
 from steelyard.store.lines import uncollected
@@ -31,6 +31,7 @@ __all__ = [
     "read_run",
     "resume",
     "run_folders",
+    "run_of_id",
     "scrub",
     "set_aside",
     "uncollected",

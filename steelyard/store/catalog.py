@@ -59,6 +59,16 @@ def find_run(root: Path, wanted: str) -> Path:
     return root / matching[0]
 
 
+def run_of_id(root: Path, run_id: str) -> Path:
+    """The directory of the run with this very id. For ids out of files, which are never taken as paths.
+
+    Raises UsageError if there is none.
+    """
+    if run_id not in _ids(root):
+        raise UsageError(f"{root}: there is no run {run_id[:200]!r} here; --runs names another place")
+    return root / run_id
+
+
 def run_folders(root: Path) -> tuple[Path, ...]:
     """The directory of every run under `root`, oldest first, readable or not."""
     return tuple(root / name for name in _ids(root))

@@ -22,7 +22,7 @@ from steelyard.store.check import check_run
 from steelyard.store.files import RunLock, publish, sync, write_file, writing
 from steelyard.store.reader import MANIFEST, read_manifest
 
-_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ def _here(root: Path) -> dict[str, Path]:
 def _join(known: dict[str, _Known], here: Mapping[str, Path], path: Path) -> Iterator[str]:
     """Add what a place knows of a run; yields what contradicts the others."""
     run_id = read_manifest(path).run_id
-    if not _ID.match(run_id):
+    if not _ID.fullmatch(run_id):
         yield f"{path}: '{run_id[:80]}' is no name for a run"
         return
     if run_id not in known:

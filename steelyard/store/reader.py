@@ -67,10 +67,12 @@ def read_manifest(path: Path) -> Manifest:
         raise StoreError(f"{path}: not a steelyard run: it has no {MANIFEST}")
     where = path / MANIFEST
     stored = _at_once(schema.read_bytes(where))
-    if stored is not None:
-        return stored
-    document, _ = schema.read_document(where, "manifest")
-    return codec.from_plain(document, Manifest, str(where))
+    if stored is None:
+        document, _ = schema.read_document(where, "manifest")
+        stored = codec.from_plain(document, Manifest, str(where))
+    if stored.baseline not in [arm.label for arm in stored.arms]:
+        raise StoreError(f"{where}: not a valid Manifest: its baseline is none of its arms")
+    return stored
 
 
 def _at_once(data: bytes) -> Manifest | None:

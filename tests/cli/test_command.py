@@ -26,6 +26,12 @@ def test_of_a_path_the_last_part_is_kept_and_all_else_to_the_letter(given: str, 
     assert stored_command(given.split()) == ("bench", *kept.split())
 
 
+def test_a_name_that_is_no_text_can_be_stored() -> None:
+    (_, _, _, name) = stored_command(["run", "--output", "/runs/caf\udce9"])
+    assert name == "caf\ufffd"
+    assert name.encode()
+
+
 def test_every_option_of_a_run_that_takes_a_path_is_known() -> None:
     hints = typing.get_type_hints(run)
     taken = {f"--{name}" for name, hint in hints.items() if Path in (hint, *typing.get_args(hint))}

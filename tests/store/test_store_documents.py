@@ -52,6 +52,13 @@ def test_a_foreign_or_damaged_manifest_is_named(tmp_path, text, message):
         open_run(tmp_path)
 
 
+def test_a_manifest_whose_baseline_is_no_arm_is_named(tmp_path, run):
+    path = write(tmp_path, run)
+    change(path / "manifest.json", baseline="nobody")
+    with pytest.raises(StoreError, match=r"manifest\.json: .*its baseline is none of its arms"):
+        open_run(path)
+
+
 def test_what_is_not_a_run_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"it has no manifest\.json"):
         open_run(tmp_path)

@@ -111,10 +111,11 @@ def test_a_damaged_source_merges_nothing(whole, tmp_path):
     assert not (tmp_path / "here").exists()
 
 
-def test_a_name_that_leads_elsewhere_is_refused(tmp_path):
+@pytest.mark.parametrize("name", ["../evil", "evil\n"])
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
     run = synthetic_run(backends=("eager",), rounds=1, points=llm_points(("decode",)))
     path = write(tmp_path, run)
-    evil = replace(run, manifest=replace(run.manifest, run_id="../evil"))
+    evil = replace(run, manifest=replace(run.manifest, run_id=name))
     (tmp_path / "a").mkdir()
     shutil.move(write(tmp_path / "a", evil), tmp_path / "a" / "fine")
     with pytest.raises(StoreError, match="is no name for a run"):
