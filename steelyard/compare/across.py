@@ -16,8 +16,8 @@ import numpy as np
 
 from steelyard.compare.factor import Factor, find_factor
 from steelyard.compare.sides import Side, Sides, metrics_of, sides_of
-from steelyard.compare.verdict import MARGIN, Question, as_ratio, decide
-from steelyard.compare.within import obstacle, too_noisy, withhold
+from steelyard.compare.verdict import MARGIN, Question, as_ratio
+from steelyard.compare.within import obstacle, settle, too_noisy, withhold
 from steelyard.core.comparison import Comparison, Family, Verdict
 from steelyard.core.errors import UsageError
 from steelyard.core.run import Run
@@ -104,16 +104,7 @@ def compare_runs(
                     questions[family].append((len(found), question))
                 found.append(comparison)
     for family, asked in questions.items():
-        for (place, question), answer in zip(asked, decide([item for _, item in asked], family), strict=True):
-            found[place] = replace(
-                found[place],
-                verdict=answer.verdict,
-                reason="; ".join(filter(None, (answer.reason, found[place].reason))),
-                ratio=answer.ratio,
-                p_value=question.p_value,
-                p_adjusted=answer.p_adjusted,
-                evidence={**found[place].evidence, "claim_level": answer.claim_level},
-            )
+        settle(found, asked, family)
     noisy = "; ".join(
         f"run {run.manifest.run_id}: {why}" for run in (*baseline_runs, *candidate_runs) if (why := too_noisy(run))
     )
