@@ -52,9 +52,10 @@ def _columns(content: bytes | Path) -> Iterator[tuple[str, str]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    source = pa.BufferReader(content) if isinstance(content, bytes) else content
+    source = pa.BufferReader(content if isinstance(content, bytes) else content.read_bytes())
+    table = pq.read_table(source, columns=list(_COLUMNS))
     for name in _COLUMNS:
-        for text in pq.read_table(source, columns=[name])[name].unique().to_pylist():
+        for text in table[name].unique().to_pylist():
             if scrub_home(text) != text or _HOMES.search(text):
                 yield f"column {name}", text
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core.errors import UsageError
-from steelyard.store.views import COLUMNS, table_of, views
+from steelyard.store.views import COLUMNS, views
 
 _LOCKED = (
     "autoinstall_known_extensions = false",
@@ -42,8 +42,6 @@ def query(root: Path, sql: str) -> Answer:
     try:
         for setting in _LOCKED:
             database.execute(f"SET {setting}")
-        for name in COLUMNS:
-            database.register(name, table_of(name, ()))  # names and types, so that the statement can be understood
         found = views(root, _referenced(database, sql))
         for name, table in found.tables.items():
             database.register(name, table)
@@ -62,10 +60,18 @@ def query(root: Path, sql: str) -> Answer:
 
 
 def _referenced(database: Any, sql: str) -> set[str]:
-    """The views that a statement names. Raises UsageError for anything but one statement that reads."""
+    """The views that a statement names, all where that is not known. Raises UsageError for anything but one statement
+    that reads."""
+    import duckdb
+
     kinds = [str(statement.type).rpartition(".")[2] for statement in database.extract_statements(sql)]
     if len(kinds) != 1 or kinds[0] not in ("SELECT", "EXPLAIN"):
         told = ", ".join(kind.lower().replace("_", " ") for kind in kinds) or "nothing"
         raise UsageError(f"bench store query answers one SELECT; this is: {told}")
-    names = {name.lower() for name in database.get_table_names(sql)} if kinds[0] == "SELECT" else set()
+    if kinds[0] != "SELECT":
+        return set(COLUMNS)
+    try:  # before there are views, behind which DuckDB looks for tables
+        names = {name.lower() for name in database.get_table_names(sql)}
+    except duckdb.BinderException:  # which columns a join is by, say, is not known yet
+        names = set()
     return names & set(COLUMNS) or set(COLUMNS)

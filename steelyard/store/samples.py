@@ -76,8 +76,9 @@ class SampleWriter:
         import pyarrow.parquet as pq
 
         self._schema = arrow_schema()
+        self._stream = path.open("wb")  # Arrow itself opens no path that is no text
         self._writer = pq.ParquetWriter(
-            path,
+            self._stream,
             self._schema,
             compression="zstd",
             use_dictionary=list(KEYS),  # times hardly repeat
@@ -125,6 +126,7 @@ class SampleWriter:
                 self._flush()
         finally:
             self._writer.close()
+            self._stream.close()
 
 
 class SampleReader:
@@ -174,7 +176,7 @@ def read_columns(path: Path, names: Sequence[str], dictionaries: Sequence[str] =
     import pyarrow.parquet as pq
 
     try:  # not read_table, which imports pandas
-        with pq.ParquetFile(path, read_dictionary=list(dictionaries)) as file:
+        with path.open("rb") as stream, pq.ParquetFile(stream, read_dictionary=list(dictionaries)) as file:
             table = file.read(columns=list(names))
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path}: not a readable Parquet file of samples: {error}") from error

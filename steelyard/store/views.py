@@ -90,13 +90,24 @@ def views(root: Path, wanted: Collection[str]) -> Views:
                 left_out.append(str(error))
                 continue
             place = (manifest.run_id, index)
-            files.append((segments.directory(path, index) / samples.NAME, *place))
+            if "samples" in wanted and _is_text(path):
+                files.append((segments.directory(path, index) / samples.NAME, *place))
+            elif "samples" in wanted:
+                left_out.append(f"{path}: the path is no text, so that DuckDB cannot be told where the samples lie")
             if "results" in wanted:
                 rows["results"] += [(*place, *_result(result, cases.get(result.case_id))) for result in data.results]
             if "launches" in wanted:
                 rows["launches"] += [(*place, *_launch(record)) for record in data.launches]
     tables = {name: _dataset(files) if name == "samples" else table_of(name, rows[name]) for name in COLUMNS}
     return Views(tables=tables, left_out=left_out)
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _result(result: Result, case: Case | None) -> tuple[Any, ...]:

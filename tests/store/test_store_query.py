@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steelyard.core.errors import UsageError
-from steelyard.store import open_run, query
+from steelyard.store import open_run, query, segments
 from steelyard.store.views import COLUMNS
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.store.test_store_round_trip import write
@@ -73,6 +73,22 @@ def test_a_median_is_the_one_that_numpy_computes(root):
     values = [v for r in run.results if r.arm == "xla" for m in r.measurements for v in m.samples]
     ((found,),) = rows(root, "select median(value) from samples where arm = 'xla' and run_id like '%1'")
     assert found == pytest.approx(float(np.median(values)), rel=1e-15)
+
+
+def test_only_what_a_statement_names_is_read(root, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("documents are read for a query that does not ask for them")
+
+    monkeypatch.setattr(segments, "read_published", refuse)
+    (answer,) = query(root, "with s as (select * from SAMPLES) select count(*) from s").rows
+    assert answer[0] > 0
+    with pytest.raises(AssertionError):
+        query(root, "select count(*) from results")
+
+
+def test_a_join_finds_the_columns_of_both_sides(root):
+    joined = query(root, "select count(*) from results r join launches l using (run_id, launch)").rows
+    assert joined == query(root, "select count(*) from results").rows
 
 
 def test_the_columns_are_those_that_are_documented(root):

@@ -1,6 +1,7 @@
 """What is written comes back to the last bit, through the journal and through published segments."""
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from steelyard.core.errors import StoreError
 from steelyard.core.metrics import Reading
 from steelyard.core.result import Measurement, OutputCheck, Result
 from steelyard.core.run import Noise, Run
-from steelyard.store import RunWriter, create_run, open_run, read_run, resume
+from steelyard.store import RunWriter, check_run, create_run, merge, open_run, query, read_run, resume
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 
 NOISE = Noise(grade="B", readings={"steal": Reading(value=0.01, unit="1")}, evidence=("a little steal",))
@@ -49,6 +50,19 @@ def run() -> Run:
 
 def test_a_run_comes_back_equal(tmp_path, run):
     assert open_run(write(tmp_path, run)) == run
+
+
+def test_a_folder_whose_name_is_no_text_holds_runs_like_any_other(tmp_path, run):
+    folder = tmp_path / os.fsdecode(b'caf\xe9 "1"')
+    path = write(folder, run)
+    assert open_run(path) == run
+    assert check_run(path) == ()
+    assert query(folder, "select count(*) as n from results").rows == ((len(run.results),),)
+    answer = query(folder, "select count(*) as n from samples")
+    assert answer.rows == ((0,),)
+    assert "no text" in answer.left_out[0]
+    (merged,) = merge(tmp_path / "there", [folder])
+    assert open_run(merged.path) == run
 
 
 def test_segments_are_appended_and_earlier_files_stay_untouched(tmp_path, run):
