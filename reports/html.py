@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -46,6 +47,10 @@ SMALLEST = 4
 """Tenths of the size of type below which none is set; what is wider still ends at the edge of the sheet."""
 SHARED = 3
 """A note below so many tables stands once, below all of them."""
+_TURNING = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
+"""Characters that set the direction of all text behind them: one in a name would turn the digits of a number round."""
+_IN_BRACKETS = re.compile(r"(\S+) (\(.+\))")
+"""A value of which something is said, such as `1 (baseline)`."""
 _FILTERS = {"workload": "Workload", "arm": "Backend", "device": "Device", "status": "Status"}
 
 
@@ -62,7 +67,8 @@ class Html:
 
 
 def page(inputs: ReportInputs) -> str:
-    """The page. Texts are escaped by the template engine, data as JSON; only the project's own files are not."""
+    """The page. Texts are escaped by the template engine, data as JSON; only the project's own files are not.
+    Characters that turn the direction of writing are replaced."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -81,7 +87,7 @@ def page(inputs: ReportInputs) -> str:
     script, style = script_text(), style_text()
     json = page_data(tables, inputs.cases, data.baseline, taken)
     inlined = within([picture for picture in inputs.pictures if not picture.reason], PAGE_CHARACTERS - len(json))
-    return environment.get_template("report.html.jinja").render(
+    text = environment.get_template("report.html.jinja").render(
         data=data,
         policy=policy(script, style),
         style=Markup(style),  # noqa: S704 (the project's own file)
@@ -96,6 +102,7 @@ def page(inputs: ReportInputs) -> str:
         titles=_FILTERS,
         baselines=_baselines(inputs.cases, data.baseline, data.arms),
     )
+    return text.translate(_TURNING)
 
 
 def script_text() -> str:
@@ -204,11 +211,15 @@ def paper(columns: Sequence[Column], sizes: Sequence[tuple[int, int]]) -> str:
 
 def _cell(cell: Cell, column: Column, css: str) -> dict[str, Any]:
     print_ = shown(cell, column)
+    spaced = " i" in css
+    main, interval = print_.main, print_.interval
+    if spaced and not interval and (said := _IN_BRACKETS.fullmatch(main)):
+        main, interval = said.groups()  # so that the value stands below the others
     return {
-        "main": print_.main,
-        "interval": print_.interval,
+        "main": main,
+        "interval": interval,
         "css": " ".join([css, *cell.flags]),
-        "spaced": " i" in css,
+        "spaced": spaced,
         "code": column.kind == "code" and bool(cell.text),
         "notes": cell.notes,
         "strong": "best" in cell.flags or "tied" in cell.flags,

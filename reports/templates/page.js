@@ -20,7 +20,7 @@ function linkRows() {
 
 /** What an address points at is shown, even inside a part that is closed. */
 function revealTarget() {
-  const target = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+  const target = document.getElementById(fragment());
   for (let part = target; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
   const own = target?.querySelector(":scope > details");
   if (own) own.open = true;

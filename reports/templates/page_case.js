@@ -9,8 +9,8 @@ function casePanel(views) {
   let opener = null;
 
   function show() {
-    const match = location.hash.match(/^#case-(.+)$/);
-    const item = match && casesById.get(decodeURIComponent(match[1]));
+    const match = fragment().match(/^case-(.+)$/);
+    const item = match && casesById.get(match[1]);
     if (!item) {
       if (dialog.open) dialog.close();
       return;
@@ -73,11 +73,12 @@ function rowsOf(item, view) {
   const lines = view.columns.flatMap((column, index) => {
     const cells = taken.map((row) => view.cell(row, index));
     if (POINT_COLUMNS.includes(column.key) || cells.every((cell) => cell.main === "")) return [];
-    const values = cells.map((cell) => element("td", {}, ...printed({ ...cell, marks: [] }, column.code, view.name)));
+    const values = cells.map((cell) => element("td", {}, ...printed(cell, column.code, null)));
     return [element("tr", {}, element("th", { scope: "row" }, column.title), ...values)];
   });
   const marks = new Set(taken.flatMap((row) => view.columns.flatMap((_, index) => view.cell(row, index).marks)));
-  const notes = [...marks].map((mark) => element("p", { class: "note" }, text(view.notes[mark])));
+  const notes = Object.keys(view.notes).filter((mark) => marks.has(mark)).map((mark) =>
+    element("p", { class: "note" }, element("sup", {}, mark), ` ${text(view.notes[mark])}`));
   if (rows.length > ROWS_EACH) notes.push(element("p", { class: "note" }, `${ROWS_EACH} of ${rows.length} rows.`));
   const title = view.section.querySelector("h3").textContent;
   return element("section", {}, element("h3", {}, title),

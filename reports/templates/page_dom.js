@@ -26,15 +26,29 @@ function button(label, act, attributes = {}) {
   return made;
 }
 
-/** What stands in a cell: the value, its interval, its marks. In a column of intervals one without keeps the room. */
+/**
+ * What stands in a cell: the value, its interval, its marks, which point at the notes of the table `name` if it is given.
+ * In a column of intervals one without keeps the room, and what is said of it in brackets, as (baseline), stands there.
+ */
 function printed({ main, interval, flags, marks }, code, name, spaced = false) {
+  const said = spaced && !interval ? main.match(/^(\S+) (\(.+\))$/) : null;
+  if (said) [, main, interval] = said;
   const strong = flags.includes("best") || flags.includes("tied");
   const parts = [code && main ? element("code", {}, main) : strong ? element("strong", {}, main) : main];
-  const sups = marks.map((mark) => element("sup", {}, element("a", { href: `#note-${name}-${mark}` }, mark)));
+  const sups = marks.map((mark) => element("sup", {}, name ? element("a", { href: `#note-${name}-${mark}` }, mark) : mark));
   if (interval) parts.push(" ", element("span", { class: "interval" }, interval, ...sups));
   else parts.push(...sups);
   if (spaced && !interval) parts.push(" ", element("span", { class: "interval" }));
   return parts;
+}
+
+/** What the address names behind its #; empty where nobody could read it. */
+function fragment() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return "";
+  }
 }
 
 /** The number that a cell prints; NaN where it prints none. */

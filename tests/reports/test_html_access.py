@@ -138,10 +138,12 @@ def test_names_of_any_length_break_nothing(show):
     assert page.value(f"document.querySelector('{SPEED} tbody th').getBoundingClientRect().width") < 520
 
 
-def test_values_of_a_column_stand_one_below_the_other(show):
+@pytest.mark.parametrize("column", [2, 4], ids=["latency", "speed-up"])
+def test_values_of_a_column_stand_one_below_the_other(show, column):
     page = show(small())
     ends = page.value(
-        """[...document.querySelectorAll("#table-speed-generate tbody td:nth-child(2)")].map((cell) => {
+        f"[...document.querySelectorAll('#table-speed-generate tbody td:nth-child({column})')].map("
+        """(cell) => {
         const range = document.createRange(), walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
         while (!walk.nextNode().data.trim());
         range.setStart(walk.currentNode, 0);
@@ -179,6 +181,9 @@ def test_on_paper_everything_is_open_and_no_control_is_left(show, require_tool, 
         assert word in text
     assert "Show all" not in text
     assert "↕" not in text
+    sheets = ["".join(sheet.split()) for sheet in text.split("\f")]
+    captions = ["".join(caption.split()) for caption in page.texts("main p.caption")]
+    assert [caption for caption in captions if not any(caption in sheet for sheet in sheets)] == []
     assert page.count("details[open]") == 0  # as it was before
 
 

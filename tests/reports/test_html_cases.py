@@ -43,6 +43,17 @@ def test_a_click_opens_the_case_with_all_that_is_known(show):
     assert page.focused() == "xla"
 
 
+def test_the_notes_of_a_case_stand_below_the_numbers_that_they_are_about(show):
+    page = show(small())
+    page.click(link("xla"))
+    marked = page.value(
+        """[...document.querySelectorAll("dialog section")].map((part) => ["td sup", ".note sup"].map(
+        (fit) => [...new Set([...part.querySelectorAll(fit)].map((item) => item.textContent))].sort().join()))"""
+    )
+    assert sum(bool(marks) for marks, _ in marked) > 1
+    assert all(marks == notes for marks, notes in marked)
+
+
 def test_a_failure_shows_its_reason_and_the_end_of_its_log(show):
     page = show(small())
     page.click(link("openvino"))
@@ -71,6 +82,7 @@ def test_a_page_that_is_opened_at_a_case_shows_it(show):
     identity = show(small()).value(f"document.querySelector('{link('xla')}').hash")
     assert "xla on generate" in dialog(show(small(), identity))
     assert dialog(show(small(), "#case-of-another-run")) == ""
+    assert dialog(show(small(), "#case-%E0%A4")) == ""  # as a mail program may leave it
 
 
 def test_a_footnote_inside_a_closed_part_is_opened_by_its_address(show):

@@ -11,6 +11,7 @@ import pytest
 from steelyard.reports import html as report
 from steelyard.reports.html import page, script_text, shared_notes
 
+from steelyard.core.run import LeftOut
 from steelyard.tables import baselines
 from steelyard.tables.build import build
 from steelyard.tables.output import ReportInputs, printed
@@ -18,6 +19,7 @@ from tests.fakes.runs import llm_points, synthetic_run
 from tests.reports.hostile import HOSTILE, REASON, hostile_run
 from tests.reports.pages import inputs_of, large, small
 
+TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 
 
@@ -37,6 +39,14 @@ def policy_of(text: str) -> dict[str, str]:
     assert found is not None
     parts = html.unescape(found[1]).split("; ")
     return {name: values for name, _, values in (part.partition(" ") for part in parts)}
+
+
+def test_no_name_or_reason_turns_the_direction_of_what_stands_behind_it():
+    left_out = (LeftOut(backend="b\u202ec", reason="for \u2067a reason"),)
+    text = page(inputs_of(synthetic_run(backends=("eager",), rounds=1, left_out=left_out)))
+    assert "b\ufffdc" in text
+    assert "for \ufffda reason" in text
+    assert not TURNING.search(text)
 
 
 def test_the_policy_allows_this_script_and_this_style_and_nothing_else(text):
@@ -72,6 +82,10 @@ def test_hostile_text_is_escaped_in_markup_and_in_data():
         assert html.escape(name, quote=False) in body
         assert name in data_of(text)["texts"]
     assert REASON in data_of(text)["texts"]
+
+
+def test_without_a_script_too_what_is_said_of_a_value_stands_where_others_have_intervals(text):
+    assert re.search(r'<td class="number i\d+">1 <span class="interval">\(baseline\)</span></td>', text)
 
 
 def test_line_separators_do_not_end_the_data():
