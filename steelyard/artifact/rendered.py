@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.artifact.finding import Finding
+from steelyard.tables.format import counted
 
 _PICTURES = (".pdf", ".png", ".svg")
 _DRAWN = re.compile(r"<svg\b.*?</svg>|data:image/[^\"')\s]+", re.DOTALL)
@@ -64,18 +65,20 @@ def compare_files(found: Mapping[str, Path], expected: Mapping[str, bytes], vers
             rounded += not differing and not versions.same_arithmetic
             yield from differing
     if rounded:
-        text = (
-            f"{rounded} files come from another numpy or CPU and are compared but for the last digits ({_ROUNDING:g})"
-        )
+        text = f"{counted(rounded, 'file')} from another numpy or CPU: compared but for the last digits ({_ROUNDING:g})"
         yield Finding(kind="note", where="report", text=text)
     if undrawn:
         why = "drawn by other versions" if versions.drawn else "not drawn anew (--no-figures)"
-        text = f"{len(undrawn)} pictures were {why} and are not compared; their data (CSV) is"
+        text = f"{counted(len(undrawn), 'picture')} {why}: not compared, but for the data (CSV)"
         yield Finding(kind="note", where="figures", text=text)
     for name in sorted(set(found) - set(expected)):
         yield Finding(kind="untraced", where=name, text="no format of this report writes it")
     if equal:
-        yield Finding(kind="holds", where="report", text=f"{equal} files are what the run gives")
+        yield Finding(
+            kind="holds",
+            where="report",
+            text=f"{counted(equal, 'file')} as the run gives {'it' if equal == 1 else 'them'}",
+        )
 
 
 def _text(name: str, stands: bytes, should: bytes, versions: Versions) -> Iterator[Finding]:

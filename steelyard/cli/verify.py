@@ -111,4 +111,4 @@ def _print(done: "Verification") -> None:
     if done.whole:
         typer.echo(f"{done.what}: everything was traced")
     else:
-        typer.echo(f"{done.what}: {wrong} findings are wrong, {untraced} untraced")
+        typer.echo(f"{done.what}: {wrong} wrong, {untraced} untraced")

@@ -86,7 +86,7 @@ def test_last_digits_of_another_cpu_are_no_alarm_and_that_is_said(tmp_path):
     assert not whole(compared(tmp_path, stands, should))
     found = compared(tmp_path, stands, should, COMPUTED_ELSEWHERE)
     assert whole(found)
-    assert "1 files come from another numpy or CPU" in told(found)[0]
+    assert "1 file from another numpy or CPU" in told(found)[0]
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_a_picture_that_is_changed_is_told_and_no_alarm_under_another_matplotlib
     path.write_text(json.dumps(document))
     done = bench("verify", drawn)
     assert done.exit_code == 0, done.stdout
-    assert "1 pictures were drawn by other versions and are not compared" in done.stdout
+    assert "1 picture drawn by other versions: not compared" in done.stdout
 
 
 def test_without_figures_numbers_are_held_against_the_run_and_pictures_are_not(drawn):
@@ -136,7 +136,7 @@ def test_without_figures_numbers_are_held_against_the_run_and_pictures_are_not(d
     picture.write_bytes(picture.read_bytes() + b"\0")
     done = bench("verify", drawn, "--no-figures")
     assert done.exit_code == 0, done.stdout
-    assert "5 pictures were not drawn anew (--no-figures) and are not compared; their data (CSV) is" in done.stdout
+    assert "5 pictures not drawn anew (--no-figures): not compared, but for the data (CSV)" in done.stdout
     page = drawn / "report/report.html"
     lines = page.read_text().splitlines()
     change_digit(drawn / "report/figures/latency.csv")

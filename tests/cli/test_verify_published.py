@@ -45,13 +45,17 @@ def test_a_report_of_a_published_run_is_traced_and_every_digit_changed_in_it_is_
     assert_named(changed, done.stdout)
 
 
-def test_a_sample_of_a_published_run_with_its_hash_mended_is_told_by_the_sums(published):
+def test_a_sample_of_a_published_run_is_told_and_with_its_hash_mended_by_the_sums(published):
     assert bench("verify", published).exit_code == 0
     change_sample(published, lambda value: value * (1 - 1e-9))
+    done = bench("verify", published)
+    assert done.exit_code == 1
+    assert "WRONG     segment-000/samples.parquet: damaged or edited" in done.stdout
     mend_hashes(published)
     done = bench("verify", published)
     assert done.exit_code == 1
-    assert f"{published.name}/segment-000/samples.parquet: its sha256 is" in done.stdout
+    assert "WRONG     segment-000/samples.parquet" not in done.stdout
+    assert f"WRONG     {published.name}/segment-000/samples.parquet: its sha256 is" in done.stdout
 
 
 @pytest.mark.parametrize("metric", ["latency_s", "tpot_s"])
