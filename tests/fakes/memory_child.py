@@ -1,6 +1,7 @@
 """Children whose memory is known: each does one thing inside a phase and prints what the product read of it, as JSON.
 
-Run as `python -m tests.fakes.memory_child WHAT MIB FOLDER`; before it stands the same phase with nothing in it.
+Run as `python -m tests.fakes.memory_child WHAT MIB FOLDER`; before it stand one
+with twice as much, and the same phase with nothing in it.
 """
 
 import ctypes
@@ -110,6 +111,7 @@ def _phase(what: str, count: int, folder: Path) -> dict[str, float | None]:
 
 if __name__ == "__main__":
     wanted, size, where = sys.argv[1], int(sys.argv[2]) * MEBI, Path(sys.argv[3])
+    _phase("touch", 2 * size, where)  # a larger peak before, which is not that of a later phase
     _phase("nothing", size, where)  # once for the pages that reading itself touches
     before = _phase("nothing", size, where)
     during = _phase(wanted, size, where)

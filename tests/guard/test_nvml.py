@@ -160,6 +160,19 @@ def test_the_power_told_beside_the_counter_is_a_cross_check(board):
     assert counter.read()["gpu_board:0"].joules is None
 
 
+def test_a_power_that_disagrees_with_the_counter_is_told(board):
+    board.set("watts=100;sensor=0.25;update_ms=10")
+    counter = board.counter(power=True)
+    counter.update_period_s = 0.01
+    reads = [counter.read()]
+    for step in range(1, 31):
+        board.at(START_S + 0.25 * step)
+        reads.append(counter.read())
+    use = energy_use(counter, reads, (0, 10, 20, 30), 20, measured=True)
+    assert use.notes == ("the integral of the board's power is -75.0% of the counter's energy: doubt both",)
+    assert use.gross_j == pytest.approx(250, abs=2), "the counter counts"
+
+
 def test_a_board_without_a_counter_is_integrated_with_its_uncertainty(board):
     board.set("watts=square:100:400:1.7;energy=not_supported;update_ms=20")
     source = nvml_source()

@@ -12,6 +12,7 @@
  *   watts=100              the profile of the power: a number;
  *                          square:LOW:HIGH:SECONDS (a period), ramp:FROM:TO:SECONDS (then it stays),
  *                          load:IDLE:BUSY (IDLE always, BUSY-IDLE for every second of this process's CPU time)
+ *   sensor=1               what the power that is told beside the counter shows of it
  *   update_ms=20           the counter and the power move at multiples of it
  *   joules=1000            what the counter holds at the clock's zero
  *   reset_at=SECONDS       the counter begins again at zero there
@@ -300,7 +301,7 @@ ret nvmlDeviceGetPowerUsage(handle *device, unsigned *out) {
     double watts;
     REFUSED("power");
     shown(device->board, &watts);
-    *out = (unsigned)(watts * 1e3);
+    *out = (unsigned)(watts * number(device->board, "sensor", 1) * 1e3);
     return OK;
 }
 typedef struct {
