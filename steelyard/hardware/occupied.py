@@ -7,7 +7,7 @@ piece of hardware has one, whatever index CUDA_VISIBLE_DEVICES or ROCR_VISIBLE_D
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from steelyard.core.backend import Budget, Device
@@ -51,8 +51,9 @@ def _lock(path: Path, device: Device) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SteelyardError(_refusal(path, device)) from None
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # on a full disk the lock holds, and its holder stays unnamed
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)

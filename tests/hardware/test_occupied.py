@@ -1,5 +1,6 @@
 """Two runs on one device: the second is refused by name, and runs on other cores or boards go on."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -79,3 +80,13 @@ def test_a_cache_that_cannot_hold_the_lock_is_named(cache):
     (cache / "devices").write_text("in the way")
     with pytest.raises(SteelyardError, match="STEELYARD_CACHE"), occupied(CPU, on(0)):
         pytest.fail("entered without a lock")
+
+
+def test_on_a_full_disk_the_lock_holds_and_its_holder_stays_unnamed(monkeypatch):
+    def full(*_) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    refused = pytest.raises(SteelyardError, match="another process is measuring on CPU 0")
+    with occupied(CPU, on(0)), refused, occupied(CPU, on(0)):
+        pytest.fail("entered twice")
