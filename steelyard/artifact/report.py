@@ -10,6 +10,7 @@ from steelyard.artifact.receipt import Across, Batch, Receipt, Source
 from steelyard.artifact.rendered import Versions, compare_files
 from steelyard.core.errors import SteelyardError
 from steelyard.core.run import Run
+from steelyard.tables.format import counted
 from steelyard.tables.output import kind
 
 Render = Callable[[Run, Batch], Mapping[str, Mapping[str, bytes]]]
@@ -86,14 +87,20 @@ def _held_against(
     versions: Versions,
 ) -> Iterator[Finding]:
     expected: dict[str, bytes] = {}
+    refused: list[str] = []
     for batch in batches:
         try:
             for files in render(batch).values():
                 expected.update(files)
         except SteelyardError as error:
-            formats = ", ".join(batch.formats)
-            yield Finding(kind="untraced", where=formats, text=f"cannot be rendered anew: {error}")
-    yield from compare_files(found, expected, versions)
+            refused += batch.formats
+            text = f"cannot be rendered anew: {error}"
+            yield Finding(kind="untraced", where=", ".join(batch.formats), text=text)
+    left = set(found) - set(expected) if refused else set()
+    if left:
+        text = f"{counted(len(left), 'file')} not looked at, as {' or '.join(refused)} may have written them"
+        yield Finding(kind="untraced", where="report", text=text)
+    yield from compare_files({name: path for name, path in found.items() if name not in left}, expected, versions)
 
 
 def _same_run(source: Source, run: Run) -> Iterator[Finding]:

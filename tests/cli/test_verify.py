@@ -259,6 +259,8 @@ def test_results_of_other_tools_are_untraced_until_they_are_given(bare, tmp_path
     done = bench("verify", bare)
     assert done.exit_code == 1
     assert "other.json: results of another tool" in done.stdout
+    assert re.search(r"UNTRACED  report: \d+ files not looked at, as csv may have written them", done.stdout)
+    assert done.stdout.count("UNTRACED") == 2
     assert bench("verify", bare, "--with", other).exit_code == 0
 
 
