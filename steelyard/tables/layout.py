@@ -34,10 +34,10 @@ class Measure:
 
 
 class Layout:
-    """A table laid out: `stacked` sets intervals below their values; `groups` are the columns that share a line each.
+    """A table laid out: `groups` are the columns that share a line each. Columns of text without a word are left out.
 
-    Where even the stacked table is too wide for a line of the page, its numbers are dealt out to several
-    tabulars, one below the other, which all begin with the columns that name the row.
+    A table too wide for a line of the page is dealt out to several tabulars, one below the other, which all begin
+    with the columns that name the row; `stacked` sets intervals below their values, where that needs fewer of them.
     """
 
     def __init__(self, table: Table, room: Room | None = None) -> None:
@@ -48,18 +48,24 @@ class Layout:
             [shown(row.cells[position], column) for row in table.rows] for position, column in enumerate(table.columns)
         ]
         self.stacked = False
-        measures = self._measures()
-        if _needed(measures) > line and any(cell.interval for row in table.rows for cell in row.cells):
+        dealt = _dealt(self._measures(), line)
+        if len(dealt) > 1 and any(cell.interval for row in table.rows for cell in row.cells):
             self.stacked = True
-            measures = self._measures()
-        self.groups = [Group(group, self.stacked, line) for group in _dealt(measures, line)]
+            stacked = _dealt(self._measures(), line)
+            self.stacked = len(stacked) < len(dealt)
+            dealt = stacked if self.stacked else dealt
+        self.groups = [Group(group, self.stacked, line) for group in dealt]
 
     def lines(self, row: Row) -> int:
         """How many lines a row takes, in all groups, roughly."""
         return sum(group.lines(row) for group in self.groups)
 
     def _measures(self) -> list[Measure]:
-        return [self._measure(position, column) for position, column in enumerate(self._table.columns)]
+        return [
+            self._measure(position, column)
+            for position, column in enumerate(self._table.columns)
+            if column.numeric or any(row.cells[position].text or row.cells[position].notes for row in self._table.rows)
+        ]
 
     def _measure(self, position: int, column: Column) -> Measure:
         face = 1.2 if column.kind == "code" else 1.0
@@ -126,7 +132,7 @@ class Group:
 
     def lines(self, row: Row) -> int:
         """How many lines a row takes, roughly."""
-        most = 2 if self.stacked else 1
+        most = 2 if self.stacked and any(row.cells[measure.position].interval for measure in self.measures) else 1
         for measure in self.measures:
             if measure.wide:
                 room = max(6.0, self.shares[measure.position] * self._line)

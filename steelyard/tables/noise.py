@@ -1,9 +1,9 @@
 """What the machine did meanwhile: the control arm, the segments with their grades, every launch in time order."""
 
-from steelyard.core.metrics import METRICS
+from steelyard.core.metrics import METRICS, Reading
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
-from steelyard.tables.format import ABSENT, plain
+from steelyard.tables.format import ABSENT, duration, percent, plain, size
 from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 
@@ -61,17 +61,14 @@ def segments_table(facts: Facts) -> Table:
     rows = []
     for segment in facts.run.segments:
         readings = "; ".join(
-            f"{name}: {plain(reading.value) if reading.value is not None else reading.reason}"
+            _told(name, reading)
             for name, reading in sorted(segment.noise.readings.items())
             if "/cpu" not in name  # single CPUs: the worst one stands for them
         )
-        supervisor = "; ".join(
-            f"{name}: {plain(reading.value) if reading.value is not None else reading.reason}"
-            for name, reading in sorted(segment.supervisor.items())
-        )
+        supervisor = "; ".join(_told(name, reading) for name, reading in sorted(segment.supervisor.items()))
         cells = (
             Cell(value=segment.index),
-            Cell(text=segment.started_utc),
+            Cell(text=segment.started_utc.replace("+00:00", "Z")),
             Cell(value=len(segment.rounds)),
             Cell(text=segment.ended),
             Cell(text=segment.noise.grade, flags=("withheld",) if segment.noise.grade == "F" else ()),
@@ -100,6 +97,18 @@ def segments_table(facts: Facts) -> Table:
         place="detail",
         empty="no segment was finished",
     )
+
+
+def _told(name: str, reading: Reading) -> str:
+    """A reading in words: `cpu share: 0.03 %`."""
+    words = name.removesuffix("_bytes").removesuffix("_s").replace("_", " ")
+    if reading.value is None:
+        return f"{words}: {reading.reason}"
+    if reading.unit == "B":
+        return f"{words}: {size(reading.value)}"
+    if reading.unit == "s":
+        return f"{words}: {duration(reading.value)}"
+    return f"{words}: {percent(reading.value) if name.endswith('share') else plain(reading.value)}"
 
 
 def _without_median(facts: Facts, number: int) -> str:

@@ -17,6 +17,7 @@ STEELYARD = Citation(
     key="steelyard",
     title="steelyard: benchmarking AI compilers and runtimes on the same work",
     authors=("The steelyard authors",),
+    year=2026,
 )
 _BRACES = {"{": r"\textbraceleft{}", "}": r"\textbraceright{}"}  # BibTeX counts braces, escaped ones too
 

@@ -205,6 +205,35 @@ def test_a_point_of_more_rows_than_a_page_is_split_all_the_same():
     assert len(re.findall(r"^backend \d+", text, flags=re.M)) == 150
 
 
+def test_a_column_of_text_without_a_word_is_left_out_in_print():
+    columns = (Column(key="backend", title="Backend"), Column(key="why", title="Reason", wide=True))
+    rows = (Row(cells=(Cell(text="xla"), Cell())), Row(cells=(Cell(text="eager"), Cell())))
+    table = Table(name="t", title="T", caption="C", columns=columns, rows=rows)
+    assert "Reason" not in floats(table)
+    told = replace(table, rows=(*rows, Row(cells=(Cell(text="mine"), Cell(text="no memory")))))
+    assert "Reason" in floats(told)
+    assert "no memory" in floats(told)
+
+
+def test_intervals_are_stacked_only_where_that_needs_fewer_tabulars():
+    interval = Interval(low=1.0, high=3.0, confidence=0.95)
+
+    def of(numbers, headings="C"):
+        columns = (
+            Column(key="backend", title="Backend"),
+            *(Column(key=f"c{n}", title=headings, kind="number") for n in range(numbers)),
+        )
+        return floats(
+            small(Cell(text="xla"), *(Cell(value=2.0, interval=interval) for _ in range(numbers)), columns=columns)
+        )
+
+    stack = r"2.00 \\ {\scriptsize {[}1.00, 3.00{]}}"
+    assert stack not in of(4)
+    assert stack in of(6)
+    assert of(6).count(r"\toprule") == 1
+    assert stack not in of(2, "Heading" * 8)
+
+
 def test_a_caption_has_its_title_for_the_list_of_tables():
     text = floats(small(Cell(text="xla"), Cell(value=0.2)))
     assert r"\caption[{T}]{T. C}" in text
