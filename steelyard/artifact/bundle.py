@@ -82,7 +82,7 @@ def check_files(root: Path, run: Run, versions: Versions) -> Iterator[Finding]:
     listed = found.pop(sums.NAME)
     yield from sums.held_against(sums.read_sums(listed), found, sums.NAME)
     expected = written(run)
-    yield from compare_files({name: root / name for name in expected if name in found}, expected, versions)
+    yield from compare_files({name: root / name for name in expected if name in found}, expected, versions, "bundle")
 
 
 def _plan(run: Run) -> dict[str, Any]:

@@ -7,32 +7,39 @@ from steelyard.core.comparison import Comparison
 from steelyard.core.run import Run
 from steelyard.tables.format import decimals, fixed, level
 
+_EXTRAS = ("cpu", "cuda", "tpu")
+"""Kinds of devices for which there is a set of packages of that name."""
+
 _CHECK = """\
 ## Check it
 
-Unpacked or not, with steelyard installed:
+All commands are for the folder that holds this one. With steelyard installed:
 
 ```sh
-bench verify BUNDLE
+bench verify {bundle}
 ```
 
-holds every file against `SHA256SUMS`, every sample against the digest of the process that measured it, and every
+holds every file against `SHA256SUMS`, every sample against {samples}, and every
 number of the report against the samples: the report is rendered again and compared line by line. Without steelyard,
-`sha256sum --check SHA256SUMS` checks the files alone.
+`sha256sum --check SHA256SUMS` in this folder checks the files alone.
 
 ## Measure it again
 
 ```sh
 python -m venv venv
-venv/bin/pip install --constraint constraints.txt 'steelyard[cpu]'
-venv/bin/bench replay --dry-run BUNDLE
-venv/bin/bench replay BUNDLE
+venv/bin/pip install --constraint {bundle}/constraints.txt 'steelyard[{extra}]'
+venv/bin/pip install --no-deps --requirement {bundle}/constraints.txt
+venv/bin/bench replay --dry-run {bundle}
+venv/bin/bench replay {bundle}
 ```
 
-runs the same plan on your machine and says of each claim whether it held there. `--dry-run` prints the plan, its
-minutes and gigabytes, and what differs, before anything starts. Numbers will differ with the machine; a claim is the
-verdict, and it holds where your machine gives the same one.
+runs the same plan on your machine and says of each claim whether it held there. `--no-deps` brings what ran besides,
+packages of weights for instance. `--dry-run` prints the plan, its minutes and gigabytes, and what differs, before
+anything starts. Numbers will differ with the machine; a claim is the verdict, and it holds where your machine gives
+the same one.
 """
+_SEALED = "the digest of the process that measured it"
+_UNSEALED = "the order in time of the others (the version that measured made no digests of samples)"
 
 _BADGES = """\
 ## By the usual badge criteria
@@ -43,17 +50,24 @@ The criteria are those of the ACM's artifact review and badging, version 1.1.
 |---|---|
 | Available | this archive, once its authors have put it into a public archive; the digest above names its data |
 | Functional: documented | this page; `plan.json` (what was run), `environment.json` (on what), captions in `report/` |
-| Functional: consistent | `report/` is rendered from `run/` and from nothing else: `bench verify BUNDLE` |
+| Functional: consistent | `report/` is rendered from `run/` and from nothing else: `bench verify` |
 | Functional: complete | `run/` holds every sample in time order, failures and unsupported cases included |
-| Functional: exercisable | `bench verify BUNDLE`, `bench report run`, `bench replay BUNDLE` |
+| Functional: exercisable | `bench verify`, `bench report`, `bench replay` |
 | Reusable | `run/` in open formats (JSON, Parquet) under a schema version; `constraints.txt` pins what ran |
-| Results reproduced | `bench replay BUNDLE` on the evaluators' machine: exit code 0 if no claim was contradicted |
+| Results reproduced | `bench replay` on the evaluators' machine: exit code 0 if no claim was contradicted |
 """
 
 
 def readme(run: Run) -> str:
     """The page, in Markdown."""
-    return "\n".join([*_head(run), *_claims(run), _CHECK, _BADGES])
+    kind = run.manifest.device.kind
+    sealed = all(entry.digest for result in run.results for entry in result.measurements)
+    check = _CHECK.format(
+        bundle=run.manifest.run_id,
+        samples=_SEALED if sealed else _UNSEALED,
+        extra=kind if kind in _EXTRAS else "cpu",
+    )
+    return "\n".join([*_head(run), *_claims(run), check, _BADGES])
 
 
 def _head(run: Run) -> Iterator[str]:

@@ -42,8 +42,10 @@ class Versions:
         return self.drawn and self.same_drawing and self.same_tool and self.same_arithmetic
 
 
-def compare_files(found: Mapping[str, Path], expected: Mapping[str, bytes], versions: Versions) -> Iterator[Finding]:
-    """Every file of a folder against what the run gives; names are relative to the folder."""
+def compare_files(
+    found: Mapping[str, Path], expected: Mapping[str, bytes], versions: Versions, where: str = "report"
+) -> Iterator[Finding]:
+    """Every file of a folder against what the run gives; names are relative to the folder, `where` is its own."""
     equal = 0
     undrawn: list[str] = []
     rounded = 0
@@ -66,7 +68,7 @@ def compare_files(found: Mapping[str, Path], expected: Mapping[str, bytes], vers
             yield from differing
     if rounded:
         text = f"{counted(rounded, 'file')} from another numpy or CPU: compared but for the last digits ({_ROUNDING:g})"
-        yield Finding(kind="note", where="report", text=text)
+        yield Finding(kind="note", where=where, text=text)
     if undrawn:
         why = "drawn by other versions" if versions.drawn else "not drawn anew (--no-figures)"
         text = f"{counted(len(undrawn), 'picture')} {why}: not compared, but for the data (CSV)"
@@ -76,7 +78,7 @@ def compare_files(found: Mapping[str, Path], expected: Mapping[str, bytes], vers
     if equal:
         yield Finding(
             kind="holds",
-            where="report",
+            where=where,
             text=f"{counted(equal, 'file')} as the run gives {'it' if equal == 1 else 'them'}",
         )
 

@@ -11,6 +11,7 @@ import pytest
 
 from steelyard.artifact import anonymous
 from steelyard.artifact.bundle import constraints, contents, written
+from steelyard.artifact.readme import readme
 from steelyard.cli.bundle import write_bundle
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.store import open_run, privacy
@@ -65,11 +66,26 @@ def test_the_page_says_claims_commands_and_badges(made, files):
     assert open_run(made).digest in page
     assert "| xla | eager | 0.5" in page
     assert "| faster |" in page
-    for text in ("bench verify BUNDLE", "bench replay BUNDLE", "Available", "Functional", "Reusable", "reproduced"):
+    commands = (f"bench verify {made.name}", f"bench replay {made.name}", "'steelyard[cpu]'")
+    for text in (*commands, "Available", "Functional", "Reusable", "reproduced"):
         assert text in page
     for name in ("plan.json", "environment.json", "constraints.txt", "SHA256SUMS"):
         assert name in files
         assert name in page
+    assert "every sample against the digest of the process that measured it" in page
+
+
+def test_the_page_claims_no_digests_that_there_are_not_and_names_the_packages_of_the_device(made):
+    run = open_run(made)
+    results = tuple(
+        replace(item, measurements=tuple(replace(entry, digest="") for entry in item.measurements))
+        for item in run.results
+    )
+    device = replace(run.manifest.device, kind="cuda")
+    page = readme(replace(run, results=results, manifest=replace(run.manifest, device=device)))
+    assert "digest of the process" not in page
+    assert "made no digests of samples" in page
+    assert "'steelyard[cuda]'" in page
 
 
 def test_the_plan_says_what_is_run_again(made, files):
