@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from steelyard import __version__
 from steelyard.artifact.finding import Finding
 from steelyard.core.result import LaunchRecord
-from steelyard.core.run import Noise, Run, Segment
+from steelyard.core.run import Noise, Run, Segment, launches_by_segment
 from steelyard.guard.disturbance import disturbed_rounds
 from steelyard.guard.grades import grade, graded_at_end
 
@@ -19,7 +19,7 @@ def inspect_noise(run: Run) -> Iterator[Finding]:
         text = f"grades and disturbed rounds were judged by steelyard {by} and are not judged anew"
         yield Finding(kind="note", where="run", text=text)
         return
-    parts = _parts(run.launches)
+    parts = launches_by_segment(run.launches)
     if len(parts) != len(run.segments):
         text = (
             f"grades and disturbed rounds are not judged anew: {len(run.segments)} segments, and launches that look "
@@ -38,16 +38,6 @@ def inspect_noise(run: Run) -> Iterator[Finding]:
         grades = ", ".join(segment.noise.grade for segment in run.segments)
         text = f"the readings give the grade ({grades}) and the disturbed rounds ({rounds}) that are stored"
         yield Finding(kind="holds", where="run", text=text)
-
-
-def _parts(launches: Sequence[LaunchRecord]) -> list[list[LaunchRecord]]:
-    """The launches of each segment: a segment begins with the cold round, and rounds only go up in it."""
-    parts: list[list[LaunchRecord]] = []
-    for record in launches:
-        if not parts or record.round < parts[-1][-1].round:
-            parts.append([])
-        parts[-1].append(record)
-    return parts
 
 
 def _grade(segment: Segment, records: Sequence[LaunchRecord]) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """A run as stored: the manifest, its segments, its launches and results."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -142,3 +142,15 @@ class Run:
 
     def _cases(self) -> dict[str, Case]:
         return {case.id: case for case in self.manifest.cases}
+
+
+def launches_by_segment(launches: Sequence[LaunchRecord]) -> list[list[LaunchRecord]]:
+    """The launches of each segment that has any: they are stored in the order in which they ran, and a segment begins
+    with a cold round of its own, on a clock of its own."""
+    parts: list[list[LaunchRecord]] = []
+    for record in launches:
+        before = parts[-1][-1] if parts else None
+        if before is None or record.round < before.round or record.started_s < before.started_s:
+            parts.append([])
+        parts[-1].append(record)
+    return parts

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from steelyard.core.case import Case
 from steelyard.core.result import LaunchRecord, Result
-from steelyard.core.run import Run, Segment
+from steelyard.core.run import Run, Segment, launches_by_segment
 
 _PHASES = ("load_s", "compile_s", "first_run_s", "second_run_s")
 
@@ -46,26 +46,27 @@ def tracks(run: Run) -> tuple[Track, ...]:
     results: dict[str, list[Result]] = {}
     for result in run.results:
         results.setdefault(result.launch, []).append(result)
-    return tuple(_track(run, part, results, cases) for part in _parts(run.launches))
+    parts = launches_by_segment(run.launches)
+    segments = run.segments if len(parts) == len(run.segments) else [_segment_of(run, part) for part in parts]
+    return tuple(_track(run, segment, part, results, cases) for segment, part in zip(segments, parts, strict=True))
 
 
-def _parts(launches: Sequence[LaunchRecord]) -> list[list[LaunchRecord]]:
-    """The launches by segment: they are stored in the order in which they ran, and each segment's clock begins anew."""
-    parts: list[list[LaunchRecord]] = []
-    for launch in launches:
-        if not parts or launch.started_s < parts[-1][-1].started_s:
-            parts.append([])
-        parts[-1].append(launch)
-    return parts
+def _segment_of(run: Run, launches: Sequence[LaunchRecord]) -> Segment | None:
+    """The segment that has one of the warm rounds of these launches; the cold one has the same number in all."""
+    warm = {launch.round for launch in launches} - {0}
+    return next((segment for segment in run.segments if warm & set(segment.rounds)), None)
 
 
 def _track(
-    run: Run, launches: Sequence[LaunchRecord], results: Mapping[str, list[Result]], cases: Mapping[str, Case]
+    run: Run,
+    segment: Segment | None,
+    launches: Sequence[LaunchRecord],
+    results: Mapping[str, list[Result]],
+    cases: Mapping[str, Case],
 ) -> Track:
     rounds: dict[int, list[LaunchRecord]] = {}
     for launch in launches:
         rounds.setdefault(launch.round, []).append(launch)
-    segment = next((item for item in run.segments if set(item.rounds) & set(rounds)), None)
     disturbed = {} if segment is None else {n: told for n, told in segment.disturbed.items() if n in rounds}
     spans = tuple(
         Span(

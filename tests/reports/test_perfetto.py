@@ -51,6 +51,22 @@ class Trace(msgspec.Struct, forbid_unknown_fields=True):
     otherData: dict[str, str]
 
 
+def test_a_resumed_segment_with_a_cold_round_of_its_own_is_no_part_of_the_first():
+    run = made(backends=("eager",), rounds=4, segments=((0, 1, 2), (3, 4)))
+    again = [dataclasses.replace(item, launch=f"{item.launch}/again") for item in run.launches if item.round == 0]
+    first, later = ([item for item in run.launches if (item.round < 3) == early] for early in (True, False))
+    marked = dataclasses.replace(run.segments[1], rounds=(0, 3, 4), disturbed={4: "a neighbour"})
+    resumed = dataclasses.replace(run, launches=(*first, *again, *later), segments=(run.segments[0], marked))
+    begun, gone_on = records(gather(resumed)).tracks
+    assert [track.name for track in (begun, gone_on)] == ["segment 0", "segment 1"]
+    assert [span.facts["whole"] for span in gone_on.rounds] == ["True"] * 3
+    assert (begun.disturbed, gone_on.disturbed) == ({}, {4: "a neighbour"})
+    unfinished = dataclasses.replace(resumed, segments=(marked,))
+    assert [track.name for track in records(gather(unfinished)).tracks] == [
+        "a segment without a whole round", "segment 1",
+    ]  # fmt: skip
+
+
 def test_perfetto_nests_launches_cases_and_phases(tmp_path):
     run = made(backends=("eager", "xla"), segments=((0, 1, 2, 3, 4), (5, 6, 7, 8)))
     marked = dataclasses.replace(run.segments[0], disturbed={2: "a neighbour"})
