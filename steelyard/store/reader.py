@@ -39,12 +39,10 @@ def read_run(path: Path, *, brief: bool = False) -> StoredRun:
     is not read, and must not be asked for.
     """
     manifest = read_manifest(path)
-    notes = [
-        f"{name} was damaged and lies in {quarantine.FOLDER}/: its rounds do not count; {name}.json there says why"
-        for name in quarantine.lying_in(path)
-    ]
+    found = segments.found(path)
+    notes = [_damaged(name, replaced=found.get(index, False)) for name, index in quarantine.lying_in(path).items()]
     parts = []
-    for index, published in segments.found(path).items():
+    for index, published in found.items():
         if published:
             parts.append(segments.read_published(path, index, brief=brief))
         elif (recovered := segments.read_open(path, index, notes)) is not None:
@@ -57,6 +55,12 @@ def read_run(path: Path, *, brief: bool = False) -> StoredRun:
         digest=run_digest(path),
     )
     return StoredRun(path=path, run=run, notes=tuple(notes))
+
+
+def _damaged(name: str, *, replaced: bool) -> str:
+    """What is said of a segment that was set aside; a whole one may have been merged in from another place since."""
+    told = f"{name} was damaged and lies in {quarantine.FOLDER}/, {name}.json there says why: "
+    return told + ("a whole one took its place and counts" if replaced else "its rounds do not count")
 
 
 def read_manifest(path: Path) -> Manifest:

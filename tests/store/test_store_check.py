@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from steelyard.core.errors import StoreError
-from steelyard.store import check_run, create_run, open_run, read_run, resume, set_aside
+from steelyard.store import check_run, create_run, merge, open_run, read_run, resume, set_aside
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.store.test_store_round_trip import append, write
 
@@ -127,7 +127,21 @@ def test_a_damaged_segment_is_set_aside_and_the_rest_counts(path, run):
     assert check_run(path) == ()
     stored = read_run(path)
     assert [segment.index for segment in stored.run.segments] == [1]
-    assert any("segment-000 was damaged and lies in quarantine/" in note for note in stored.notes)
+    (note,) = stored.notes
+    assert note.startswith("segment-000 was damaged and lies in quarantine/")
+    assert note.endswith("its rounds do not count")
+
+
+def test_a_whole_segment_merged_in_from_another_place_takes_the_place_of_one_set_aside(path, run, tmp_path):
+    whole = shutil.copytree(path, tmp_path / "elsewhere" / path.name)
+    edit(path / "segment-000" / "results.jsonl", b'"ok"', b'"OK"')
+    set_aside(path.parent, path, check_run(path))
+    merge(path.parent, [whole])
+    stored = read_run(path)
+    assert [segment.index for segment in stored.run.segments] == [0, 1]
+    assert stored.run.digest == read_run(whole).run.digest
+    (note,) = stored.notes
+    assert note.endswith("a whole one took its place and counts")
 
 
 def test_a_later_segment_never_takes_the_place_of_one_set_aside(path, run):
