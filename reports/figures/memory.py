@@ -71,7 +71,7 @@ def _panel(
                       ls=style.line, marker=style.marker, mec=INK, mew=0.3)  # fmt: skip
             ends.append(End(text=arm, x=known[-1][0], y=known[-1][1], colour=style.colour))
     axis.set_ylim(0, axis.get_ylim()[1] * 1.05)
-    axis.set_xticks(range(len(phases)), [column.key.replace("_", "\n") for column in phases])
+    axis.set_xticks(range(len(phases)), [column.key.replace("_", "\n") for column in phases], linespacing=0.95)
     axis.set_xlim(-0.3, len(phases) - 0.7)
     at_ends(axis, ends, look, 0.75 * height)
     axis.set_ylabel(f"{METRICS[panel[1]]} [GiB]")

@@ -71,7 +71,7 @@ class Roofline:
         shown = [point for point in points if point.point in names[:SHOWN]]
         arms = shorts(arm for arm in data.arms if any(point.arm == arm for point in shown))
         columns = key_columns(list(arms.values()), look)
-        around = look.scale * (0.5 + 0.125 * math.ceil(len(arms) / columns))
+        around = look.scale * (0.38 + 0.125 * math.ceil(len(arms) / columns))
         height = min(_BOX * _WIDTH * look.column_in + around, look.height_in)
         box = (height - around) / (_WIDTH * look.column_in)
         figure = new_figure(look.column_in, height)
@@ -189,12 +189,12 @@ def _draw_roofs(
         peak = _peak_above(roof, roofs)
         left, right = max(x[0], y[0] / roof.rate), x[1] if peak is None else peak / roof.rate
         axis.plot([left, right], [roof.rate * left, roof.rate * right], **style)
-        at = left * (x[1] / x[0]) ** 0.02
+        at = left * (x[1] / x[0]) ** 0.03
         origin = "" if roof.origin == "measured" else f" {roof.origin}"
         name = f"{roof.name}{origin} {_number(roof.rate)} GB/s"
         if look.inches(len(name)) > math.log(right / at) * decade[0] / math.cos(angle):
             name = f"{roof.name}{origin}"  # a line too short for its number, which the table of roofs has
-        axis.annotate(name, (at, roof.rate * at), (-1, 1.5), rotation=math.degrees(angle), rotation_mode="anchor",
+        axis.annotate(name, (at, roof.rate * at), (0, 1.5), rotation=math.degrees(angle), rotation_mode="anchor",
                       ha="left", va="bottom", color=colour, **small)  # fmt: skip
     for dtype, same in groupby((roof for roof in roofs if roof.kind == "compute"), key=lambda roof: roof.name):
         told = sorted(same, key=lambda roof: -roof.rate)
