@@ -111,7 +111,7 @@ def floats(table: Table, layout: Layout | None = None) -> str:
     `table*` takes the whole line of a two-column paper; in one column LaTeX makes it a `table`.
     """
     if not table.rows:
-        return _lines(f"\\paragraph{{{escape(table.title)}}} {flowing(table.empty)}.")
+        return _lines(f"\\paragraph{{{escape(table.title)}}} {flowing(table.empty.removeprefix(f'{table.title}: '))}.")
     layout = layout or Layout(table)
     parts = _parts(table, layout)
     blocks = []

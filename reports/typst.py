@@ -50,7 +50,7 @@ class Typst:
 def typeset(table: Table) -> str:
     """The file of one table: a figure with caption, rows, footnotes and notes, that may go on over pages."""
     if not table.rows:
-        return f"#strong[{escape(table.title)}.] {escape(table.empty)}.\n"
+        return f"#strong[{escape(table.title)}.] {escape(table.empty.removeprefix(f'{table.title}: '))}.\n"
     caption = escape(f"{table.title}. {table.caption}".strip())
     body = [*(_grid(group, table.rows) for group in Layout(table).groups), *_remarks(table)]
     joined = "\n".join(body)
@@ -116,9 +116,10 @@ def _remarks(table: Table) -> list[str]:
 
 def _document(inputs: ReportInputs) -> str:
     data = inputs.data
+    created = f"{data.created_utc[:16].replace('T', ' ')} UTC"
     parts = [
         f"#set document(title: {literal(data.title)})\n{PAGE}",
-        f"#align(center)[#text(1.5em)[{escape(data.title)}] \\ {escape(data.created_utc)}]\n",
+        f"#align(center)[#text(1.5em)[{escape(data.title)}] \\ {escape(created)}]\n",
         "= Summary\n",
         *(f"- {escape(sentence)}" for sentence in data.headline),
         "",
@@ -128,7 +129,7 @@ def _document(inputs: ReportInputs) -> str:
     if inputs.pictures:
         parts += ["= Figures\n", *map(_figure, inputs.pictures)]
     for title, tables in printed(data):
-        parts += [f"= {escape(title)}\n", *(f'#include "tables/{table.name}.typ"' for table in tables), ""]
+        parts += [f"= {escape(title)}\n", *(f'#include "tables/{table.name}.typ"\n' for table in tables)]
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -3,6 +3,7 @@
 import re
 import string
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,16 @@ def test_the_whole_report_compiles_and_says_what_the_tables_say(inputs, compiled
     assert all(folded(sentence) in text for sentence in inputs.data.headline)
     assert folded(inputs.pictures[0].caption) in text
     assert files["typst/figures/latency.svg"] == inputs.pictures[0].svg.encode()
+
+
+def test_what_has_no_rows_is_said_once_in_a_paragraph_of_its_own(tmp_path):
+    empty = [
+        Table(name=name, title=name, caption="", columns=(), rows=(), empty=f"{name}: not asked for") for name in "ab"
+    ]
+    data = replace(build(synthetic_run(backends=("eager", "xla"))), tables=tuple(empty))
+    files = written(ReportInputs(data=data), tmp_path)
+    assert files["typst/tables/a.typ"] == b"#strong[a.] not asked for.\n"
+    assert b'#include "tables/a.typ"\n\n#include "tables/b.typ"' in files["typst/report.typ"]
 
 
 @pytest.mark.tools
