@@ -30,6 +30,10 @@ class Compilation:
         points = list(dict.fromkeys(row.tags["point"] for row in table.rows))
         if not points:
             return Drawing(figure=None, reason=table.empty)
+        if not {key for key, _ in PHASES} <= {column.key for column in table.columns}:
+            return Drawing(
+                figure=None, reason="no launch had warm compile caches; the table has the phases of cold ones"
+            )
         point = max(points, key=lambda point: sum(_known(table, row) for row in _about(table, point)))
         rows = _about(table, point)
         figure = new_figure(look.column_in, look.scale * (0.62 + 0.17 * len(rows)))

@@ -92,6 +92,11 @@ class Facts:
         return sides_of(self.run)
 
     @cached_property
+    def always_cold(self) -> bool:
+        """Whether the scenario is cold-start, in which no launch finds anything in a compile cache."""
+        return all(case.scenario == "cold-start" for case in self.run.manifest.cases)
+
+    @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """Every arm against the baseline, with its verdict."""
         return compare_run(self.run, sides=self.sides)
@@ -284,8 +289,8 @@ class Facts:
         return self.estimate(arm, point, f"{metric}/{state}")
 
     def memory(self, arm: Arm, point: Point, key: str) -> Estimate | None:
-        """The estimate of a memory peak; `key` is `metric/phase`."""
-        return self.estimate(arm, point, key)
+        """The estimate of a memory peak; `key` is `metric/phase`. Of warm launches where there are any."""
+        return self.estimate(arm, point, f"{key}/cold" if self.always_cold else key)
 
     @cached_property
     def _break_even(self) -> Mapping[tuple[str, str, str], BreakEven]:
