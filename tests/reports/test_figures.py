@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from itertools import pairwise
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from hypothesis import given
@@ -169,6 +170,20 @@ def test_a_venue_sets_width_height_and_typeface(drawn, venue, tmp_path):
     assert float(box[2]) / 72 == pytest.approx(look.column_in, abs=0.01)
     assert float(box[3]) / 72 <= look.height_in + 0.01
     assert (b"STIX" in item.pdf) == (look.font == "STIXGeneral")
+
+
+@pytest.mark.parametrize("venue", ["", "icml", "slides"])
+def test_roofs_are_named_within_the_axes_which_reach_to_the_top_of_the_page(venue):
+    run = held_against(metered_run(synthetic_run()), synthetic_ceilings(peak={"float32": 2e12}))
+    look = look_of(venue)
+    with mpl.rc_context(look.settings):
+        figure = plugins.figures()["roofline"].draw(build(run), look).figure
+        figure.canvas.draw()
+        (axis,) = figure.axes
+        names = [text.get_window_extent() for text in axis.texts if text.get_text().endswith("GB/s")]
+        assert names
+        assert all(name.x0 >= axis.get_window_extent().x0 for name in names)
+        assert figure.bbox.y1 - axis.get_window_extent().y1 < 0.2 * figure.dpi
 
 
 def test_every_venue_says_where_its_width_comes_from():
