@@ -75,7 +75,7 @@ def _timeline(facts: Facts, sides: Sides) -> Timeline | None:
     if not measured:
         return None
     room = max(4, MARKS // len(measured))
-    starts = [segment.rounds for segment in facts.run.segments[1:] if segment.rounds]
+    warm = [[number for number in segment.rounds if number > 0] for segment in facts.run.segments[1:]]
     return Timeline(
         point=facts.label(point),
         arms=tuple(arm.label for arm in arms if arm.label in middles),
@@ -83,7 +83,7 @@ def _timeline(facts: Facts, sides: Sides) -> Timeline | None:
         launches=tuple(_calls(side, result, middles[side.arm.label], room) for side, result in measured),
         middles_s=middles,
         disturbed=frozenset(facts.disturbed),
-        resumed=frozenset(min(rounds) for rounds in starts),
+        resumed=frozenset(min(rounds) for rounds in warm if rounds),
         failed=failed,
     )
 

@@ -1,6 +1,7 @@
 """What the machine did meanwhile: the control arm, the segments with their grades, every launch in time order."""
 
 from steelyard.core.metrics import METRICS, Reading
+from steelyard.core.run import launches_by_segment
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, duration, percent, plain, size
@@ -119,14 +120,12 @@ def _without_median(facts: Facts, number: int) -> str:
 
 def launches_table(facts: Facts) -> Table:
     """One row per launch, point and metric: its median, in time order. The raw material of every estimate."""
-    started = {record.launch: record.started_s for record in facts.run.launches}
     # A segment's clock begins at zero, so that later segments are set behind the earlier ones.
-    offsets: dict[int, float] = {}
+    started: dict[str, float] = {}
     end = 0.0
-    ends = {record.round: record.ended_s for record in facts.run.launches}
-    for segment in facts.run.segments:
-        offsets.update(dict.fromkeys(segment.rounds, end))
-        end += max((ends[number] for number in segment.rounds if number in ends), default=0.0)
+    for launches in launches_by_segment(facts.run.launches):
+        started.update((record.launch, end + record.started_s) for record in launches)
+        end += max(record.ended_s for record in launches)
     points = {case.id: case.point for case in facts.run.manifest.cases}
     rows = []
     for result in facts.run.results:
@@ -143,7 +142,7 @@ def launches_table(facts: Facts) -> Table:
                 Cell(text=measurement.metric),
                 Cell(text=measurement.layer),
                 Cell(text=result.status),
-                Cell(value=started[result.launch] + offsets.get(result.round, 0.0)),
+                Cell(value=started[result.launch]),
                 Cell(value=median) if median is not None else Cell(text=_without_median(facts, result.round)),
                 Cell(value=len(measurement.samples)),
                 Cell(value=measurement.cut),

@@ -1,0 +1,29 @@
+"""The table of launches: their order in time, whatever segment they are of."""
+
+import dataclasses
+
+from steelyard.tables.facts import gather
+from steelyard.tables.noise import launches_table
+from tests.fakes.runs import llm_points, synthetic_run
+
+
+def test_a_resumed_segment_stands_behind_the_earlier_one_whatever_its_own_cold_round_took():
+    run = synthetic_run(
+        backends=("eager",), rounds=2, points=llm_points(("decode",)), headline="decode", segments=((0, 1), (2,))
+    )
+    first, later = run.segments
+    early = [record for record in run.launches if record.round < 2]
+    cold = [dataclasses.replace(record, launch=f"{record.launch}/again") for record in early if record.round == 0]
+    slow = max(record.ended_s for record in early) * 10  # a cold round that takes longer than all of the first segment
+    cold = [dataclasses.replace(record, started_s=0.0, ended_s=slow) for record in cold]
+    late = [
+        dataclasses.replace(record, started_s=slow + number, ended_s=slow + number + 1)
+        for number, record in enumerate(record for record in run.launches if record.round == 2)
+    ]
+    resumed = dataclasses.replace(
+        run, launches=(*early, *cold, *late), segments=(first, dataclasses.replace(later, rounds=(0, 2)))
+    )
+    table = launches_table(gather(resumed))
+    started = [(table.cell(row, "round").value, table.cell(row, "started_s").value) for row in table.rows]
+    end = max(record.ended_s for record in early)
+    assert {value for number, value in started if number == 2} == {end + record.started_s for record in late}
