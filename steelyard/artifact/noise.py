@@ -8,6 +8,7 @@ from steelyard.core.result import LaunchRecord
 from steelyard.core.run import Noise, Run, Segment, launches_by_segment
 from steelyard.guard.disturbance import disturbed_rounds
 from steelyard.guard.grades import grade, graded_at_end
+from steelyard.tables.format import counted
 
 _DURING = "during/"
 
@@ -22,8 +23,8 @@ def inspect_noise(run: Run) -> Iterator[Finding]:
     parts = launches_by_segment(run.launches)
     if len(parts) != len(run.segments):
         text = (
-            f"grades and disturbed rounds are not judged anew: {len(run.segments)} segments, and launches that look "
-            f"like those of {len(parts)}"
+            f"grades and disturbed rounds are not judged anew: {counted(len(run.segments), 'segment')}, and launches "
+            f"that look like those of {len(parts)}"
         )
         yield Finding(kind="note", where="run", text=text)
         return

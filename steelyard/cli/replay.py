@@ -155,6 +155,7 @@ def _allow(stored: "Manifest", here: "Manifest") -> None:
 
 def _print(claims: "tuple[Claim, ...]") -> None:
     from steelyard.cli.shown import with_interval
+    from steelyard.tables.format import counted
 
     if not claims:
         typer.echo("the original claims nothing: none of its comparisons came to a verdict")
@@ -181,4 +182,4 @@ def _print(claims: "tuple[Claim, ...]") -> None:
                 typer.echo(printable(f"  {claim.candidate}: {claim.outcome}: {claim.reason}"))
         typer.echo("")
     counts = [(sum(claim.outcome == name for claim in claims), name) for name in ("held", "not held", "undecided")]
-    typer.echo(f"of {len(claims)} claims: " + ", ".join(f"{count} {name}" for count, name in counts))
+    typer.echo(f"of {counted(len(claims), 'claim')}: " + ", ".join(f"{count} {name}" for count, name in counts))
