@@ -39,12 +39,14 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
     for point in plan.points:
         origin = next(iter(point.programs.values())).weights.origin
         yield f"  {point.title} weights={origin}"
-    rounds = f"{plan.minimum_rounds} to {plan.maximum_rounds}"
-    yield f"rounds: one cold, then {rounds}; {len(plan.points)} cases x {len(plan.arms)} launches a round"
+    always_cold = request.scenario == "cold-start"
+    rounds = f"one cold, then {plan.minimum_rounds} to {plan.maximum_rounds}"
+    rounds = f"{plan.maximum_rounds}, each with empty compile caches" if always_cold else rounds
+    yield f"rounds: {rounds}; {len(plan.points)} cases x {len(plan.arms)} launches a round"
     others = len(labels) - 1
     headline = sum(point.workload == plan.suite.headline for point in plan.points)
     metrics = sum(3 if point.driver == "generate" else 1 for point in plan.points)
-    if not request.quick and others:
+    if not request.quick and others and not always_cold:
         yield _families(others * headline, others * (metrics - headline))
     terms = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in guess.terms.items() if seconds >= 3)
     yield (

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from steelyard.cli import running
+from steelyard.cli.planning import describe
 from steelyard.cli.recorder import Recorder
 from steelyard.core.errors import SteelyardError
+from steelyard.engine.plan import estimate
 from steelyard.lowering.cache import Cache, cache_root
 from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
@@ -37,6 +39,15 @@ def test_a_resumed_run_answers_for_cases_that_it_need_not_launch_again(plan_of):
         None, None, run.manifest, plan_of(1), run.results, segments=run.segments, noise=run.segments[0].noise
     )
     assert {arm for (arm, _), result in recorder.last.items() if result.status == "failed"} == {"xla"}
+
+
+def test_a_plan_of_cold_starts_promises_no_warm_round_and_no_verdict(plan_of):  # noqa: F811
+    warm = plan_of(8)
+    cold = replace(warm, request=replace(warm.request, scenario="cold-start"), minimum_rounds=8, maximum_rounds=8)
+    assert any("rounds: one cold, then 8 to 8" in line for line in describe(warm, estimate(warm, 0)))
+    said = "\n".join(describe(cold, estimate(cold, 0)))
+    assert "rounds: 8, each with empty compile caches" in said
+    assert "verdicts" not in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
