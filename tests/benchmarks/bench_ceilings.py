@@ -19,7 +19,7 @@ from steelyard.hardware.ceilings.jobs import Start, Terms
 from steelyard.hardware.ceilings.measure import settled
 from steelyard.hardware.ceilings.process import Process, environment
 
-ROUNDS = 12
+ROUNDS = 32
 CPUS = tuple(sorted(os.sched_getaffinity(0)))
 TERMS = Terms(
     device_kind="cpu", device_index=0, threads=len(CPUS), cpus=CPUS, sample_s=0.05, product_s=0.1, most_bytes=256 << 20
