@@ -114,6 +114,7 @@ def floats(table: Table, layout: Layout | None = None) -> str:
         return _lines(f"\\paragraph{{{escape(table.title)}}} {flowing(table.empty.removeprefix(f'{table.title}: '))}.")
     layout = layout or Layout(table)
     parts = _parts(table, layout)
+    continued = escape(f"{table.title}, continued")
     blocks = []
     for number, rows in enumerate(parts, start=1):
         of = f" (part {number} of {len(parts)})" if len(parts) > 1 else ""
@@ -123,7 +124,7 @@ def floats(table: Table, layout: Layout | None = None) -> str:
                 [
                     "\\begin{table*}",
                     "\\centering\\footnotesize",
-                    f"\\caption[{{{escape(table.title)}{of}}}]{{{caption(table)}{of}}}",
+                    f"\\caption[{{{escape(table.title)}{of}}}]{{{caption(table) if number == 1 else continued}{of}}}",
                     f"\\label{{{label}}}",
                     "\\smallskip",  # LaTeX's classes leave nothing below a caption
                     tabular(layout, rows),

@@ -40,7 +40,8 @@ CSV and its caption as TeX:
 ```
 
 `--venue icml|neurips|mlsys|acm|ieee|usenix|thesis|slides` draws them in the width, type size and typeface of a venue;
-the source of each width stands in [venue.py](../steelyard/tables/venue.py). A figure is one file in `reports/figures/`.
+the source of each width stands in [venue.py](../steelyard/tables/venue.py), and how figures go into a paper in
+[paper.md](paper.md). A figure is one file in `reports/figures/`.
 Colours are told apart in grey and by colour-blind readers; markers and line styles say the same again.
 
 A figure that the published run has no data for is drawn from a synthetic run ([tests/fakes](../tests/fakes)), says so,

@@ -176,7 +176,8 @@ def test_a_long_table_is_split_and_each_part_says_so():
     rows = tuple(Row(cells=(Cell(text=f"backend {number}"),)) for number in range(150))
     text = floats(Table(name="t", title="T", caption="C", columns=columns, rows=rows))
     assert text.count(r"\begin{table*}") == 3
-    assert "(part 2 of 3)" in text
+    assert r"\caption[{T (part 1 of 3)}]{T. C (part 1 of 3)}" in text
+    assert r"\caption[{T (part 2 of 3)}]{T, continued (part 2 of 3)}" in text
     assert all(f"backend {number} " in text for number in range(150))
 
 
