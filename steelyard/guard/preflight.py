@@ -59,7 +59,8 @@ def hiccups(cpus: Collection[int], seconds: float, halfway: Callable[[], None] =
     end = start + round(seconds * 1e9)
     command = [sys.executable, "-I", "-S", spin.__file__]
     children = [
-        subprocess.Popen([*command, str(cpu), str(start), str(end)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        # One pipe each: hundreds of CPUs would need more open files than a process may have.
+        subprocess.Popen([*command, str(cpu), str(start), str(end)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         for cpu in cpus
     ]
     time.sleep(max(0.0, (start + end) / 2 - time.monotonic_ns()) / 1e9)
@@ -68,16 +69,17 @@ def hiccups(cpus: Collection[int], seconds: float, halfway: Callable[[], None] =
     longest, failed = [0.0], []
     for cpu, child in zip(cpus, children, strict=True):
         try:
-            out, err = child.communicate(timeout=seconds + 10)
+            out, _ = child.communicate(timeout=seconds + 10)
         except subprocess.TimeoutExpired:
             child.kill()
             child.communicate()
             failed.append(f"CPU {cpu}: the spin meter did not end")
             continue
-        fields = out.split()
+        lines = out.decode(errors="replace").strip().splitlines()
+        fields = lines[-1].split() if lines else []  # above it the loader may complain, as of LD_PRELOAD
         if child.returncode != 0 or len(fields) != 3 or int(fields[1]) == 0:
-            said = err.decode(errors="replace").strip().splitlines()
-            failed.append(f"CPU {cpu}: {said[-1] if said else 'the spin meter started too late'}")
+            said = lines[-1] if child.returncode != 0 and lines else "the spin meter started too late"
+            failed.append(f"CPU {cpu}: {said}")
             continue
         lost[cpu] = int(fields[0]) / int(fields[1])
         longest.append(int(fields[2]) / 1e9)

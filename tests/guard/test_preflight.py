@@ -1,6 +1,7 @@
 """The noise guard against real neighbours and trees of kernel files."""
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -82,6 +83,22 @@ def test_pressure_on_cpus_that_are_not_measured_does_not_count(tree):
     reading = boundary_sample([0], seconds=0.01, root=root)["cpu_pressure_share"]
     assert reading.value is None
     assert "not measured" in reading.reason
+
+
+def test_the_spin_meter_needs_one_open_file_a_cpu():
+    here, many = len(os.listdir("/proc/self/fd")), 40
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (here + many + 10, hard))
+    try:
+        readings = hiccups([min(os.sched_getaffinity(0))] * many, 0.3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert readings["hiccup_share"].value is not None or "too late" in readings["hiccup_share"].reason
+
+
+def test_what_the_loader_complains_of_is_no_reading(monkeypatch):
+    monkeypatch.setenv("LD_PRELOAD", "/no/such/library.so")
+    assert hiccups([min(os.sched_getaffinity(0))], 0.3)["hiccup_share"].value is not None
 
 
 def test_a_cpu_that_may_not_be_used_makes_the_meter_absent():
