@@ -1,5 +1,6 @@
 """One speed-up for each backend over all workload points of a run."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from steelyard.core.comparison import Estimate
@@ -8,7 +9,8 @@ from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, TIMES, counted
 from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
-_NAMED = 12
+_NAMED, _ALIKE = 12, 3
+"""So many points are named of those that were completed, and of those that were left out for one reason."""
 
 
 def overall_table(facts: Facts) -> Table | None:
@@ -39,7 +41,7 @@ def overall_table(facts: Facts) -> Table | None:
     notes = [f"The same points for every backend: {', '.join(names[:_NAMED])}{more}."]
     if not names:
         notes = ["No point was completed by all backends."]
-    notes += [f"Left out: {title} ({reason})." for title, reason in found.left_out.items()]
+    notes += [f"Left out: {points} ({reason})." for points, reason in left_out(found.left_out)]
     intervals = [item.ratio.interval for item in facts.overall if item.ratio is not None and item.ratio.interval]
     level = f"{provenance.levels(intervals)} for points and rounds like these, from resampling both"
     return Table(
@@ -61,9 +63,17 @@ def overall_table(facts: Facts) -> Table | None:
     )
 
 
+def left_out(reasons: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Points and the reason that they were left out for, each reason once; `reasons` are by the titles of points."""
+    for reason in dict.fromkeys(reasons.values()):
+        titles = [title for title, why in reasons.items() if why == reason]
+        more = f" and {len(titles) - _ALIKE} more" if len(titles) > _ALIKE else ""
+        yield f"{', '.join(titles[:_ALIKE])}{more}", reason
+
+
 def _rounds(facts: Facts) -> str:
     counts = [item.rounds for item in facts.overall if item.rounds]
-    return f"n = at least {counted(min(counts), 'launch', 'launches')}" if counts else "no launch gave a number"
+    return f"n ≥ {counted(min(counts), 'launch', 'launches')}" if counts else "no launch gave a number"
 
 
 def inverse(ratio: Estimate | None) -> Estimate | None:
