@@ -34,6 +34,8 @@ _NAMES = {
     "smt": "SMT",
     "vbios": "VBIOS",
 }
+_SMT = {"notsupported": "not supported", "notimplemented": "not implemented", "forceoff": "forced off"}
+"""The kernel's words for the threads of a core, in two words."""
 
 
 @app.callback()
@@ -115,6 +117,8 @@ def _value(name: str, fact: Any) -> str:
 
     if isinstance(fact, dict) and set(fact) == {"value", "reason"}:
         return f"none: {fact['reason']}" if name.startswith("limit_") else plain(fact)
+    if name == "smt":
+        return _SMT.get(fact, plain(fact))
     if name == "caches":
         return "; ".join(_caches(fact))
     if name.endswith("_bytes"):
