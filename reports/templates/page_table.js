@@ -123,8 +123,9 @@ class TableView {
       const cell = this.cell(row, index);
       const parts = printed(cell, column.code, this.name, column.spaced);
       if (column.head && item) parts[0] = element("a", { href: `#case-${item.id}` }, ...parts.slice(0, 1));
-      const css = [column.css, ...cell.flags].join(" ");
-      if (column.key === "speedup" && this.scale) parts.unshift(this.whisker(cell));
+      const drawing = column.key === "speedup" && this.scale;
+      const css = [column.css, ...cell.flags, ...(drawing ? ["drawn"] : [])].join(" ");
+      if (drawing) parts.unshift(this.whisker(cell));
       const scope = column.head ? "row" : null;
       return element(column.head ? "th" : "td", { class: css, scope, hidden: column.hidden ? "" : null }, ...parts);
     });

@@ -19,6 +19,7 @@ WHOLE = '{ exclude: [[".paper"]] }'
 ALL = '{ resultTypes: ["violations"] }'
 CONTRAST = '{ resultTypes: ["violations"], runOnly: ["color-contrast"] }'
 SPEED = "#table-speed-decode"
+SPEED_OF_GENERATE = "#table-speed-generate"
 SPILLED = "(() => { const box = document.querySelector('%s'); return box.scrollWidth - box.clientWidth; })()"
 OPEN = "document.querySelectorAll('details').forEach((part) => { part.open = true; })"
 
@@ -116,6 +117,16 @@ def test_only_tables_scroll_sideways_and_no_row_is_squeezed(show, width):
     assert max(heights) < 8 * 21  # lines
     page.click(f"{SPEED} tbody tr:nth-child(3) a")
     assert page.value(SPILLED % "dialog") <= 0
+
+
+def test_in_a_narrow_window_no_number_runs_into_the_next_column(show):
+    page = show(small(), width=680)  # just wide enough for drawings beside the numbers
+    assert page.count(f"{SPEED_OF_GENERATE} .whisker") == 5
+    over = page.value(
+        f"""[...document.querySelectorAll("{SPEED_OF_GENERATE} td .interval")].map((item) =>
+        item.getBoundingClientRect().right - item.closest("td").getBoundingClientRect().right)"""
+    )
+    assert max(over) <= 0
 
 
 def test_names_of_any_length_break_nothing(show):
