@@ -164,6 +164,8 @@ def _line(
 
 def _mean(facts: "Facts") -> Iterator[Block]:
     """The geometric mean over the points that all backends completed, where the run has several points."""
+    from steelyard.tables.overall import left_out
+
     if not facts.overall:
         return
     points = max(len(item.points) for item in facts.overall)
@@ -173,9 +175,9 @@ def _mean(facts: "Facts") -> Iterator[Block]:
         end = 0.0 if item.ratio is None else item.ratio.interval.high if item.ratio.interval else item.ratio.value
         length = 0.0 if item.ratio is None else item.ratio.value
         lines.append(Line(name=item.arm, ratio=ratio, ratio_interval=interval, length=length, end=end))
-    left_out = {title: reason for item in facts.overall for title, reason in item.left_out.items()}
+    apart = {title: reason for item in facts.overall for title, reason in item.left_out.items()}
     reasons = [item.reason or (item.ratio.reason if item.ratio else "") for item in facts.overall]
-    remarks = [*dict.fromkeys(filter(None, reasons)), *(f"without {t}: {r}" for t, r in left_out.items())]
+    remarks = [*dict.fromkeys(filter(None, reasons)), *(f"without {titles}: {why}" for titles, why in left_out(apart))]
     yield Block(
         title=f"all {points} points: geometric mean of the ratios of latency" if points else "no mean over all points",
         heads=("", "ratio"),

@@ -8,7 +8,6 @@ import pytest
 from steelyard.core.metrics import Reading
 from steelyard.core.run import Run
 from steelyard.tables.build import build
-from steelyard.tables.overall import left_out
 from steelyard.tables.table import ReportData, Row, Table
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 
@@ -174,14 +173,6 @@ def test_the_mean_over_all_workloads_says_which_and_why_not_others(data, failed)
     assert "No point was completed by all backends." in told
     assert "Left out: decode model=smollm2" in told
     assert "openvino: crashed in 13 of 13 launches: killed by signal 11" in told
-
-
-def test_points_that_the_mean_leaves_out_for_one_reason_are_told_together():
-    reasons = {f"decode batch={number}": "xla: crashed" for number in range(5)} | {"prefill": "it is too large"}
-    assert list(left_out(reasons)) == [
-        ("decode batch=0, decode batch=1, decode batch=2 and 2 more", "xla: crashed"),
-        ("prefill", "it is too large"),
-    ]
 
 
 def test_a_run_of_one_point_has_no_mean():
