@@ -113,10 +113,13 @@ static double profile(int board, double t, double *watts) {
         return a * u + (b - a) * u * u / (2 * s) + (t - u) * b;
     }
     if (sscanf(text, "load:%lf:%lf", &a, &b) == 2) {
-        static double before_t, before_busy;
+        static double before_t, before_busy, drawn; /* at one edge of the period the power stays what it was */
         double busy = seconds(CLOCK_PROCESS_CPUTIME_ID);
-        *watts = t > before_t ? a + (b - a) * (busy - before_busy) / (t - before_t) : a;
-        before_t = t, before_busy = busy;
+        if (t > before_t) {
+            drawn = a + (b - a) * (busy - before_busy) / (t - before_t);
+            before_t = t, before_busy = busy;
+        }
+        *watts = drawn;
         return a * t + (b - a) * busy;
     }
     *watts = atof(text);
