@@ -64,7 +64,7 @@ def test_a_card_in_hwmon_holds_the_contract(driven, tmp_path):
 def test_a_board_behind_the_real_binding_holds_the_contract(counter, monkeypatch):
     pytest.importorskip("pynvml")
     loaded()
-    monkeypatch.setenv(SETTINGS, f"watts=square:150:250:0.0203{counter};update_ms=2")
+    monkeypatch.setenv(SETTINGS, f"watts=square:185:215:0.0203{counter};update_ms=2")
     source = nvml_source()
     source.update_period_s = 0.02
     assert check_meter(source, SHORT_S) == pytest.approx(200, rel=0.2)
