@@ -43,7 +43,10 @@ def runner(name: str) -> type[Runner]:
 
 def suite(name: str) -> Suite:
     """The suite of a registered name or of `module.path:attr`."""
-    return cast(Suite, load_attribute(name) if ":" in name else _pick("suite", name, suites()))
+    found = load_attribute(name) if ":" in name else _pick("suite", name, suites())
+    if not isinstance(found, Suite):
+        raise UsageError(f"'{name}' is not a steelyard.core.workload.Suite")
+    return found
 
 
 @cache

@@ -72,6 +72,21 @@ def replay_of(
     return Replay(request=request, points=points, left_out=left_out)
 
 
+def points_here(stored: Manifest, suite: Suite, weights: Path | None) -> tuple[Point, ...]:
+    """The points of a stored run, each as the installed suite makes it: what a file says of code is never called.
+
+    Raises StoreError for those that the suite makes otherwise or not at all.
+    """
+    points, missing = _points(stored, suite, (), weights)
+    if missing:
+        raise StoreError(
+            f"run {stored.run_id} cannot be gone on with here: "
+            + "; ".join(_told(entry) for entry in missing)
+            + "; use the same versions and --weights"
+        )
+    return points
+
+
 def settings(stored: Manifest) -> Mapping[str, Any]:
     """What a run stored of its request. Raises StoreError naming what is missing."""
     missing = [name for name in _SETTINGS if name not in stored.plan]

@@ -1,8 +1,10 @@
 """The plan as text, and a plan made again from a stored manifest."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from steelyard import plugins
+from steelyard.artifact.replay import points_here
 from steelyard.compare import pilot
 from steelyard.core.backend import parse_backend
 from steelyard.core.energy import settings_of
@@ -11,6 +13,7 @@ from steelyard.core.targets import EXPERIMENTAL, unseen
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import MAXIMUM_ROUNDS, Estimate, Plan, Request
 from steelyard.stats.planning import rounds_to_fire
+from steelyard.tables.format import counted
 
 PILOT_ROUNDS = 3
 TARGET_HALF_WIDTH = 0.02
@@ -51,7 +54,8 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
     terms = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in guess.terms.items() if seconds >= 3)
     yield (
         f"estimate: lowering {guess.lower_s / 60:.1f} min{f' ({terms})' if terms else ''}, a round "
-        f"{guess.round_s / 60:.1f} min, {guess.rounds} rounds and the cold one {guess.total_s / 60:.0f} min; "
+        f"{guess.round_s / 60:.1f} min, {counted(guess.rounds, 'round')} and the cold one "
+        f"{guess.total_s / 60:.0f} min; "
         f"disk {guess.disk_bytes / 1e9:.1f} GB, memory {guess.memory_bytes / 1e9:.1f} GB"
     )
     if request.time_s is not None:
@@ -87,13 +91,16 @@ def plan_of(
     rounds: int | None,
     timeouts: Mapping[str, float],
     done: int,
+    weights: Path | None = None,
     meter: str = "",
 ) -> Plan:
     """The plan of a stored run, for the rounds that are still to come.
 
-    `done` rounds are measured already; they count towards the minimum and the maximum.
+    `done` rounds are measured already; they count towards the minimum and the maximum. Raises StoreError where the
+    suite that is installed here does not make its points.
     """
     stored = manifest.plan
+    suite = plugins.suite(stored["suite"])
     request = Request(
         suite=stored["suite"],
         backends=tuple(arm.backend.text for arm in manifest.arms if not arm.control and not arm.sham),
@@ -111,15 +118,14 @@ def plan_of(
         timeouts=timeouts,
         shams=sum(arm.sham for arm in manifest.arms),
     )
-    points = {case.point.key: case.point for case in manifest.cases}
     backends = {arm.backend.text: arm.backend for arm in manifest.arms}
     maximum = rounds if rounds is not None else max(stored["maximum_rounds"] - done, 0)
     if rounds is None and maximum == 0:
         maximum = MAXIMUM_ROUNDS
     return Plan(
         request=request,
-        suite=plugins.suite(stored["suite"]),
-        points=tuple(points.values()),
+        suite=suite,
+        points=points_here(manifest, suite, weights),
         arms=manifest.arms,
         baseline=next(arm for arm in manifest.arms if arm.label == manifest.baseline),
         left_out=manifest.left_out,

@@ -110,7 +110,9 @@ def resume_run(
     run = open_run(path)
     _alone(run.manifest.device, allowed=allow_foreign or run.manifest.plan.get("allow_foreign_processes", False))
     done = _rounds_done(run.segments)
-    plan = plan_of(run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done, meter=meter)
+    plan = plan_of(
+        run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done, weights=weights, meter=meter
+    )
     with (
         _ended_like_ctrl_c(),
         occupied(plan.request.device, plan.request.budget),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from steelyard import plugins
-from steelyard.artifact.replay import Replay, refuse_unlike, replay_of, unlike_here
+from steelyard.artifact.replay import Replay, points_here, refuse_unlike, replay_of, unlike_here
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.case import Arm, Case
 from steelyard.core.errors import StoreError, UsageError
@@ -68,6 +68,16 @@ def test_a_point_that_the_suite_makes_otherwise_is_left_out_by_what_differs(stor
     again = replayed(replace(stored, cases=(*stored.cases, odd)))
     (left,) = again.left_out
     assert left.point == point.title
+
+
+def test_a_run_is_gone_on_with_only_where_the_suite_makes_all_of_its_points(stored):
+    suite = plugins.suite("llm")
+    assert [point.key for point in points_here(stored, suite, None)] == list(
+        {case.point.key: None for case in stored.cases}
+    )
+    program = replace(stored.cases[0].point.programs["main"], source="os:abort")
+    with pytest.raises(StoreError, match=r"cannot be gone on with here: prefill .* makes it otherwise: programs"):
+        points_here(with_case_points(stored, programs={"main": program}), suite, None)
 
 
 def test_code_named_in_a_bundle_is_never_imported_unasked(stored):
