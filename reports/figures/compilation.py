@@ -44,7 +44,7 @@ class Compilation:
         return Drawing(
             figure=figure,
             caption=f"Start-up of {point} on {data.device}: phases of a start with warm compile caches; "
-            f"{table.basis}. The diamond is compiling with empty caches (one launch, n = 1, no interval).{others}",
+            f"{table.basis}. The diamond is compiling with empty caches, without an interval.{others}",
             columns=("point", "backend", *(key for key, _ in PHASES), "compile_s_cold", "break_even_calls_warm"),
             rows=tuple(
                 (

@@ -232,7 +232,8 @@ def too_noisy(run: Run) -> str:
     """Why verdicts are withheld, or empty: segments measured on a machine of grade F, and rounds lost to neighbours."""
     noisy = [segment for segment in run.segments if segment.noise.grade == "F"]
     told = [
-        f"noise grade F in segment {segment.index}: {', '.join(segment.noise.evidence) or 'no evidence was recorded'}"
+        f"noise grade F in segment {segment.index}: "
+        + (", ".join(text.removeprefix("F: ") for text in segment.noise.evidence) or "no evidence was recorded")
         for segment in noisy
     ]
     return "; ".join(filter(None, [*told, _lost(run)]))

@@ -99,7 +99,10 @@ class Executable(ABC):
         """What really runs, read back from the runtime, not from the request."""
 
     def memory(self) -> Mapping[str, Reading]:
-        """What the runtime says of this program's memory: `planned_bytes`, before or after it has run."""
+        """What the runtime says of this program's memory: `planned_bytes`, before or after it has run.
+
+        Names are those of `steelyard.core.metrics.METRICS` in bytes, as in `peaks`; others end the launch.
+        """
         return {}
 
     @property

@@ -87,6 +87,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         launch.memory_ends("steady", memory)
         _believe(clock.disagreement(window.elapsed_ns, window.witness_ns))
         facts["growth_bytes_per_call"] = growth.per_call()
+        facts["window_s"] = window.elapsed_ns * 1e-9
         remarks += filter(None, (growth.sentence(),))
         after = runner.counters()
         moved = {name: after[name] - count for name, count in before.items() if after[name] != count}

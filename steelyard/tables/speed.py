@@ -211,9 +211,9 @@ def tokens_table(facts: Facts) -> Table:
         *((Column(key="point", title="Workload"),) if several else ()),
         Column(key="backend", title="Backend"),
         Column(key="ttft_s", title="First token", kind="number", unit="s", shown="ms"),
-        Column(key="ttft_speedup", title="Speed-up", kind="number", unit="1", shown=TIMES),
+        Column(key="ttft_speedup", title="Speed-up, first token", kind="number", unit="1", shown=TIMES),
         Column(key="tpot_s", title="Per token", kind="number", unit="s", shown="ms"),
-        Column(key="tpot_speedup", title="Speed-up", kind="number", unit="1", shown=TIMES),
+        Column(key="tpot_speedup", title="Speed-up, per token", kind="number", unit="1", shown=TIMES),
     )
     foot = Footnotes()
     rows, estimates = [], []

@@ -2,16 +2,18 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import SteelyardError
-from steelyard.engine.launch import Outcome, run_launch
+from steelyard.engine.launch import Outcome, _believed, run_launch
 from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from tests.fakes.numpy_work import PATH, lowered_point
+from tests.fakes.runs import synthetic_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -187,3 +189,13 @@ def test_children_that_a_launch_leaves_behind_are_ended(tmp_path: Path) -> None:
     before = sleepers()
     assert launch(tmp_path, f"{PATH}[fault=child]").results[0].status == "ok"
     assert sleepers() == before
+
+
+def test_a_check_that_outlasts_the_window_is_no_wrong_clock() -> None:
+    result = next(result for result in synthetic_run(rounds=1).results if result.round)
+    latency = result.measurement("latency_s")
+    assert latency is not None
+    whole_s = latency.starts_s[-1] + latency.samples[-1] + 30.0
+    assert _believed(result, whole_s).status == "failed"
+    checked = replace(result, details={**result.details, "window_s": whole_s - 0.1})
+    assert _believed(checked, whole_s) is checked
