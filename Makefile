@@ -10,6 +10,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Arguments for the run and for pytest, e.g. make bench BENCH='--size tiny', make pytest PYTEST='-k store'.
 BENCH ?=
 PYTEST ?=
+# Tests that a neighbour does not harm.
+UNTIMED := $(addprefix tests/,artifact compare core hardware house lowering reports stats store suites tables)
 # Stages of the calibration, e.g. make calibrate STAGES=simulate; all of them without it.
 STAGES ?=
 
@@ -45,8 +47,13 @@ lint: env ## Check style and spelling.
 types: env ## Check types.
 	$(BIN)/mypy
 
-pytest: env ## Run the tests.
+pytest: env ## Run the tests: those that measure nothing in two processes, the others alone.
+ifeq ($(PYTEST),)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(UNTIMED)
+	$(BIN)/pytest $(UNTIMED:%=--ignore=%)
+else
 	$(BIN)/pytest $(PYTEST)
+endif
 
 families: env ## The runs at tiny with every model family: what CI does with one (about half an hour).
 	STEELYARD_FAMILIES=all $(BIN)/pytest tests/cli/test_llm.py tests/selftest/test_native.py $(PYTEST)
