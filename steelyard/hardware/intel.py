@@ -19,7 +19,8 @@ _VENDOR = 0x8086
 _BUILT_IN = "0000:00:02.0"
 """Where the GPU of a processor of Intel's lies."""
 _SHARED = "it has no memory of its own and shares the machine's"
-_NPUS = {0x7D1D: "Meteor Lake", 0xAD1D: "Arrow Lake", 0x643E: "Lunar Lake", 0xB03E: "Panther Lake"}
+_NPUS = {0x7D1D: "Meteor Lake", 0xAD1D: "Arrow Lake", 0x643E: "Lunar Lake", 0xB03E: "Panther Lake",
+         0xFD3E: "Wildcat Lake"}  # fmt: skip
 """By the PCI ids in drivers/accel/ivpu/ivpu_drv.h."""
 
 

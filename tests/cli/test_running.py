@@ -5,15 +5,20 @@ import time
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
+from steelyard import plugins
 from steelyard.cli import running
+from steelyard.cli.main import app
 from steelyard.cli.planning import describe
 from steelyard.cli.recorder import Recorder
 from steelyard.core.errors import SteelyardError
+from steelyard.core.workload import Selection
 from steelyard.engine.plan import estimate
 from steelyard.lowering.cache import Cache, cache_root
 from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
+from tests.fakes.stored import store
 
 
 def test_nothing_is_cleaned_between_lowering_and_the_first_launch(monkeypatch, tmp_path, plan_of):  # noqa: F811
@@ -69,3 +74,14 @@ def test_a_signal_that_is_ignored_stays_so():
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_code_that_only_a_stored_file_names_is_not_run_by_going_on(tmp_path):
+    (point, *_) = plugins.suite("llm").points(Selection(device_kind="cpu", size="tiny", workloads=("decode",)))
+    program = replace(point.programs["main"], source="os:abort")
+    run = synthetic_run(backends=("eager",), points=(replace(point, programs={"main": program}),), rounds=1)
+    plan = {"suite": "llm", "scenario": "single-stream", "minimum_rounds": 8, "maximum_rounds": 12, "quick": False}
+    manifest = replace(run.manifest, plan={**plan, "time_s": None, "window_s": 0.5, "seed": 3})
+    stored = store(replace(run, manifest=manifest), tmp_path)
+    done = CliRunner().invoke(app, ["run", "--resume", stored.name, "--output", str(tmp_path)])
+    assert "makes it otherwise: programs" in str(done.exception)
