@@ -71,12 +71,17 @@ def _families(primary: int, exploratory: int) -> str:
     return "verdicts become possible at: " + "; ".join(parts)
 
 
-def outlook(run: Run, rounds: int) -> Iterator[str]:
-    """What the pilot says of the primary comparisons: spread, the slowdown that would be found, rounds needed."""
-    for entry in pilot(run, rounds=rounds):
+def outlook(run: Run, rounds: int, seen: Mapping[tuple[str, str], float]) -> Iterator[str]:
+    """What the pilot says of the primary comparisons: spread, the slowdown that would be found, rounds needed.
+
+    `seen` are the spreads of earlier runs.
+    """
+    for entry in pilot(run, rounds=rounds, seen=seen):
         if entry.family != "primary" or entry.spread is None:
             continue
         found = "no slowdown" if entry.detectable is None else f"a slowdown of {entry.detectable:.1%}"
+        if entry.seen is not None and entry.spread_upper is not None and entry.seen > entry.spread_upper:
+            found += f" in noise as of an earlier run ({entry.seen:.1%})"
         needed = "more than 10000" if entry.rounds_needed is None else f"{entry.rounds_needed}"
         yield (
             f"pilot: {entry.arm}, {entry.title}: spread between rounds {entry.spread:.1%}; {rounds} rounds would find "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from steelyard.cli.earlier import noise_seen
 from steelyard.cli.planning import PILOT_ROUNDS, TARGET_HALF_WIDTH, outlook
 from steelyard.cli.progress import Screen
 from steelyard.compare import widest_half_width
@@ -64,7 +65,8 @@ class Recorder:
             results=tuple(self._results),
         )
         if number == PILOT_ROUNDS and self._plan.maximum_rounds > PILOT_ROUNDS:
-            for line in outlook(so_far, self._plan.minimum_rounds):
+            seen = noise_seen(self._writer.path.parent, self._manifest)
+            for line in outlook(so_far, self._plan.minimum_rounds, seen):
                 self._screen.line(line)
         widest = widest_half_width(so_far)
         return widest is not None and widest <= TARGET_HALF_WIDTH

@@ -4,7 +4,7 @@ from steelyard.compare.across import compare_runs
 from steelyard.compare.break_even import BreakEven, break_even
 from steelyard.compare.overall import Overall, overall
 from steelyard.compare.pairs import count_pairs, other_pairs, turned
-from steelyard.compare.pilot import Outlook, pilot, widest_half_width
+from steelyard.compare.pilot import Outlook, control_spreads, pilot, widest_half_width
 from steelyard.compare.sides import disturbed_warm, set_aside
 from steelyard.compare.summary import Summary, launch_medians, summaries
 from steelyard.compare.within import compare_run, noise_floor
@@ -17,6 +17,7 @@ __all__ = [
     "break_even",
     "compare_run",
     "compare_runs",
+    "control_spreads",
     "count_pairs",
     "disturbed_warm",
     "launch_medians",

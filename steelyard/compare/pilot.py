@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +27,9 @@ class Outlook:
 
     `spread` is the standard deviation of the pilot's paired log ratios, `spread_upper` its 90 % upper
     limit. `rounds_needed` reaches the target half-width at the spread as it is; `detectable` is the
-    slowdown (0.05 is 5 %) that `rounds` rounds find in 9 of 10 runs at such limits; `can_fire`
-    whether that many rounds can carry a verdict in a family of this size. None with the reason where
+    slowdown (0.05 is 5 %) that `rounds` rounds find in 9 of 10 runs at such limits, or at the spread
+    `seen` in earlier runs where that is larger; `can_fire` whether that many rounds can carry a
+    verdict in a family of this size. None with the reason where
     the pilot has fewer than 2 pairs or the question has no answer. `calls` is the number of calls per
     launch that buys the most precision for the time, None where launches differ no more than calls explain.
     """
@@ -41,6 +43,7 @@ class Outlook:
     pairs: int
     spread: float | None
     spread_upper: float | None
+    seen: float | None = None
     rounds: int
     rounds_needed: int | None
     detectable: float | None
@@ -49,10 +52,18 @@ class Outlook:
     reason: str = ""
 
 
-def pilot(run: Run, *, rounds: int, target: float = 0.02, sides: Sides | None = None) -> tuple[Outlook, ...]:
+def pilot(
+    run: Run,
+    *,
+    rounds: int,
+    target: float = 0.02,
+    sides: Sides | None = None,
+    seen: Mapping[tuple[str, str], float] = MappingProxyType({}),
+) -> tuple[Outlook, ...]:
     """An outlook for every arm but the baseline, at every point and timed metric, for a run of `rounds` warm rounds.
 
-    The control arm is listed too, in a family of one: its half-width is the noise floor to expect.
+    The control arm is listed too, in a family of one: its half-width is the noise floor to expect. `seen` are
+    spreads to be reckoned with, by point key and metric, as `control_spreads` finds them in earlier runs.
     """
     sides = sides or sides_of(run)
     every = [
@@ -80,10 +91,31 @@ def pilot(run: Run, *, rounds: int, target: float = 0.02, sides: Sides | None = 
             controls.get((pairs.candidate.key, pairs.metric)),
             rounds,
             target,
+            seen=seen.get((pairs.candidate.key, pairs.metric)),
             calls=_calls(pairs.candidate, moments) if pairs.metric == LATENCY else None,
         )
         for pairs, spread, family in zip(every, spreads, families, strict=True)
     )
+
+
+def control_spreads(run: Run) -> dict[tuple[str, str], float]:
+    """The standard deviation of the control arm's paired log ratios, by point key and timed metric.
+
+    Only where there are as many pairs as a verdict needs.
+    """
+    sides = sides_of(run)
+    if sides.control is None:
+        return {}
+    every = [
+        pair(sides.side(sides.baseline, key), sides.side(sides.control, key), metric)
+        for key, point in sides.points.items()
+        for metric in metrics_of(point)
+    ]
+    return {
+        (pairs.candidate.key, pairs.metric): weight.spread
+        for pairs, weight in zip(every, weigh(every), strict=True)
+        if weight.spread is not None and len(pairs.rounds) >= planning.MINIMUM_ROUNDS
+    }
 
 
 def widest_half_width(run: Run) -> float | None:
@@ -122,6 +154,7 @@ def _outlook(
     rounds: int,
     target: float,
     *,
+    seen: float | None,
     calls: int | None,
 ) -> Outlook:
     side = pairs.candidate
@@ -139,11 +172,14 @@ def _outlook(
         pairs=len(pairs.rounds),
         spread=spread,
         spread_upper=None if spread is None else planning.spread_upper(spread, count),
+        seen=seen,
         rounds=rounds,
         rounds_needed=None if spread is None else planning.rounds_needed(spread, target),
         detectable=None
         if spread is None
-        else planning.promised_effect(spread, control, pairs=count, rounds=rounds, margin=MARGIN, family=size),
+        else planning.promised_effect(
+            spread, control, pairs=count, rounds=rounds, margin=MARGIN, family=size, seen=seen or 0.0
+        ),
         can_fire=rounds >= planning.rounds_to_fire(size),
         calls=calls,
         reason=reason,

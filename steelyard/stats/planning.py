@@ -93,22 +93,31 @@ def minimum_detectable_effect(
 
 
 def promised_effect(
-    spread: float, control: float | None, *, pairs: int, rounds: int, margin: float = 0.02, family: int = 1
+    spread: float,
+    control: float | None,
+    *,
+    pairs: int,
+    rounds: int,
+    margin: float = 0.02,
+    family: int = 1,
+    seen: float = 0.0,
 ) -> float | None:
     """The slowdown that a run of `rounds` is promised to find in 9 of 10 runs, after a pilot of `pairs` rounds.
 
     That of `minimum_detectable_effect` with the spread of the pilot's log ratios, and that of its control arm (None
     where there is none), each at its upper limit; the noise floor to expect is the half-width of the control arm's
     interval. Simulated with pilots of 3 rounds: 0.96 to 0.98 for normal log ratios, 0.89 to 0.96 for heavy tails
-    and bursts; with both spreads as the pilot saw them it would be about one half.
+    and bursts; with both spreads as the pilot saw them it would be about one half. All of these are noise that stays
+    as it is. Where it comes and goes, `seen` is the spread that earlier runs give reason to expect: neither spread is
+    taken to be smaller.
     """
     upper = spread_upper(spread, pairs)
     if upper is None:
         return None
     widest = None if control is None else spread_upper(control, pairs)
-    floor = None if widest is None else half_width(widest, rounds)
+    floor = None if widest is None else half_width(max(widest, seen), rounds)
     threshold = max(margin, 0.0 if floor is None else math.expm1(floor))
-    return minimum_detectable_effect(upper, rounds, threshold=threshold, family=family)
+    return minimum_detectable_effect(max(upper, seen), rounds, threshold=threshold, family=family)
 
 
 def spread_upper(spread: float, pairs: int, confidence: float = 0.9) -> float | None:

@@ -2,7 +2,8 @@
 
 A *trial* is three ordinary runs on one CPU, one thread. The pilot is the backend against itself for three rounds;
 what `bench run` prints after them (the largest of the slowdowns that it says its primary comparisons would find)
-is written down before anything else is measured, and nothing of the pilot is used again. Then a run of as many
+is written down before anything else is measured, and nothing of the pilot is used again. As for any user's run, the
+noise of earlier runs in the same folder counts in it: those of the trials before. Then a run of as many
 rounds as that number is for, with the backend slowed down by exactly that fraction, and one with a third of it. Each
 trial has a pilot of its own, so that what is counted is the promise as a user meets it, pilots that saw too little
 of the noise included.
@@ -65,11 +66,12 @@ class Injected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The content of effect.json."""
+    """The content of effect.json. `setting` are the size and the axes of the workloads."""
 
     machine: str
     created_utc: str
     window_s: float
+    setting: str
     rows: tuple[Injected, ...]
     notes: tuple[str, ...] = ()
 
@@ -89,10 +91,11 @@ def wrong(verdict: str, slower_by: float, margin: float) -> bool:
 def section(data: Found) -> list[str]:
     """The Markdown lines; without a heading."""
     lines = [
-        f"On one CPU with one thread, windows of {data.window_s:g} s; {data.machine}, {data.created_utc[:10]}. Each "
-        "trial has a pilot of three rounds of the backend against itself. The slowdown that `bench run` then says it "
-        "would find in 9 of 10 runs is put into the backend, in a process of its own, and a run of so many "
-        "rounds is judged as any other; a further run has a third of the slowdown. *Wrong*: verdicts that the truth "
+        f"On one CPU with one thread, {data.setting}, windows of {data.window_s:g} s; {data.machine}, "
+        f"{data.created_utc[:10]}. Each trial has a pilot of three rounds of the backend against itself. The slowdown "
+        "that `bench run` then says it would find in 9 of 10 runs, the noise of the trials before reckoned with, is "
+        "put into the backend, in a process of its own, and a run of so many rounds is judged as any other; a further "
+        "run has a third of the slowdown. *Wrong*: verdicts that the truth "
         "contradicts, among all other comparisons of these runs (another workload, the backend against itself, the "
         "control arm) and, with a third, of the slowed backend as well: `slower` claims more than 2 %.",
         "",

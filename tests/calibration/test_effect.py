@@ -82,12 +82,12 @@ def test_a_verdict_is_wrong_where_the_truth_contradicts_what_it_claims(
     assert wrong(verdict, slower_by, 0.02) is expected
 
 
-def test_the_promise_is_the_largest_that_the_planner_prints_for_a_comparison() -> None:
+def test_the_promise_is_the_largest_that_the_planner_prints_for_a_comparison(tmp_path: Path) -> None:
     from steelyard.cli.planning import outlook
 
     run = with_sham(0.0, rounds=3)
-    (printed,) = [promise(run)]
-    lines = [line for line in outlook(run, effect_runs.ROUNDS) if "(control)" not in line]
+    printed = promise(run, tmp_path)
+    lines = [line for line in outlook(run, effect_runs.ROUNDS, {}) if "(control)" not in line]
     assert len(lines) == 2
     assert sum(f"{effect_runs.ROUNDS} rounds would find a slowdown of {printed:.1%};" in line for line in lines) >= 1
     assert 0.02 < printed < 0.2
@@ -130,7 +130,7 @@ def test_the_page_says_how_many_were_found_and_how_many_were_wrong() -> None:
 
 def found(full: tuple[Trial, ...], third: tuple[Trial, ...]) -> Found:
     row = Injected(backend=BACKEND, workloads=effect_runs.WORKLOADS, full=full, third=third)
-    return Found(machine="a CPU", created_utc="2026-01-01T00:00:00Z", window_s=0.2, rows=(row,))
+    return Found(machine="a CPU", created_utc="2026-01-01T00:00:00Z", window_s=0.2, setting="tiny", rows=(row,))
 
 
 def test_the_stage_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,44 @@ def test_what_a_pilot_of_three_rounds_promises_is_found_in_nine_of_ten_runs(roun
     assert 0.93 <= found <= 0.995
 
 
+@pytest.mark.statistical
+@pytest.mark.parametrize("rounds", [8, 12])
+def test_where_noise_comes_and_goes_earlier_runs_keep_the_promise(rounds) -> None:
+    """One run in four is on a machine ten times as noisy, whatever its pilot saw; ten earlier runs went before it."""
+    repetitions = 1500
+    rng = np.random.default_rng(rounds)
+
+    def log_ratios(count: int) -> tuple[np.ndarray, np.ndarray]:
+        spread = np.where(rng.random((repetitions, 1)) < 0.25, 0.2, 0.02)
+        base, control, candidate = rng.normal(0, spread / 2**0.5, (3, repetitions, count))
+        return control - base, candidate - base
+
+    pilots = list(zip(*log_ratios(3), strict=True))
+    earlier = np.max([log_ratios(rounds)[0].std(axis=1, ddof=1) for _ in range(10)], axis=0)
+    control, candidate = log_ratios(rounds)
+    floor = np.maximum(np.abs(np.stack(intervals(control)[1:])).max(axis=0), np.log1p(0.02))
+    _, low, _ = intervals(candidate)
+
+    def found(seen: np.ndarray) -> float:
+        promised = [
+            planning.promised_effect(other.std(ddof=1), shared.std(ddof=1), pairs=3, rounds=rounds, seen=float(spread))
+            for (shared, other), spread in zip(pilots, seen, strict=True)
+        ]
+        return float(np.mean(low + np.log1p(np.array(promised, float)) > floor))
+
+    assert found(np.zeros(repetitions)) < 0.87
+    assert found(earlier) >= 0.93
+
+
+@given(st.floats(0.001, 0.3), st.floats(0.001, 0.3), st.floats(0, 1), st.integers(8, 40))
+def test_what_earlier_runs_saw_makes_no_promise_smaller(spread, control, seen, rounds) -> None:
+    alone = planning.promised_effect(spread, control, pairs=3, rounds=rounds)
+    reckoned = planning.promised_effect(spread, control, pairs=3, rounds=rounds, seen=seen)
+    assert reckoned >= alone
+    if seen <= min(spread, control):
+        assert reckoned == alone
+
+
 def test_no_effect_can_be_promised_where_no_verdict_can_be_given() -> None:
     assert planning.minimum_detectable_effect(0.02, 7) is None
     assert planning.minimum_detectable_effect(0.02, 8, family=10) is None
