@@ -106,7 +106,11 @@ class Session:
         self._records: list[LaunchRecord] = []
         self._disturbed: Mapping[int, str] = {}
         self._launches = launched
-        self._orders = balanced_orders(plan.arms, plan.request.seed + first_round)
+        # One for each bundle: a bundle that drew every second order of a common square would have no balance.
+        self._orders = [
+            balanced_orders(plan.arms, (bundle << 32) + plan.request.seed + first_round)
+            for bundle in range(len(plan.bundles))
+        ]
 
     def run(self) -> Segment:
         """The cold round, then whole rounds. Ctrl-C ends it and keeps every finished launch.
@@ -175,8 +179,8 @@ class Session:
     def _round(self, number: int, *, steady: bool) -> None:
         remaining = self._remaining_s() if self._plan.request.time_s is not None else None
         self._sink.round_begins(number, self._plan.maximum_rounds, remaining)
-        for bundle in self._plan.bundles:
-            for position, arm in enumerate(next(self._orders)):
+        for bundle, orders in zip(self._plan.bundles, self._orders, strict=True):
+            for position, arm in enumerate(next(orders)):
                 cases = self._cases(arm, bundle, number)
                 if not cases:
                     continue
