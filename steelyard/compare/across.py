@@ -74,8 +74,10 @@ def compare_runs(
 
     The sides differ in one factor, which is found or given. A point whose identity differs, or sides
     that differ in something else as well, are incomparable, with the difference named. Families are
-    as within a run. Raises UsageError where there is no single factor or no common point.
+    as within a run. Raises UsageError where a run is given twice, and where there is no single factor or no
+    common point.
     """
+    _refuse_twice(baseline_runs, candidate_runs)
     what = find_factor(baseline_runs, candidate_runs, factor)
     before, after = group_of(baseline_runs), group_of(candidate_runs)
     common = [title for title in before.points if title in after.points]
@@ -126,6 +128,19 @@ def unlike(identities: Sequence[Identity | None]) -> str:
     parts = ("definition", "weights", "inputs", "reference")
     different = [part for part in parts if len({getattr(identity, part) for identity in known}) > 1]
     return f"the identity differs in {' and '.join(different)}" if different else ""
+
+
+def _refuse_twice(baseline: Sequence[Run], candidate: Sequence[Run]) -> None:
+    """A run counts once: given again it would say that runs do not differ, and a difference from itself says nothing.
+
+    Raises UsageError naming the first run that is given twice.
+    """
+    before, after = ([run.manifest.run_id for run in runs] for runs in (baseline, candidate))
+    for ids, where in ((before, "on the baseline's side"), (after, "on the candidate's side")):
+        if again := [name for name in ids if ids.count(name) > 1]:
+            raise UsageError(f"the run {again[0]} stands twice {where}; give each run once")
+    if shared := [name for name in before if name in after]:
+        raise UsageError(f"the run {shared[0]} stands on both sides; give each run once")
 
 
 def _run_effect(baseline: Sequence[float], candidate: Sequence[float]) -> tuple[float | None, str]:

@@ -59,6 +59,14 @@ def test_too_few_rounds_are_inconclusive(tmp_path):
     assert "of 8 rounds" in ended.output
 
 
+def test_a_run_given_by_two_names_is_refused(tmp_path):
+    stored(tmp_path, "new", seed=1)
+    stored(tmp_path, "old", seed=2, threads=4)
+    ended = bench("compare", "old,latest,o", "new", "--runs", tmp_path)
+    assert isinstance(ended.exception, UsageError)
+    assert "the run old stands twice on the baseline's side" in str(ended.exception)
+
+
 def test_two_runs_alone_cannot_tell_faster_from_slower(tmp_path):
     versions = {"xla": {"jax": "0.11.0"}}
     stored(tmp_path, "old", seed=1)

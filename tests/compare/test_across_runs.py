@@ -121,6 +121,21 @@ def test_nonsense_is_refused_by_name() -> None:
         compare_runs(runs(0), runs(10, threads=4), factor="backend")
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "twice"),
+    [
+        ((0, 0, 0), (10, 10, 10), "synthetic-0000 stands twice on the baseline's side"),
+        ((0, 1, 2), (10, 11, 10), "synthetic-0010 stands twice on the candidate's side"),
+        ((0, 1, 2), (10, 11, 2), "synthetic-0002 stands on both sides"),
+    ],
+)
+def test_a_run_counts_once(before: tuple[int, ...], after: tuple[int, ...], twice: str) -> None:
+    baseline = [run for seed in before for run in runs(seed, 1)]
+    candidate = [run for seed in after for run in runs(seed, 1, threads=4)]
+    with pytest.raises(UsageError, match=f"the run {twice}; give each run once"):
+        compare_runs(baseline, candidate)
+
+
 def test_failures_and_noise_are_told() -> None:
     wrong = {("xla", "decode"): Outcome(status="incorrect", reason="NaN", rounds=(4,))}
     found = compare_runs(runs(0), runs(10, versions=NEWER, statuses=wrong))
