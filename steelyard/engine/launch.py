@@ -1,11 +1,7 @@
-"""One launch seen from outside: start the worker, listen, enforce time-outs, turn every end into rows.
-
-The supervisor blocks in `select` on the event pipe and the process; it never polls.
-"""
+"""One launch seen from outside: start the worker, listen until it ends, turn every end into rows."""
 
 import os
 import random
-import selectors
 import signal
 import subprocess
 import sys
@@ -14,15 +10,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
 from steelyard import plugins, wire
-from steelyard.core.backend import Budget
 from steelyard.core.errors import SteelyardError, StoreError
 from steelyard.core.metrics import Reading
-from steelyard.core.result import LaunchRecord, Result, Stage, Status
+from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.runner import LaunchContext
-from steelyard.engine.exhaustion import out_of_memory
+from steelyard.engine.ends import unfinished, why
+from steelyard.engine.listener import Listener
 from steelyard.engine.protocol import Event, LaunchRequest
 from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
@@ -33,7 +28,6 @@ _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIR
 _KEPT_PREFIXES = ("LC_", "XDG_", "STEELYARD_", "CUDA_VISIBLE", "NVIDIA_", "HSA_", "ROCR_", "HIP_", "TPU_", "COV_")
 _MARK = "STEELYARD_LAUNCH"  # every process that a launch starts inherits it
 _TAIL_BYTES = 4000
-_UNSEEN_S = 1.0  # the worker collects garbage before its window, and the supervisor may read an event late
 _EXIT_GRACE_S = 10.0
 
 
@@ -119,7 +113,7 @@ def _run(
             start_new_session=True,
         )
     os.close(write_end)
-    listener = _Listener(request, read_end, process, timeouts, on_event)
+    listener = Listener(request, read_end, process, timeouts, on_event)
     ended = "interrupted"
     try:
         ended = listener.listen()
@@ -152,8 +146,8 @@ def _run(
     if ended != "done":
         last_words = _tail(log_file)
         starved = (group.kills() > 0) if group is not None else _oom_kills() > oom_before
-        status, reason = _why(ended, exit_code, listener.stage, starved, last_words, request.budget)
-        outcome.results += _unfinished(request, listener, status, reason, last_words)
+        status, reason = why(ended, exit_code, listener.stage, starved, last_words, request.budget)
+        outcome.results += unfinished(request, listener, status, reason, last_words)
     if request.budget.memory_cap_bytes is not None:
         outcome.results = [_capped(result, request, group) for result in outcome.results]
     return outcome
@@ -177,104 +171,6 @@ def _prepared(request: LaunchRequest) -> tuple[Path, Path]:
     return request_file, log_file
 
 
-class _Listener:
-    """Reads events until the launch is done, dies, or outstays a stage's time-out."""
-
-    def __init__(
-        self,
-        request: LaunchRequest,
-        pipe: int,
-        process: "subprocess.Popen[bytes]",
-        timeouts: Mapping[str, float],
-        on_event: Callable[[Event], None],
-    ) -> None:
-        self.stage: Stage = "spawn"
-        self.case_id = ""
-        self.results: list[Result] = []
-        self._pipe = pipe
-        self._process = process
-        self._timeouts = timeouts
-        self._on_event = on_event
-        self._caps = {case.case_id: case.pace.cap_s for case in request.cases}
-        self._buffer = b""
-        self._done = False
-        self._window_began: float | None = None
-        self._window_s: float | None = None
-
-    def listen(self) -> str:
-        """`done`, `exited` or `timed_out`."""
-        pidfd = os.pidfd_open(self._process.pid)
-        deadline = self._deadline()
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._pipe, selectors.EVENT_READ)
-                selector.register(pidfd, selectors.EVENT_READ)
-                while not self._done:
-                    ready = {key.fd for key, _ in selector.select(max(0.0, deadline - time.monotonic()))}
-                    if not ready:
-                        return "timed_out"
-                    if self._pipe in ready:
-                        if not self._read():
-                            return "exited"
-                        deadline = self._deadline()
-                    elif pidfd in ready:
-                        # Dead; a child it left behind may hold the pipe open, so end of file is not waited for.
-                        return "done" if self._done else "exited"
-        finally:
-            os.close(pidfd)
-        return "done"
-
-    def _deadline(self) -> float:
-        allowed = self._timeouts[self.stage]
-        if self.stage == "steady":
-            allowed += self._caps.get(self.case_id, 0.0)
-        return time.monotonic() + allowed
-
-    def _read(self) -> bool:
-        data = os.read(self._pipe, 1 << 20)
-        self._buffer += data
-        *lines, self._buffer = self._buffer.split(b"\n")
-        for line in lines:
-            event = wire.decode(line, Event, "what the worker sent")
-            if event.kind == "stage":
-                self.stage, self.case_id = event.stage, event.case_id
-                self._time_window(event.stage)
-            elif event.kind == "result" and event.result is not None:
-                event = replace(event, result=_believed(event.result, self._window_s))
-                self.results.append(cast(Result, event.result))
-            elif event.kind == "done":
-                self._done = True
-            self._on_event(event)
-        return bool(data)
-
-    def _time_window(self, stage: Stage) -> None:
-        """How long the timed window was for the supervisor, from the event before it to the next."""
-        began, self._window_began = self._window_began, None
-        if stage == "steady":
-            self._window_began, self._window_s = time.monotonic(), None
-        elif began is not None:
-            self._window_s = time.monotonic() - began
-
-
-def _believed(result: Result, window_s: float | None) -> Result:
-    """The result, or a failure if its window cannot have lasted as long as the worker's clock says.
-
-    The worker checks its clock to 1 %. This is for what it cannot see, a clock replaced below Python: what
-    supervisor and worker saw differs by more than a factor of two and a second.
-    """
-    latency = result.measurement("latency_s")
-    if window_s is None or latency is None or not len(latency.samples):
-        return result
-    told = result.details.get("window_s", latency.starts_s[-1] + latency.samples[-1])  # checks of outputs are in it
-    if (window_s - _UNSEEN_S) / 2 <= told <= 2 * window_s + _UNSEEN_S:
-        return result
-    reason = (
-        f"the worker's clock counted {told:.3g} s for a window that took {window_s:.3g} s: its times are not to be "
-        "believed"
-    )
-    return replace(result, status="failed", reason=reason)
-
-
 def _left_children(result: Result, stayed: int) -> Result:
     if not stayed:
         return result
@@ -282,61 +178,6 @@ def _left_children(result: Result, stayed: int) -> Result:
         f"{stayed} {'process' if stayed == 1 else 'processes'} of the backend outlived its worker and had to be ended"
     )
     return replace(result, details={**result.details, "remarks": [*result.details.get("remarks", ()), told]})
-
-
-def _unfinished(
-    request: LaunchRequest, listener: _Listener, status: Status, reason: str, log_tail: str
-) -> list[Result]:
-    """A row for the case that the launch ended in, and `skipped` for those it never reached."""
-    finished = {result.case_id for result in listener.results}
-    waiting = [case.case_id for case in request.cases if case.case_id not in finished]
-    culprit = listener.case_id if listener.case_id in waiting else (waiting[0] if waiting else "")
-    rows = []
-    for case_id in waiting:
-        guilty = case_id == culprit
-        rows.append(
-            Result(
-                case_id=case_id,
-                arm=request.arm,
-                round=request.round,
-                position=request.position,
-                launch=request.launch,
-                status=status if guilty else "skipped",
-                stage=listener.stage,
-                reason=reason if guilty else f"the launch ended in another case before this one: {reason}",
-                log_tail=log_tail if guilty else "",
-                first_in_launch=request.cases[0].case_id == case_id,
-            )
-        )
-    return rows
-
-
-def _why(
-    ended: str, exit_code: int | None, stage: Stage, starved: bool, last_words: str, budget: Budget
-) -> tuple[Status, str]:
-    """Status and reason of a launch that did not come to its end. `starved`: the kernel ended it for want of memory."""
-    if ended not in ("exited", "timed_out"):
-        return "failed", ended
-    if ended == "timed_out":
-        return "timed_out", f"no end of stage '{stage}' within its time-out"
-    died = exit_code is not None and exit_code < 0
-    how = f"killed by {signal_name(-exit_code)}" if died and exit_code else f"exited with code {exit_code}"
-    if starved and exit_code == -signal.SIGKILL:
-        limit = f"; the limit was {budget.memory_cap}" if budget.memory_cap_bytes is not None else ""
-        return "out_of_memory", f"killed by the kernel for want of memory in stage '{stage}'{limit}"
-    if said := next((line for line in reversed(last_words.splitlines()) if out_of_memory(line)), ""):
-        return "out_of_memory", f"{how} in stage '{stage}'; it said: {said.strip()[:300]}"
-    if budget.memory_cap_by == "rlimit":
-        how += f", which may be for want of memory (the limit was {budget.memory_cap}): it did not say why,"
-    return "crashed", f"{how} in stage '{stage}'"
-
-
-def signal_name(number: int) -> str:
-    """A signal's name; its number where it has none, as most real-time signals."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _capped(result: Result, request: LaunchRequest, group: MemoryGroup | None) -> Result:

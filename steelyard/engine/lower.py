@@ -14,7 +14,7 @@ from steelyard.core.errors import LoweringError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.run import LoweredFacts
 from steelyard.core.workload import Point
-from steelyard.engine.launch import signal_name
+from steelyard.engine.ends import signal_name
 from steelyard.lowering.cache import cache_root
 from steelyard.lowering.request import POOL, LoweringRequest, LoweringResponse, Progress
 

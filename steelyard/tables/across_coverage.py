@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from steelyard.core.workload import Point
 from steelyard.tables.across_sides import ACROSS, Labelled, backends, column, common, short, titles
-from steelyard.tables.facts import Facts, Outcome, gather, together
+from steelyard.tables.facts import Facts, gather
 from steelyard.tables.format import ABSENT, counted
+from steelyard.tables.outcome import Outcome, together
 from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
 
 

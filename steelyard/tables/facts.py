@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from steelyard.compare import (
@@ -23,61 +23,10 @@ from steelyard.compare.sides import Sides, sides_of
 from steelyard.compare.summary import locations
 from steelyard.core.case import Arm, Case
 from steelyard.core.comparison import Comparison, Estimate
-from steelyard.core.result import Result, Status
+from steelyard.core.result import Result
 from steelyard.core.run import Run
 from steelyard.core.workload import Point
-from steelyard.tables.format import counted
-
-_WORST_FIRST: tuple[Status, ...] = (
-    "incorrect",
-    "fallback",
-    "crashed",
-    "out_of_memory",
-    "timed_out",
-    "failed",
-    "unsupported",
-    "skipped",
-)
-_WITHOUT_SPEED = frozenset({"incorrect", "fallback"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How an arm fared at a point over all launches: the worst status, and how many launches ended ok.
-
-    `speed` says whether its times may be shown: a wrong answer, or one computed elsewhere, has no speed.
-    """
-
-    status: Status
-    ok: int
-    launches: int
-    stage: str = ""
-    reason: str = ""
-    log_tail: str = ""
-
-    @property
-    def speed(self) -> bool:
-        """Whether a time may be shown."""
-        return self.ok > 0 and self.status not in _WITHOUT_SPEED
-
-    @property
-    def remark(self) -> str:
-        """The footnote of an outcome that is not plain ok."""
-        words = self.status.replace("_", " ")
-        where = f" at {self.stage}" if self.stage and self.status not in ("unsupported", "skipped") else ""
-        share = f" in {self.launches - self.ok} of {counted(self.launches, 'launch', 'launches')}" if self.ok else ""
-        return f"{words}{where}{share}: {self.reason or 'no reason was recorded'}"
-
-
-def together(outcomes: Sequence[Outcome]) -> Outcome:
-    """The outcomes of several runs as one: the worst, with the launches of all, and of those how many ended ok."""
-    bad = [outcome for outcome in outcomes if outcome.status != "ok"]
-    worst = min(bad, key=lambda outcome: _WORST_FIRST.index(outcome.status), default=outcomes[0])
-    return replace(
-        worst,
-        ok=sum(outcome.ok for outcome in outcomes),
-        launches=sum(outcome.launches for outcome in outcomes),
-    )
+from steelyard.tables.outcome import Outcome, outcome_of
 
 
 @dataclass(frozen=True)
@@ -214,30 +163,14 @@ class Facts:
 
     def outcome(self, arm: Arm, point: Point) -> Outcome:
         """How the arm fared at the point."""
-        results = self.results(arm, point)
-        ok = sum(result.status == "ok" for result in results)
-        if results and ok == len(results):
-            return Outcome(status="ok", ok=ok, launches=ok)
-        worst = min(
-            (result for result in results if result.status != "ok"),
-            key=lambda result: _WORST_FIRST.index(result.status),
-            default=None,
-        )
-        if worst is None:
-            reasons = [
-                entry.reason
-                for entry in self.run.manifest.left_out
-                if entry.backend in (arm.label, arm.backend.text) and entry.point in ("", point.key, point.title)
-            ]
-            return Outcome(status="skipped", ok=0, launches=0, reason="; ".join(reasons) or "it was never launched")
-        return Outcome(
-            status=worst.status,
-            ok=ok,
-            launches=len(results),
-            stage=worst.stage.replace("_", " "),
-            reason=worst.reason,
-            log_tail=worst.log_tail,
-        )
+        if results := self.results(arm, point):
+            return outcome_of(results)
+        reasons = [
+            entry.reason
+            for entry in self.run.manifest.left_out
+            if entry.backend in (arm.label, arm.backend.text) and entry.point in ("", point.key, point.title)
+        ]
+        return Outcome(status="skipped", ok=0, launches=0, reason="; ".join(reasons) or "it was never launched")
 
     @cached_property
     def _comparisons(self) -> Mapping[tuple[str, str, str], Comparison]:

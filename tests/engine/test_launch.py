@@ -9,7 +9,8 @@ import pytest
 
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import SteelyardError
-from steelyard.engine.launch import Outcome, _believed, run_launch
+from steelyard.engine.launch import Outcome, run_launch
+from steelyard.engine.listener import believed
 from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from tests.fakes.numpy_work import PATH, lowered_point
@@ -197,6 +198,6 @@ def test_a_check_that_outlasts_the_window_is_no_wrong_clock() -> None:
     latency = result.measurement("latency_s")
     assert latency is not None
     whole_s = latency.starts_s[-1] + latency.samples[-1] + 30.0
-    assert _believed(result, whole_s).status == "failed"
+    assert believed(result, whole_s).status == "failed"
     checked = replace(result, details={**result.details, "window_s": whole_s - 0.1})
-    assert _believed(checked, whole_s) is checked
+    assert believed(checked, whole_s) is checked

@@ -12,8 +12,9 @@ from steelyard.compare.factor import find_factor
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.case import Case
 from steelyard.core.workload import Selection
+from steelyard.engine.ends import why
 from steelyard.engine.exhaustion import out_of_memory
-from steelyard.engine.launch import _why, run_launch
+from steelyard.engine.launch import run_launch
 from steelyard.engine.plan import DEFAULT_TIMEOUTS, Plan, Request
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from tests.fakes.numpy_work import PATH, lowered_point
@@ -100,16 +101,16 @@ def test_other_failures_are_not_taken_for_it(text: str) -> None:
 
 def test_a_kill_is_out_of_memory_only_if_the_kernel_counted_one() -> None:
     group = replace(CAPPED, memory_cap_by="cgroup")
-    starved = _why("exited", -signal.SIGKILL, "compile", True, "", group)
+    starved = why("exited", -signal.SIGKILL, "compile", True, "", group)
     assert starved[0] == "out_of_memory"
     assert "512 MiB by cgroup" in starved[1]
-    assert _why("exited", -signal.SIGKILL, "compile", False, "", group)[0] == "crashed"
-    assert _why("exited", -signal.SIGSEGV, "compile", True, "", group)[0] == "crashed"
-    assert _why("timed_out", -signal.SIGKILL, "compile", True, "", group)[0] == "timed_out"
+    assert why("exited", -signal.SIGKILL, "compile", False, "", group)[0] == "crashed"
+    assert why("exited", -signal.SIGSEGV, "compile", True, "", group)[0] == "crashed"
+    assert why("timed_out", -signal.SIGKILL, "compile", True, "", group)[0] == "timed_out"
 
 
 def test_a_crash_under_a_limit_that_says_nothing_is_not_called_out_of_memory_but_hints_at_it() -> None:
-    status, reason = _why("exited", -signal.SIGSEGV, "first_run", False, "all is well\n", CAPPED)
+    status, reason = why("exited", -signal.SIGSEGV, "first_run", False, "all is well\n", CAPPED)
     assert status == "crashed"
     assert "may be for want of memory" in reason
 

@@ -1,0 +1,116 @@
+"""What a worker says, and for how long it may be silent: events from its pipe, time-outs of its stages.
+
+The supervisor blocks in `select` on the pipe and the process; it never polls.
+"""
+
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import cast
+
+from steelyard import wire
+from steelyard.core.result import Result, Stage
+from steelyard.engine.protocol import Event, LaunchRequest
+
+_UNSEEN_S = 1.0  # the worker collects garbage before its window, and the supervisor may read an event late
+
+
+class Listener:
+    """Reads events until the launch is done, dies, or outstays a stage's time-out."""
+
+    def __init__(
+        self,
+        request: LaunchRequest,
+        pipe: int,
+        process: "subprocess.Popen[bytes]",
+        timeouts: Mapping[str, float],
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self.stage: Stage = "spawn"
+        self.case_id = ""
+        self.results: list[Result] = []
+        self._pipe = pipe
+        self._process = process
+        self._timeouts = timeouts
+        self._on_event = on_event
+        self._caps = {case.case_id: case.pace.cap_s for case in request.cases}
+        self._buffer = b""
+        self._done = False
+        self._window_began: float | None = None
+        self._window_s: float | None = None
+
+    def listen(self) -> str:
+        """`done`, `exited` or `timed_out`."""
+        pidfd = os.pidfd_open(self._process.pid)
+        deadline = self._deadline()
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._pipe, selectors.EVENT_READ)
+                selector.register(pidfd, selectors.EVENT_READ)
+                while not self._done:
+                    ready = {key.fd for key, _ in selector.select(max(0.0, deadline - time.monotonic()))}
+                    if not ready:
+                        return "timed_out"
+                    if self._pipe in ready:
+                        if not self._read():
+                            return "exited"
+                        deadline = self._deadline()
+                    elif pidfd in ready:
+                        # Dead; a child it left behind may hold the pipe open, so end of file is not waited for.
+                        return "done" if self._done else "exited"
+        finally:
+            os.close(pidfd)
+        return "done"
+
+    def _deadline(self) -> float:
+        allowed = self._timeouts[self.stage]
+        if self.stage == "steady":
+            allowed += self._caps.get(self.case_id, 0.0)
+        return time.monotonic() + allowed
+
+    def _read(self) -> bool:
+        data = os.read(self._pipe, 1 << 20)
+        self._buffer += data
+        *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
+            event = wire.decode(line, Event, "what the worker sent")
+            if event.kind == "stage":
+                self.stage, self.case_id = event.stage, event.case_id
+                self._time_window(event.stage)
+            elif event.kind == "result" and event.result is not None:
+                event = replace(event, result=believed(event.result, self._window_s))
+                self.results.append(cast(Result, event.result))
+            elif event.kind == "done":
+                self._done = True
+            self._on_event(event)
+        return bool(data)
+
+    def _time_window(self, stage: Stage) -> None:
+        """How long the timed window was for the supervisor, from the event before it to the next."""
+        began, self._window_began = self._window_began, None
+        if stage == "steady":
+            self._window_began, self._window_s = time.monotonic(), None
+        elif began is not None:
+            self._window_s = time.monotonic() - began
+
+
+def believed(result: Result, window_s: float | None) -> Result:
+    """The result, or a failure if its window cannot have lasted as long as the worker's clock says.
+
+    The worker checks its clock to 1 %. This is for what it cannot see, a clock replaced below Python: what
+    supervisor and worker saw differs by more than a factor of two and a second.
+    """
+    latency = result.measurement("latency_s")
+    if window_s is None or latency is None or not len(latency.samples):
+        return result
+    told = result.details.get("window_s", latency.starts_s[-1] + latency.samples[-1])  # checks of outputs are in it
+    if (window_s - _UNSEEN_S) / 2 <= told <= 2 * window_s + _UNSEEN_S:
+        return result
+    reason = (
+        f"the worker's clock counted {told:.3g} s for a window that took {window_s:.3g} s: its times are not to be "
+        "believed"
+    )
+    return replace(result, status="failed", reason=reason)

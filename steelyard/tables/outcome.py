@@ -1,0 +1,75 @@
+"""How an arm fared at a point: the worst of what became of its launches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from steelyard.core.result import Result, Status
+from steelyard.tables.format import counted
+
+_WORST_FIRST: tuple[Status, ...] = (
+    "incorrect",
+    "fallback",
+    "crashed",
+    "out_of_memory",
+    "timed_out",
+    "failed",
+    "unsupported",
+    "skipped",
+)
+_WITHOUT_SPEED = frozenset({"incorrect", "fallback"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an arm fared at a point over all launches: the worst status, and how many launches ended ok.
+
+    `speed` says whether its times may be shown: a wrong answer, or one computed elsewhere, has no speed.
+    """
+
+    status: Status
+    ok: int
+    launches: int
+    stage: str = ""
+    reason: str = ""
+    log_tail: str = ""
+
+    @property
+    def speed(self) -> bool:
+        """Whether a time may be shown."""
+        return self.ok > 0 and self.status not in _WITHOUT_SPEED
+
+    @property
+    def remark(self) -> str:
+        """The footnote of an outcome that is not plain ok."""
+        words = self.status.replace("_", " ")
+        where = f" at {self.stage}" if self.stage and self.status not in ("unsupported", "skipped") else ""
+        share = f" in {self.launches - self.ok} of {counted(self.launches, 'launch', 'launches')}" if self.ok else ""
+        return f"{words}{where}{share}: {self.reason or 'no reason was recorded'}"
+
+
+def outcome_of(results: Sequence[Result]) -> Outcome:
+    """How an arm fared in these launches of one point, of which there is at least one."""
+    ok = sum(result.status == "ok" for result in results)
+    if ok == len(results):
+        return Outcome(status="ok", ok=ok, launches=ok)
+    bad = [result for result in results if result.status != "ok"]
+    worst = min(bad, key=lambda result: _WORST_FIRST.index(result.status))
+    return Outcome(
+        status=worst.status,
+        ok=ok,
+        launches=len(results),
+        stage=worst.stage.replace("_", " "),
+        reason=worst.reason,
+        log_tail=worst.log_tail,
+    )
+
+
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """The outcomes of several runs as one: the worst, with the launches of all, and of those how many ended ok."""
+    bad = [outcome for outcome in outcomes if outcome.status != "ok"]
+    worst = min(bad, key=lambda outcome: _WORST_FIRST.index(outcome.status), default=outcomes[0])
+    return replace(
+        worst,
+        ok=sum(outcome.ok for outcome in outcomes),
+        launches=sum(outcome.launches for outcome in outcomes),
+    )
