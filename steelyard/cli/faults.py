@@ -4,14 +4,13 @@ from pathlib import Path
 
 import typer
 
+from steelyard.cli.exit_codes import INTERRUPTED
 from steelyard.cli.output import print_json, print_table
 from steelyard.cli.running import new_run
 from steelyard.core.backend import Budget
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.selftest.faults import WINDOW_S, chosen, judge, request
 from steelyard.store import find_run, open_run, prepare_root
-
-INTERRUPTED = 130
 
 
 def run_faults(

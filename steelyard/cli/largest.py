@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from steelyard import __version__, plugins, wire
+from steelyard.cli.exit_codes import INTERRUPTED
 from steelyard.cli.output import print_json, print_table, printable
 from steelyard.cli.running import run_plan
 from steelyard.core.errors import LoweringError, UsageError
@@ -29,7 +30,6 @@ FILE = "largest.json"
 ATTEMPTS = 24
 """Attempts of one backend at one question, unless told otherwise: enough to double 12 times and halve as often."""
 
-INTERRUPTED = 130
 _FORMATS = ("csv", "latex", "markdown", "typst")
 
 

@@ -15,6 +15,7 @@ SUITE = "llm"
 
 
 def run(
+    context: typer.Context,
     suite: Annotated[str, typer.Option(help="The suite to run.")] = SUITE,
     backend: Annotated[
         list[str] | None,
@@ -77,7 +78,8 @@ def run(
 ) -> None:
     """Run a suite on backends and store every sample.
 
-    Exit code 0; 3 if a case planned as runnable ended neither ok nor unsupported; 2 on wrong usage.
+    Exit code 0; 3 if a case planned as runnable ended neither ok nor unsupported; 130 if interrupted; 2 on wrong
+    usage.
     """
     from steelyard.cli import running
     from steelyard.core.errors import UsageError
@@ -85,11 +87,7 @@ def run(
     if attempts is not None and largest is None:
         raise UsageError("--attempts goes with --largest")
     if resume is not None:
-        if largest is not None or memory_cap is not None:
-            raise UsageError(
-                "--resume takes the memory cap of the run, and a search is gone on with by its own options: leave "
-                "--memory-cap and --largest out, or --resume"
-            )
+        _only_with_resume(context)
         sys.exit(
             running.resume_run(
                 output,
@@ -141,6 +139,28 @@ def run(
         )
         sys.exit(code)
     sys.exit(running.new_run(request, output, weights=weights, dry_run=dry_run, report=report, json=json))
+
+
+_WITH_RESUME = frozenset(
+    {"resume", "weights", "time", "rounds", "timeout", "meter", "allow_foreign_processes", "output", "report", "json"}
+)
+
+
+def _only_with_resume(context: typer.Context) -> None:
+    """Raise UsageError for what was asked of a resumed run beyond more rounds: its plan is that of the stored run."""
+    from steelyard.core.errors import UsageError
+
+    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    given = [
+        options[name]
+        for name in context.params
+        if name not in _WITH_RESUME and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        raise UsageError(
+            f"--resume goes on with the plan of the stored run: leave {', '.join(given)} out (a search is gone on with "
+            "by its own options)"
+        )
 
 
 def _request(

@@ -16,6 +16,7 @@ import typer
 
 from steelyard import __version__, plugins
 from steelyard.cli.command import stored_command
+from steelyard.cli.exit_codes import FAILED, INTERRUPTED
 from steelyard.cli.planning import describe, plan_of
 from steelyard.cli.progress import Screen
 from steelyard.cli.recorder import Recorder
@@ -40,8 +41,6 @@ from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.request import ATTEMPT_POOL, POOL, is_lowered
 from steelyard.selftest.kept import newest
 from steelyard.store import RunWriter, create_run, find_run, new_run_id, open_run, prepare_root, resume
-
-_FAILED = 3
 
 
 def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bool, report: bool, json: bool) -> int:
@@ -205,7 +204,7 @@ def _segment(
     for line in _noise_during(noise, at_end, done.disturbed):
         say(line)
     bad = [result for result in recorder.last.values() if result.status not in ("ok", "unsupported")]
-    return _FAILED if bad else 0
+    return INTERRUPTED if done.ended == "interrupted" else FAILED if bad else 0
 
 
 def _noise_during(before: Noise, at_end: Noise, disturbed: Mapping[int, str]) -> Iterator[str]:

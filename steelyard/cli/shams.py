@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from steelyard import plugins
+from steelyard.cli.exit_codes import INTERRUPTED
 from steelyard.cli.output import print_json, print_table
 from steelyard.cli.running import new_run, resume_run
 from steelyard.core.backend import Budget, parse_backend
@@ -16,8 +17,6 @@ from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.selftest.campaign import COMMON, Campaign, Terms, legs
 from steelyard.store import prepare_root
 from steelyard.tables.shams import rate, sentence
-
-INTERRUPTED = 130
 
 
 def run_shams(

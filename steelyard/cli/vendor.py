@@ -8,6 +8,7 @@ import typer
 
 from steelyard import __version__, plugins, wire
 from steelyard.cli import path_tax
+from steelyard.cli.exit_codes import INTERRUPTED
 from steelyard.cli.output import print_json, print_table
 from steelyard.core.agreement import Agreement, AgreementRow
 from steelyard.core.backend import Budget, Device, parse_backend
@@ -23,7 +24,6 @@ from steelyard.selftest.interleaved import Campaign, Match, Terms
 from steelyard.selftest.tools import TOOLS, Tool, absent
 from steelyard.store import prepare_root
 
-INTERRUPTED = 130
 ROUNDS = 20
 WINDOW_S = 0.5
 SUITE = "llm"

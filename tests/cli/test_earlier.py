@@ -1,13 +1,16 @@
 """The noise of earlier runs: which of them count, and what the pilot makes of it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from steelyard.cli.earlier import NEWEST, noise_seen
 from steelyard.cli.planning import outlook
+from steelyard.cli.recorder import Recorder
 from steelyard.compare import control_spreads
 from steelyard.core.run import Run
+from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import Shape, llm_points, synthetic_run
 from tests.fakes.stored import store
 
@@ -86,3 +89,16 @@ def test_the_pilot_reckons_with_it_and_says_so(tmp_path, today):
     assert f" in noise as of an earlier run ({spread:.1%}); " in reckoned
     effects = [float(line.partition("a slowdown of ")[2].partition("%")[0]) for line in (alone, reckoned)]
     assert effects[1] > 2 * effects[0]
+
+
+def test_bench_run_looks_at_the_runs_beside_its_own_after_the_pilot(tmp_path, today, plan_of):  # noqa: F811
+    store(made(1, spread=0.2), tmp_path)
+    said: list[str] = []
+    writer, screen = SimpleNamespace(path=tmp_path / today.manifest.run_id), SimpleNamespace(line=said.append)
+    noise = today.segments[0].noise
+    recorder = Recorder(writer, screen, today.manifest, plan_of(8), today.results, noise=noise)
+    for number in (1, 2):
+        recorder.round_ends(number)
+    assert said == []
+    recorder.round_ends(3)
+    assert any("in noise as of an earlier run" in line for line in said)

@@ -74,7 +74,7 @@ def test_the_largest_batch_under_a_cap_is_bracketed_stored_and_gone_on_with(tmp_
         (("--attempts", "3"), "goes with --largest"),
         (("--memory-cap", "0"), "no memory at all"),
         (("--memory-cap", "2 loaves"), "not a size"),
-        (("--resume", "latest", "--memory-cap", "1GiB"), "takes the memory cap of the run"),
+        (("--resume", "latest", "--memory-cap", "1GiB"), "goes on with the plan of the stored run"),
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path: Path, options: tuple[str, ...], told: str) -> None:

@@ -140,6 +140,7 @@ def test_ctrl_c_ends_cleanly_and_keeps_what_was_measured(bench) -> None:
             process.send_signal(signal.SIGINT)
             break
     _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
     assert "Traceback" not in errors
     (segment,) = run_of(bench).segments
     assert segment.ended == "interrupted"
@@ -238,13 +239,17 @@ def test_a_dry_run_prints_the_plan_and_measures_nothing(bench) -> None:
         (["--timeout", "compil=3"], "unknown stage 'compil'; did you mean 'compile'?"),
         (["--tuning", "best"], "unknown tuning 'best'"),
         (["--backend", "no.such.module:Thing"], "cannot import module 'no.such.module'"),
-        (["--resume", "nothing"], "there are no runs here"),
+        (["--resume", "latest", "--backend", "xla", "--dry-run"], "leave --size, --backend, --dry-run out"),
     ],
 )
 def test_bad_input_names_what_is_wrong_and_the_closest_valid_name(bench, arguments: list[str], said: str) -> None:
     done = bench("run", "--size", "tiny", "--output", str(bench.output), *arguments, code=2)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_that_is_not_there_cannot_be_gone_on_with(bench) -> None:
+    assert "there are no runs here" in bench("run", "--resume", "nothing", "--output", str(bench.output), code=2).stderr
 
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_runs(bench, tmp_path) -> None:

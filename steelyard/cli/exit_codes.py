@@ -1,0 +1,6 @@
+"""Exit codes beyond 0 (done), 1 (an error) and 2 (wrong usage); `docs/cli.md` lists all of them."""
+
+FAILED = 3
+"""A case that was planned as runnable ended neither ok nor unsupported."""
+INTERRUPTED = 130
+"""Ctrl-C or a request to end: what was measured is kept. 128 and the number of SIGINT, as shells have it."""
