@@ -28,7 +28,7 @@ DEFAULT_TIMEOUTS: Mapping[str, float] = {
     "second_run": 300.0,
     "steady": 120.0,  # added to the window's cap
     "check": 120.0,
-    "energy": 180.0,  # three windows of the meter, and a call that outlasts its own
+    "energy": 180.0,  # added to the three windows, which a slow meter makes long
 }
 """Seconds a stage may last before its launch is ended and the case is `timed_out`."""
 

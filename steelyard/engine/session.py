@@ -102,6 +102,7 @@ class Session:
             self._remember(result)
         self._ruled_out = {(result.arm, result.case_id) for result in earlier if result.launch == _LOWERING}
         self._window_s = plan.request.window_s
+        self._metering_s = metering_s(plan.request.energy, plan.request.device)
         self._supervisor_cpu_s = 0.0
         self._records: list[LaunchRecord] = []
         self._disturbed: Mapping[int, str] = {}
@@ -220,7 +221,7 @@ class Session:
                     energy=request.energy,
                 ),
                 origin_s=self._started_s,
-                timeouts=request.timeouts,
+                timeouts={**request.timeouts, "energy": request.timeouts["energy"] + self._metering_s},
                 on_event=self._sink.event,
             )
         finally:
@@ -303,7 +304,7 @@ class Session:
             return
         per_round = self._remaining_s() / max(1, self._plan.minimum_rounds)  # a resumed run may have them all
         windows = len(self._plan.arms) * len(self._plan.points)
-        room = (per_round - cold_round_s * _WARM_SHARE) / windows - metering_s(request.energy, request.device)
+        room = (per_round - cold_round_s * _WARM_SHARE) / windows - self._metering_s
         fitted = max(_SHORTEST_WINDOW_S, min(request.window_s, room / 1.5))
         if fitted < request.window_s:
             self._window_s = fitted
