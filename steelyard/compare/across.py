@@ -2,9 +2,9 @@
 
 Launches of one run share that run's luck (heat, memory layout, neighbours), so that their number says
 nothing about a difference between runs. The run-to-run effect is estimated from the control arms: with
-c the median log of a run's control launches, s their pooled standard deviation within the sides and k
-runs on each side, it is t(0.975, k_a + k_b - 2) s sqrt(1/k_a + 1/k_b). A difference must lie beyond it;
-the room for `equivalent` shrinks by it.
+c the median log of a run's control launches, s their pooled standard deviation within the sides with f
+degrees of freedom (f + 2 such runs), and k the runs of a side in which the backend was measured, it is
+t(0.975, f) s sqrt(1/k_a + 1/k_b). A difference must lie beyond it; the room for `equivalent` shrinks by it.
 """
 
 import math
@@ -57,6 +57,11 @@ class Group:
             for sides, keys in zip(self.sides, self.keys, strict=True)
         ]
 
+    def failures(self, label: str, title: str) -> list[str]:
+        """What failed of an arm at a point, for each run in which anything did."""
+        sides = zip(self.runs, self.arm(label, title), strict=True)
+        return [f"run {run.manifest.run_id}: {side.failures}" for run, side in sides if side.failures]
+
     def control(self, title: str, metric: str) -> list[float]:
         """The median log of the control launches, for each run that has any."""
         controls = [
@@ -93,16 +98,19 @@ def compare_runs(
         point = before.points[title]
         differing = unlike([*before.identities(title), *after.identities(title)])
         for metric in metrics_of(point):
-            effect, why = _run_effect(before.control(title, metric), after.control(title, metric))
+            controls = before.control(title, metric), after.control(title, metric)
             family: Family = "primary" if point.workload == headline and metric == "latency_s" else "exploratory"
             for labels in what.arms:
                 sides = before.arm(labels[0], title), after.arm(labels[1], title)
+                effect, why = _run_effect(controls, sides, metric)
                 comparison, location = _comparison(sides, metric, what, differing, family, effect)
-                if location is not None and effect is None:
-                    comparison = replace(comparison, reason="; ".join(filter(None, (why, comparison.reason))))
-                elif location is not None:
+                if comparison.verdict != "incomparable":
+                    failed = [*before.failures(labels[0], title), *after.failures(labels[1], title)]
+                    told = [why if location is not None else "", comparison.reason, *failed]
+                    comparison = replace(comparison, reason="; ".join(filter(None, told)))
+                if location is not None and effect is not None:
                     p_value = min(1.0, 2 * min(location.p_above(0.0), location.p_below(0.0)))
-                    question = Question(location=location, floor=effect, p_value=p_value, bias=effect or 0.0)
+                    question = Question(location=location, floor=effect, p_value=p_value, bias=effect)
                     questions[family].append((len(found), question))
                 found.append(comparison)
     for family, asked in questions.items():
@@ -143,18 +151,30 @@ def _refuse_twice(baseline: Sequence[Run], candidate: Sequence[Run]) -> None:
         raise UsageError(f"the run {shared[0]} stands on both sides; give each run once")
 
 
-def _run_effect(baseline: Sequence[float], candidate: Sequence[float]) -> tuple[float | None, str]:
+def _run_effect(
+    controls: tuple[Sequence[float], Sequence[float]], sides: tuple[Sequence[Side], Sequence[Side]], metric: str
+) -> tuple[float | None, str]:
     """The run-to-run effect as a fraction, or None and the reason."""
-    counts = len(baseline), len(candidate)
-    if min(counts) < FEWEST_RUNS:
-        return None, (
-            f"{counts[0]} and {counts[1]} runs with a control arm; {FEWEST_RUNS} on each side are needed to tell "
-            "a difference from what one run differs from the next"
-        )
-    freedom = sum(counts) - 2
-    squares = sum(float(np.var(values)) * len(values) for values in (baseline, candidate))
-    error = math.sqrt(squares / freedom * (1 / counts[0] + 1 / counts[1]))
+    labels = dict.fromkeys(group[0].arm.label for group in sides)
+    counts = {
+        "with a control arm": tuple(map(len, controls)),
+        f"with steady samples of {' and '.join(labels)}": tuple(_measured(group, metric) for group in sides),
+    }
+    for what, (before, after) in counts.items():
+        if min(before, after) < FEWEST_RUNS:
+            return None, (
+                f"{before} and {after} runs {what}; {FEWEST_RUNS} on each side are needed to tell "
+                "a difference from what one run differs from the next"
+            )
+    freedom = sum(map(len, controls)) - 2
+    squares = sum(float(np.var(values)) * len(values) for values in controls)
+    error = math.sqrt(squares / freedom * sum(1 / _measured(group, metric) for group in sides))
     return math.expm1(t_quantile(0.975, freedom) * error), ""
+
+
+def _measured(group: Sequence[Side], metric: str) -> int:
+    """In how many runs of a side there are steady samples."""
+    return sum(1 for side in group if side.launched(metric))
 
 
 def _comparison(
@@ -188,8 +208,8 @@ def _comparison(
     candidate = sides[1][0]
     estimate = None if location is None else as_ratio(location.estimate())
     evidence: dict[str, float] = {
-        "baseline_runs": len(sides[0]),
-        "candidate_runs": len(sides[1]),
+        "baseline_runs": _measured(sides[0], metric),
+        "candidate_runs": _measured(sides[1], metric),
         "baseline_launches": len(values[0]),
         "candidate_launches": len(values[1]),
     }

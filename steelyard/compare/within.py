@@ -156,7 +156,7 @@ def obstacle(baseline: Side, candidate: Side, metric: str, usable: bool) -> str:
     if not usable:
         return "; ".join(text for side in (baseline, candidate) if (text := side.failures))
     layers = [{launch.measurement.layer for launch in side.launched(metric)} for side in (baseline, candidate)]
-    if layers[0] != layers[1]:
+    if all(layers) and layers[0] != layers[1]:  # across runs, one of many may have measured nothing
         told = [" and ".join(sorted(names)) for names in layers]
         return f"the layers differ: {told[0]} for {baseline.arm.label}, {told[1]} for {candidate.arm.label}"
     return ""

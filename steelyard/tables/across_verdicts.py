@@ -69,5 +69,8 @@ def verdict_table(sides: Sequence[Labelled], pairs: Sequence[tuple[str, Comparis
 def _effect(item: Comparison, foot: Footnotes) -> Cell:
     """What one run differs from the next, as far as the control arms tell."""
     if item.floor is None:
-        return Cell(text=ABSENT, notes=(foot.mark(f"fewer than {FEWEST_RUNS} runs with a control arm on a side"),))
+        return Cell(
+            text=ABSENT,
+            notes=(foot.mark(f"fewer than {FEWEST_RUNS} runs with a control arm and this backend on a side"),),
+        )
     return Cell(value=item.floor)

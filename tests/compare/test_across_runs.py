@@ -1,6 +1,7 @@
 """Comparisons across runs: the factor, the identity, the run-to-run effect."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -144,3 +145,56 @@ def test_failures_and_noise_are_told() -> None:
     noisy = compare_runs(runs(0), runs(10, versions=NEWER, grade="F", evidence=("load 12",)))
     assert {item.verdict for item in noisy} == {"withheld"}
     assert "run synthetic-0010: noise grade F in segment 0: load 12" in noisy[0].reason
+
+
+CRASHED = {("xla", "decode"): Outcome(status="crashed", stage="compile", reason="signal 11", rounds=tuple(range(1, 9)))}
+
+
+def test_a_run_in_which_a_backend_has_no_number_takes_none_from_the_others() -> None:
+    slower = {"versions": NEWER, "effect": {"xla": 0.6}}
+    before, after, crashed = (
+        runs(0, effect={"xla": 0.5}),
+        runs(10, **slower),
+        runs(20, 1, **slower, statuses=CRASHED),
+    )
+    item = of(compare_runs(before, [*crashed, *after]), "xla")
+    assert item.verdict == "slower"
+    assert item.reason.endswith("; run synthetic-0020: xla: crashed in 8 of 9 launches: signal 11")
+    assert (item.evidence["candidate_runs"], item.evidence["candidate_launches"]) == (3, 24)
+    few = of(compare_runs(before, [*crashed, *after[:2]]), "xla")
+    assert (few.verdict, few.floor) == ("inconclusive", None)
+    assert few.reason.startswith("3 and 2 runs with steady samples of xla; 3 on each side are needed")
+    assert "run synthetic-0020: xla: crashed" in few.reason
+    assert few.ratio is not None
+
+
+def test_a_run_that_was_interrupted_after_its_cold_round_counts_for_nothing() -> None:
+    before, after = runs(0, effect={"xla": 0.5}), runs(10, effect={"xla": 0.6}, versions=NEWER)
+    interrupted = runs(20, 1, rounds=0, versions=NEWER)
+    alone, beside = compare_runs(before, after), compare_runs(before, [*after, *interrupted])
+    assert beside == alone
+    assert of(beside, "xla").verdict == "slower"
+
+
+def test_a_backend_measured_in_no_run_of_a_side_is_incomparable() -> None:
+    item = of(compare_runs(runs(0), runs(10, versions=NEWER, statuses=CRASHED)), "xla")
+    assert (item.verdict, item.ratio, item.floor) == ("incomparable", None, None)
+    assert item.reason == "xla: crashed in 8 of 9 launches: signal 11"
+    assert item.evidence["candidate_runs"] == 0
+
+
+def test_times_of_unlike_layers_are_incomparable() -> None:
+    def inside(run: Run) -> Run:
+        """The run as if xla had been timed at another layer."""
+        results = [
+            replace(result, measurements=tuple(replace(found, layer="api_wall") for found in result.measurements))
+            if result.arm == "xla"
+            else result
+            for result in run.results
+        ]
+        return replace(run, results=tuple(results))
+
+    after = runs(10, versions=NEWER)
+    item = of(compare_runs(runs(0), [*after[:2], inside(after[2])]), "xla")
+    assert (item.verdict, item.ratio) == ("incomparable", None)
+    assert item.reason == "the layers differ: bound_wall for xla, api_wall for xla"
