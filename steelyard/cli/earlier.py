@@ -8,32 +8,31 @@ from steelyard.compare import control_spreads
 from steelyard.core.errors import StoreError
 from steelyard.core.run import Manifest
 from steelyard.hardware.machine import machine_key
+from steelyard.stats.planning import ENOUGH_RUNS, Seen
 from steelyard.store import open_run, read_manifest, run_folders
 
-NEWEST = 10
-_LOOKED_AT = 2 * NEWEST
+_LOOKED_AT = 3 * ENOUGH_RUNS
+"""Runs that were interrupted have too few rounds, which only their data tells; so many are opened at most."""
 
 
-def noise_seen(root: Path, manifest: Manifest) -> dict[tuple[str, str], float]:
-    """The largest spread of the control arm in the ten newest earlier runs, by point key and timed metric.
+def noise_seen(root: Path, manifest: Manifest) -> dict[tuple[str, str], Seen]:
+    """The noise of the ten newest earlier runs under `root`, by point key and timed metric.
 
-    A run counts if it was made before this one, on the same machine and device, with the same budget, window and
-    baseline, and has at least 8 rounds that count. If runs are alike, the next one's spread exceeds the largest of ten
-    in 1 run of 11, whatever the noise is made of.
+    A run counts where it was made before this one, on the same machine and device, with the same budget, window, time
+    and baseline, and has at least 8 rounds that count. `--quick` and cold starts have none.
     """
-    found: dict[tuple[str, str], float] = {}
-    counted = 0
+    found: dict[tuple[str, str], list[float]] = {}
     for path in islice(_alike(root, manifest), _LOOKED_AT):
         try:
             spreads = control_spreads(open_run(path))
-        except StoreError:  # a damaged run is told by `bench list runs` and `bench store verify`; it has no say here
+        except (StoreError, OSError):  # told by `bench list runs` and `bench store verify`; it has no say here
             continue
-        counted += bool(spreads)
         for name, spread in spreads.items():
-            found[name] = max(spread, found.get(name, 0.0))
-        if counted == NEWEST:
+            found.setdefault(name, []).append(spread)
+        if found and min(len(values) for values in found.values()) >= ENOUGH_RUNS:
             break
-    return found
+    newest = {name: values[:ENOUGH_RUNS] for name, values in found.items()}
+    return {name: Seen(spread=max(values), runs=len(values)) for name, values in newest.items()}
 
 
 def _alike(root: Path, manifest: Manifest) -> Iterator[Path]:
@@ -46,6 +45,7 @@ def _alike(root: Path, manifest: Manifest) -> Iterator[Path]:
             continue
         if (
             other.created_utc < manifest.created_utc
+            and not other.plan.get("quick")
             and _terms(other) == _terms(manifest)
             and not points.isdisjoint(case.point.key for case in other.cases)
         ):
@@ -53,6 +53,7 @@ def _alike(root: Path, manifest: Manifest) -> Iterator[Path]:
 
 
 def _terms(manifest: Manifest) -> tuple[object, ...]:
+    """`time_s` is among them because it may shorten the windows."""
     baseline = next(arm.backend.text for arm in manifest.arms if arm.label == manifest.baseline)
-    window_s = manifest.plan.get("window_s")
-    return machine_key(manifest.environment), manifest.device, manifest.budget, window_s, baseline
+    planned = tuple(manifest.plan.get(name) for name in ("scenario", "window_s", "time_s"))
+    return machine_key(manifest.environment), manifest.device, manifest.budget, planned, baseline

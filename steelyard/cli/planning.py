@@ -1,6 +1,6 @@
 """The plan as text, and a plan made again from a stored manifest."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from steelyard import plugins
@@ -8,11 +8,11 @@ from steelyard.artifact.replay import points_here
 from steelyard.compare import pilot
 from steelyard.core.backend import parse_backend
 from steelyard.core.energy import settings_of
-from steelyard.core.run import Manifest, Run
+from steelyard.core.run import Manifest, Run, Segment
 from steelyard.core.targets import EXPERIMENTAL, unseen
 from steelyard.core.workload import Selection
-from steelyard.engine.plan import MAXIMUM_ROUNDS, Estimate, Plan, Request
-from steelyard.stats.planning import rounds_to_fire
+from steelyard.engine.plan import COLD_START_ROUNDS, MAXIMUM_ROUNDS, Estimate, Plan, Request
+from steelyard.stats.planning import Seen, rounds_to_fire
 from steelyard.tables.format import counted
 
 PILOT_ROUNDS = 3
@@ -71,22 +71,34 @@ def _families(primary: int, exploratory: int) -> str:
     return "verdicts become possible at: " + "; ".join(parts)
 
 
-def outlook(run: Run, rounds: int, seen: Mapping[tuple[str, str], float]) -> Iterator[str]:
+def outlook(run: Run, rounds: int, seen: Mapping[tuple[str, str], Seen]) -> Iterator[str]:
     """What the pilot says of the primary comparisons: spread, the slowdown that would be found, rounds needed.
 
-    `seen` are the spreads of earlier runs.
+    `seen` is the noise of earlier runs.
     """
     for entry in pilot(run, rounds=rounds, seen=seen):
         if entry.family != "primary" or entry.spread is None:
             continue
         found = "no slowdown" if entry.detectable is None else f"a slowdown of {entry.detectable:.1%}"
-        if entry.seen is not None and entry.spread_upper is not None and entry.seen > entry.spread_upper:
-            found += f" in noise as of an earlier run ({entry.seen:.1%})"
         needed = "more than 10000" if entry.rounds_needed is None else f"{entry.rounds_needed}"
         yield (
-            f"pilot: {entry.arm}, {entry.title}: spread between rounds {entry.spread:.1%}; {rounds} rounds would find "
-            f"{found}; {needed} rounds for an interval of +-{TARGET_HALF_WIDTH:.0%}"
+            f"pilot: {entry.arm}, {entry.title}: spread between rounds {entry.spread:.1%}{_earlier(entry.seen)}; "
+            f"{rounds} rounds would find {found}; {needed} rounds for an interval of +-{TARGET_HALF_WIDTH:.0%}"
         )
+
+
+def _earlier(seen: Seen | None) -> str:
+    return "" if seen is None else f" (up to {seen.spread:.1%} in {counted(seen.runs, 'earlier run')})"
+
+
+def rounds_done(segments: Iterable[Segment], scenario: str) -> int:
+    """How many rounds of stored segments count towards a plan: the whole warm ones that nobody disturbed.
+
+    Of cold starts each round counts, round 0 of every segment too: none of them is warm, and none is repeated.
+    """
+    if scenario == "cold-start":
+        return sum(len(segment.rounds) for segment in segments)
+    return sum(1 for segment in segments for number in segment.rounds if number > 0 and number not in segment.disturbed)
 
 
 def plan_of(
@@ -101,8 +113,8 @@ def plan_of(
 ) -> Plan:
     """The plan of a stored run, for the rounds that are still to come.
 
-    `done` rounds are measured already; they count towards the minimum and the maximum. Raises StoreError where the
-    suite that is installed here does not make its points.
+    `done` rounds are measured already (`rounds_done`); they count towards the minimum and the maximum. Raises
+    StoreError where the suite that is installed here does not make its points.
     """
     stored = manifest.plan
     suite = plugins.suite(stored["suite"])
@@ -126,7 +138,7 @@ def plan_of(
     backends = {arm.backend.text: arm.backend for arm in manifest.arms}
     maximum = rounds if rounds is not None else max(stored["maximum_rounds"] - done, 0)
     if rounds is None and maximum == 0:
-        maximum = MAXIMUM_ROUNDS
+        maximum = COLD_START_ROUNDS if stored["scenario"] == "cold-start" else MAXIMUM_ROUNDS
     return Plan(
         request=request,
         suite=suite,

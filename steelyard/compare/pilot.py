@@ -27,9 +27,9 @@ class Outlook:
 
     `spread` is the standard deviation of the pilot's paired log ratios, `spread_upper` its 90 % upper
     limit. `rounds_needed` reaches the target half-width at the spread as it is; `detectable` is the
-    slowdown (0.05 is 5 %) that `rounds` rounds find in 9 of 10 runs at such limits, or at the spread
-    `seen` in earlier runs where that is larger; `can_fire` whether that many rounds can carry a
-    verdict in a family of this size. None with the reason where
+    slowdown (0.05 is 5 %) that `rounds` rounds are promised to find in 9 of 10 runs, with what was `seen` in
+    earlier runs; `can_fire` whether that many rounds can carry a verdict in a family of this size. None with the
+    reason where
     the pilot has fewer than 2 pairs or the question has no answer. `calls` is the number of calls per
     launch that buys the most precision for the time, None where launches differ no more than calls explain.
     """
@@ -43,7 +43,7 @@ class Outlook:
     pairs: int
     spread: float | None
     spread_upper: float | None
-    seen: float | None = None
+    seen: planning.Seen | None = None
     rounds: int
     rounds_needed: int | None
     detectable: float | None
@@ -58,12 +58,12 @@ def pilot(
     rounds: int,
     target: float = 0.02,
     sides: Sides | None = None,
-    seen: Mapping[tuple[str, str], float] = MappingProxyType({}),
+    seen: Mapping[tuple[str, str], planning.Seen] = MappingProxyType({}),
 ) -> tuple[Outlook, ...]:
     """An outlook for every arm but the baseline, at every point and timed metric, for a run of `rounds` warm rounds.
 
-    The control arm is listed too, in a family of one: its half-width is the noise floor to expect. `seen` are
-    spreads to be reckoned with, by point key and metric, as `control_spreads` finds them in earlier runs.
+    The control arm is listed too, in a family of one: its half-width is the noise floor to expect. `seen` is the
+    noise of earlier runs by point key and metric, made of what `control_spreads` finds in them.
     """
     sides = sides or sides_of(run)
     every = [
@@ -76,7 +76,7 @@ def pilot(
     spreads = [weight.spread for weight in weigh(every)]
     moments = _moments(pairs.candidate for pairs in every if pairs.metric == LATENCY)
     controls = {
-        (pairs.candidate.key, pairs.metric): spread
+        (pairs.candidate.key, pairs.metric): (spread, len(pairs.log_ratios))
         for pairs, spread in zip(every, spreads, strict=True)
         if pairs.candidate.arm == sides.control
     }
@@ -88,7 +88,7 @@ def pilot(
             spread,
             family,
             1 if pairs.candidate.arm.control else sizes[family],
-            controls.get((pairs.candidate.key, pairs.metric)),
+            controls.get((pairs.candidate.key, pairs.metric), (None, 0)),
             rounds,
             target,
             seen=seen.get((pairs.candidate.key, pairs.metric)),
@@ -150,11 +150,11 @@ def _outlook(
     spread: float | None,
     family: Family,
     size: int,
-    control: float | None,
+    control: tuple[float | None, int],
     rounds: int,
     target: float,
     *,
-    seen: float | None,
+    seen: planning.Seen | None,
     calls: int | None,
 ) -> Outlook:
     side = pairs.candidate
@@ -178,7 +178,14 @@ def _outlook(
         detectable=None
         if spread is None
         else planning.promised_effect(
-            spread, control, pairs=count, rounds=rounds, margin=MARGIN, family=size, seen=seen or 0.0
+            spread,
+            control[0],
+            pairs=count,
+            control_pairs=control[1],
+            rounds=rounds,
+            margin=MARGIN,
+            family=size,
+            seen=seen,
         ),
         can_fire=rounds >= planning.rounds_to_fire(size),
         calls=calls,

@@ -8,6 +8,7 @@ from steelyard.stats import signed_rank
 
 MINIMUM_ROUNDS = 8
 MOST_ROUNDS = 10_000
+ENOUGH_RUNS = 10
 # The signed-rank test is as good on n normal values as the t-test on 3/pi n (Hodges and Lehmann 1956).
 _EFFICIENCY = 3 / math.pi
 
@@ -18,6 +19,14 @@ class Sharing:
 
     calls: int
     variance_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The largest spread between rounds that the control arm had in so many earlier runs."""
+
+    spread: float
+    runs: int
 
 
 def rounds_to_fire(family: int, alpha: float = 0.05) -> int:
@@ -97,27 +106,41 @@ def promised_effect(
     control: float | None,
     *,
     pairs: int,
+    control_pairs: int,
     rounds: int,
     margin: float = 0.02,
     family: int = 1,
-    seen: float = 0.0,
+    seen: Seen | None = None,
 ) -> float | None:
-    """The slowdown that a run of `rounds` is promised to find in 9 of 10 runs, after a pilot of `pairs` rounds.
+    """The slowdown that a run of `rounds` is promised to find in 9 of 10 runs, after a pilot.
 
-    That of `minimum_detectable_effect` with the spread of the pilot's log ratios, and that of its control arm (None
-    where there is none), each at its upper limit; the noise floor to expect is the half-width of the control arm's
-    interval. Simulated with pilots of 3 rounds: 0.96 to 0.98 for normal log ratios, 0.89 to 0.96 for heavy tails
-    and bursts; with both spreads as the pilot saw them it would be about one half. All of these are noise that stays
-    as it is. Where it comes and goes, `seen` is the spread that earlier runs give reason to expect: neither spread is
-    taken to be smaller.
+    That of `minimum_detectable_effect` at the spread to reckon with; the noise floor to expect is the half-width of
+    the control arm's interval, likewise. `spread` and `control` are what the pilot saw in so many pairs. None where
+    either cannot be known: without a control arm no verdict is given.
+
+    The spread to reckon with is the 90 % upper limit. Simulated with pilots of 3 rounds the effect is found in 0.96 to
+    0.98 of runs for normal log ratios, in 0.89 to 0.96 for heavy tails and bursts; with both spreads as the pilot saw
+    them in about one half. All of these are noise that stays as it is. Where it comes and goes earlier runs say more:
+    no spread is taken to be smaller than the largest `seen` in them, and where they are ten, that or what the pilot saw
+    takes the place of the limit, for if runs are alike the next one exceeds the largest of ten in 1 of 11.
     """
-    upper = spread_upper(spread, pairs)
-    if upper is None:
+    if control is None:
         return None
-    widest = None if control is None else spread_upper(control, pairs)
-    floor = None if widest is None else half_width(max(widest, seen), rounds)
+    widest, reach = _to_reckon_with(control, control_pairs, seen), _to_reckon_with(spread, pairs, seen)
+    if widest is None or reach is None:
+        return None
+    floor = half_width(widest, rounds)
     threshold = max(margin, 0.0 if floor is None else math.expm1(floor))
-    return minimum_detectable_effect(max(upper, seen), rounds, threshold=threshold, family=family)
+    return minimum_detectable_effect(reach, rounds, threshold=threshold, family=family)
+
+
+def _to_reckon_with(spread: float, pairs: int, seen: Seen | None) -> float | None:
+    if pairs < 2:
+        return None
+    if seen is not None and seen.runs >= ENOUGH_RUNS:
+        return max(spread, seen.spread)
+    upper = spread_upper(spread, pairs)
+    return upper if upper is None or seen is None else max(upper, seen.spread)
 
 
 def spread_upper(spread: float, pairs: int, confidence: float = 0.9) -> float | None:

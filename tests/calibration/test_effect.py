@@ -138,7 +138,7 @@ def test_the_stage_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.
     stored: list[tuple[int, Run]] = []
 
     def pretend(request: object, runs: Path, **options: object) -> int:
-        number, kind = divmod(request.seed, 3)  # type: ignore[attr-defined]
+        number, kind = divmod(request.seed, 100)  # type: ignore[attr-defined]
         slow = [text for text in request.backends if text.startswith(PATH)]  # type: ignore[attr-defined]
         by = float(slow[0].partition("by=")[2].partition(",")[0]) if slow else 0.0
         stored.append((request.seed, with_sham(by, seed=number, rounds=3 if kind == 0 else 8)))  # type: ignore[attr-defined]
@@ -150,6 +150,6 @@ def test_the_stage_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.
     )
     pretend(pilot_request(1), tmp_path)
     effect_runs.run(tmp_path / "docs", trials=2, runs=tmp_path / "runs")
-    assert [seed for seed, _ in stored] == [3, 4, 5, 6, 7, 8]
+    assert [seed for seed, _ in stored] == [100, 101, 102, 200, 201, 202]
     effect_runs.run(tmp_path / "docs", trials=2, runs=tmp_path / "runs")
     assert len(stored) == 6, "nothing is measured twice"

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from steelyard.cli.earlier import NEWEST, noise_seen
+from steelyard.cli.earlier import noise_seen
 from steelyard.cli.planning import outlook
 from steelyard.cli.recorder import Recorder
 from steelyard.compare import control_spreads
 from steelyard.core.run import Run
+from steelyard.stats.planning import ENOUGH_RUNS
 from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import Shape, llm_points, synthetic_run
 from tests.fakes.stored import store
@@ -48,7 +49,8 @@ def test_the_noisiest_of_the_earlier_runs_counts(tmp_path, today):
         store(run, tmp_path)
     ((_, metric),) = seen = noise_seen(tmp_path, today.manifest)
     assert metric == NAME
-    assert list(seen.values()) == [pytest.approx(spread_of(noisy), rel=1e-3)]
+    (found,) = seen.values()
+    assert (found.spread, found.runs) == (pytest.approx(spread_of(noisy), rel=1e-3), 3)
 
 
 def test_runs_in_other_circumstances_or_made_later_or_with_too_few_rounds_do_not_count(tmp_path, today):
@@ -58,6 +60,8 @@ def test_runs_in_other_circumstances_or_made_later_or_with_too_few_rounds_do_not
         made(1, spread=0.2, budget=budget),
         made(2, spread=0.2, environment=environment),
         made(3, spread=0.2, plan={**today.manifest.plan, "window_s": 17.0}),
+        made(6, spread=0.2, plan={**today.manifest.plan, "time_s": 1200.0}),
+        made(7, spread=0.2, plan={**today.manifest.plan, "quick": True}),
         made(4, spread=0.2, baseline="xla"),
         made(5, spread=0.2, rounds=7),
         made(31, spread=0.2),
@@ -68,10 +72,12 @@ def test_runs_in_other_circumstances_or_made_later_or_with_too_few_rounds_do_not
 
 def test_a_run_that_is_older_than_the_ten_newest_is_forgotten(tmp_path, today):
     store(made(1, spread=0.2), tmp_path)
-    for number in range(2, 2 + NEWEST):
+    for number in range(2, 2 + ENOUGH_RUNS):
         store(made(number), tmp_path)
-    (spread,) = noise_seen(tmp_path, today.manifest).values()
-    assert spread < 0.05
+    store(made(20, spread=0.2, rounds=3), tmp_path)  # too short to count or to take the place of one that does
+    (found,) = noise_seen(tmp_path, today.manifest).values()
+    assert found.spread < 0.05
+    assert found.runs == ENOUGH_RUNS
 
 
 def test_a_damaged_run_has_no_say(tmp_path, today):
@@ -83,10 +89,10 @@ def test_a_damaged_run_has_no_say(tmp_path, today):
 def test_the_pilot_reckons_with_it_and_says_so(tmp_path, today):
     store(made(1, spread=0.2), tmp_path)
     seen = noise_seen(tmp_path, today.manifest)
-    (spread,) = seen.values()
+    (found,) = seen.values()
     alone, reckoned = (next(line for line in outlook(today, 8, told) if "(control)" not in line) for told in ({}, seen))
     assert "earlier run" not in alone
-    assert f" in noise as of an earlier run ({spread:.1%}); " in reckoned
+    assert f" (up to {found.spread:.1%} in 1 earlier run); " in reckoned
     effects = [float(line.partition("a slowdown of ")[2].partition("%")[0]) for line in (alone, reckoned)]
     assert effects[1] > 2 * effects[0]
 
@@ -101,4 +107,4 @@ def test_bench_run_looks_at_the_runs_beside_its_own_after_the_pilot(tmp_path, to
         recorder.round_ends(number)
     assert said == []
     recorder.round_ends(3)
-    assert any("in noise as of an earlier run" in line for line in said)
+    assert any("in 1 earlier run" in line for line in said)

@@ -64,7 +64,9 @@ def test_what_a_pilot_of_three_rounds_promises_is_found_in_nine_of_ten_runs(roun
         return control - base, candidate - base
 
     promised = [
-        planning.promised_effect(seen.std(ddof=1), shared.std(ddof=1), pairs=3, rounds=rounds, family=family)
+        planning.promised_effect(
+            seen.std(ddof=1), shared.std(ddof=1), pairs=3, control_pairs=3, rounds=rounds, family=family
+        )
         for shared, seen in zip(*log_ratios(3), strict=True)
     ]
     control, candidate = log_ratios(rounds)
@@ -87,29 +89,55 @@ def test_where_noise_comes_and_goes_earlier_runs_keep_the_promise(rounds) -> Non
         return control - base, candidate - base
 
     pilots = list(zip(*log_ratios(3), strict=True))
-    earlier = np.max([log_ratios(rounds)[0].std(axis=1, ddof=1) for _ in range(10)], axis=0)
+    earlier = np.array([log_ratios(rounds)[0].std(axis=1, ddof=1) for _ in range(10)])
     control, candidate = log_ratios(rounds)
     floor = np.maximum(np.abs(np.stack(intervals(control)[1:])).max(axis=0), np.log1p(0.02))
     _, low, _ = intervals(candidate)
 
-    def found(seen: np.ndarray) -> float:
+    def found(runs: int) -> tuple[float, float]:
         promised = [
-            planning.promised_effect(other.std(ddof=1), shared.std(ddof=1), pairs=3, rounds=rounds, seen=float(spread))
-            for (shared, other), spread in zip(pilots, seen, strict=True)
+            planning.promised_effect(
+                other.std(ddof=1),
+                shared.std(ddof=1),
+                pairs=3,
+                control_pairs=3,
+                rounds=rounds,
+                seen=planning.Seen(spread=float(earlier[:runs, n].max()), runs=runs) if runs else None,
+            )
+            for n, (shared, other) in enumerate(pilots)
         ]
-        return float(np.mean(low + np.log1p(np.array(promised, float)) > floor))
+        effects = np.array(promised, float)
+        return float(np.mean(low + np.log1p(effects) > floor)), float(np.median(effects))
 
-    assert found(np.zeros(repetitions)) < 0.87
-    assert found(earlier) >= 0.93
+    alone, _ = found(0)
+    assert alone < 0.87
+    few, larger = found(5)
+    ten, smaller = found(10)
+    assert few >= 0.88
+    assert ten >= 0.9
+    assert smaller < 1.2 * larger, "ten earlier runs make the limit from three rounds needless"
 
 
 @given(st.floats(0.001, 0.3), st.floats(0.001, 0.3), st.floats(0, 1), st.integers(8, 40))
-def test_what_earlier_runs_saw_makes_no_promise_smaller(spread, control, seen, rounds) -> None:
-    alone = planning.promised_effect(spread, control, pairs=3, rounds=rounds)
-    reckoned = planning.promised_effect(spread, control, pairs=3, rounds=rounds, seen=seen)
-    assert reckoned >= alone
+def test_few_earlier_runs_make_no_promise_smaller_and_ten_replace_the_limit(spread, control, seen, rounds) -> None:
+    def promised(runs: int) -> float:
+        earlier = planning.Seen(spread=seen, runs=runs) if runs else None
+        effect = planning.promised_effect(spread, control, pairs=3, control_pairs=3, rounds=rounds, seen=earlier)
+        assert effect is not None
+        return effect
+
+    assert promised(9) >= promised(0)
+    assert promised(9) >= promised(10)
     if seen <= min(spread, control):
-        assert reckoned == alone
+        assert promised(9) == promised(0)
+
+
+def test_nothing_is_promised_where_the_noise_floor_is_unknown() -> None:
+    assert planning.promised_effect(0.02, None, pairs=3, control_pairs=0, rounds=8) is None
+    assert planning.promised_effect(0.02, 0.02, pairs=3, control_pairs=1, rounds=8) is None
+    few = planning.promised_effect(0.02, 0.02, pairs=3, control_pairs=2, rounds=8)
+    assert few is not None
+    assert few > planning.promised_effect(0.02, 0.02, pairs=3, control_pairs=3, rounds=8)  # type: ignore[operator]
 
 
 def test_no_effect_can_be_promised_where_no_verdict_can_be_given() -> None:
