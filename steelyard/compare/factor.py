@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from steelyard.core.backend import Budget
 from steelyard.core.errors import UsageError, unknown_name
 from steelyard.core.run import Run
 
-BUDGET_FIELDS = ("threads", "tuning", "precision", "copies", "shapes", "layout", "memory_cap", "l2_cache")
+BUDGET_FIELDS = ("threads", "cpus", "tuning", "precision", "copies", "shapes", "layout", "memory_cap", "l2_cache")
 FACTORS = ("backend", "device", "version", *BUDGET_FIELDS)
 # Facts of the environment that change what is measured for good; the rest may change from day to day.
 _VERSIONS = ("packages", "versions", "python")
@@ -93,14 +94,24 @@ def _differences(one: Run, other: Run) -> dict[str, tuple[str, ...]]:
     for name in sorted({*old_versions, *new_versions}):
         if name in old_versions and name in new_versions:  # a package on one side only belongs to another backend
             note("version", name, old_versions[name], new_versions[name])
+    machine_and_threads = [(run.environment.get("cpu"), run.budget.threads) for run in (before, after)]
+    # A CPU's number means something on one machine only, and other threads need other CPUs anyway.
+    places_count = "device" not in found and machine_and_threads[0] == machine_and_threads[1]
     for name in BUDGET_FIELDS:
-        note(name, name, getattr(before.budget, name), getattr(after.budget, name))
+        if name != "cpus" or places_count:
+            note(name, name, as_given(before.budget, name), as_given(after.budget, name))
     host = "device" if "device" in found else "host"
     for name in _HOST:
         note(host, name, before.environment.get(name), after.environment.get(name))
     scenarios = [" and ".join(sorted({case.scenario for case in run.manifest.cases})) for run in (one, other)]
     note("scenario", "scenario", *scenarios)
     return {name: tuple(texts) for name, texts in found.items()}
+
+
+def as_given(budget: Budget, name: str) -> str:
+    """A field of the budget as its option takes it."""
+    value = getattr(budget, name)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _device(run: Run) -> str:

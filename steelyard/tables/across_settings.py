@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from steelyard.compare.factor import BUDGET_FIELDS, versions_of
+from steelyard.compare.factor import BUDGET_FIELDS, as_given, versions_of
 from steelyard.tables.across_sides import Labelled
 from steelyard.tables.format import ABSENT
 from steelyard.tables.table import Cell, Column, Row, Table
@@ -57,7 +57,7 @@ def versions_table(sides: Sequence[Labelled]) -> Table:
 def budgets_table(sides: Sequence[Labelled]) -> Table:
     """A row for each field of the budget."""
     budgets = [side.group.runs[0].manifest.budget for side in sides]
-    texts = {name: tuple(str(getattr(budget, name)) for budget in budgets) for name in BUDGET_FIELDS}
+    texts = {name: tuple(as_given(budget, name) for budget in budgets) for name in BUDGET_FIELDS}
     return _settings("budgets", "Budgets", "What was given to every backend of a run.", sides, texts)
 
 

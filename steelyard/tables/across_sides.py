@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from steelyard.compare.across import Group, unlike
-from steelyard.compare.factor import BUDGET_FIELDS
+from steelyard.compare.factor import BUDGET_FIELDS, as_given
 from steelyard.compare.pooled import pooled
 from steelyard.core.comparison import Estimate
 from steelyard.core.run import Run
@@ -52,7 +52,7 @@ def side_labels(sides: Sequence[Sequence[Run]], factors: Sequence[str]) -> tuple
     if tuple(factors) == ("device",):
         names = [manifest.device.name for manifest in firsts]
     elif len(factors) == 1 and factors[0] in BUDGET_FIELDS:
-        names = [f"{factors[0]}={getattr(manifest.budget, factors[0])}" for manifest in firsts]
+        names = [f"{factors[0]}={as_given(manifest.budget, factors[0])}" for manifest in firsts]
     if len(set(names)) == len(sides):
         return tuple(names)
     return tuple(letter(number) for number in range(len(sides)))

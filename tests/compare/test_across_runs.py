@@ -93,6 +93,41 @@ def test_the_factor_is_found(how: dict, factor: str) -> None:
         assert {(item.baseline, item.candidate) for item in found} == {("eager", "eager"), ("xla", "xla")}
 
 
+def on_cpus(found: list[Run], *cpus: int, cpu: str = "Synthetic CPU 3000") -> list[Run]:
+    return [
+        replace(
+            run,
+            manifest=replace(
+                run.manifest,
+                budget=replace(run.manifest.budget, threads=len(cpus), cpus=cpus),
+                environment={**run.manifest.environment, "cpu": cpu},
+            ),
+        )
+        for run in found
+    ]
+
+
+def test_as_many_threads_on_other_cpus_of_the_machine_are_a_difference() -> None:
+    before = on_cpus(runs(0), 0, 1)
+    newer = runs(10, versions=NEWER)
+    with pytest.raises(UsageError, match=r"more than one thing: .*jaxlib: 0.10.2 -> 0.11.0; cpus: 0,1 -> 0,2\. Name"):
+        compare_runs(before, on_cpus(newer, 0, 2))
+    meant = of(compare_runs(before, on_cpus(newer, 0, 2), factor="version"), "xla")
+    assert (meant.verdict, meant.reason) == ("incomparable", "also differs: cpus: 0,1 -> 0,2")
+    assert {item.factor for item in compare_runs(before, on_cpus(runs(10), 0, 2))} == {"cpus"}
+    with pytest.raises(UsageError, match=r"not alike \(cpus: 0,1 -> 0,2\)"):
+        compare_runs([*before, *on_cpus(runs(5, 1), 0, 2)], newer)
+
+
+def test_more_threads_or_another_machine_say_enough_of_the_cpus() -> None:
+    before = on_cpus(runs(0), 0, 1)
+    assert {item.factor for item in compare_runs(before, on_cpus(runs(10), 0, 2, 4, 6))} == {"threads"}
+    with pytest.raises(UsageError) as refused:
+        compare_runs(before, on_cpus(runs(10, versions=NEWER), 4, 5, cpu="Other CPU"))
+    assert "cpu: Synthetic CPU 3000 -> Other CPU" in str(refused.value)
+    assert "cpus: " not in str(refused.value)
+
+
 def test_two_differences_are_an_error_unless_one_is_meant() -> None:
     before, after = runs(0), runs(10, versions=NEWER, threads=4)
     with pytest.raises(UsageError, match=r"jax: 0.10.2 -> 0.11.0.*threads: 2 -> 4"):
