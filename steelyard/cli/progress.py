@@ -15,13 +15,19 @@ from steelyard.engine.protocol import Event
 
 
 class Screen:
-    """Tells the user where a run stands. Knows nothing of how it is measured or stored."""
+    """Tells the user where a run stands. Knows nothing of how it is measured or stored.
 
-    def __init__(self, *, launches: int, as_json: bool, time_s: float | None, started_s: float) -> None:
+    `launches` are those of a round, `before` is the number of the last round of earlier segments.
+    """
+
+    def __init__(
+        self, *, launches: int, as_json: bool, time_s: float | None, started_s: float, before: int = 0
+    ) -> None:
         self._json = as_json
         self._launches = launches
         self._time_s = time_s
         self._started_s = started_s
+        self._before = before
         self._counts: Counter[str] = Counter()
         self._told: set[tuple[str, str, str]] = set()
         self._bar: Any = None
@@ -60,16 +66,16 @@ class Screen:
         else:
             print(text, file=sys.stderr, flush=True)
 
-    def round_begins(self, number: int, planned: int, remaining_s: float | None) -> None:
-        """A round begins."""
+    def round_begins(self, number: int, last: int, remaining_s: float | None) -> None:
+        """A round begins; `last` is the number of the last that may come."""
         self._round = "cold round" if number == 0 else f"round {number}"
         if self._json:
-            self._data("round", round=number, planned=planned, remaining_s=remaining_s)
+            self._data("round", round=number, planned=last, remaining_s=remaining_s)
         elif self._bar is None:
-            self.line(f"{self._round} ({self._left(number, planned)})")
+            self.line(f"{self._round} ({self._left(number, last)})")
         else:
-            total = (planned + 1) * self._launches
-            self._bar.update(self._task, total=total, left=self._left(number, planned))
+            total = (last - self._before + 1) * self._launches
+            self._bar.update(self._task, total=total, left=self._left(number, last))
 
     def launch_begins(self, arm: Arm, number: int, position: int) -> None:
         """A launch begins."""
@@ -103,11 +109,11 @@ class Screen:
                 self._told.add((result.arm, result.case_id, "remark"))
                 self.line(f"  {result.arm}, {title}: {remark}")
 
-    def _left(self, number: int, planned: int) -> str:
+    def _left(self, number: int, last: int) -> str:
         elapsed = time.monotonic() - self._started_s
         if self._time_s is not None:
             return f"at most {max(0.0, self._time_s - elapsed) / 60:.0f} min left"
-        return f"of at most {planned}" if number else f"then up to {planned} more"
+        return f"of at most {last}" if number else f"then up to {last - self._before} more"
 
     def _data(self, kind: str, **fields: Any) -> None:
         print(json.dumps({"event": kind, **fields}), flush=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from steelyard.cli.earlier import noise_seen
-from steelyard.cli.planning import PILOT_ROUNDS, TARGET_HALF_WIDTH, outlook
+from steelyard.cli.planning import PILOT_ROUNDS, TARGET_HALF_WIDTH, outlook, rounds_done
 from steelyard.cli.progress import Screen
 from steelyard.compare import widest_half_width
 from steelyard.core.case import Arm
@@ -33,9 +33,23 @@ class Recorder:
         self._titles = {case.id: case.point.title for case in plan.cases}
         self._results: list[Result] = list(earlier)
         self._segments, self._noise = tuple(segments), noise
+        self._before = rounds_done(self._segments, plan.request.scenario)
+        self._piloted = False
         self._rounds: list[int] = []
         self.launches: list[LaunchRecord] = []
         self.last = {(result.arm, result.case_id): result for result in self._results}
+
+    @property
+    def sound(self) -> bool:
+        """Whether every case that was planned ended ok or unsupported. A wrong answer or a fallback in any launch
+        counts, however later ones ended: it makes the case incomparable."""
+        plan = self._plan
+        planned = {(arm.label, plan.case(arm, point).id) for arm in plan.arms for point in plan.points}
+        return (
+            planned <= self.last.keys()
+            and all(result.status in ("ok", "unsupported") for result in self.last.values())
+            and not any(result.status in ("incorrect", "fallback") for result in self._results)
+        )
 
     def launch(self, record: LaunchRecord) -> None:
         """Store and show."""
@@ -50,13 +64,14 @@ class Recorder:
         self.last[result.arm, result.case_id] = result
         self._screen.result(result, self._titles[result.case_id])
 
-    def round_begins(self, number: int, planned: int, remaining_s: float | None) -> None:
+    def round_begins(self, number: int, last: int, remaining_s: float | None) -> None:
         """Show. An attempt has one round and is told by its outcome."""
         if not self._plan.request.attempt:
-            self._screen.round_begins(number, planned, remaining_s)
+            self._screen.round_begins(number, last, remaining_s)
 
     def round_ends(self, number: int) -> bool:
-        """After the pilot: what its noise lets the rest of the run find. Then: whether the intervals are narrow."""
+        """Once there are rounds enough for a pilot: what their noise lets the run find. Then: whether the intervals are
+        narrow."""
         self._rounds.append(number)
         so_far = Run(
             manifest=self._manifest,
@@ -64,9 +79,12 @@ class Recorder:
             launches=(),
             results=tuple(self._results),
         )
-        if number == PILOT_ROUNDS and self._plan.maximum_rounds > PILOT_ROUNDS:
+        counted = rounds_done(so_far.segments, self._plan.request.scenario)
+        if not self._piloted and PILOT_ROUNDS <= counted < self._before + self._plan.maximum_rounds:
+            self._piloted = True
             seen = noise_seen(self._writer.path.parent, self._manifest)
-            for line in outlook(so_far, self._plan.minimum_rounds, seen):
+            sure = self._before + min(self._plan.minimum_rounds, self._plan.maximum_rounds)
+            for line in outlook(so_far, max(counted, sure), seen):
                 self._screen.line(line)
         widest = widest_half_width(so_far)
         return widest is not None and widest <= TARGET_HALF_WIDTH

@@ -2,12 +2,11 @@
 
 import dataclasses
 import shutil
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,15 @@ import typer
 from steelyard import __version__, plugins
 from steelyard.cli.command import stored_command
 from steelyard.cli.exit_codes import FAILED, INTERRUPTED
-from steelyard.cli.planning import describe, plan_of
+from steelyard.cli.interruption import ended_like_ctrl_c
+from steelyard.cli.planning import describe, plan_of, rounds_done
 from steelyard.cli.progress import Screen
 from steelyard.cli.recorder import Recorder
 from steelyard.core.backend import TUNINGS, Device
 from steelyard.core.ceilings import Ceilings
 from steelyard.core.errors import SteelyardError, StoreError
 from steelyard.core.lowered import LoweredPoint
-from steelyard.core.run import Manifest, Noise, Run, Segment, TuningRow
+from steelyard.core.run import Manifest, Noise, Run, TuningRow
 from steelyard.core.shams import Shams
 from steelyard.engine.lower import facts, lower_points
 from steelyard.engine.plan import Plan, Request, estimate, make_plan
@@ -77,7 +77,7 @@ def run_plan(
     """
     prepare_root(output)
     with (
-        _ended_like_ctrl_c(),
+        ended_like_ctrl_c(),
         occupied(plan.request.device, plan.request.budget),
         _in_use(),
         _screen(plan, started_s, json) as screen,
@@ -108,15 +108,16 @@ def resume_run(
     path = find_run(output, which)
     run = open_run(path)
     _alone(run.manifest.device, allowed=allow_foreign or run.manifest.plan.get("allow_foreign_processes", False))
-    done = _rounds_done(run.segments)
+    done = rounds_done(run.segments, run.manifest.plan["scenario"])
+    first_round = max((result.round for result in run.results), default=0) + 1
     plan = plan_of(
         run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done, weights=weights, meter=meter
     )
     with (
-        _ended_like_ctrl_c(),
+        ended_like_ctrl_c(),
         occupied(plan.request.device, plan.request.budget),
         _in_use(),
-        _screen(plan, started, json) as screen,
+        _screen(plan, started, json, before=first_round - 1) as screen,
     ):
         lowered, unlowered = _lower(plan, weights, screen)
         now = dataclasses.replace(
@@ -134,15 +135,15 @@ def resume_run(
                 writer,
                 screen,
                 started_s=started,
-                first_round=max((result.round for result in run.results), default=0) + 1,
+                first_round=first_round,
                 before=run,
             )
     return _finish(path, code, report=report)
 
 
-def _screen(plan: Plan, started_s: float, as_json: bool) -> Screen:
+def _screen(plan: Plan, started_s: float, as_json: bool, before: int = 0) -> Screen:
     launches = len(plan.arms) * len(plan.bundles)
-    return Screen(launches=launches, as_json=as_json, time_s=plan.request.time_s, started_s=started_s)
+    return Screen(launches=launches, as_json=as_json, time_s=plan.request.time_s, started_s=started_s, before=before)
 
 
 def _lower(plan: Plan, weights: Path | None, screen: Screen) -> tuple[dict[str, LoweredPoint], dict[str, str]]:
@@ -203,8 +204,7 @@ def _segment(
     say(f"ended: {_ENDED[done.ended]}; {max(0, len(done.rounds) - 1)} rounds after the cold one")
     for line in _noise_during(noise, at_end, done.disturbed):
         say(line)
-    bad = [result for result in recorder.last.values() if result.status not in ("ok", "unsupported")]
-    return INTERRUPTED if done.ended == "interrupted" else FAILED if bad else 0
+    return INTERRUPTED if done.ended == "interrupted" else 0 if recorder.sound else FAILED
 
 
 def _noise_during(before: Noise, at_end: Noise, disturbed: Mapping[int, str]) -> Iterator[str]:
@@ -314,25 +314,6 @@ def _ceilings(environment: Mapping[str, Any], device: Device, threads: int) -> C
 def _in_use() -> AbstractContextManager[None]:
     """Keeps `bench cache clean` away from the artifacts for as long as launches read them."""
     return Cache(cache_root()).lease()
-
-
-@contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
-    """Who is asked to end (SIGTERM), or whose terminal is closed (SIGHUP), ends as on Ctrl-C: children are ended, what
-    was measured is published. A signal that is ignored, as under nohup, stays so."""
-    mine = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
-    for number in mine:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number in mine:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _rounds_done(segments: Iterable[Segment]) -> int:
-    """Warm rounds that count: whole, and not disturbed."""
-    return sum(1 for segment in segments for number in segment.rounds if number > 0 and number not in segment.disturbed)
 
 
 def _now() -> str:

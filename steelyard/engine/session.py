@@ -40,8 +40,8 @@ class Sink(Protocol):
     def result(self, result: Result) -> None:
         """A case ended."""
 
-    def round_begins(self, number: int, planned: int, remaining_s: float | None) -> None:
-        """A round begins; round 0 is the cold one."""
+    def round_begins(self, number: int, last: int, remaining_s: float | None) -> None:
+        """A round begins; round 0 is the cold one, and `last` the number of the last that may come."""
 
     def round_ends(self, number: int) -> bool:
         """A warm round is complete. Whether the intervals are as narrow as asked for; never sees a verdict."""
@@ -102,6 +102,8 @@ class Session:
             self._remember(result)
         self._ruled_out = {(result.arm, result.case_id) for result in earlier if result.launch == _LOWERING}
         self._window_s = plan.request.window_s
+        # Of cold starts round 0 is one.
+        self._planned = max(0, plan.maximum_rounds - (plan.request.scenario == "cold-start"))
         self._metering_s = metering_s(plan.request.energy, plan.request.device)
         self._supervisor_cpu_s = 0.0
         self._records: list[LaunchRecord] = []
@@ -131,10 +133,9 @@ class Session:
             self._round(0, steady=False)
             complete.append(0)
             self._fit_window(time.monotonic() - begun)
-            planned = plan.maximum_rounds - (1 if cold_start else 0)
             expected = (time.monotonic() - begun) * _WARM_SHARE
-            for number in range(self._first_round, self._first_round + planned + plan.repeats):
-                if self._undisturbed(complete) >= planned:
+            for number in range(self._first_round, self._first_round + self._planned + plan.repeats):
+                if self._undisturbed(complete) >= self._planned:
                     break
                 if request.time_s is not None and self._remaining_s() < expected:
                     ended = "time"
@@ -165,21 +166,28 @@ class Session:
         """How many of the complete warm rounds count."""
         return sum(1 for number in complete if number > 0 and number not in self._disturbed)
 
+    def _spent(self) -> int:
+        """How many warm rounds of this segment were disturbed, each of which asks for another."""
+        return sum(1 for number in self._disturbed if number > 0)
+
+    def _last(self) -> int:
+        """The number of the last round that may come, as far as it is known."""
+        return self._first_round - 1 + self._planned + min(self._spent(), self._plan.repeats)
+
     def _judge(self, number: int) -> None:
         """Whether the round that has ended was disturbed, by the noise guard's readings alone."""
         self._disturbed = disturbed_rounds(self._records)
         if number in self._disturbed:
-            spent = sum(1 for other in self._disturbed if other > 0)
             outlook = (
                 "another is appended for it"
-                if spent <= self._plan.repeats
+                if self._spent() <= self._plan.repeats
                 else "it does not count, and no further round can be appended for it"
             )
             self._sink.note(f"round {number} was disturbed; {outlook}: {self._disturbed[number]}")
 
     def _round(self, number: int, *, steady: bool) -> None:
         remaining = self._remaining_s() if self._plan.request.time_s is not None else None
-        self._sink.round_begins(number, self._plan.maximum_rounds, remaining)
+        self._sink.round_begins(number, self._last(), remaining)
         for bundle, orders in zip(self._plan.bundles, self._orders, strict=True):
             for position, arm in enumerate(next(orders)):
                 cases = self._cases(arm, bundle, number)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from steelyard import plugins
 from steelyard.cli import running
+from steelyard.cli.interruption import ended_like_ctrl_c
 from steelyard.cli.main import app
 from steelyard.cli.planning import describe
 from steelyard.cli.recorder import Recorder
@@ -59,7 +60,7 @@ def test_a_plan_of_cold_starts_promises_no_warm_round_and_no_verdict(plan_of):  
 def test_who_is_asked_to_end_ends_as_on_ctrl_c(number):
     before = signal.signal(number, signal.SIG_DFL)  # the tests themselves may run under nohup
     try:
-        with pytest.raises(KeyboardInterrupt), running._ended_like_ctrl_c():
+        with pytest.raises(KeyboardInterrupt), ended_like_ctrl_c():
             signal.raise_signal(number)
         assert signal.getsignal(number) is signal.SIG_DFL
     finally:
@@ -69,7 +70,7 @@ def test_who_is_asked_to_end_ends_as_on_ctrl_c(number):
 def test_a_signal_that_is_ignored_stays_so():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with running._ended_like_ctrl_c():
+        with ended_like_ctrl_c():
             signal.raise_signal(signal.SIGHUP)
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:

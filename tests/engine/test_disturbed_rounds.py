@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,11 @@ CALM = {**BUSY, "during/foreign_cpu_share": Reading(value=0.01, unit="1")}
 
 
 class Listener:
-    """A sink that keeps the notes and says after which round the intervals are narrow."""
+    """A sink that keeps notes and what it is told of rounds, and says after which round the intervals are narrow."""
 
     def __init__(self, narrow_after: int | None = None) -> None:
         self.notes: list[str] = []
+        self.told: list[tuple[int, int]] = []
         self.narrow_after = narrow_after
 
     def round_ends(self, number: int) -> bool:
@@ -36,9 +38,11 @@ class Listener:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
+    def round_begins(self, number: int, last: int, remaining_s: float | None) -> None:
+        self.told.append((number, last))
+
     def launch(self, record: LaunchRecord) -> None: ...
     def result(self, result) -> None: ...
-    def round_begins(self, number, planned, remaining_s) -> None: ...
     def launch_begins(self, arm, number, position) -> None: ...
     def event(self, event) -> None: ...
 
@@ -64,7 +68,14 @@ def plan_of() -> Callable[..., Plan]:
 
 
 def ran(
-    monkeypatch, tmp_path: Path, plan: Plan, listener: Listener, busy: Callable[[int], bool], launch_s: float = 0.0
+    monkeypatch,
+    tmp_path: Path,
+    plan: Plan,
+    listener: Listener,
+    busy: Callable[[int], bool] = lambda number: False,
+    *,
+    launch_s: float = 0.0,
+    first_round: int = 1,
 ) -> engine.Segment:
     def launch(request, **_) -> Outcome:
         time.sleep(launch_s)
@@ -84,7 +95,8 @@ def ran(
 
     monkeypatch.setattr(engine, "run_launch", launch)
     lowered = {point.key: lowered_point(tmp_path / "point") for point in plan.points}
-    return engine.Session(plan, lowered, {}, listener, run_id="r", work=tmp_path, started_s=time.monotonic()).run()
+    begun = {"started_s": time.monotonic(), "first_round": first_round}
+    return engine.Session(plan, lowered, {}, listener, run_id="r", work=tmp_path, **begun).run()
 
 
 def test_a_disturbed_round_is_marked_said_and_made_good(monkeypatch, tmp_path, plan_of):
@@ -124,3 +136,23 @@ def test_the_time_ends_a_noisy_run_as_well(monkeypatch, tmp_path, plan_of):
     segment = ran(monkeypatch, tmp_path, plan, Listener(), lambda number: True, launch_s=0.02)
     assert segment.ended == "time"
     assert 2 < len(segment.rounds) < 40
+
+
+def test_a_repeated_round_is_counted_in_what_is_told(monkeypatch, tmp_path, plan_of):
+    once, always = Listener(), Listener()
+    ran(monkeypatch, tmp_path, plan_of(8), once, lambda number: number == 3)
+    assert once.told == [*((number, 8) for number in range(4)), *((number, 9) for number in range(4, 10))]
+    ran(monkeypatch, tmp_path, plan_of(8), always, lambda number: True)
+    assert always.told[-1] == (10, 10), "a quarter more is the most"
+
+
+def test_a_resumed_run_is_told_the_numbers_of_the_whole_run(monkeypatch, tmp_path, plan_of):
+    listener = Listener()
+    ran(monkeypatch, tmp_path, plan_of(2), listener, first_round=21)
+    assert listener.told == [(0, 22), (21, 22), (22, 22)]
+
+
+def test_of_cold_starts_the_cold_round_is_one(monkeypatch, tmp_path, plan_of):
+    listener, warm = Listener(), plan_of(5)
+    ran(monkeypatch, tmp_path, replace(warm, request=replace(warm.request, scenario="cold-start")), listener)
+    assert listener.told == [(number, 4) for number in range(5)]
