@@ -1,7 +1,8 @@
 """Comparisons of the energy of a call within a run: paired by round and judged like times, in a family of their own.
 
 They are exploratory and corrected among themselves (Benjamini-Hochberg), so that metering energy makes no verdict on
-times harder. `faster` reads as less energy and `slower` as more. Estimates by a model never come here.
+times harder. The energy window follows the timed one with the same calls, whose layer and steady state are those of
+`latency_s`. `faster` reads as less energy and `slower` as more. Estimates by a model never come here.
 """
 
 import math
@@ -9,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from steelyard.compare.sides import Side, Sides, median, sides_of
-from steelyard.compare.verdict import Question, decide
-from steelyard.compare.within import Pairs, floor_of, settle, too_noisy, undecided, weigh, withhold
+from steelyard.compare.verdict import Question
+from steelyard.compare.within import Pairs, floor_of, judge_control, settle, too_noisy, undecided, weigh, withhold
 from steelyard.core.comparison import Comparison, Estimate
 from steelyard.core.run import Run
 from steelyard.stats.hodges_lehmann import one_sample
@@ -38,8 +39,7 @@ def compare_energy(run: Run, *, sides: Sides | None = None) -> tuple[Comparison,
             if location is not None:
                 question = Question(location=location, floor=floor, p_value=weight.p_value)
                 if arm.control:
-                    (answer,) = decide([replace(question, floor=0.0)], "primary")
-                    comparison = replace(comparison, verdict=answer.verdict, reason=answer.reason, ratio=answer.ratio)
+                    comparison = judge_control(comparison, question)
                 else:
                     questions.append((len(found), question))
             found.append(comparison)
@@ -96,6 +96,7 @@ def _pairs(baseline: Side, candidate: Side) -> Pairs:
         baseline=baseline,
         candidate=candidate,
         metric=METRIC,
+        timed="latency_s",
         rounds=rounds,
         log_ratios=tuple(math.log(after[number] / before[number]) for number in rounds),
     )

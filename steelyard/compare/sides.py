@@ -40,11 +40,6 @@ class Unsteady:
     text: str
 
     @property
-    def share(self) -> float:
-        """The share of the launches; 0 without any launch."""
-        return self.count / self.total if self.total else 0.0
-
-    @property
     def too_many(self) -> bool:
         """Whether the side has no steady number: `count` or more would be seen in at most 5 % of the cases, or in
         every launch, if each launch were unsteady with a chance of UNSTEADY_SHARE (binomial): 5 of 8, 9 of 20."""

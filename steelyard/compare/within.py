@@ -19,12 +19,14 @@ from steelyard.stats.planning import MINIMUM_ROUNDS
 class Pairs:
     """The rounds in which both sides ended ok with samples of the metric, and the log ratio of each round.
 
-    A log ratio is log(candidate's launch median / baseline's).
+    A log ratio is log(candidate's launch median / baseline's). `timed` is the timed metric that says at which layer the
+    calls were made and whether a launch was steady: the metric itself, but for energy.
     """
 
     baseline: Side
     candidate: Side
     metric: str
+    timed: str
     rounds: tuple[int, ...]
     log_ratios: tuple[float, ...]
 
@@ -73,7 +75,7 @@ def compare_run(run: Run, *, guard: bool = True, sides: Sides | None = None) -> 
         if location is not None:
             question = Question(location=location, floor=floor, p_value=weight.p_value)
             if side.arm.control:
-                comparison = _control(comparison, question)
+                comparison = judge_control(comparison, question)
             else:
                 open_questions[comparison.family].append((len(found), question))
         found.append(comparison)
@@ -124,6 +126,7 @@ def pair(baseline: Side, candidate: Side, metric: str) -> Pairs:
         baseline=baseline,
         candidate=candidate,
         metric=metric,
+        timed=metric,
         rounds=rounds,
         log_ratios=tuple(math.log(after[number] / before[number]) for number in rounds),
     )
@@ -167,8 +170,8 @@ def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight)
     baseline, candidate, metric = pairs.baseline, pairs.candidate, pairs.metric
     verdict: Verdict = "inconclusive"
     remarks = [text for side in (baseline, candidate) if side.results and (text := side.failures)]
-    blocked = obstacle(baseline, candidate, metric, bool(pairs.rounds))
-    unsteady = [side.unsteady(metric, pairs.rounds) for side in (baseline, candidate)]
+    blocked = obstacle(baseline, candidate, pairs.timed, bool(pairs.rounds))
+    unsteady = [side.unsteady(pairs.timed, pairs.rounds) for side in (baseline, candidate)]
     decidable = False
     if blocked:
         verdict, reason = "incomparable", blocked
@@ -188,7 +191,8 @@ def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight)
             evidence |= {"low_95": estimate.interval.low, "high_95": estimate.interval.high}
         if weight.spread is not None:
             evidence["spread"] = weight.spread
-        evidence["unsteady_share"] = max(side.share for side in unsteady)
+        if all(side.total for side in unsteady):
+            evidence["unsteady_share"] = max(side.count / side.total for side in unsteady)
     comparison = Comparison(
         point=candidate.key,
         title=candidate.title,
@@ -209,7 +213,7 @@ def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight)
     return comparison, location if decidable else None
 
 
-def _control(comparison: Comparison, question: Question) -> Comparison:
+def judge_control(comparison: Comparison, question: Question) -> Comparison:
     """The control arm is judged by the margin alone, at 95 %: its own floor cannot excuse it."""
     (answer,) = decide([replace(question, floor=0.0)], "primary")
     return replace(

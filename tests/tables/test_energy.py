@@ -15,7 +15,7 @@ from steelyard.tables.energy import without_code
 from steelyard.tables.facts import gather
 from steelyard.tables.output import ReportInputs
 from tests.fakes.metered import IDLE_W, WATTS, estimated_run, metered_run
-from tests.fakes.runs import Outcome, llm_points, synthetic_run
+from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
 
 NO_METER = "no_device: no powercap on this virtual machine"
 
@@ -63,6 +63,37 @@ def test_less_energy_is_a_verdict_of_paired_rounds_and_its_own_family():
     table = build(run).table("energy")
     assert table.cell(row_of(table, "xla"), "verdict").text == "less"
     assert table.cell(row_of(table, "eager"), "verdict").text == "baseline"
+
+
+def test_launches_without_a_steady_state_have_no_verdict_on_energy_either():
+    unsteady = Shape(overrides={("xla", "decode"): "slowed"})
+    run = metered_run(small(rounds=12, shape=unsteady), watts={"xla": 0.5 * WATTS})
+    xla = next(item for item in compare_energy(run) if item.candidate == "xla")
+    assert (xla.verdict, xla.evidence["unsteady_share"]) == ("inconclusive", 1.0)
+    assert "xla: 12 of 12 launches not steady (12 slowed)" in xla.reason
+    assert xla.ratio.value < 0.5
+
+
+def test_energy_of_calls_at_unlike_layers_is_incomparable():
+    run = metered_run(small(rounds=10))
+    results = [
+        dataclasses.replace(r, measurements=tuple(dataclasses.replace(m, layer="api_wall") for m in r.measurements))
+        if r.arm == "xla"
+        else r
+        for r in run.results
+    ]
+    found = compare_energy(dataclasses.replace(run, results=tuple(results)))
+    xla = next(item for item in found if item.candidate == "xla")
+    assert (xla.verdict, xla.ratio) == ("incomparable", None)
+    assert xla.reason == "the layers differ: bound_wall for eager, api_wall for xla"
+
+
+def test_the_control_arm_says_what_failed_and_how_likely_it_is_by_chance():
+    crashed = {("eager (control)", "decode"): Outcome(status="crashed", stage="steady", reason="signal 9", rounds=(2,))}
+    run = metered_run(small(rounds=12, statuses=crashed))
+    control = next(item for item in compare_energy(run) if item.candidate == "eager (control)")
+    assert control.reason.endswith("; eager (control): crashed in 1 of 13 launches: signal 9")
+    assert 0 < control.p_value <= 1
 
 
 def test_times_are_judged_as_if_no_meter_were_there():
