@@ -94,7 +94,8 @@ class Side:
 
     @property
     def quiet(self) -> tuple[Result, ...]:
-        """The results whose times count: those of undisturbed rounds. The cold round always does, there is but one."""
+        """The results whose times count: those of undisturbed rounds, and of the cold round of each segment, which is
+        not repeated where it was disturbed."""
         return tuple(result for result in self.results if result.round == 0 or result.round not in self.disturbed)
 
     def medians(self, metric: str) -> dict[int, float]:

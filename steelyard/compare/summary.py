@@ -85,7 +85,8 @@ def summaries(run: Run, *, sides: Sides | None = None) -> tuple[Summary, ...]:
     `sides` is the run's index where it is at hand already.
 
     Phases and memory come only from launches in which the case ran first. Round 0 is cold, as is every
-    round of the scenario cold-start; a cold value from one launch has no interval.
+    round of the scenario cold-start. Each segment of a resumed run has a round 0: cold values are as many as
+    segments, and so few launches have no interval.
     """
     sides = sides or sides_of(run)
     cold_points = {case.point.key for case in run.manifest.cases if case.scenario == "cold-start"}

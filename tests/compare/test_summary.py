@@ -95,6 +95,26 @@ def test_a_failed_arm_has_a_summary_with_its_reason() -> None:
     assert found["compile_s/warm"].reason == "xla: crashed in 9 of 9 launches: SIGSEGV"
 
 
+def test_a_resumed_run_has_a_cold_value_of_each_segment() -> None:
+    run = small(rounds=8)
+    again = [
+        dataclasses.replace(
+            result, launch=f"again-{result.launch}", phases={k: 3 * v for k, v in result.phases.items()}
+        )
+        for result in run.results
+        if result.round == 0
+    ]
+    (segment,) = run.segments
+    second = dataclasses.replace(segment, index=1, rounds=(0,))
+    resumed = dataclasses.replace(run, segments=(segment, second), results=(*run.results, *again))
+    one, two = by_metric(run), by_metric(resumed)
+    cold = two["compile_s/cold"]
+    assert cold.estimate is not None
+    assert cold.estimate.value == pytest.approx(2 * one["compile_s/cold"].estimate.value)
+    assert (cold.launches, cold.estimate.n, cold.estimate.interval) == (2, 2, None)
+    assert two["compile_s/warm"] == dataclasses.replace(one["compile_s/warm"], statuses={"ok": 10})
+
+
 def test_every_round_of_the_cold_start_scenario_is_cold() -> None:
     run = small(rounds=6)
     cases = tuple(dataclasses.replace(case, scenario="cold-start") for case in run.manifest.cases)
