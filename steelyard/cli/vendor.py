@@ -9,6 +9,7 @@ import typer
 from steelyard import __version__, plugins, wire
 from steelyard.cli import path_tax
 from steelyard.cli.exit_codes import INTERRUPTED
+from steelyard.cli.interruption import ended_like_ctrl_c
 from steelyard.cli.output import print_json, print_table
 from steelyard.core.agreement import Agreement, AgreementRow
 from steelyard.core.backend import Budget, Device, parse_backend
@@ -17,6 +18,7 @@ from steelyard.core.workload import Point, Selection
 from steelyard.engine.lower import lower_points
 from steelyard.engine.probe import probe
 from steelyard.hardware.choice import choose_cpus, pick_device
+from steelyard.hardware.occupied import occupied
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.selftest import agreement
 from steelyard.selftest import path_tax as path_taxes
@@ -73,10 +75,10 @@ def run_vendor(
     if dry_run:
         return 0
     prepare_root(folder)
-    matches, unlowered = _matches(usable, points, device)
-    campaign = Campaign(terms=terms, matches=matches, folder=folder)
-    campaign.load()
-    with Cache(cache_root()).lease():
+    with ended_like_ctrl_c(), occupied(device, budget), Cache(cache_root()).lease():
+        matches, unlowered = _matches(usable, points, device)
+        campaign = Campaign(terms=terms, matches=matches, folder=folder)
+        campaign.load()
         whole = campaign.measure(
             lambda match: agreement.is_open(campaign.launches, match), rounds, lambda text: typer.echo(text, err=True)
         )

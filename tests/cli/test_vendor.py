@@ -1,0 +1,80 @@
+"""What `bench selftest --vendor` holds while it lowers, reads what is stored and measures."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from steelyard.cli import vendor
+from steelyard.cli.exit_codes import INTERRUPTED
+from steelyard.core.backend import Budget
+from steelyard.core.errors import SteelyardError
+from steelyard.hardware.choice import choose_cpus, pick_device
+from steelyard.hardware.occupied import occupied
+from steelyard.lowering.cache import Cache, cache_root
+from steelyard.selftest.interleaved import Campaign
+
+
+@pytest.fixture
+def campaign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[], int]]:
+    """The command without any tool, in a cache of its own, where nobody has taken the signal yet."""
+    monkeypatch.setenv("STEELYARD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(vendor, "TOOLS", ())
+    monkeypatch.setattr(vendor, "_matches", lambda *_: ((), []))
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def call() -> int:
+        return vendor.run_vendor(
+            (), output=tmp_path, threads=1, cpus=None, seed=0, window_s=0.1, rounds=1, dry_run=False, json=True
+        )
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
+
+
+def taken() -> bool:
+    """Whether somebody measures on the CPU that one thread gets."""
+    try:
+        with occupied(pick_device(None), Budget(threads=1, cpus=choose_cpus(1, None))):
+            return False
+    except SteelyardError:
+        return True
+
+
+def test_nobody_else_measures_there_from_lowering_to_the_last_launch(campaign, monkeypatch, capsys):
+    seen: list[tuple[str, bool]] = []
+
+    def step(name: str, result: object) -> Callable[..., object]:
+        def call(*_: object) -> object:
+            seen.append((name, taken()))
+            with pytest.raises(SteelyardError, match="a run is using the cache"):
+                Cache(cache_root()).clean(0)
+            return result
+
+        return call
+
+    monkeypatch.setattr(vendor, "_matches", step("lower", ((), [])))
+    monkeypatch.setattr(Campaign, "load", step("load", None))
+    monkeypatch.setattr(Campaign, "measure", step("measure", False))
+    assert campaign() == INTERRUPTED
+    assert seen == [("lower", True), ("load", True), ("measure", True)]
+    assert not taken()
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_it_does_not_start_where_somebody_measures(campaign, monkeypatch):
+    monkeypatch.setattr(Campaign, "measure", lambda *_: pytest.fail("it measured beside another"))
+    with (
+        occupied(pick_device(None), Budget(threads=1, cpus=choose_cpus(1, None))),
+        pytest.raises(SteelyardError, match="is measuring on"),
+    ):
+        campaign()
+
+
+def test_who_is_asked_to_end_ends_its_tools_as_on_ctrl_c(campaign, monkeypatch):
+    handlers: list[object] = []
+    monkeypatch.setattr(Campaign, "measure", lambda *_: bool(handlers.append(signal.getsignal(signal.SIGTERM))))
+    assert campaign() == INTERRUPTED
+    assert handlers == [signal.default_int_handler]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
