@@ -1,5 +1,7 @@
 """How figures look: sizes and typeface, a style per backend that works in grey, settings that make files repeatable."""
 
+import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +119,8 @@ _HATCHES = ("////", "....", "\\\\\\\\", "xxxx", "||||", "----", "oooo")
 _MARKERS = ("s", "^", "D", "v", "P", "X", "p")
 _LINES = ("--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)), (0, (6, 2)))
 BASELINE_COLOUR = "#5f5f5f"
+_PLACES = ("onnxruntime", "openvino", "inductor", "xla")
+"""Backends with a place of their own in the palette."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,24 +134,38 @@ class ArmStyle:
 
 
 def arm_styles(arms: Sequence[str], baseline: str) -> dict[str, ArmStyle]:
-    """A style for every arm: grey and plain for the baseline, the palette in order for the others.
+    """A style for every arm: grey and plain for the baseline, a place in the palette for each of the others.
 
     Neighbours of the palette differ in lightness and for eyes that see no red or no green. After seven backends the
     colours repeat with the next hatch, marker and line, so that pairs stay distinct.
     """
+    places = _places([arm for arm in arms if arm != baseline])
     styles: dict[str, ArmStyle] = {}
-    position = 0
     for arm in arms:
         if arm == baseline:
             styles[arm] = ArmStyle(colour=BASELINE_COLOUR, hatch="", marker="o", line="-")
             continue
-        turn, index = divmod(position, len(_COLOURS))
+        turn, index = divmod(places[arm], len(_COLOURS))
         shift = (index + turn) % len(_COLOURS)
         styles[arm] = ArmStyle(
             colour=_COLOURS[index], hatch=_HATCHES[shift], marker=_MARKERS[shift], line=_LINES[shift]
         )
-        position += 1
     return styles
+
+
+def _places(arms: Sequence[str]) -> dict[str, int]:
+    """Where each arm stands in the palette: a known backend in its own place, whichever others ran, so that the
+    figures of several runs in one paper agree; all else in the places that are free, in order."""
+    found: dict[str, int] = {}
+    for arm in arms:
+        name = re.split(r"[:\[ ]", arm, maxsplit=1)[0]
+        if name in _PLACES and (place := _PLACES.index(name)) not in found.values():
+            found[arm] = place
+    free = (place for place in itertools.count() if place not in found.values())
+    for arm in arms:
+        if arm not in found:
+            found[arm] = next(free)
+    return found
 
 
 def shorts(labels: Iterable[str], length: int = 18) -> dict[str, str]:

@@ -362,6 +362,18 @@ def test_neighbours_differ_in_grey_and_for_colour_blind_eyes():
             assert np.linalg.norm(lab(left, matrix) - lab(right, matrix)) > 10, (left, right, name)
 
 
+def test_a_backend_has_the_same_colour_whichever_others_ran():
+    all_of_them = arm_styles(["eager", "onnxruntime", "openvino", "inductor", "xla"], "eager")
+    for arms in (["eager", "xla"], ["eager", "mine", "xla", "inductor"], ["inductor", "openvino[streams=1]", "xla"]):
+        styles = arm_styles(arms, arms[0])
+        for arm in arms[1:]:
+            if arm != "mine":
+                assert styles[arm] == all_of_them[arm.partition("[")[0]]
+        assert len({style.colour for style in styles.values()}) == len(arms)
+    twice = arm_styles(["eager", "xla", "xla[fold=false]", "mine"], "eager")
+    assert len({style.colour for style in twice.values()}) == 4
+
+
 def test_styles_tell_backends_apart_without_colour():
     arms = [f"backend {number}" for number in range(14)]
     styles = arm_styles(arms, "backend 0")
