@@ -7,12 +7,11 @@ from typing import Any
 from steelyard.core.backend import Budget
 from steelyard.core.errors import UsageError, unknown_name
 from steelyard.core.run import Run
+from steelyard.store.differences import HOST
 
 BUDGET_FIELDS = ("threads", "cpus", "tuning", "precision", "copies", "shapes", "layout", "memory_cap", "l2_cache")
 FACTORS = ("backend", "device", "version", *BUDGET_FIELDS)
-# Facts of the environment that change what is measured for good; the rest may change from day to day.
 _VERSIONS = ("packages", "versions", "python")
-_HOST = ("cpu", "gpus", "kernel", "libc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +100,7 @@ def _differences(one: Run, other: Run) -> dict[str, tuple[str, ...]]:
         if name != "cpus" or places_count:
             note(name, name, as_given(before.budget, name), as_given(after.budget, name))
     host = "device" if "device" in found else "host"
-    for name in _HOST:
+    for name in HOST:
         note(host, name, before.environment.get(name), after.environment.get(name))
     scenarios = [" and ".join(sorted({case.scenario for case in run.manifest.cases})) for run in (one, other)]
     note("scenario", "scenario", *scenarios)

@@ -218,8 +218,7 @@ def set_aside(run: Run) -> dict[int, str]:
 
 def median(values: Sequence[float]) -> float:
     """The median of a non-empty sequence (numpy's costs several times as much for a few dozen values)."""
-    ordered = np.sort(np.asarray(values, dtype=np.float64))
-    return float(ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2]) / 2
+    return float(middles(np.sort(np.asarray(values, dtype=np.float64))))
 
 
 def _taken(results: Sequence[Result], metric: str) -> list[tuple[int, Measurement, int]]:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from steelyard.core.comparison import Estimate, Interval
 from steelyard.stats import rank_sum, signed_rank
 from steelyard.stats.alike import alike
+from steelyard.stats.spread import middles
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +37,7 @@ class Location:
     @property
     def value(self) -> float:
         """The estimate: the median of `ordered`."""
-        return float(_middle(self.ordered))
+        return float(middles(self.ordered))
 
     def estimate(self, confidence: float = 0.95) -> Estimate:
         """The estimate with its interval; None, with the reason, where there is too little for the confidence."""
@@ -133,7 +134,7 @@ def intervals(values: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floa
     k = signed_rank.critical(n, confidence)
     if k is None:
         raise ValueError(_too_few((n,), confidence))
-    return _middle(walsh), walsh[..., k], walsh[..., -1 - k]
+    return middles(walsh), walsh[..., k], walsh[..., -1 - k]
 
 
 def _averages(samples: Sequence[ArrayLike]) -> Iterator[tuple[list[int], Floats, int]]:
@@ -145,13 +146,13 @@ def _averages(samples: Sequence[ArrayLike]) -> Iterator[tuple[list[int], Floats,
 
 def _estimates(ordered: Floats, size: int, confidence: float) -> Iterator[Estimate]:
     """The estimates from rows of sorted Walsh averages of samples of this size."""
-    middles = _middle(ordered).tolist()
+    values = middles(ordered).tolist()
     k = signed_rank.critical(size, confidence)
     if k is None:
         reason = _too_few((size,), confidence)
-        yield from (Estimate(value=value, interval=None, n=size, reason=reason) for value in middles)
+        yield from (Estimate(value=value, interval=None, n=size, reason=reason) for value in values)
         return
-    for value, low, high in zip(middles, ordered[:, k].tolist(), ordered[:, -1 - k].tolist(), strict=True):
+    for value, low, high in zip(values, ordered[:, k].tolist(), ordered[:, -1 - k].tolist(), strict=True):
         yield Estimate(value=value, interval=Interval(low=low, high=high, confidence=confidence), n=size)
 
 
@@ -165,12 +166,6 @@ def _critical(sizes: tuple[int, ...], confidence: float) -> int | None:
     if len(sizes) == 1:
         return signed_rank.critical(sizes[0], confidence)
     return rank_sum.critical(sizes[0], sizes[1], confidence)
-
-
-def _middle(ordered: Floats) -> Floats:
-    """The median along the last axis of what is sorted already."""
-    count = ordered.shape[-1]
-    return np.asarray((ordered[..., (count - 1) // 2] + ordered[..., count // 2]) / 2)
 
 
 def _checked(values: ArrayLike) -> Floats:

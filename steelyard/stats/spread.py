@@ -98,7 +98,7 @@ def describe_rows(rows: ArrayLike) -> Spreads:
 
 
 def middles(ordered: Floats) -> Floats:
-    """The medians of rows that are sorted already."""
+    """The medians along the last axis of what is sorted already: shape (..., n) gives (...)."""
     n = ordered.shape[-1]
     return np.asarray((ordered[..., (n - 1) // 2] + ordered[..., n // 2]) / 2)
 

@@ -11,7 +11,8 @@ _PLAN = ("tool_version", "suite", "suite_version", "headline", "device", "budget
 
 # Facts of the environment that change what is measured for good. The rest (load, clocks, governor,
 # free memory) may differ between segments and is recorded by each segment's noise readings.
-_ENVIRONMENT = ("packages", "python", "cpu", "gpus", "kernel", "libc")
+HOST = ("cpu", "gpus", "kernel", "libc")
+_ENVIRONMENT = ("packages", "python", *HOST)
 
 
 def differences(stored: Manifest, now: Manifest) -> tuple[str, ...]:
