@@ -7,7 +7,7 @@ from steelyard.compare.pairs import count_pairs, other_pairs, turned
 from steelyard.compare.pilot import Outlook, control_spreads, pilot, widest_half_width
 from steelyard.compare.sides import disturbed_warm, set_aside
 from steelyard.compare.summary import Summary, launch_medians, summaries
-from steelyard.compare.within import compare_run, noise_floor
+from steelyard.compare.within import compare_run
 
 __all__ = [
     "BreakEven",
@@ -21,7 +21,6 @@ __all__ = [
     "count_pairs",
     "disturbed_warm",
     "launch_medians",
-    "noise_floor",
     "other_pairs",
     "overall",
     "pilot",

@@ -99,16 +99,9 @@ def settle(found: list[Comparison], questions: Sequence[tuple[int, Question]], f
         )
 
 
-def noise_floor(run: Run, point: str, metric: str = "latency_s") -> float | None:
-    """The larger absolute end of the control arm's 95 % log-ratio interval at a point (its key), as a fraction.
-
-    None where the run has no control arm, or too few rounds of it for an interval.
-    """
-    return floor_at(sides_of(run), point, metric)
-
-
 def floor_of(log_ratios: Sequence[float]) -> float | None:
-    """The noise floor from a control arm's paired log ratios; see `noise_floor`."""
+    """The noise floor from a control arm's paired log ratios: the larger absolute end of their 95 % interval, as a
+    fraction. None where they are too few for an interval."""
     return floor_from(paired(log_ratios) if len(log_ratios) else None)
 
 
@@ -226,7 +219,7 @@ def judge_control(comparison: Comparison, question: Question) -> Comparison:
 
 
 def floor_at(sides: Sides, point: str, metric: str) -> float | None:
-    """The noise floor from a run's index; see `noise_floor`."""
+    """The noise floor at a point (its key). None without a control arm, or with too few rounds of it."""
     if sides.control is None:
         return None
     return floor_of(pair(sides.side(sides.baseline, point), sides.side(sides.control, point), metric).log_ratios)

@@ -103,11 +103,6 @@ def all_paired(samples: Sequence[ArrayLike]) -> tuple[Location, ...]:
     return tuple(found[place] for place in range(len(samples)))
 
 
-def two_sample(candidate: ArrayLike, baseline: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """The shift between two samples with its interval; `n` is the smaller size; see `unpaired`."""
-    return unpaired(candidate, baseline).estimate(confidence)
-
-
 def walsh_averages(values: ArrayLike) -> Floats:
     """The sorted Walsh averages along the last axis: shape (..., n) gives (..., n(n+1)/2)."""
     data = _checked(values)

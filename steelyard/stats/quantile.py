@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from steelyard.core.comparison import Estimate, Interval
 from steelyard.stats.planning import t_quantile
@@ -27,29 +27,6 @@ def of_sorted(ordered: NDArray[np.float64], p: float) -> NDArray[np.float64]:
     below = math.floor(place)
     low, high = ordered[..., below], ordered[..., min(below + 1, ordered.shape[-1] - 1)]
     return np.asarray(low + (high - low) * (place - below))
-
-
-def percentile(values: ArrayLike, p: float, confidence: float = 0.95) -> Estimate | None:
-    """The p-quantile of independent values, 0 < p < 1; None where n < 10 / (1 - p) does not support it.
-
-    The interval runs between two order statistics, which hold for any distribution: the number of
-    values below the true quantile is binomial. It is None where the upper one would lie past the last value.
-    """
-    if not 0 < p < 1:
-        raise ValueError(f"a quantile lies between 0 and 1, not at {p}")
-    data = np.sort(np.asarray(values, dtype=np.float64))
-    n = data.size
-    if not supported(n, p):
-        return None
-    value = float(np.quantile(data, p))
-    tail = (1 - confidence) / 2
-    below = _binomial_cumulative(n, p)
-    low = int(np.searchsorted(below, tail, side="right")) - 1  # largest l with P(B <= l) <= tail
-    high = int(np.searchsorted(below, 1 - tail, side="left")) + 1  # smallest h with P(B >= h) <= tail
-    if low < 0 or high > n:
-        return Estimate(value=value, interval=None, n=n, reason=f"{n} samples do not bound the {100 * p:g} % quantile")
-    interval = Interval(low=float(data[low]), high=float(data[high - 1]), confidence=confidence)
-    return Estimate(value=value, interval=interval, n=n)
 
 
 def clustered_percentile(

@@ -1,7 +1,5 @@
 """Spread and dependence of samples: MAD, variation between launches, autocorrelation, effective sample size."""
 
-import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -14,21 +12,6 @@ MAD_TO_SD = 1.4826
 _FEW_LAGS = 64
 
 
-def mad(values: ArrayLike) -> float:
-    """The median absolute deviation from the median, unscaled, in the values' unit."""
-    data = _checked(values)
-    return float(np.median(np.abs(data - np.median(data))))
-
-
-def share_beyond(values: ArrayLike, multiple: float = 3.0) -> float:
-    """The share of values more than `multiple` scaled MADs from the median. Nothing is deleted; this is told.
-
-    Where more than half of the values are equal the MAD is 0 and every other value counts.
-    """
-    data = _checked(values)
-    return float((np.abs(data - np.median(data)) > multiple * MAD_TO_SD * mad(data)).mean())
-
-
 def coefficient_of_variation(values: ArrayLike) -> float | None:
     """Standard deviation (n - 1) over mean; None with fewer than two values or a mean of 0."""
     data = _checked(values)
@@ -38,35 +21,16 @@ def coefficient_of_variation(values: ArrayLike) -> float | None:
     return float(data.std(ddof=1) / abs(mean))
 
 
-def lag1_autocorrelation(values: ArrayLike) -> float | None:
-    """The correlation of each sample with the next, in time order; None where it is not defined.
-
-    Undefined with fewer than 3 values or without any variation.
-    """
-    return describe(values).lag1
-
-
-def effective_sample_size(values: ArrayLike) -> float | None:
-    """How many independent samples would know the mean as well as these; None where it is not defined.
-
-    n / (1 + 2 sum rho_t), the sum ending with the first pair rho_2t + rho_2t+1 that is not positive
-    (initial positive sequence, Geyer 1992). Between 1 and n.
-    """
-    return describe(values).effective_samples
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """The spread of one launch's samples: `mad` and the others as the functions of this module give them."""
-
-    mad: float
-    far_share: float
-    lag1: float | None
-    effective_samples: float | None
-
-
 class Spreads(NamedTuple):
-    """`Spread` of many launches: one array for each of its fields, with NaN for None."""
+    """The spread within each of many launches: one array for each field.
+
+    `mad` is the median absolute deviation from the median, unscaled, in the samples' unit. `far_share` is the share of
+    samples more than 3 scaled MADs from the median, none of which is deleted; where more than half of the samples are
+    equal the MAD is 0 and every other one counts. `lag1` is the correlation of each sample with the next, in time
+    order. `effective_samples` is how many independent samples would know the mean as well as these:
+    n / (1 + 2 sum rho_t), the sum ending with the first pair rho_2t + rho_2t+1 that is not positive (initial positive
+    sequence, Geyer 1992), between 1 and n. The last two are NaN below 3 samples and without any variation.
+    """
 
     mad: Floats
     far_share: Floats
@@ -74,19 +38,8 @@ class Spreads(NamedTuple):
     effective_samples: Floats
 
 
-def describe(values: ArrayLike) -> Spread:
-    """All of them at once, at a fraction of the cost of calling each."""
-    width, far, lag1, effective = (float(column[0]) for column in describe_rows(_checked(values)[None, :]))
-    return Spread(
-        mad=width,
-        far_share=far,
-        lag1=None if math.isnan(lag1) else lag1,
-        effective_samples=None if math.isnan(effective) else effective,
-    )
-
-
 def describe_rows(rows: ArrayLike) -> Spreads:
-    """`describe` of each row of a matrix: launches of as many samples each."""
+    """Describe each row of a matrix: launches of as many samples each. Raises ValueError for rows without samples."""
     data = np.asarray(rows, dtype=np.float64)
     if data.ndim != 2 or data.shape[1] == 0 or not np.isfinite(data).all():
         raise ValueError("spread needs rows of at least one finite value")

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from steelyard.compare import compare_run, noise_floor
-from steelyard.compare.sides import UNSTEADY_SHARE, Unsteady
+from steelyard.compare import compare_run
+from steelyard.compare.sides import UNSTEADY_SHARE, Unsteady, sides_of
+from steelyard.compare.within import floor_at
 from steelyard.core.case import CONTROL_SUFFIX
 from steelyard.core.comparison import Comparison
 from steelyard.core.run import LeftOut, Run
@@ -176,7 +177,7 @@ def test_the_floor_is_the_far_end_of_the_control_interval() -> None:
     control = verdict(run, CONTROL)
     assert control.ratio is not None
     assert control.ratio.interval is not None
-    floor = noise_floor(run, DECODE[0].key)
+    floor = floor_at(sides_of(run), DECODE[0].key, "latency_s")
     assert floor == pytest.approx(control.ratio.interval.high - 1)
     assert floor == control.floor == verdict(run).floor
     assert (control.factor, control.family, control.p_adjusted) == ("control", "exploratory", None)
@@ -197,7 +198,7 @@ def test_what_lies_below_the_floor_is_no_difference_and_the_margin_never_widens(
 
 def test_without_a_control_arm_nothing_is_claimed() -> None:
     run = small(rounds=12, effect={"xla": 0.5}, control=False)
-    assert noise_floor(run, DECODE[0].key) is None
+    assert floor_at(sides_of(run), DECODE[0].key, "latency_s") is None
     found = verdict(run)
     assert (found.verdict, found.floor) == ("inconclusive", None)
     assert "no control arm" in found.reason
