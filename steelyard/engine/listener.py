@@ -54,13 +54,11 @@ class Listener:
                     ready = {key.fd for key, _ in selector.select(max(0.0, deadline - time.monotonic()))}
                     if not ready:
                         return "timed_out"
-                    if self._pipe in ready:
-                        if not self._read():
-                            return "exited"
-                        deadline = self._deadline()
-                    elif pidfd in ready:
-                        # Dead; a child it left behind may hold the pipe open, so end of file is not waited for.
-                        return "done" if self._done else "exited"
+                    # The process alone is ready once it is dead. A child that it left behind may hold the pipe open:
+                    # end of file is not waited for.
+                    if self._pipe not in ready or not self._read():
+                        return "exited"
+                    deadline = self._deadline()
         finally:
             os.close(pidfd)
         return "done"

@@ -11,6 +11,7 @@ from steelyard.core.hashing import stable_hash
 from steelyard.core.run import Run
 from steelyard.core.shams import Condition, Rate, ShamRow, Shams
 from steelyard.hardware.machine import machine_key
+from steelyard.selftest.stored_runs import warm_rounds
 from steelyard.stats.clustered import clustered_proportion
 
 _CALLED = ("faster", "slower")
@@ -124,7 +125,7 @@ def summarise(runs: Iterable[Run], *, condition: Condition, planned: int, notes:
         condition=condition,
         created_utc=last.created_utc,
         tool_version=last.tool_version,
-        rounds=min(len(_warm(run)) for run in known),
+        rounds=min(len(warm_rounds(run)) for run in known),
         window_s=float(last.plan["window_s"]),
         threads=last.budget.threads,
         planned=planned,
@@ -134,10 +135,6 @@ def summarise(runs: Iterable[Run], *, condition: Condition, planned: int, notes:
         grades=dict(sorted(Counter(str(segment.noise.grade) for run in known for segment in run.segments).items())),
         notes=(*notes, *mixed),
     )
-
-
-def _warm(run: Run) -> set[int]:
-    return {number for segment in run.segments for number in segment.rounds if number > 0}
 
 
 def _versions(run: Run) -> str:

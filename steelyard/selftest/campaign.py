@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard import __version__, plugins
+from steelyard import plugins
 from steelyard.compare.sides import metrics_of
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import StoreError, UsageError
@@ -13,11 +13,11 @@ from steelyard.core.run import Run
 from steelyard.core.shams import Condition, Shams
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request
-from steelyard.hardware.fingerprint import packages
 from steelyard.selftest import kept
 from steelyard.selftest.aa import summarise
 from steelyard.selftest.neighbour import neighbour
-from steelyard.store import list_runs, open_run
+from steelyard.selftest.stored_runs import runs_of, warm_rounds
+from steelyard.store import open_run
 
 ROUNDS = 10
 """Warm rounds of every run at most: at 8 a family of many comparisons cannot give one verdict alone, right or wrong."""
@@ -137,31 +137,13 @@ def _selection(terms: Terms, batches: tuple[int, ...]) -> Selection:
 
 def stored(folder: Path, terms: Terms, leg: Leg) -> Iterator[tuple[Path, Run, int]]:
     """The runs under `folder` that this leg could have made, with how many warm rounds each lacks.
-    A run that the stopping rule ended is whole: the rule is part of what is judged.
 
-    A run that cannot be read, or was made with other software than today's, is none.
+    A run that the stopping rule ended is whole: the rule is part of what is judged. Disturbed rounds count: beside a
+    neighbour there are no others.
     """
-    today = packages()
-    points = {point.key for point in plugins.suite(terms.suite).points(_selection(terms, leg.batches))}
-    for entry in list_runs(folder):
-        if entry.problem:
-            continue
-        run = open_run(entry.path)
-        manifest = run.manifest
-        same = (
-            manifest.baseline == parse_backend(leg.backend).text
-            and sum(arm.sham for arm in manifest.arms) == SHAMS
-            and manifest.tool_version == __version__
-            and manifest.environment.get("packages") == today
-            and manifest.device == terms.device
-            and manifest.budget == terms.budget
-            and manifest.plan["seed"] == leg.seed
-            and manifest.plan["window_s"] == terms.window_s
-            and {case.point.key for case in manifest.cases} == points
-        )
-        if same:
-            precise = any(segment.ended == "precision" for segment in run.segments)
-            yield entry.path, run, 0 if precise else ROUNDS - len(_warm(run))
+    for path, run in runs_of(terms.request(leg), folder):
+        precise = any(segment.ended == "precision" for segment in run.segments)
+        yield path, run, 0 if precise else ROUNDS - len(warm_rounds(run))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +171,7 @@ class Campaign:
         say: Callable[[str], None],
     ) -> bool:
         """Measure what is missing. `new` makes a run of a request under a folder, `go_on` gives a stored one so many
-        more rounds; an interrupted segment ends the campaign. Returns whether all of it is measured."""
+        more rounds; an interrupted segment ends the campaign. Returns whether none was interrupted."""
         done = self.finished()
         todo = [leg for leg in self.legs if leg not in done]
         say(self.outline(todo))
@@ -212,7 +194,7 @@ class Campaign:
         go_on: Callable[[Path, int], object],
         say: Callable[[str], None],
     ) -> bool:
-        begun = [(path, lacks) for path, run, lacks in stored(self.folder, self.terms, leg) if _warm(run)]
+        begun = [(path, lacks) for path, run, lacks in stored(self.folder, self.terms, leg) if warm_rounds(run)]
         try:
             if begun:
                 go_on(*begun[-1])
@@ -259,7 +241,3 @@ class Campaign:
             if len(self.finished()) == len(self.legs):
                 kept.keep(shams)
         return shams
-
-
-def _warm(run: Run) -> set[int]:
-    return {number for segment in run.segments for number in segment.rounds if number > 0}

@@ -112,7 +112,8 @@ def minutes(asked: Sequence[Request]) -> float:
 
 
 def rows(runs: Sequence[Run]) -> tuple[TaxRow, ...]:
-    """The rows of stored runs, in their order; of a run that is no such pair, none."""
+    """The rows of stored runs, in their order. A run whose baseline has no native variant gives none; one without the
+    native arm gives rows that say why nothing was measured."""
     return tuple(row for run in runs for row in _rows(run))
 
 
