@@ -1,5 +1,6 @@
 """What ran and what did not: on this device, a matrix of backends and workload points, a glyph for how and why."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,7 @@ class Coverage:
         figure = new_figure(look.column_in, look.scale * (head + ROW_IN * len(drawn)))
         axis = figure.subplots()
         self._matrix(axis, drawn, arms, numbers, look)
-        axis.set_title(short(data.device, look.characters(look.column_in) - 12))
+        axis.set_title(textwrap.fill(data.device, look.characters(look.column_in) - 12))
         key = "   ".join(f"{GLYPHS[status][0]} {_words(status)}" for status in used)
         wide = look.characters(look.column_in)
         told = [short(f"{number} {reason}", wide) for reason, number in numbers.items()]
