@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 BENCH ?=
 PYTEST ?=
 # Tests that a neighbour does not harm.
-UNTIMED := $(addprefix tests/,artifact compare core hardware house lowering reports stats store suites tables)
+UNTIMED := $(addprefix tests/,artifact compare core hardware house lowering plugins reports runners stats store suites tables)
 # Stages of the calibration, e.g. make calibrate STAGES=simulate; all of them without it.
 STAGES ?=
 
