@@ -15,7 +15,6 @@ from steelyard.selftest.stored_runs import warm_rounds
 from steelyard.stats.clustered import clustered_proportion
 
 _CALLED = ("faster", "slower")
-_COUNTS = ("false_alarms", "guarded_false_alarms", "withheld", "alone", "missed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
