@@ -25,13 +25,12 @@ LATENCY = "latency_s"
 class Outlook:
     """What one comparison can be expected to yield.
 
-    `spread` is the standard deviation of the pilot's paired log ratios, `spread_upper` its 90 % upper
-    limit. `rounds_needed` reaches the target half-width at the spread as it is; `detectable` is the
-    slowdown (0.05 is 5 %) that `rounds` rounds are promised to find in 9 of 10 runs, with what was `seen` in
-    earlier runs; `can_fire` whether that many rounds can carry a verdict in a family of this size. None with the
-    reason where
-    the pilot has fewer than 2 pairs or the question has no answer. `calls` is the number of calls per
-    launch that buys the most precision for the time, None where launches differ no more than calls explain.
+    `spread` is the standard deviation of the pilot's paired log ratios, `spread_upper` its 90 % upper limit.
+    `rounds_needed` reaches the target half-width at the spread as it is; `detectable` is the slowdown (0.05 is 5 %)
+    that `rounds` rounds are promised to find in 9 of 10 runs, reckoning with what was `seen` in earlier runs;
+    `can_fire` whether that many rounds can carry a verdict in a family of this size. None with the reason where the
+    pilot has fewer than 2 pairs or the question has no answer. `calls` is the number of calls per launch that buys the
+    most precision for the time, None where launches differ no more than calls explain.
     """
 
     point: str
