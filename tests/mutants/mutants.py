@@ -295,4 +295,31 @@ MUTANTS = (
         tests=(f"{CHEATS}::test_a_child_in_a_session_of_its_own_is_ended_and_remarked",),
         through="worker",
     ),
+    Mutant(
+        name="one order for all bundles",
+        file="steelyard/engine/session.py",
+        old=(
+            "            balanced_orders(plan.arms, (bundle << 32) + plan.request.seed + first_round)\n"
+            "            for bundle in range(len(plan.bundles))\n"
+        ),
+        new="            *(len(plan.bundles) * [balanced_orders(plan.arms, plan.request.seed + first_round)])\n",
+        tests=("tests/engine/test_bundles.py",),
+        through="part",
+    ),
+    Mutant(
+        name="a run given twice",
+        file="steelyard/compare/across.py",
+        old="    _refuse_twice(baseline_runs, candidate_runs)\n",
+        new="",
+        tests=("tests/cli/test_compare.py::test_a_run_given_by_two_names_is_refused",),
+        through="command line",
+    ),
+    Mutant(
+        name="noise of earlier runs",
+        file="steelyard/cli/recorder.py",
+        old="            seen = noise_seen(self._writer.path.parent, self._manifest)\n",
+        new="            seen = {}\n",
+        tests=("tests/cli/test_earlier.py::test_bench_run_looks_at_the_runs_beside_its_own_after_the_pilot",),
+        through="part",
+    ),
 )
