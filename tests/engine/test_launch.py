@@ -108,12 +108,15 @@ def test_samples_stand_in_time_order_so_that_a_pattern_in_time_is_seen(tmp_path:
 
 
 def test_a_long_warm_up_is_cut_where_it_ends(tmp_path: Path) -> None:
-    (result,) = launch(tmp_path, f"{PATH}[fault=warm up]", seconds=1.0, cap_s=4.0).results
-    latency = result.measurement("latency_s")
-    assert latency is not None
-    if latency.steady == "warmed":  # a neighbour can make the rest look unsteady; then nothing is cut
-        assert 36 <= latency.cut <= 240, "40 slow calls in the window, and a batch or two more"
-    else:
+    for attempt in range(5):  # a neighbour can make the rest look unsteady; then nothing is cut
+        work = tmp_path / str(attempt)
+        work.mkdir()
+        (result,) = launch(work, f"{PATH}[fault=warm up]", seconds=1.0, cap_s=4.0).results
+        latency = result.measurement("latency_s")
+        assert latency is not None
+        if latency.steady == "warmed":
+            assert 36 <= latency.cut <= 240, "40 slow calls in the window, and a batch or two more"
+            break
         assert latency.steady in ("slowed", "cyclic", "none")
 
 

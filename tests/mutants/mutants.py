@@ -103,8 +103,8 @@ MUTANTS = (
     Mutant(
         name="warm-up clamp",
         file="steelyard/measure/steady.py",
-        old="        cut = start * size\n",
-        new="        cut = min(1, start * size)\n",
+        old='    return Judgement(cut, "warmed" if cut else "flat")\n',
+        new='    return Judgement(min(1, cut), "warmed" if cut else "flat")\n',
         tests=(f"{WORKER}::test_a_long_warm_up_is_cut_where_it_ends",),
         through="worker",
     ),
