@@ -5,12 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from steelyard.cli import earlier
 from steelyard.cli.earlier import noise_seen
 from steelyard.cli.planning import outlook
 from steelyard.cli.recorder import Recorder
 from steelyard.compare import control_spreads
 from steelyard.core.run import Run
 from steelyard.stats.planning import ENOUGH_RUNS
+from steelyard.store import open_run
 from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import Shape, llm_points, synthetic_run
 from tests.fakes.stored import store
@@ -84,6 +86,19 @@ def test_a_damaged_run_has_no_say(tmp_path, today):
     (store(made(1, spread=0.2), tmp_path) / "manifest.json").write_text("{")
     (store(made(2, spread=0.2), tmp_path) / "segment-000" / "results.jsonl").write_text("{")
     assert noise_seen(tmp_path, today.manifest) == {}
+
+
+def test_a_run_that_is_deleted_meanwhile_has_no_say(tmp_path, today, monkeypatch):
+    gone, _ = (store(made(number), tmp_path) for number in (1, 2))
+
+    def read(path):
+        if path == gone:
+            raise FileNotFoundError(path)
+        return open_run(path)
+
+    monkeypatch.setattr(earlier, "open_run", read)
+    (found,) = noise_seen(tmp_path, today.manifest).values()
+    assert found.runs == 1
 
 
 def test_the_pilot_reckons_with_it_and_says_so(tmp_path, today):
