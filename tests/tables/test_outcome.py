@@ -21,7 +21,7 @@ def result(status: Status, number: int) -> Result:
     )
 
 
-@pytest.mark.parametrize("statuses", permutations(("ok", "crashed", "incorrect", "skipped")))
+@pytest.mark.parametrize("statuses", list(permutations(("ok", "crashed", "incorrect", "skipped"))))
 def test_a_wrong_answer_weighs_more_than_a_crash_in_any_order(statuses: tuple[Status, ...]) -> None:
     found = outcome_of([result(status, number) for number, status in enumerate(statuses)])
     assert (found.status, found.reason, found.ok, found.launches) == ("incorrect", "it was incorrect", 1, 4)
@@ -29,7 +29,7 @@ def test_a_wrong_answer_weighs_more_than_a_crash_in_any_order(statuses: tuple[St
     assert found.remark == "incorrect at check in 3 of 4 launches: it was incorrect"
 
 
-@pytest.mark.parametrize("statuses", permutations(("ok", "crashed", "incorrect")))
+@pytest.mark.parametrize("statuses", list(permutations(("ok", "crashed", "incorrect"))))
 def test_outcomes_of_several_runs_are_the_worst_of_them_with_the_launches_of_all(statuses: tuple[Status, ...]) -> None:
     found = together([outcome_of([result(status, 0), result("ok", 1)]) for status in statuses])
     assert (found.status, found.ok, found.launches) == ("incorrect", 4, 6)
