@@ -303,7 +303,9 @@ MUTANTS = (
             "            for bundle in range(len(plan.bundles))\n"
         ),
         new="            *(len(plan.bundles) * [balanced_orders(plan.arms, plan.request.seed + first_round)])\n",
-        tests=("tests/engine/test_bundles.py",),
+        tests=(
+            "tests/engine/test_bundles.py::test_bundles_have_orders_of_their_own_and_the_first_is_that_of_a_run_with_one",
+        ),
         through="part",
     ),
     Mutant(
