@@ -1,6 +1,6 @@
 """What the processes of the vendors' tools share: they read a launch's request and write what they were told.
 
-    python -m steelyard.selftest.MODULE REQUEST TOLD
+    python -m steelyard.selftest.MODULE REQUEST TOLD [ARGUMENT]
 
 A request holds one case; the process has a worker's environment, and its CPUs before it starts.
 """

@@ -233,7 +233,7 @@ class _Sides:
     def _theirs(self, request: LaunchRequest) -> SideLaunch:
         tool = self._match.tool
         told_file = Path(request.scratch) / "told.json"
-        record, log = _watched(tool.module, request, told_file, self._origin)
+        record, log = _watched(tool, request, told_file, self._origin)
         told = wire.read(told_file, Told) if record.exit_code == 0 and told_file.exists() else None
         reason = "" if told is not None else f"it ended with {record.exit_code}: {log}"
         return SideLaunch(match=self._match.title, side=tool.name, told=told, reason=scrub(reason), record=record)
@@ -252,7 +252,7 @@ def our_told(result: Result, tool: Tool) -> tuple[Told | None, str]:
     return Told(samples_s=tuple(inner), wall_s=sorted(wall)[len(wall) // 2]), ""
 
 
-def _watched(module: str, request: LaunchRequest, told: Path, origin_s: float) -> tuple[LaunchRecord, str]:
+def _watched(tool: Tool, request: LaunchRequest, told: Path, origin_s: float) -> tuple[LaunchRecord, str]:
     """Run a tool's process as `run_launch` runs a worker, the guard's readings included; the end of what it printed."""
     scratch, cpus = Path(request.scratch), request.budget.cpus
     for folder in (scratch, Path(request.compile_cache)):
@@ -264,7 +264,7 @@ def _watched(module: str, request: LaunchRequest, told: Path, origin_s: float) -
     watch = during.begin(cpus)
     with log.open("wb") as stream, _on(cpus):
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, str(asked), str(told)],
+            [sys.executable, "-P", "-m", tool.module, str(asked), str(told), *tool.arguments],
             env=environment(request),
             cwd=scratch,
             stdin=subprocess.DEVNULL,

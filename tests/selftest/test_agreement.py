@@ -242,7 +242,11 @@ def test_the_budget_is_passed_on(tmp_path: Path) -> None:
     line = benchmark_app.arguments(tmp_path / "model.xml", {"x": tmp_path / "x.npy"}, 3, 2.2, tmp_path)
     wanted = {"-nthreads": "3", "-nstreams": "1", "-hint": "none", "-api": "sync", "-infer_precision": "f32", "-t": "2"}
     assert {name: line[line.index(name) + 1] for name in wanted} == wanted
+    assert "-nireq" not in line
     assert line[-2:] == ["-i", f"x:{tmp_path / 'x.npy'}"]
+    line = benchmark_app.arguments(tmp_path / "model.xml", {"x": tmp_path / "x.npy"}, 3, 2.2, tmp_path, api="async")
+    wanted |= {"-api": "async", "-nireq": "1"}
+    assert {name: line[line.index(name) + 1] for name in wanted} == wanted
 
 
 def test_the_margin_is_three_per_cent() -> None:

@@ -26,7 +26,7 @@ CPU = Device(kind="cpu", index=0, name="a CPU", memory_bytes=None)
 # torch.compile of even this program takes longer than all other tests of this file together.
 CHILDREN = [tool for tool in TOOLS if tool.device_kind == "cpu" and tool.backend in ("onnxruntime", "xla", "eager")]
 CHILDREN = [tool for tool in CHILDREN if tool.name != "onnxruntime_perf_test"]
-(BENCHMARK_APP,) = [tool for tool in TOOLS if tool.name == "benchmark_app"]
+BENCHMARK_APPS = [tool for tool in TOOLS if tool.name.startswith("benchmark_app")]
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,12 @@ def test_a_tool_gives_times_of_right_answers(tool: Tool, point: LoweredPoint, tm
 
 
 @pytest.mark.backends
-def test_benchmark_app_and_our_requests_are_met_at_the_runtimes_own_layer(point: LoweredPoint, tmp_path: Path) -> None:
-    usable(BENCHMARK_APP)
-    match = Match(tool=BENCHMARK_APP, lowered=point)
+@pytest.mark.parametrize("tool", BENCHMARK_APPS, ids=lambda tool: tool.name)
+def test_benchmark_app_and_our_requests_are_met_at_the_runtimes_own_layer(
+    tool: Tool, point: LoweredPoint, tmp_path: Path
+) -> None:
+    usable(tool)
+    match = Match(tool=tool, lowered=point)
     terms = Terms(device=CPU, budget=budget(), window_s=0.05, seed=0)
     campaign = Campaign(terms=terms, matches=(match,), folder=tmp_path)
     artifact = point.programs["main"].artifacts["openvino"]
@@ -86,9 +89,9 @@ def test_benchmark_app_and_our_requests_are_met_at_the_runtimes_own_layer(point:
     assert campaign.measure(lambda match: True, 1, print)
     assert (Path(artifact.directory) / artifact.entry).read_bytes() == before, "its arguments are not ours"
     (sides,) = campaign.rounds(match).values()
-    ours, theirs = sides[OURS].told, sides[BENCHMARK_APP.name].told
+    ours, theirs = sides[OURS].told, sides[tool.name].told
     assert ours is not None, sides[OURS].reason
-    assert theirs is not None, sides[BENCHMARK_APP.name].reason
+    assert theirs is not None, sides[tool.name].reason
     assert not theirs.in_order
     assert sorted(theirs.samples_s) == list(theirs.samples_s)
     assert len(theirs.samples_s) > 100
