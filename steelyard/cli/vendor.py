@@ -24,7 +24,7 @@ from steelyard.selftest import agreement
 from steelyard.selftest import path_tax as path_taxes
 from steelyard.selftest.interleaved import Campaign, Match, Terms
 from steelyard.selftest.tools import TOOLS, Tool, absent
-from steelyard.store import prepare_root
+from steelyard.store import RunLock, prepare_root
 
 ROUNDS = 20
 WINDOW_S = 0.5
@@ -75,7 +75,7 @@ def run_vendor(
     if dry_run:
         return 0
     prepare_root(folder)
-    with ended_like_ctrl_c(), occupied(device, budget), Cache(cache_root()).lease():
+    with ended_like_ctrl_c(), occupied(device, budget), Cache(cache_root()).lease(), RunLock(folder):
         matches, unlowered = _matches(usable, points, device)
         campaign = Campaign(terms=terms, matches=matches, folder=folder)
         campaign.load()

@@ -2,6 +2,7 @@
 
 from steelyard.store.catalog import RunEntry, find_run, list_runs, new_run_id, run_folders, run_of_id
 from steelyard.store.check import check_run
+from steelyard.store.files import RunLock
 from steelyard.store.finding import Finding
 from steelyard.store.lines import uncollected
 from steelyard.store.merge import Merged, merge
@@ -16,6 +17,7 @@ __all__ = [
     "Finding",
     "Merged",
     "RunEntry",
+    "RunLock",
     "RunWriter",
     "StoredRun",
     "check_run",

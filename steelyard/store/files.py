@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from steelyard.core.errors import StoreError
 
@@ -44,7 +45,8 @@ def publish(built: Path, final: Path) -> None:
 
 
 class RunLock:
-    """The right to write one run: an advisory lock that the kernel drops when the process ends, however it ends."""
+    """The right to write one run, or whatever a folder holds: an advisory lock that the kernel drops when the process
+    ends, however it ends."""
 
     def __init__(self, directory: Path) -> None:
         path = directory / ".lock"
@@ -55,8 +57,14 @@ class RunLock:
         except BlockingIOError:
             self.release()
             raise StoreError(
-                f"{directory}: another process is writing this run; wait until it has ended, or end it"
+                f"{directory}: another process is writing here; wait until it has ended, or end it"
             ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def release(self) -> None:
         """Let others write. May be called twice."""

@@ -151,7 +151,7 @@ def _stage(
     added = [name for name in wanted if not (present / name).is_dir()]
     renames = []
     if added:
-        staged.callback(RunLock(present).release)
+        staged.enter_context(RunLock(present))
     for name in added:
         if os.path.lexists(present / f"{name}.open"):
             raise StoreError(

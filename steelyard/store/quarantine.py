@@ -28,16 +28,13 @@ def set_aside(root: Path, run: Path, findings: Sequence[Finding], now: datetime 
     if run.is_symlink():
         raise StoreError(f"{run}: a link is not moved; remove it, or verify the folder it points to")
     parts = sorted({finding.file.split("/")[0] for finding in findings})
-    lock = RunLock(run)
-    try:
+    with RunLock(run):
         if not all(part.startswith("segment-") for part in parts):
             return (_moved(run, root / FOLDER, findings, now),)
         return tuple(
             _moved(run / part, run / FOLDER, [item for item in findings if item.file.split("/")[0] == part], now)
             for part in parts
         )
-    finally:
-        lock.release()
 
 
 def lying_in(run: Path) -> dict[str, int]:

@@ -9,11 +9,12 @@ import pytest
 from steelyard.cli import vendor
 from steelyard.cli.exit_codes import INTERRUPTED
 from steelyard.core.backend import Budget
-from steelyard.core.errors import SteelyardError
+from steelyard.core.errors import SteelyardError, StoreError
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.hardware.occupied import occupied
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.selftest.interleaved import Campaign
+from steelyard.store import RunLock
 
 
 @pytest.fixture
@@ -69,6 +70,14 @@ def test_it_does_not_start_where_somebody_measures(campaign, monkeypatch):
         occupied(pick_device(None), Budget(threads=1, cpus=choose_cpus(1, None))),
         pytest.raises(SteelyardError, match="is measuring on"),
     ):
+        campaign()
+
+
+def test_two_with_other_caches_do_not_write_into_one_campaign(campaign, monkeypatch, tmp_path):
+    monkeypatch.setattr(Campaign, "load", lambda *_: pytest.fail("it read what another is writing"))
+    folder = tmp_path / "selftest" / "vendor"
+    folder.mkdir(parents=True)
+    with RunLock(folder), pytest.raises(StoreError, match="another process is writing here"):
         campaign()
 
 

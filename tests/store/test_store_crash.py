@@ -165,11 +165,11 @@ def test_a_really_full_device(tmp_path):
 def test_two_writers_cannot_open_one_run(tmp_path, run):
     path = write(tmp_path, run)
     first = resume(path)
-    with pytest.raises(StoreError, match="another process is writing this run"):
+    with pytest.raises(StoreError, match="another process is writing here"):
         resume(path)
     child = "import sys; from pathlib import Path; from steelyard.store import resume; resume(Path(sys.argv[1]))"
     done = subprocess.run([sys.executable, "-c", child, str(path)], capture_output=True, text=True, check=False)
-    assert "another process is writing this run" in done.stderr
+    assert "another process is writing here" in done.stderr
     first.close()
     resume(path).close()
 
