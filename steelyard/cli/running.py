@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from steelyard.engine.plan import Plan, Request, estimate, make_plan
 from steelyard.engine.session import Session
 from steelyard.guard.board import foreign_processes
 from steelyard.guard.grades import graded_at_end
-from steelyard.guard.preflight import preflight
+from steelyard.guard.preflight import preflight, twice_if_noisy
 from steelyard.hardware.ceilings.kept import newest as newest_ceilings
 from steelyard.hardware.computed_peak import computed_peaks
 from steelyard.hardware.fingerprint import fingerprint
@@ -172,9 +173,11 @@ def _segment(
 ) -> int:
     """Measure a segment; `before` is the run as it was stored so far. Returns the exit code."""
     device = plan.request.device
-    noise = preflight(plan.request.budget.cpus, gpu=device.index if device.kind == "cuda" else None)
     # Of an attempt nothing is timed: what noise and rounds there are concerns nobody.
     say = (lambda _: None) if plan.request.attempt else screen.line
+    look = partial(preflight, plan.request.budget.cpus, gpu=device.index if device.kind == "cuda" else None)
+    judged = not (plan.request.quick or plan.request.attempt)
+    noise = twice_if_noisy(look, say) if judged else look()
     say(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
     writer.begin_segment(started_utc=_now(), noise=noise)
     earlier = () if before is None else before.results
