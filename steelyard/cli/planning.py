@@ -79,7 +79,7 @@ def outlook(run: Run, rounds: int, seen: Mapping[tuple[str, str], Seen]) -> Iter
     for entry in pilot(run, rounds=rounds, seen=seen):
         if entry.family != "primary" or entry.spread is None:
             continue
-        found = "no slowdown" if entry.detectable is None else f"a slowdown of {entry.detectable:.1%}"
+        found = f"no slowdown ({entry.reason})" if entry.detectable is None else f"a slowdown of {entry.detectable:.1%}"
         needed = "more than 10000" if entry.rounds_needed is None else f"{entry.rounds_needed}"
         yield (
             f"pilot: {entry.arm}, {entry.title}: spread between rounds {entry.spread:.1%}{_earlier(entry.seen)}; "

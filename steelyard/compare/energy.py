@@ -33,11 +33,10 @@ def compare_energy(run: Run, *, sides: Sides | None = None) -> tuple[Comparison,
             if arm.label == sides.baseline.label or not pairs.rounds:
                 continue
             (weight,) = weigh([pairs])
-            comparison, location = undecided(pairs, floor, "exploratory", weight)
+            comparison, question = undecided(pairs, floor, "exploratory", weight)
             if told := _unlike(before, pairs.candidate):
-                comparison, location = replace(comparison, verdict="incomparable", reason=told, ratio=None), None
-            if location is not None:
-                question = Question(location=location, floor=floor, p_value=weight.p_value)
+                comparison, question = replace(comparison, verdict="incomparable", reason=told, ratio=None), None
+            if question is not None:
                 if arm.control:
                     comparison = judge_control(comparison, question)
                 else:

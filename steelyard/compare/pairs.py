@@ -39,9 +39,9 @@ def other_pairs(run: Run, *, sides: Sides | None = None) -> tuple[Comparison, ..
     ]
     for pairs, weight in zip(every, weigh(every), strict=True):
         floor = floors[pairs.candidate.key, pairs.metric]
-        comparison, location = undecided(pairs, floor, "exploratory", weight)
-        if location is not None:
-            questions.append((len(found), Question(location=location, floor=floor, p_value=weight.p_value)))
+        comparison, question = undecided(pairs, floor, "exploratory", weight)
+        if question is not None:
+            questions.append((len(found), question))
         found.append(comparison)
     settle(found, questions, "exploratory")
     return tuple(withhold(comparison, withheld) for comparison in found)

@@ -29,7 +29,9 @@ class Outlook:
     `rounds_needed` reaches the target half-width at the spread as it is; `detectable` is the slowdown (0.05 is 5 %)
     that `rounds` rounds are promised to find in 9 of 10 runs, reckoning with what was `seen` in earlier runs;
     `can_fire` whether that many rounds can carry a verdict in a family of this size. None with the reason where the
-    pilot has fewer than 2 pairs or the question has no answer. `calls` is the number of calls per launch that buys the
+    pilot has fewer than 2 pairs or the question has no answer; nothing is promised either where all launches
+    of a side were without a steady state, for then a verdict depends on how far they range, not on the spread alone.
+    `calls` is the number of calls per launch that buys the
     most precision for the time, None where launches differ no more than calls explain.
     """
 
@@ -158,9 +160,10 @@ def _outlook(
 ) -> Outlook:
     side = pairs.candidate
     count = len(pairs.log_ratios)
-    reason = ""
-    if spread is None:
-        reason = side.failures or pairs.baseline.failures or f"{len(pairs.rounds)} of 2 paired rounds"
+    can_fire = rounds >= planning.rounds_to_fire(size)
+    reason = _no_promise(pairs, spread, control[0])
+    if not (reason or can_fire):
+        reason = f"too few rounds for a verdict among {size} comparisons"
     return Outlook(
         point=side.key,
         title=side.title,
@@ -175,7 +178,7 @@ def _outlook(
         rounds=rounds,
         rounds_needed=None if spread is None else planning.rounds_needed(spread, target),
         detectable=None
-        if spread is None
+        if reason or spread is None
         else planning.promised_effect(
             spread,
             control[0],
@@ -186,10 +189,22 @@ def _outlook(
             family=size,
             seen=seen,
         ),
-        can_fire=rounds >= planning.rounds_to_fire(size),
+        can_fire=can_fire,
         calls=calls,
         reason=reason,
     )
+
+
+def _no_promise(pairs: Pairs, spread: float | None, control: float | None) -> str:
+    """Why a pilot cannot say which slowdown would be found, or empty."""
+    sides = (pairs.candidate, pairs.baseline)
+    if spread is None:
+        told = next((text for side in sides if (text := side.failures)), "")
+        return told or f"{len(pairs.rounds)} of 2 paired rounds"
+    if control is None:
+        return "without pairs of the control arm there is no noise floor, and without it no verdict"
+    unsteady = (side.unsteady(pairs.timed, pairs.rounds) for side in sides)
+    return "; ".join(side.text for side in unsteady if side.too_many)
 
 
 class _Moments(NamedTuple):
@@ -235,7 +250,7 @@ def _calls(side: Side, moments: Mapping[tuple[str, str], Sequence[_Moments]]) ->
     if between <= 0:
         return None
     call = float(np.mean([launch.median for launch in launches]))
-    return planning.share_time(between=between, within=within, launch_s=float(np.mean(costs)), call_s=call).calls
+    return planning.share_time(between=between, within=within, launch_s=float(np.mean(costs)), call_s=call)
 
 
 def _harmonic(counts: Sequence[int]) -> float:

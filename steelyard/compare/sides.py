@@ -8,7 +8,7 @@ from math import comb
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from steelyard.core.case import Arm
 from steelyard.core.result import Measurement, Result, Steady
@@ -19,6 +19,8 @@ from steelyard.stats.alike import alike
 from steelyard.stats.spread import middles
 
 UNSTEADY: tuple[Steady, ...] = ("slowed", "cyclic", "none")
+PARTS = 8
+"""Into so many equal parts a window without a steady state is divided to see over which levels it ranges."""
 UNSTEADY_SHARE = 0.25
 """So large a share of launches may be without a steady state by chance: on a shared machine a burst of the host
 spoils single launches, and the judge errs now and then. They stay in with all of their samples."""
@@ -41,7 +43,7 @@ class Unsteady:
 
     @property
     def too_many(self) -> bool:
-        """Whether the side has no steady number: `count` or more would be seen in at most 5 % of the cases, or in
+        """Whether chance does not explain them: `count` or more would be seen in at most 5 % of the cases, or in
         every launch, if each launch were unsteady with a chance of UNSTEADY_SHARE (binomial): 5 of 8, 9 of 20."""
         return self.count > 0 and (self.count == self.total or self.count >= _too_many(self.total))
 
@@ -69,6 +71,15 @@ class Launched(NamedTuple):
     cut: int
     measurement: Measurement
     samples: NDArray[np.float64]
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """The lowest and the highest level that the launch may stand for: its median where it is steady, else the
+        extremes of the medians of the eighths of its window."""
+        if self.measurement.steady not in UNSTEADY:
+            return self.median, self.median
+        parts = [median(part) for part in np.array_split(self.samples, PARTS) if part.size]
+        return min(parts), max(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +112,10 @@ class Side:
     def medians(self, metric: str) -> dict[int, float]:
         """The launch medians by round."""
         return {launch.round: launch.median for launch in self.launched(metric)}
+
+    def levels(self, metric: str) -> dict[int, tuple[float, float]]:
+        """The lowest and the highest level of each launch by round."""
+        return {launch.round: launch.levels for launch in self.launched(metric)}
 
     @property
     def failures(self) -> str:
@@ -216,7 +231,7 @@ def set_aside(run: Run) -> dict[int, str]:
     return disturbed if 2 * len(disturbed) <= warm else {}
 
 
-def median(values: Sequence[float]) -> float:
+def median(values: ArrayLike) -> float:
     """The median of a non-empty sequence (numpy's costs several times as much for a few dozen values)."""
     return float(middles(np.sort(np.asarray(values, dtype=np.float64))))
 

@@ -6,6 +6,9 @@ exceed the margin; all else is `inconclusive`. In a family, each comparison gets
 alpha at which its interval of confidence 1 - alpha would carry such a claim; Holm (primary) or
 Benjamini-Hochberg (exploratory) says which claims stand and at which confidence their intervals are
 given. Whoever may claim nothing is shown with a plain 95 % interval.
+
+Where too many launches had no steady state a claim must hold at every level that they ranged over: the
+interval that is judged runs from the low end of the one location to the high end of the other.
 """
 
 import math
@@ -31,7 +34,8 @@ class Question:
     """One comparison that has enough data: the location of its log ratios, its floor (a fraction), its p-value.
 
     `bias` is a fraction by which the location may be off in a way that its interval does not show
-    (across runs: the run-to-run effect); the room for `equivalent` shrinks by it.
+    (across runs: the run-to-run effect); the room for `equivalent` shrinks by it. `span` are the locations with the
+    launches that had no steady state at their lowest and at their highest level, where there were too many of them.
     """
 
     location: Location
@@ -39,6 +43,16 @@ class Question:
     p_value: float | None
     margin: float = MARGIN
     bias: float = 0.0
+    span: tuple[Location, Location] | None = None
+
+    @property
+    def _ends(self) -> tuple[Location, Location]:
+        return self.span or (self.location, self.location)
+
+    def judged(self, confidence: float) -> Interval | None:
+        """The interval that a claim needs; None where there is too little for the confidence."""
+        low, high = (end.estimate(confidence).interval for end in self._ends)
+        return low and high and Interval(low=low.low, high=high.high, confidence=confidence)
 
     @property
     def inside(self) -> float | None:
@@ -57,10 +71,10 @@ class Question:
         """The smallest two-sided level at which the interval carries a claim; 1 if none does."""
         if self.floor is None:
             return 1.0
-        beyond = math.log1p(self.threshold)
-        levels = [self.location.p_above(beyond), self.location.p_below(-beyond)]
+        beyond, (low, high) = math.log1p(self.threshold), self._ends
+        levels = [low.p_above(beyond), high.p_below(-beyond)]
         if self.inside is not None:
-            levels.append(max(self.location.p_above(-self.inside), self.location.p_below(self.inside)))
+            levels.append(max(low.p_above(-self.inside), high.p_below(self.inside)))
         return min(1.0, 2 * min(levels))
 
 
@@ -94,12 +108,12 @@ def decide(questions: Sequence[Question], family: Family) -> tuple[Answer, ...]:
     for question, level, adjusted, confidence in zip(questions, levels, adjusted_levels, confidences, strict=True):
         stands = float(adjusted) <= ALPHA * _HAIR
         used = confidence if stands else 1 - ALPHA
-        estimate = question.location.estimate(used)
-        verdict = _verdict(estimate.interval, question) if stands else "inconclusive"
+        estimate, judged = question.location.estimate(used), question.judged(used)
+        verdict = _verdict(judged, question) if stands else "inconclusive"
         answers.append(
             Answer(
                 verdict=verdict,
-                reason=_reason(verdict, estimate.interval, question, len(questions), family),
+                reason=_reason(verdict, judged, question, len(questions), family),
                 ratio=as_ratio(estimate),
                 p_adjusted=None if question.p_value is None else float(next(adjusted_p)),
                 claim_level=level,
@@ -142,7 +156,8 @@ def _reason(verdict: Verdict, interval: Interval | None, question: Question, siz
     if interval is None:
         return f"too few rounds for an interval in a family of {size}"
     beyond = f"{percent(question.threshold)} ({'noise floor' if question.floor > question.margin else 'margin'})"
-    level = f"{100 * interval.confidence:.4g} % interval"
+    wider = "" if question.span is None else ", wherever in their windows the unsteady launches are read,"
+    level = f"{100 * interval.confidence:.4g} % interval{wider}"
     if verdict in ("faster", "slower"):
         return f"the whole {level} lies beyond {beyond}"
     if verdict == "equivalent":

@@ -71,9 +71,8 @@ def compare_run(run: Run, *, guard: bool = True, sides: Sides | None = None) -> 
         side, metric = pairs.candidate, pairs.metric
         floor = floors.get((side.key, metric))
         primary = not side.arm.control and side.point.workload == run.manifest.headline and metric == "latency_s"
-        comparison, location = undecided(pairs, floor, "primary" if primary else "exploratory", weight)
-        if location is not None:
-            question = Question(location=location, floor=floor, p_value=weight.p_value)
+        comparison, question = undecided(pairs, floor, "primary" if primary else "exploratory", weight)
+        if question is not None:
             if side.arm.control:
                 comparison = judge_control(comparison, question)
             else:
@@ -158,8 +157,8 @@ def obstacle(baseline: Side, candidate: Side, metric: str, usable: bool) -> str:
     return ""
 
 
-def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight) -> tuple[Comparison, Location | None]:
-    """The comparison as far as it goes without a family, and its location where it is open to a verdict."""
+def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight) -> tuple[Comparison, Question | None]:
+    """The comparison as far as it goes without a family, and the question that its family answers, if it is open."""
     baseline, candidate, metric = pairs.baseline, pairs.candidate, pairs.metric
     verdict: Verdict = "inconclusive"
     remarks = [text for side in (baseline, candidate) if side.results and (text := side.failures)]
@@ -173,13 +172,15 @@ def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight)
     elif len(pairs.rounds) < MINIMUM_ROUNDS:
         reason = "; ".join([f"{len(pairs.rounds)} of {MINIMUM_ROUNDS} rounds", *remarks])
     else:
-        decidable = not any(side.too_many for side in unsteady)
+        # Energy has one value a launch, which says nothing of levels within it.
+        decidable = pairs.metric == pairs.timed or not any(side.too_many for side in unsteady)
         reason = "; ".join([*(side.text for side in unsteady if side.text), *remarks])
-    estimate = location = None
+    estimate = question = None
     evidence: dict[str, float] = {"rounds": len(pairs.rounds)}
     if weight.location is not None and verdict != "incomparable":
-        location = weight.location
-        estimate = as_ratio(location.estimate())
+        estimate = as_ratio(weight.location.estimate())
+        if decidable:
+            question = Question(location=weight.location, floor=floor, p_value=weight.p_value, span=span(pairs))
         if estimate.interval is not None:
             evidence |= {"low_95": estimate.interval.low, "high_95": estimate.interval.high}
         if weight.spread is not None:
@@ -203,7 +204,20 @@ def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight)
         margin=MARGIN,
         evidence=evidence,
     )
-    return comparison, location if decidable else None
+    return comparison, question
+
+
+def span(pairs: Pairs) -> tuple[Location, Location] | None:
+    """The locations with every launch without a steady state at the level that makes the candidate fastest, and at the
+    one that makes it slowest; None where no side has too many of them."""
+    sides = (pairs.baseline, pairs.candidate)
+    if not any(side.unsteady(pairs.timed, pairs.rounds).too_many for side in sides):
+        return None
+    before, after = (side.levels(pairs.metric) for side in sides)
+    low, high = (
+        paired([math.log(after[number][end] / before[number][1 - end]) for number in pairs.rounds]) for end in (0, 1)
+    )
+    return low, high
 
 
 def judge_control(comparison: Comparison, question: Question) -> Comparison:

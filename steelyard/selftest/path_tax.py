@@ -6,13 +6,14 @@ row stands by itself at 95 %, against a margin of 3 %. Where an interval reaches
 ours is neither equivalent nor proved faster: it costs no more.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from steelyard.compare.sides import Side, sides_of
 from steelyard.compare.verdict import Question, as_ratio, decide, percent
-from steelyard.compare.within import obstacle, pair, too_noisy
+from steelyard.compare.within import obstacle, pair, span, too_noisy
 from steelyard.core.backend import Budget, Device
 from steelyard.core.errors import unknown_name
 from steelyard.core.path_tax import TaxRow, TaxVerdict
@@ -149,16 +150,16 @@ def _row(found: Pair, ours: Side, native: Side, metric: str, noisy: str) -> TaxR
         reason = noisy
     elif len(pairs.rounds) < MINIMUM_ROUNDS:
         reason = f"{len(pairs.rounds)} of {MINIMUM_ROUNDS} rounds"
-    elif any(side.too_many for side in unsteady):
-        reason = "; ".join(side.text for side in unsteady if side.text)
     else:
         p_value = signed_rank.p_value(pairs.log_ratios)
-        (answer,) = decide([Question(location=location, floor=0.0, p_value=p_value, margin=MARGIN)], "primary")
+        asked = Question(location=location, floor=0.0, p_value=p_value, margin=MARGIN, span=span(pairs))
+        (answer,) = decide([asked], "primary")
         verdict, estimate = _WORDS.get(answer.verdict, "inconclusive"), answer.ratio
-        interval = None if estimate is None else estimate.interval
-        if verdict == "inconclusive" and interval is not None and interval.high <= 1 + MARGIN:
+        judged = asked.judged(0.95)
+        if verdict == "inconclusive" and judged is not None and judged.high <= math.log1p(MARGIN):
             verdict = "ours costs no more"
-        reason = "" if verdict in {"equivalent", "ours costs no more"} else answer.reason
+        told = [] if verdict in {"equivalent", "ours costs no more"} else [answer.reason]
+        reason = "; ".join([*told, *(side.text for side in unsteady if side.too_many)])
     medians = [[side.medians(metric)[number] for number in pairs.rounds] for side in (ours, native)]
     return TaxRow(
         runtime=found.ours,

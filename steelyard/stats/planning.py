@@ -14,14 +14,6 @@ _EFFICIENCY = 3 / math.pi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sharing:
-    """How one launch is best used: calls per launch, and the variance of the mean for one second of machine time."""
-
-    calls: int
-    variance_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """The largest spread between rounds that the control arm had in so many earlier runs."""
 
@@ -163,7 +155,7 @@ def spread_upper(spread: float, pairs: int, confidence: float = 0.9) -> float | 
     return spread * math.sqrt(df / chi2)
 
 
-def share_time(*, between: float, within: float, launch_s: float, call_s: float) -> Sharing:
+def share_time(*, between: float, within: float, launch_s: float, call_s: float) -> int:
     """The number of calls per launch that buys the most precision for the time (Kalibera and Jones 2013, section 8).
 
     `between` is the variance of launch means beyond what calls explain, `within` that of calls in a
@@ -173,8 +165,7 @@ def share_time(*, between: float, within: float, launch_s: float, call_s: float)
     """
     if not (between > 0 and within >= 0 and launch_s >= 0 and call_s > 0):
         raise ValueError("variances and costs are not negative; `between` and `call_s` are above 0")
-    calls = max(1, round(math.sqrt(launch_s / call_s * within / between)))
-    return Sharing(calls=calls, variance_seconds=(between + within / calls) * (launch_s + calls * call_s))
+    return max(1, round(math.sqrt(launch_s / call_s * within / between)))
 
 
 def variance_between(launch_means: float, within: float, calls: float) -> float:

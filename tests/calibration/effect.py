@@ -66,13 +66,15 @@ class Injected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The content of effect.json. `setting` are the size and the axes of the workloads."""
+    """The content of effect.json. `setting` are the size and the axes of the workloads, `unpromised` the trials whose
+    pilot promised nothing."""
 
     machine: str
     created_utc: str
     window_s: float
     setting: str
     rows: tuple[Injected, ...]
+    unpromised: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -97,7 +99,8 @@ def section(data: Found) -> list[str]:
         "put into the backend, in a process of its own, and a run of so many rounds is judged as any other; a further "
         "run has a third of the slowdown. *Wrong*: verdicts that the truth "
         "contradicts, among all other comparisons of these runs (another workload, the backend against itself, the "
-        "control arm) and, with a third, of the slowed backend as well: `slower` claims more than 2 %.",
+        "control arm) and, with a third, of the slowed backend as well: `slower` claims more than 2 %."
+        + _unpromised(data),
         "",
         *(line for note in data.notes for line in (note, "")),
     ]
@@ -117,6 +120,13 @@ def section(data: Found) -> list[str]:
             [_pair(row, number) for number in sorted({trial.number for trial in trials})],
         )
     return lines
+
+
+def _unpromised(data: Found) -> str:
+    count = len(data.unpromised)
+    if not count:
+        return ""
+    return f" {count} more {'pilot' if count == 1 else 'pilots'} promised nothing: a side had no steady launch."
 
 
 def _counts(row: Injected, what: str, trials: Sequence[Trial], spreads: Sequence[float]) -> tuple[str, ...]:

@@ -44,9 +44,15 @@ def run(folder: Path, *, trials: int = TRIALS, runs: Path = _FOLDER) -> None:
     prepare_root(runs)
     full: list[Trial] = []
     third: list[Trial] = []
+    unpromised: list[int] = []
     last: Run | None = None
-    for number in range(1, trials + 1):
+    number = 0
+    while len(full) < trials:
+        number += 1
         promised = promise(_measured(pilot_request(number), runs), runs)
+        if promised is None:
+            unpromised.append(number)
+            continue
         for name, by, into in (("full", promised, full), ("third", round(promised / 3, 5), third)):
             last = _measured(slowed_request(number, name, by), runs)
             into.append(judged(last, number, promised, by))
@@ -56,11 +62,12 @@ def run(folder: Path, *, trials: int = TRIALS, runs: Path = _FOLDER) -> None:
             window_s=WINDOW_S,
             setting=" ".join([SIZE, *(f"{name}={','.join(values)}" for name, values in AXES.items())]),
             rows=(Injected(backend=BACKEND, workloads=WORKLOADS, full=tuple(full), third=tuple(third)),),
+            unpromised=tuple(unpromised),
         )
         files.write(folder / effect.FILE, found)
         print(
-            f"trial {number} of {trials}: {promised:.1%} promised; {sum(trial.found for trial in full)} of "
-            f"{len(full)} found",
+            f"trial {len(full)} of {trials} (pilot {number}): {promised:.1%} promised; "
+            f"{sum(trial.found for trial in full)} of {len(full)} found",
             file=sys.stderr,
         )
 
@@ -104,19 +111,17 @@ def _measured(request: Request, runs: Path) -> Run:
     return run
 
 
-def promise(run: Run, runs: Path) -> float:
+def promise(run: Run, runs: Path) -> float | None:
     """The largest slowdown that `bench run` prints for its primary comparisons after these rounds, as printed.
 
-    `runs` is where the earlier runs of this machine lie. Raises SteelyardError where it printed none.
+    `runs` is where the earlier runs of this machine lie. None where a pilot does not say what would be found.
     """
     printed = [
         entry.detectable
         for entry in pilot(run, rounds=ROUNDS, seen=noise_seen(runs, run.manifest))
         if entry.family == "primary" and entry.detectable is not None and not entry.arm.endswith("(control)")
     ]
-    if not printed:
-        raise SteelyardError(f"{run.manifest.run_id}: its pilot says of no slowdown that it would be found")
-    return round(max(printed), 3)
+    return round(max(printed), 3) if printed else None
 
 
 def judged(run: Run, number: int, promised: float, by: float) -> Trial:

@@ -93,6 +93,22 @@ def test_the_promise_is_the_largest_that_the_planner_prints_for_a_comparison(tmp
     assert 0.02 < printed < 0.2
 
 
+def test_a_pilot_that_promises_nothing_is_no_trial(tmp_path: Path) -> None:
+    run = with_sham(0.0, rounds=3)
+    shaken = dataclasses.replace(
+        run,
+        results=tuple(
+            dataclasses.replace(
+                result, measurements=tuple(dataclasses.replace(item, steady="none") for item in result.measurements)
+            )
+            for result in run.results
+        ),
+    )
+    assert promise(shaken, tmp_path) is None
+    text = "\n".join(effect.section(dataclasses.replace(found((), ()), unpromised=(3, 7))))
+    assert "2 more pilots promised nothing" in text
+
+
 def test_a_run_lacks_the_rounds_that_were_not_made_or_were_disturbed() -> None:
     request = slowed_request(1, "full", 0.05)
     run = with_sham(0.05)

@@ -209,8 +209,22 @@ def test_a_pilot_of_what_failed_says_why() -> None:
     assert "SIGSEGV" in found.reason
 
 
+def test_a_pilot_without_its_control_arm_promises_nothing_and_says_why() -> None:
+    broken = {("eager (control)", "decode"): Outcome(status="crashed", reason="SIGSEGV")}
+    found = {item.arm: item for item in pilot(small(rounds=3, statuses=broken), rounds=12)}["xla"]
+    assert (found.detectable, found.rounds_needed is None) == (None, False)
+    assert "no noise floor" in found.reason
+
+
+def test_a_pilot_of_launches_that_never_settle_promises_nothing_and_says_why() -> None:
+    unsteady = Shape(overrides={("xla", "decode"): "slowed"})
+    found = {item.arm: item for item in pilot(small(rounds=3, shape=unsteady), rounds=12)}["xla"]
+    assert (found.detectable, found.reason) == (None, "xla: 3 of 3 launches not steady (3 slowed)")
+
+
 def test_large_families_cannot_fire_with_few_rounds() -> None:
     points = llm_points(workloads=("decode",), batches=range(1, 9))
     found = pilot(small(points=points, rounds=3), rounds=8)
     assert {item.can_fire for item in found if item.arm == "xla"} == {False}
     assert {item.detectable for item in found if item.arm == "xla"} == {None}
+    assert {item.reason for item in found if item.arm == "xla"} == {"too few rounds for a verdict among 8 comparisons"}

@@ -114,17 +114,39 @@ def test_what_was_never_launched_says_why() -> None:
 
 
 @pytest.mark.parametrize("steady", ["slowed", "cyclic", "none"])
-def test_without_a_steady_state_there_is_no_verdict(steady: str) -> None:
-    shape = dataclasses.replace(QUIET, overrides={("xla", "decode"): steady})
-    found = verdict(small(shape=shape, effect={"xla": 0.5}))
-    assert found.verdict == "inconclusive"
+@pytest.mark.parametrize(
+    ("effect", "drift", "expected"),
+    [
+        (0.5, 0.2, "faster"),
+        (0.9, 0.2, "inconclusive"),
+        (0.9, 0.02, "faster"),
+        (1.1, 0.2, "inconclusive"),
+        (1.5, 0.2, "slower"),
+        (1.0, 0.2, "inconclusive"),
+        (0.5, 0.9, "inconclusive"),
+    ],
+)
+def test_without_a_steady_state_a_verdict_holds_at_every_level_or_is_none(
+    steady: str, effect: float, drift: float, expected: str
+) -> None:
+    shape = dataclasses.replace(QUIET, steady=steady, drift=drift)
+    found = verdict(small(shape=shape, effect={"xla": effect}))
+    assert found.verdict == expected
     assert f"xla: 8 of 8 launches not steady (8 {steady})" in found.reason
+    assert "wherever in their windows the unsteady launches are read" in found.reason
     assert found.ratio is not None
+    assert found.ratio.value == pytest.approx(effect, rel=0.02), "what is shown is the estimate from all calls"
+
+
+def test_the_control_arm_is_judged_at_every_level_too() -> None:
+    shape = dataclasses.replace(QUIET, steady="slowed", drift=0.2)
+    assert verdict(small(shape=shape), CONTROL).verdict == "inconclusive"
+    assert verdict(small(), CONTROL).verdict == "equivalent"
 
 
 @pytest.mark.parametrize(("spoilt", "expected"), [(1, "faster"), (6, "faster"), (7, "inconclusive")])
 def test_some_unsteady_launches_are_named_and_kept_but_not_more_than_chance_gives(spoilt: int, expected: str) -> None:
-    run = small(rounds=12, effect={"xla": 0.5})
+    run = small(rounds=12, effect={"xla": 0.9}, shape=dataclasses.replace(QUIET, drift=0.2))
     results = []
     for result in run.results:
         if result.arm == "xla" and 1 <= result.round <= spoilt:

@@ -70,7 +70,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """How many samples a launch takes, and what they look like."""
+    """How many samples a launch takes, and what they look like. Over a window they grow by the share `drift`."""
 
     calls: int = 40
     generate_calls: int = 32
@@ -80,6 +80,7 @@ class Shape:
     spread: float = 0.01
     round_spread: float = 0.01
     within: float = 0.02
+    drift: float = 0.0
     overrides: Mapping[tuple[str, str], Steady] = field(default_factory=dict)
 
 
@@ -401,7 +402,7 @@ def _measurement(
 ) -> Measurement:
     """Lognormal samples; the leading `cut` are `warm_up` times slower where the class says so."""
     cut = shape.cut if cut is None else cut
-    samples = base * np.exp(rng.normal(0, shape.within, count))
+    samples = base * np.exp(rng.normal(0, shape.within, count)) * (1 + shape.drift * np.linspace(-0.5, 0.5, count))
     if steady in ("warmed", "too_short"):
         samples[:cut] *= shape.warm_up
     return Measurement(

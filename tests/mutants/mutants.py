@@ -226,9 +226,9 @@ MUTANTS = (
     Mutant(
         name="verdicts without a steady state",
         file="steelyard/compare/within.py",
-        old="        decidable = not any(side.too_many for side in unsteady)\n",
-        new="        decidable = True\n",
-        tests=(f"{GUARDS}::test_a_launch_that_never_settles_gives_no_verdict",),
+        old="p_value=weight.p_value, span=span(pairs))\n",
+        new="p_value=weight.p_value)\n",
+        tests=(f"{GUARDS}::test_launches_that_never_settle_give_a_verdict_only_if_all_they_range_over_does",),
         through="command line",
     ),
     Mutant(
