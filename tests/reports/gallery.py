@@ -31,9 +31,9 @@ REAL = "`{command}` makes `gallery/figures/{name}.pdf`."
 
 _PAGE = """# Gallery
 
-Every figure that a report draws, from the published run of the suite `llm` on a virtual machine with 2 Intel Xeon cores
-([its data](../{run})). One command makes all of them, as PDF with embedded TrueType, SVG and PNG, each with its data as
-CSV and its caption as TeX:
+Every figure that a report draws, from the published run of the suite `llm` on a virtual machine with 2 cores of an
+{device} ([its data](../{run})). One command makes all of them, as PDF with embedded TrueType, SVG and PNG, each with
+its data as CSV and its caption as TeX:
 
 ```sh
 {command}
@@ -73,7 +73,11 @@ def page(real: Mapping[str, Picture], fake: Mapping[str, Picture]) -> str:
     """docs/gallery.md."""
     run = published().relative_to(ROOT).as_posix()
     command = COMMAND.format(run=run)
-    parts = [_PAGE.format(run=run, command=command, stand_in=STAND_IN_COMMAND)]
+    parts = [
+        _PAGE.format(
+            run=run, device=open_run(ROOT / run).manifest.device.name, command=command, stand_in=STAND_IN_COMMAND
+        )
+    ]
     for name, figure in sorted(plugins.figures().items()):
         about = (getdoc(type(figure)) or "").partition("\n\n")[0].replace("\n", " ")
         parts.append(f"## {figure.title}\n\n![{figure.title}](figures/{name}.png)\n\n{about}\n")
