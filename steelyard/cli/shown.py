@@ -23,7 +23,6 @@ _STYLES: Mapping[str, Style] = {
     "incomparable": "doubt",
     "baseline": "dim",
 }
-_TOLD = ("inconclusive", "incomparable", "withheld")
 _GRADES: Mapping[str, Style] = {"A": "good", "B": "good", "C": "doubt", "D": "doubt", "F": "bad"}
 
 
@@ -117,8 +116,8 @@ def _blocks(facts: "Facts", point: "Point") -> Iterator[Block]:
                 remarks.append((arm.label, outcome.remark, "bad"))
             if doubt and metric == "latency_s":
                 remarks.append((arm.label, f"suspicious: {doubt}", "doubt"))
-            if comparison is not None and comparison.verdict in _TOLD and outcome.speed:
-                remarks.append((arm.label, f"{comparison.verdict}: {comparison.reason}", "doubt"))
+            if comparison is not None and comparison.remark and outcome.speed:
+                remarks.append((arm.label, f"{comparison.verdict}: {comparison.remark}", "doubt"))
         points = facts.at(point.workload)
         yield Block(
             title=f"{facts.label(point)}: {metric.removesuffix('_s')} [{unit}]",

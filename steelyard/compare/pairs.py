@@ -58,8 +58,10 @@ def turned(comparison: Comparison) -> Comparison:
     The rule of verdicts is the same in both directions, because it works on logarithms.
     """
     evidence = dict(comparison.evidence)
-    if "low_95" in evidence:
-        evidence |= {"low_95": 1 / comparison.evidence["high_95"], "high_95": 1 / comparison.evidence["low_95"]}
+    for which in ("95", "judged"):
+        if f"low_{which}" in evidence:
+            evidence[f"low_{which}"] = 1 / comparison.evidence[f"high_{which}"]
+            evidence[f"high_{which}"] = 1 / comparison.evidence[f"low_{which}"]
     reason = _WORD.sub(lambda match: _OTHER_SIDE[match[0]], comparison.reason)
     return replace(
         comparison,

@@ -31,8 +31,8 @@ class Outlook:
     `can_fire` whether that many rounds can carry a verdict in a family of this size. None with the reason where the
     pilot has fewer than 2 pairs or the question has no answer; nothing is promised either where all launches
     of a side were without a steady state, for then a verdict depends on how far they range, not on the spread alone.
-    `calls` is the number of calls per launch that buys the
-    most precision for the time, None where launches differ no more than calls explain.
+    `calls` is the number of calls per launch that buys the most precision for the time, None where launches differ no
+    more than calls explain.
     """
 
     point: str

@@ -181,6 +181,8 @@ def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight)
         estimate = as_ratio(weight.location.estimate())
         if decidable:
             question = Question(location=weight.location, floor=floor, p_value=weight.p_value, span=span(pairs))
+            if question.span is not None and (judged := question.judged(1 - ALPHA)) is not None:
+                evidence |= {"low_judged": math.exp(judged.low), "high_judged": math.exp(judged.high)}
         if estimate.interval is not None:
             evidence |= {"low_95": estimate.interval.low, "high_95": estimate.interval.high}
         if weight.spread is not None:

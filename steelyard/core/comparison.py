@@ -33,7 +33,9 @@ class Comparison:
 
     `ratio` is candidate / baseline of the metric itself: below 1 is faster where lower is better.
     `floor` is the noise floor as a fraction (0.03 is 3 %), None where no control arm was measured.
-    `scope` is `within run` (paired rounds) or `across runs` (unpaired).
+    `scope` is `within run` (paired rounds) or `across runs` (unpaired). `evidence` has the ends of the plain 95 %
+    interval (`low_95`, `high_95`) and, where too many launches had no steady state, those of the wider one that was
+    judged (`low_judged`, `high_judged`).
     """
 
     point: str
@@ -53,3 +55,14 @@ class Comparison:
     floor: float | None = None
     margin: float = 0.02
     evidence: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def decided(self) -> bool:
+        """Whether there is a verdict."""
+        return self.verdict in ("faster", "slower", "equivalent")
+
+    @property
+    def remark(self) -> str:
+        """What must stand beside the verdict: why there is none, or that it was judged over all levels of launches
+        without a steady state; else empty."""
+        return self.reason if not self.decided or "low_judged" in self.evidence else ""

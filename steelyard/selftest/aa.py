@@ -51,12 +51,13 @@ def _outcome(run: Run, guarded: Comparison, free: Comparison) -> Outcome:
     known = low is not None and high is not None
     decided = free.p_value is not None and free.floor is not None
     beyond = math.log1p(max(free.margin, free.floor or 0.0))
+    least, most = free.evidence.get("low_judged", low), free.evidence.get("high_judged", high)
     return Outcome(
         run=run.manifest.run_id,
         backend=run.manifest.baseline,
         guarded=guarded.verdict,
         free=free.verdict,
-        alone=bool(known and decided and (math.log(high) < -beyond or math.log(low) > beyond)),  # type: ignore[arg-type]
+        alone=bool(known and decided and (math.log(most) < -beyond or math.log(least) > beyond)),  # type: ignore[arg-type]
         missed=not low <= 1 <= high if low is not None and high is not None else None,
         usable=free.ratio is not None,
     )

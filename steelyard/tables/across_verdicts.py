@@ -10,8 +10,6 @@ from steelyard.tables.provenance import levels
 from steelyard.tables.speed import speedup
 from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
 
-_DECIDED = ("faster", "slower", "equivalent")
-
 
 def verdict_table(sides: Sequence[Labelled], pairs: Sequence[tuple[str, Comparison]]) -> Table:
     """Each further side against the first: speed-up with interval, verdict, and why there is none."""
@@ -23,9 +21,8 @@ def verdict_table(sides: Sequence[Labelled], pairs: Sequence[tuple[str, Comparis
     for label, item in pairs:
         times = speedup(item)
         place = labels.get(item.title, item.title)
-        undecided = item.verdict not in _DECIDED
-        marks = (foot.mark(item.reason),) if undecided and item.reason else ()
-        flags: tuple[Flag, ...] = ("withheld",) if undecided else ()
+        marks = (foot.mark(item.remark),) if item.remark else ()
+        flags: tuple[Flag, ...] = () if item.decided else ("withheld",)
         cells = (
             Cell(text=place),
             Cell(text=item.metric.removesuffix("_s")),

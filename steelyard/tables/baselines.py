@@ -13,7 +13,6 @@ from steelyard.tables.table import Cell
 
 MOST_PAIRS = 6000
 """Beyond so many comparisons a page has one baseline: they would take longer than all the rest of a report."""
-_DECIDED = ("faster", "slower", "equivalent")
 
 Key = tuple[str, str, str, str]
 
@@ -56,5 +55,5 @@ def _cells(item: Comparison, shown: bool) -> Against:
     return Against(
         speedup=cell,
         verdict=item.verdict if shown else "no number",
-        reason=item.reason if item.verdict not in _DECIDED else "",
+        reason=item.remark,
     )

@@ -141,11 +141,12 @@ def _compared(
     if comparison is None or comparison.ratio is None:
         reason = comparison.reason if comparison is not None else "no round metered both sides"
         return _cell(None, reason, arm, foot), Cell(text="not compared")
-    decided = comparison.verdict in ("faster", "slower", "equivalent")
-    notes = () if decided or not comparison.reason else (foot.mark(comparison.reason),)
+    notes = (foot.mark(comparison.remark),) if comparison.remark else ()
     ratio = Cell(value=comparison.ratio.value, interval=comparison.ratio.interval)
     return ratio, Cell(
-        text=_WORDS.get(comparison.verdict, comparison.verdict), notes=notes, flags=() if decided else ("withheld",)
+        text=_WORDS.get(comparison.verdict, comparison.verdict),
+        notes=notes,
+        flags=() if comparison.decided else ("withheld",),
     )
 
 

@@ -11,8 +11,6 @@ from steelyard.tables.facts import Facts, slug
 from steelyard.tables.format import TIMES
 from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
 
-_DECIDED = ("faster", "slower", "equivalent")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speedup:
@@ -163,8 +161,8 @@ def _speed_row(
             latency = Cell(text="–", notes=(foot.mark(f"{arm.label}: {facts.reason(arm, point, 'latency_s')}"),))
     times = speedup(comparison) if outcome.speed else None
     verdict_notes: tuple[str, ...] = ()
-    if comparison is not None and outcome.speed and comparison.verdict not in _DECIDED and comparison.reason:
-        verdict_notes = (foot.mark(comparison.reason),)
+    if comparison is not None and outcome.speed and comparison.remark:
+        verdict_notes = (foot.mark(comparison.remark),)
     verdict_flags: tuple[Flag, ...] = ()
     if verdict in ("withheld", "inconclusive", "incomparable"):
         verdict_flags = ("withheld",)
@@ -235,8 +233,7 @@ def tokens_table(facts: Facts) -> Table:
                 if times is None:
                     cells.append(Cell(text="1 (baseline)" if arm.label == facts.run.manifest.baseline else "–"))
                 else:
-                    undecided = comparison is not None and comparison.verdict not in _DECIDED and comparison.reason
-                    why = (foot.mark(comparison.reason),) if undecided and comparison is not None else ()
+                    why = (foot.mark(comparison.remark),) if comparison is not None and comparison.remark else ()
                     cells.append(Cell(value=times.value, interval=times.interval, notes=why))
             head = (Cell(text=facts.label(point)),) if several else ()
             rows.append(Row(cells=(*head, Cell(text=arm.label), *cells), tags=tags(facts, arm, point)))

@@ -8,7 +8,7 @@ import pytest
 from steelyard.compare import compare_run
 from steelyard.compare.pairs import count_pairs, other_pairs, turned
 from steelyard.compare.sides import sides_of
-from tests.fakes.runs import Outcome, llm_points, synthetic_run
+from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
 
 DECODE = llm_points(("decode",))
 
@@ -85,6 +85,15 @@ def test_turned_twice_is_the_comparison_itself(effect):
     assert back.reason == comparison.reason
     assert back.ratio is not None
     assert back.ratio.value == pytest.approx(comparison.ratio.value)
+
+
+def test_the_interval_that_was_judged_turns_too():
+    run = run_of(effect={"xla": 0.5}, shape=Shape(spread=0.003, within=0.01, steady="slowed", drift=0.2))
+    comparison = next(item for item in compare_run(run) if item.candidate == "xla")
+    there = turned(comparison)
+    assert there.evidence["low_judged"] == pytest.approx(1 / comparison.evidence["high_judged"])
+    assert there.evidence["high_judged"] == pytest.approx(1 / comparison.evidence["low_judged"])
+    assert there.evidence["low_95"] == pytest.approx(1 / comparison.evidence["high_95"])
 
 
 def test_the_reason_turns_with_the_verdict():

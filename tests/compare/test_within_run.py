@@ -136,6 +136,14 @@ def test_without_a_steady_state_a_verdict_holds_at_every_level_or_is_none(
     assert "wherever in their windows the unsteady launches are read" in found.reason
     assert found.ratio is not None
     assert found.ratio.value == pytest.approx(effect, rel=0.02), "what is shown is the estimate from all calls"
+    assert found.evidence["low_judged"] < found.evidence["low_95"]
+    assert found.evidence["high_judged"] > found.evidence["high_95"]
+    assert found.remark == found.reason, "a verdict on unsteady launches does not stand without saying so"
+
+
+def test_a_verdict_on_steady_launches_needs_no_remark() -> None:
+    found = verdict(small(effect={"xla": 0.5}))
+    assert (found.decided, found.remark, "low_judged" in found.evidence) == (True, "", False)
 
 
 def test_the_control_arm_is_judged_at_every_level_too() -> None:

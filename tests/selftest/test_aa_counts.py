@@ -127,6 +127,13 @@ def test_a_sham_that_really_is_slower_is_counted_as_a_false_alarm() -> None:
     assert row.alarmed_runs == 1
 
 
+def test_alone_too_a_claim_on_unsteady_launches_must_hold_at_every_level() -> None:
+    unsteady = Shape(spread=0.003, within=0.01, steady="slowed", drift=0.4)
+    row = counted(sham_run(1, effect={"xla": 1.15, "openvino": 1.0}, shape=unsteady)).all
+    assert (row.false_alarms, row.alone) == (0, 0)
+    assert row.missed >= 5
+
+
 def test_at_grade_f_the_guard_withholds_and_without_it_the_alarms_are_seen() -> None:
     slow = sham_run(1, effect={"xla": 1.3, "openvino": 1.0}, grade="F", evidence=("F: too loud",))
     shams = counted(slow)
