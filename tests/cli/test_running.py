@@ -3,6 +3,7 @@
 import signal
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -45,6 +46,32 @@ def test_a_resumed_run_answers_for_cases_that_it_need_not_launch_again(plan_of):
         None, None, run.manifest, plan_of(1), run.results, segments=run.segments, noise=run.segments[0].noise
     )
     assert {arm for (arm, _), result in recorder.last.items() if result.status == "failed"} == {"xla"}
+
+
+@pytest.mark.parametrize(("quick", "looks"), [(False, 2), (True, 1)])
+def test_a_run_that_can_give_verdicts_looks_twice_at_a_noisy_machine(quick, looks, plan_of, monkeypatch):  # noqa: F811
+    noisy = synthetic_run(backends=("eager", "xla"), grade="F").segments[0].noise
+    seen = []
+
+    def twice(look, say):
+        look()
+        return look()
+
+    class Began(Exception):
+        """The run goes on with what was seen last."""
+
+    def begin(**given):
+        assert given["noise"] is noisy
+        raise Began
+
+    monkeypatch.setattr(running, "preflight", lambda *_, **__: seen.append(1) or noisy)
+    monkeypatch.setattr(running, "twice_if_noisy", twice)
+    plan = plan_of(8)
+    plan = replace(plan, request=replace(plan.request, quick=quick))
+    writer, screen = SimpleNamespace(begin_segment=begin), SimpleNamespace(line=lambda _: None)
+    with pytest.raises(Began):
+        running._segment(plan, {}, {}, None, writer, screen, started_s=0.0, first_round=1)
+    assert len(seen) == looks
 
 
 def test_a_plan_of_cold_starts_promises_no_warm_round_and_no_verdict(plan_of):  # noqa: F811

@@ -1,5 +1,7 @@
 """The rule alone: families keep their level even where no margin protects them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,24 @@ def test_a_bias_that_no_interval_shows_shrinks_the_room_for_equivalent() -> None
     assert decide([question(around(0.015), bias=0.003)], "primary")[0].verdict == "equivalent"
     assert decide([question(around(0.015), bias=0.006)], "primary")[0].verdict == "inconclusive"
     assert decide([question(around(0.0), bias=0.02)], "primary")[0].verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-0.001, 0.001, "equivalent"),
+        (-0.1, 0.001, "inconclusive"),
+        (-0.001, 0.1, "inconclusive"),
+        (0.05, 0.5, "slower"),
+        (-0.05, 0.5, "inconclusive"),
+        (-0.5, -0.05, "faster"),
+        (-0.5, 0.05, "inconclusive"),
+    ],
+)
+def test_a_claim_needs_both_ends_of_what_unsteady_launches_range_over(low: float, high: float, verdict: str) -> None:
+    asked = replace(question(around((low + high) / 2)), span=(paired(around(low)), paired(around(high))))
+    assert decide([asked], "primary")[0].verdict == verdict
+    assert (asked.claim_level <= ALPHA) == (verdict != "inconclusive")
 
 
 def test_order_does_not_matter() -> None:

@@ -72,6 +72,18 @@ def test_the_ratio_is_ours_over_native(tax, verdict):
         assert (row.reason == "") == (verdict in {"equivalent", "ours costs no more"})
 
 
+@pytest.mark.parametrize(
+    ("tax", "drift", "verdict"),
+    [(1.2, 0.02, "ours costs more"), (1.2, 0.4, "inconclusive"), (0.97, 0.4, "inconclusive")],
+)
+def test_of_launches_that_never_settle_a_verdict_must_hold_at_every_level(tax, drift, verdict):
+    for row in path_tax.rows(
+        [run("xla", tax, shape=Shape(spread=0.004, round_spread=0.004, steady="none", drift=drift))]
+    ):
+        assert row.verdict == verdict
+        assert "12 of 12 launches not steady" in row.reason
+
+
 def test_answers_give_prefill_and_decode_apart():
     rows = path_tax.rows([run("openvino", 1.1, workloads=("generate",))])
     assert [(row.workload, row.metric) for row in rows] == [

@@ -1,5 +1,6 @@
 """The tools that are installed, each in its own process on a program so small that only its start takes time."""
 
+import json
 import os
 import subprocess
 import sys
@@ -55,6 +56,16 @@ def budget() -> Budget:
 def test_a_tool_gives_times_of_right_answers(tool: Tool, point: LoweredPoint, tmp_path: Path) -> None:
     usable(tool)
     begun = time.time()
+    told = run_child(tool, point, tmp_path)
+    assert len(told.samples_s) * told.calls_per_sample >= 10
+    assert 1e-7 < min(told.samples_s) < 0.1
+    assert (told.calls_per_sample > 1) == (tool.name == "torch.utils.benchmark")
+    artifacts = [artifact for program in point.programs.values() for artifact in program.artifacts.values()]
+    assert all((Path(each.directory) / each.entry).stat().st_mtime < begun for each in artifacts), "nothing is written"
+
+
+def run_child(tool: Tool, point: LoweredPoint, tmp_path: Path) -> Told:
+    """The tool's process, whose scratch folder is `tmp_path`."""
     pace = Pace(seconds=0.05, minimum=10, maximum=5000, cap_s=1)
     request = LaunchRequest(
         launch="test", arm=tool.name, round=1, position=0, backend=parse_backend(tool.backend), device=CPU,
@@ -62,17 +73,13 @@ def test_a_tool_gives_times_of_right_answers(tool: Tool, point: LoweredPoint, tm
         cases=(CaseRequest(case_id="case", lowered=point, pace=pace),),
     )  # fmt: skip
     (tmp_path / "request.json").write_bytes(wire.encode(request))
+    files = [str(tmp_path / name) for name in ("request.json", "told.json")]
     done = subprocess.run(
-        [sys.executable, "-P", "-m", tool.module, str(tmp_path / "request.json"), str(tmp_path / "told.json")],
+        [sys.executable, "-P", "-m", tool.module, *files, *tool.arguments],
         env=environment(request), capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    told = wire.read(tmp_path / "told.json", Told)
-    assert len(told.samples_s) * told.calls_per_sample >= 10
-    assert 1e-7 < min(told.samples_s) < 0.1
-    assert (told.calls_per_sample > 1) == (tool.name == "torch.utils.benchmark")
-    artifacts = [artifact for program in point.programs.values() for artifact in program.artifacts.values()]
-    assert all((Path(each.directory) / each.entry).stat().st_mtime < begun for each in artifacts), "nothing is written"
+    return wire.read(tmp_path / "told.json", Told)
 
 
 @pytest.mark.backends
@@ -97,6 +104,17 @@ def test_benchmark_app_and_our_requests_are_met_at_the_runtimes_own_layer(
     assert len(theirs.samples_s) > 100
     assert ours.wall_s is not None
     assert ours.wall_s > sorted(ours.samples_s)[len(ours.samples_s) // 2], "the wall holds the runtime's own time"
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("tool", BENCHMARK_APPS, ids=lambda tool: tool.name)
+def test_benchmark_app_runs_with_the_interface_that_its_row_names(
+    tool: Tool, point: LoweredPoint, tmp_path: Path
+) -> None:
+    usable(tool)
+    run_child(tool, point, tmp_path)
+    report = json.loads((tmp_path / "benchmark_report.json").read_text())
+    assert report["configuration_setup"]["API"] == ("async" if tool.name.endswith("async") else "sync")
 
 
 @pytest.mark.parametrize(
