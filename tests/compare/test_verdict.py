@@ -58,6 +58,7 @@ def test_a_bias_that_no_interval_shows_shrinks_the_room_for_equivalent() -> None
     ("low", "high", "verdict"),
     [
         (-0.001, 0.001, "equivalent"),
+        (-0.1, 0.1, "inconclusive"),
         (-0.1, 0.001, "inconclusive"),
         (-0.001, 0.1, "inconclusive"),
         (0.05, 0.5, "slower"),
