@@ -1,10 +1,13 @@
 """Each mutant still removes what it says, its tests exist, and the harness kills."""
 
 import ast
+import subprocess
+import sys
 
+import psutil
 import pytest
 
-from tests.mutants.kill import main
+from tests.mutants.kill import main, nobody_stays
 from tests.mutants.mutants import MUTANTS
 
 EACH = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -28,6 +31,20 @@ def test_its_tests_exist(mutant, repository):
 
 def test_names_are_unique():
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+def test_what_a_mutant_leaves_behind_is_ended():
+    """A grandchild in a session of its own, whose parent is gone."""
+    leaving = (
+        "import subprocess, sys\n"
+        "told = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True,\n"
+        "    stdout=subprocess.DEVNULL)\n"
+        "print(told.pid)"
+    )
+    with nobody_stays():
+        said = subprocess.run([sys.executable, "-c", leaving], capture_output=True, text=True, check=True).stdout
+        assert psutil.pid_exists(int(said))
+    assert not psutil.pid_exists(int(said))
 
 
 def test_the_harness_kills_one_mutant_and_lets_no_harmless_change_count(capsys, monkeypatch):
