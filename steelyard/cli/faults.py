@@ -7,6 +7,7 @@ import typer
 from steelyard.cli.exit_codes import INTERRUPTED
 from steelyard.cli.output import print_json, print_table
 from steelyard.cli.running import new_run
+from steelyard.compare.within import too_noisy
 from steelyard.core.backend import Budget
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.selftest.faults import WINDOW_S, chosen, judge, request
@@ -48,4 +49,6 @@ def run_faults(
         print_table("", ("fault", "expected", "seen", "caught"), rows)
         caught = len(catches) - len(missed)
         typer.echo(f"{caught} of {len(catches)} caught" + (f"; not: {', '.join(missed)}" if missed else ""))
+    if missed and (why := too_noisy(run)):
+        typer.echo(f"a miss says little here, try again on a quieter machine: {why}", err=True)
     return 1 if missed else 0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from steelyard.cli import faults as cli_faults
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import UsageError
 from steelyard.core.lowered import LoweredPoint
@@ -24,6 +25,7 @@ from steelyard.selftest import faults
 from steelyard.selftest.backends import FAULTS, PATH
 from steelyard.selftest.suite import SUITE
 from steelyard.store import find_run, open_run
+from tests.fakes.runs import synthetic_run
 
 COLD = [
     ("ignores input", "incorrect", "inputs that it had not seen gave an earlier answer"),
@@ -103,6 +105,21 @@ def test_the_timed_window_catches(tmp_path: Path, point: LoweredPoint, fault: st
     if fault == "slow clock":  # it counts one second of two
         told, true = map(float, re.findall(r"counted ([\d.]+) s", result.reason))
         assert true == pytest.approx(2 * told, rel=0.1)
+
+
+@pytest.mark.parametrize(("grade", "caught", "told"), [("F", False, True), ("F", True, False), ("B", False, False)])
+def test_a_miss_on_a_noisy_machine_says_so(grade, caught, told, tmp_path, monkeypatch, capsys) -> None:
+    run = synthetic_run(backends=("eager", "xla"), grade=grade, evidence=(f"{grade}: a neighbour",))
+    catch = faults.Catch(fault="known spin", means="", expected="2 ms", seen="median 4 ms", caught=caught)
+    monkeypatch.setattr(cli_faults, "new_run", lambda *_, **__: 0)
+    monkeypatch.setattr(cli_faults, "find_run", lambda *_: tmp_path)
+    monkeypatch.setattr(cli_faults, "open_run", lambda _: run)
+    monkeypatch.setattr(cli_faults, "judge", lambda *_: (catch,))
+    code = cli_faults.run_faults(
+        ("known spin",), output=tmp_path, cpus=None, seed=0, window_s=None, dry_run=False, json=False
+    )
+    assert code == (0 if caught else 1)
+    assert ("a neighbour" in capsys.readouterr().err) == told
 
 
 def test_memory_that_grows_with_every_call_is_remarked_with_its_size(tmp_path: Path, point: LoweredPoint) -> None:
