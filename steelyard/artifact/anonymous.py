@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core.errors import StoreError
-from steelyard.store import codec
+from steelyard.store import codec, samples
 from steelyard.store.privacy import scrub_home, scrub_tree
 
 _HOMES = re.compile(r"(?:/home/|/Users/|[A-Za-z]:\\\\?Users\\\\?)(?![<\s\"'/\\])[^/\s\"'<>\\]+")
 _PLACEHOLDERS = ("<home>", "<host>", "<user>")
-_COLUMNS = ("launch", "arm", "metric", "layer")
+_TEXTS = ("launch", "arm", "metric", "layer")  # of the samples
 
 
 def refuse_names(files: Mapping[str, bytes | Path]) -> None:
@@ -31,7 +31,7 @@ def refuse_names(files: Mapping[str, bytes | Path]) -> None:
 
 def _named(name: str, content: bytes | Path) -> Iterator[tuple[str, str]]:
     """Place and text of everything that names somebody."""
-    if name.endswith(".parquet"):
+    if isinstance(content, Path) and name.endswith(samples.NAME):
         yield from _columns(content)
         return
     data = content if isinstance(content, bytes) else content.read_bytes()
@@ -48,13 +48,9 @@ def _named(name: str, content: bytes | Path) -> Iterator[tuple[str, str]]:
                 yield f"line {number}, {place}", text
 
 
-def _columns(content: bytes | Path) -> Iterator[tuple[str, str]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    source = pa.BufferReader(content if isinstance(content, bytes) else content.read_bytes())
-    table = pq.read_table(source, columns=list(_COLUMNS))
-    for name in _COLUMNS:
+def _columns(path: Path) -> Iterator[tuple[str, str]]:
+    table = samples.read_columns(path, _TEXTS, _TEXTS)
+    for name in _TEXTS:
         for text in table[name].unique().to_pylist():
             if scrub_home(text) != text or _HOMES.search(text):
                 yield f"column {name}", text

@@ -171,13 +171,20 @@ def arrow_schema() -> Any:
 
 
 def read_columns(path: Path, names: Sequence[str], dictionaries: Sequence[str] = ()) -> Any:
-    """Columns of the file as an Arrow table. Raises StoreError for one that is damaged or has other columns."""
+    """Columns of the file as an Arrow table. Raises StoreError for one that is damaged or has other columns.
+
+    It is read by this thread alone: a thread of Arrow that lets go of bytes of Python's while the interpreter ends
+    aborts the process (apache/arrow#34314).
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:  # not read_table, which imports pandas
-        with path.open("rb") as stream, pq.ParquetFile(stream, read_dictionary=list(dictionaries)) as file:
-            table = file.read(columns=list(names))
+        with (
+            path.open("rb") as stream,
+            pq.ParquetFile(stream, read_dictionary=list(dictionaries), pre_buffer=False) as file,
+        ):
+            table = file.read(columns=list(names), use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path}: not a readable Parquet file of samples: {error}") from error
     for name in names:

@@ -2,6 +2,8 @@
 
 import math
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,6 +158,26 @@ def test_samples_are_long_format_zstd(tmp_path, run):
     ]  # fmt: skip
     assert file.metadata.row_group(0).column(8).compression == "ZSTD"
     assert file.metadata.num_rows == sum(len(m.samples) for r in run.results for m in r.measurements)
+
+
+def test_arrow_reads_and_writes_in_no_thread_of_its_own_which_could_abort_the_process_at_its_end(tmp_path, run):
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from steelyard.artifact.anonymous import refuse_names\n"
+        "from steelyard.store import check_run, open_run\n"
+        "from tests.store.test_store_round_trip import write\n"
+        "path = Path(sys.argv[1])\n"
+        "run = open_run(path)\n"
+        "check_run(write(Path(sys.argv[2]), run))\n"
+        "refuse_names({str(file): file for file in path.rglob('*.parquet')})\n"
+        "names = [Path(f'/proc/self/task/{task}/comm').read_text().strip() for task in os.listdir('/proc/self/task')]\n"
+        "print(len([name for name in names if name != 'jemalloc_bg_thd']))"  # which knows nothing of Python
+    )
+    command = [sys.executable, "-c", code, str(write(tmp_path / "one", run)), str(tmp_path / "two")]
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert int(done.stdout) == 1
 
 
 @pytest.mark.parametrize("starts", [(0.0,), (0.0, 1.0, 2.0)])
