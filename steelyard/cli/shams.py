@@ -101,14 +101,15 @@ def _show(shams: Shams, *, json: bool) -> None:
     if json:
         print_json("shams", {"shams": shams})
         return
-    columns = ("backend", "runs", "comparisons", "false", "guard off", "withheld", "equivalent")
+    columns = ("backend", "runs", "comparisons", "false", "guard off", "withheld", "detectable", "equivalent")
     rows = [_cells(row) for row in (*shams.rows, shams.all)]
     print_table(f"sham comparisons, {shams.condition}", columns, rows, right=columns[1:])
     rates = shams.all.rates
     typer.echo(
         f"guard off: {rate(rates['false_alarms'])} % false, {rate(rates['alone'])} % had each been alone in its "
         f"family; the plain 95 % interval misses 1 in {rate(rates['missed'])} %; runs with a false verdict: "
-        f"{rates['alarmed_runs'].count} of {rates['alarmed_runs'].of}, {rate(rates['alarmed_runs'])} %"
+        f"{rates['alarmed_runs'].count} of {rates['alarmed_runs'].of}, {rate(rates['alarmed_runs'])} %; detectable: "
+        "the difference that half of them would have called alone, guard off"
     )
     for note in shams.notes:
         typer.echo(note)
@@ -116,5 +117,6 @@ def _show(shams: Shams, *, json: bool) -> None:
 
 
 def _cells(row: ShamRow) -> tuple[str, ...]:
-    counts = (row.comparisons, row.guarded_false_alarms, row.false_alarms, row.withheld, row.equivalent)
-    return (row.backend, str(row.runs), *map(str, counts))
+    counts = (row.runs, row.comparisons, row.guarded_false_alarms, row.false_alarms, row.withheld)
+    reach = "not known" if row.detectable is None else f"{100 * row.detectable:.1f} %"
+    return (row.backend, *map(str, counts), reach, str(row.equivalent))

@@ -35,6 +35,10 @@ class ShamRow:
     were the only one of its family. `missed` are plain 95 % intervals that do not hold 1, out of `intervals`.
     `alarmed_runs` have at least one guarded false alarm.
 
+    `detectable` is the difference that half of the comparisons would have called, alone and with the guard off, as a
+    fraction: no false alarm means little where nothing short of it was called. None where half of them could have
+    called nothing, and in counts made before it was counted.
+
     `rates` are keyed by the name of the count: `false_alarms`, `guarded_false_alarms`, `withheld`, `alone`,
     `missed`, and `alarmed_runs` (out of `runs`, exact).
     """
@@ -52,6 +56,7 @@ class ShamRow:
     intervals: int
     alarmed_runs: int
     unusable: int
+    detectable: float | None = None
     rates: Mapping[str, Rate] = field(default_factory=dict)
 
 

@@ -1,6 +1,7 @@
 """Sham comparisons counted: how often identical programs were called different, by runs as clusters."""
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ _CALLED = ("faster", "slower")
 class Outcome:
     """One sham comparison: its verdict with the noise guard on and off.
 
-    `alone` is whether it would be called faster or slower, guard off, if it were the only one of its family;
-    `missed` whether its plain 95 % interval leaves out 1, None without an interval. `usable` is whether
-    it has a ratio at all.
+    `alone` is whether it would be called faster or slower, guard off, if it were the only one of its family, and
+    `needed` the difference from which it would, as a fraction: half its interval beyond what a verdict must lie beyond;
+    infinite where it can be called nothing. `missed` is whether its plain 95 % interval leaves out 1, None without an
+    interval. `usable` is whether it has a ratio at all.
     """
 
     run: str
@@ -31,6 +33,7 @@ class Outcome:
     guarded: str
     free: str
     alone: bool
+    needed: float
     missed: bool | None
     usable: bool
 
@@ -47,20 +50,30 @@ def outcomes(run: Run) -> tuple[Outcome, ...]:
 
 
 def _outcome(run: Run, guarded: Comparison, free: Comparison) -> Outcome:
-    low, high = free.evidence.get("low_95"), free.evidence.get("high_95")
-    known = low is not None and high is not None
-    decided = free.p_value is not None and free.floor is not None
-    beyond = math.log1p(max(free.margin, free.floor or 0.0))
-    least, most = free.evidence.get("low_judged", low), free.evidence.get("high_judged", high)
+    plain, judged = (_logs(free, which) for which in ("95", "judged"))
+    alone, needed = False, math.inf
+    if plain is not None and free.p_value is not None and free.floor is not None:
+        beyond = math.log1p(max(free.margin, free.floor))
+        low, high = judged or plain
+        alone = high < -beyond or low > beyond
+        needed = math.expm1(beyond + (high - low) / 2)
     return Outcome(
         run=run.manifest.run_id,
         backend=run.manifest.baseline,
         guarded=guarded.verdict,
         free=free.verdict,
-        alone=bool(known and decided and (math.log(most) < -beyond or math.log(least) > beyond)),  # type: ignore[arg-type]
-        missed=not low <= 1 <= high if low is not None and high is not None else None,
+        alone=alone,
+        needed=needed,
+        missed=None if plain is None else not plain[0] <= 0 <= plain[1],
         usable=free.ratio is not None,
     )
+
+
+def _logs(comparison: Comparison, which: str) -> tuple[float, float] | None:
+    """The logarithms of an interval's ends among the evidence, None where it is not there."""
+    ends = [comparison.evidence.get(f"{end}_{which}") for end in ("low", "high")]
+    low, high = (None if end is None else math.log(end) for end in ends)
+    return None if low is None or high is None else (low, high)
 
 
 def tally(backend: str, found: Sequence[Outcome]) -> ShamRow:
@@ -78,6 +91,7 @@ def tally(backend: str, found: Sequence[Outcome]) -> ShamRow:
     bounded = [item for item in usable if item.missed is not None]
     rates["missed"] = _rate([item.run for item in bounded], [bool(item.missed) for item in bounded])
     share = clustered_proportion([len(alarmed)] if runs else [], [len(runs)] if runs else [])
+    detectable = statistics.median(item.needed for item in usable) if usable else math.inf
     rates["alarmed_runs"] = Rate(count=share.count, of=share.of, interval=share.interval)
     return ShamRow(
         backend=backend,
@@ -93,6 +107,7 @@ def tally(backend: str, found: Sequence[Outcome]) -> ShamRow:
         intervals=len(bounded),
         alarmed_runs=len(alarmed),
         unusable=len(found) - len(usable),
+        detectable=detectable if math.isfinite(detectable) else None,
         rates=rates,
     )
 

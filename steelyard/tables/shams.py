@@ -28,9 +28,11 @@ def sentence(shams: Shams) -> str:
         interval = f"[{_percent(found.interval.low)}, {_percent(found.interval.high)}] %"
         clusters = f"{counted(shams.all.runs, 'run')} as {'clusters' if shams.all.runs != 1 else 'the one cluster'}"
         share = f"{_percent(found.count / found.of)} %, 95 % interval {interval}, {clusters}"
+    reach = shams.all.detectable
+    called = "" if reach is None else f"a difference of {_percent(reach)} % would have been called in half of them; "
     return (
         f"Sham comparisons {where}: {found.count} of {found.of} gave a false verdict ({share}), "
-        f"{withheld.count} got none because the machine was too noisy; "
+        f"{withheld.count} got none because the machine was too noisy; {called}"
         f"{shams.created_utc[:10]}; {_versions(shams.versions)}."
     )
 
@@ -64,12 +66,14 @@ def shams_table(facts: Facts) -> Table:
         title="Sham comparisons",
         caption="Both sides are the same program, so that every faster or slower is a false verdict; percent with 95 % "
         "intervals, with the noise guard on, and off; alone: if each comparison were the only one of its family; "
-        f"the plain 95 % interval misses 1; runs with any false verdict.{caption}",
+        "the plain 95 % interval misses 1; runs with any false verdict; detectable: what half of the comparisons would "
+        f"have called alone, guard off.{caption}",
         columns=(
             Column(key="backend", title="Backend"),
             Column(key="runs", title="Runs", kind="integer"),
             Column(key="comparisons", title="Comparisons", kind="integer"),
             *(Column(key=name, title=title) for name, title in _COLUMNS.items()),
+            Column(key="detectable", title="Detectable", kind="number", unit="1", shown="%"),
             Column(key="equivalent", title="Equivalent", kind="integer"),
             Column(key="inconclusive", title="Inconclusive", kind="integer"),
         ),
@@ -98,6 +102,7 @@ def _row(row: ShamRow) -> Row:
         Cell(value=row.runs),
         Cell(value=row.comparisons),
         *(Cell(text=rate(row.rates[name])) for name in _COLUMNS),
+        Cell(value=row.detectable) if row.detectable is not None else Cell(text="not known"),
         Cell(value=row.equivalent),
         Cell(value=row.inconclusive),
     )

@@ -38,7 +38,8 @@ def section(data: Shams) -> list[str]:
     names = ("false_alarms", "withheld", "guarded_false_alarms", "alarmed_runs", "alone", "missed")
 
     def row(name: str, counts: ShamRow) -> tuple[str, ...]:
-        decided = (str(counts.inconclusive), str(counts.equivalent))
+        reach = "not known" if counts.detectable is None else f"{100 * counts.detectable:.1f}"
+        decided = (reach, str(counts.inconclusive), str(counts.equivalent))
         return (name, str(counts.runs), str(counts.comparisons), *(rate(counts.rates[key]) for key in names), *decided)
 
     grades = ", ".join(f"{count} {grade}" for grade, count in data.grades.items())
@@ -49,8 +50,9 @@ def section(data: Shams) -> list[str]:
         f"run, windows of {data.window_s:g} s, {data.created_utc[:10]}; noise grades of the runs' segments: {grades}. "
         "Comparisons of one run share its noise: their intervals are widened by the design effect of the runs "
         f"({known or 'not to be seen in these counts'}). *Alone*: had each comparison been the only one of its "
-        "family, guard off. *Misses 1*: the plain 95 % interval does. *Inconclusive*, *equivalent*: so many, guard on; "
-        "where intervals are wider than 2 %, nothing can be called equivalent.",
+        "family, guard off. *Misses 1*: the plain 95 % interval does. *Detectable* [%]: the difference that half of "
+        "the comparisons would have called alone, guard off. *Inconclusive*, *equivalent*: so many, guard on; where "
+        "intervals are wider than 2 %, nothing can be called equivalent.",
         "",
         *(line for note in data.notes for line in (note, "")),
         *table(
@@ -64,6 +66,7 @@ def section(data: Shams) -> list[str]:
                 "runs with one",
                 "alone",
                 "misses 1",
+                "detectable",
                 "inconclusive",
                 "equivalent",
             ),

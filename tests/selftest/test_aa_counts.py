@@ -1,6 +1,7 @@
 """Counting sham comparisons: known tables, algebra, and whole synthetic runs in which the truth is known."""
 
 import dataclasses
+import math
 import platform
 from collections.abc import Sequence
 
@@ -18,13 +19,14 @@ from steelyard.selftest import kept
 from steelyard.selftest.aa import Outcome, outcomes, summarise, tally
 from steelyard.tables.build import build
 from steelyard.tables.shams import differences, sentence
+from steelyard.tables.table import Cell, Table
 from tests.fakes.runs import Shape, synthetic_run
 
 VERDICTS = ("faster", "slower", "equivalent", "inconclusive", "withheld")
 
 
 def outcome(run: str = "r", guarded: str = "inconclusive", free: str = "inconclusive", **more) -> Outcome:
-    fields = {"backend": "b", "alone": False, "missed": False, "usable": True, **more}
+    fields = {"backend": "b", "alone": False, "needed": 0.1, "missed": False, "usable": True, **more}
     return Outcome(run=run, guarded=guarded, free=free, **fields)
 
 
@@ -62,6 +64,16 @@ def sham_run(number: int, **options) -> Run:
     )
 
 
+def carrying(run: Run, **fields) -> Run:
+    """The run with these fields of its manifest."""
+    return dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, **fields))
+
+
+def column(table: Table, key: str) -> list[Cell]:
+    place = [entry.key for entry in table.columns].index(key)
+    return [row.cells[place] for row in table.rows]
+
+
 def counted(*runs: Run) -> Shams:
     return summarise(runs, condition="quiet", planned=10)
 
@@ -81,6 +93,24 @@ def test_a_known_table_is_counted_as_it_is() -> None:
     assert (row.equivalent, row.inconclusive) == (1, 1)
     assert (row.alone, row.missed, row.intervals, row.alarmed_runs) == (3, 3, 4, 1)
     assert (row.rates["alarmed_runs"].count, row.rates["alarmed_runs"].of) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("needed", "expected"),
+    [([0.1, 0.3, 0.2], 0.2), ([0.1, 0.3, math.inf], 0.3), ([0.1, math.inf, math.inf], None), ([], None)],
+)
+def test_detectable_is_what_half_of_the_comparisons_would_have_called(needed, expected) -> None:
+    assert tally("b", [outcome(needed=value) for value in needed]).detectable == expected
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_a_sham_slower_by_more_than_is_detectable_is_called_and_one_by_half_of_it_is_not(seed: int) -> None:
+    reach = counted(sham_run(seed)).all.detectable
+    assert reach is not None
+    for factor, called in ((1.5, True), (0.5, False)):
+        effect = 1 + factor * reach
+        row = counted(sham_run(seed, effect={"xla": effect, "openvino": effect})).all
+        assert (row.alone > row.comparisons / 2) is called
 
 
 @given(
@@ -178,16 +208,26 @@ def test_the_report_says_the_rate_and_what_has_changed_since(tmp_path) -> None:
     run = sham_run(1)
     shams = dataclasses.replace(counted(run), versions={"onnxruntime": "1.31.0"})
     environment = {**run.manifest.environment, "packages": {"onnxruntime": "1.32.0"}}
-    told = dataclasses.replace(
-        run, manifest=dataclasses.replace(run.manifest, calibration=shams, environment=environment)
-    )
-    (method,) = [paragraph for paragraph in build(told).paragraphs if paragraph.name == "methodology"]
+    data = build(carrying(run, calibration=shams, environment=environment))
+    (method,) = [paragraph for paragraph in data.paragraphs if paragraph.name == "methodology"]
     assert sentence(shams) in method.sentences
     assert f"{shams.all.guarded_false_alarms} of 10 gave a false verdict" in sentence(shams)
     assert any("onnxruntime 1.31.0 -> 1.32.0" in text for text in method.sentences)
     assert differences(shams, {"onnxruntime": "1.31.0"}) == ()
-    (table,) = [table for table in build(told).tables if table.name == "shams"]
+    (table,) = [table for table in data.tables if table.name == "shams"]
     assert [row.cells[0].text for row in table.rows] == ["eager", "all"]
+    reach = shams.all.detectable
+    assert [cell.value for cell in column(table, "detectable")] == [reach] * 2
+    assert f"a difference of {100 * reach:.1f} % would have been called in half of them" in sentence(shams)
+
+
+def test_counts_of_before_that_do_not_say_what_is_detectable_are_shown_without_it() -> None:
+    run = sham_run(1)
+    shams = counted(run)
+    old = dataclasses.replace(shams, rows=(), all=dataclasses.replace(shams.all, detectable=None))
+    (table,) = [table for table in build(carrying(run, calibration=old)).tables if table.name == "shams"]
+    assert [cell.text for cell in column(table, "detectable")] == ["not known"]
+    assert "would have been called" not in sentence(old)
 
 
 def test_without_counts_the_report_names_the_command() -> None:
