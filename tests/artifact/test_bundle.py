@@ -14,7 +14,7 @@ from steelyard.artifact.bundle import constraints, contents, written
 from steelyard.artifact.readme import readme
 from steelyard.cli.bundle import write_bundle
 from steelyard.core.errors import StoreError, UsageError
-from steelyard.store import open_run, privacy
+from steelyard.store import open_run, privacy, samples
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.fakes.stored import change_result, mend_hashes, store
 
@@ -134,6 +134,16 @@ def test_a_home_of_anybody_is_refused_by_file_and_place(made, tmp_path, text):
     with pytest.raises(StoreError, match=r"run/segment-000/results\.jsonl, line 4: names a machine or its user"):
         write_bundle(copied, tmp_path / "a.tar.gz", formats=TEXT)
     assert write_bundle(copied, tmp_path / "a.tar.gz", anonymous=False, formats=TEXT).exists()
+
+
+@pytest.mark.parametrize("column", ["launch", "arm", "metric", "layer"])
+def test_a_home_among_the_samples_is_refused_by_file_and_column(tmp_path, column):
+    path = tmp_path / samples.NAME
+    with samples.SampleWriter(path) as writer:
+        keys = {**dict.fromkeys(samples.KEYS, "text"), "round": 1}
+        writer.add({**keys, column: "/home/ada/mine.py:Runner"}, (1.0,), ())
+    with pytest.raises(StoreError, match=rf"run/segment-000/{samples.NAME}, column {column}: names a machine"):
+        anonymous.refuse_names({f"run/segment-000/{samples.NAME}": path})
 
 
 def test_the_names_of_this_machine_are_refused_where_a_text_is_free(monkeypatch):
