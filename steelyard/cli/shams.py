@@ -16,7 +16,7 @@ from steelyard.engine.probe import probe
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.selftest.campaign import COMMON, Campaign, Terms, legs
 from steelyard.store import prepare_root
-from steelyard.tables.shams import rate, sentence
+from steelyard.tables.shams import rate, reach, sentence
 
 
 def run_shams(
@@ -101,7 +101,7 @@ def _show(shams: Shams, *, json: bool) -> None:
     if json:
         print_json("shams", {"shams": shams})
         return
-    columns = ("backend", "runs", "comparisons", "false", "guard off", "withheld", "detectable", "equivalent")
+    columns = ("backend", "runs", "comparisons", "false", "guard off", "withheld", "detectable [%]", "equivalent")
     rows = [_cells(row) for row in (*shams.rows, shams.all)]
     print_table(f"sham comparisons, {shams.condition}", columns, rows, right=columns[1:])
     rates = shams.all.rates
@@ -118,5 +118,4 @@ def _show(shams: Shams, *, json: bool) -> None:
 
 def _cells(row: ShamRow) -> tuple[str, ...]:
     counts = (row.runs, row.comparisons, row.guarded_false_alarms, row.false_alarms, row.withheld)
-    reach = "not known" if row.detectable is None else f"{100 * row.detectable:.1f} %"
-    return (row.backend, *map(str, counts), reach, str(row.equivalent))
+    return (row.backend, *map(str, counts), reach(row), str(row.equivalent))

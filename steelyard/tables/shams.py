@@ -8,6 +8,7 @@ from steelyard.tables.format import counted
 from steelyard.tables.table import Cell, Column, Row, Table
 
 COMMAND = "bench selftest --aa 200"
+UNKNOWN = "not known"
 _COLUMNS = {
     "guarded_false_alarms": "False verdicts",
     "false_alarms": "Guard off",
@@ -28,8 +29,8 @@ def sentence(shams: Shams) -> str:
         interval = f"[{_percent(found.interval.low)}, {_percent(found.interval.high)}] %"
         clusters = f"{counted(shams.all.runs, 'run')} as {'clusters' if shams.all.runs != 1 else 'the one cluster'}"
         share = f"{_percent(found.count / found.of)} %, 95 % interval {interval}, {clusters}"
-    reach = shams.all.detectable
-    called = "" if reach is None else f"a difference of {_percent(reach)} % would have been called in half of them; "
+    known = shams.all.detectable is not None
+    called = f"a difference of {reach(shams.all)} % would have been called in half of them; " if known else ""
     return (
         f"Sham comparisons {where}: {found.count} of {found.of} gave a false verdict ({share}), "
         f"{withheld.count} got none because the machine was too noisy; {called}"
@@ -91,6 +92,11 @@ def rate(share: Rate) -> str:
     return f"{_percent(share.count / share.of)} [{_percent(low)}, {_percent(high)}]"
 
 
+def reach(row: ShamRow) -> str:
+    """What half of the comparisons would have called, in percent: `49.5`; `not known` where no count says it."""
+    return UNKNOWN if row.detectable is None else _percent(row.detectable)
+
+
 def _percent(share: float) -> str:
     text = f"{100 * share:.1f}"
     return "<0.1" if text == "0.0" and share > 0 else text
@@ -102,7 +108,7 @@ def _row(row: ShamRow) -> Row:
         Cell(value=row.runs),
         Cell(value=row.comparisons),
         *(Cell(text=rate(row.rates[name])) for name in _COLUMNS),
-        Cell(value=row.detectable) if row.detectable is not None else Cell(text="not known"),
+        Cell(value=row.detectable) if row.detectable is not None else Cell(text=UNKNOWN),
         Cell(value=row.equivalent),
         Cell(value=row.inconclusive),
     )

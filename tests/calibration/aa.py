@@ -8,7 +8,7 @@ from pathlib import Path
 from steelyard import wire
 from steelyard.core.errors import SteelyardError
 from steelyard.core.shams import ShamRow, Shams
-from steelyard.tables.shams import rate
+from steelyard.tables.shams import rate, reach
 from tests.calibration import files
 from tests.calibration.rates import table
 
@@ -38,8 +38,7 @@ def section(data: Shams) -> list[str]:
     names = ("false_alarms", "withheld", "guarded_false_alarms", "alarmed_runs", "alone", "missed")
 
     def row(name: str, counts: ShamRow) -> tuple[str, ...]:
-        reach = "not known" if counts.detectable is None else f"{100 * counts.detectable:.1f}"
-        decided = (reach, str(counts.inconclusive), str(counts.equivalent))
+        decided = (reach(counts), str(counts.inconclusive), str(counts.equivalent))
         return (name, str(counts.runs), str(counts.comparisons), *(rate(counts.rates[key]) for key in names), *decided)
 
     grades = ", ".join(f"{count} {grade}" for grade, count in data.grades.items())
