@@ -146,8 +146,6 @@ class _Session(Executable):
             if name != provider
         ]
         budget = self._runner.context.budget
-        if self._threads is not None and self._threads != budget.threads:
-            mismatches.append(f"{self._threads} threads compute, the budget says {budget.threads}")
         floats = {name: dtype for dtype, (name, _) in ONNX_TYPES.items() if "float" in dtype}
         dtype = ", ".join(sorted({floats[node.type] for node in self.session.get_outputs() if node.type in floats}))
         if dtype != program.dtype:

@@ -141,8 +141,6 @@ class _Compiled(Executable):
         if len(devices) != 1 or devices[0] not in plugin.executes_on:
             mismatches.append(f"executes on {', '.join(devices)}, not on {plugin.device}")
         threads = int(found["INFERENCE_NUM_THREADS"]) if plugin.counts_threads else None
-        if threads not in (budget.threads, None):
-            mismatches.append(f"{threads} threads compute, the budget says {budget.threads}")
         mismatches += unlike(self._runner.config(program.dtype), found)
         hint = str(found.get("INFERENCE_PRECISION_HINT", "untold"))
         if budget.precision == "strict":

@@ -1,6 +1,8 @@
 """PyTorch: `eager`, `inductor` and `torch_compile:NAME_OR_MODULE:FN`, all on the original torch module."""
 
 import dataclasses
+import functools
+import importlib.metadata
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -20,7 +22,7 @@ from steelyard.core.workload import Program
 from steelyard.plugins import load_attribute
 
 _COMPILE: Mapping[str, Any] = {**PINNED, "fullgraph": True, "dynamic": False}
-
+_UNTOUCHED = "the backend returned the graph itself: PyTorch executes its operators one by one"
 
 _PYTORCH = Citation(
     key="pytorch",
@@ -56,14 +58,16 @@ class CompiledExecutable(TorchExecutable):
         """Capture, compile and call once. Raises Unsupported where the program is more than one graph."""
         from torch._dynamo.exc import FailOnRecompileLimitHit
         from torch._dynamo.exc import Unsupported as Broken
+        from torch._dynamo.utils import counters
 
-        before = self._compiler.counters()["compilations"]
+        before, captured = self._compiler.counters()["compilations"], counters["stats"]["unique_graphs"]
         try:
             super().compile()
         except (Broken, FailOnRecompileLimitHit) as error:
             reason = str(error).strip().splitlines()[0]
             raise Unsupported(f"{self._where}: torch.compile(fullgraph=True) cannot capture it: {reason}") from error
         self._compiler.asked_compilations += self._compiler.counters()["compilations"] - before
+        self._graphs = counters["stats"]["unique_graphs"] - captured
 
     def _translate(self) -> tuple[Call, tuple[str, ...]]:
         import torch
@@ -100,11 +104,19 @@ class CompiledExecutable(TorchExecutable):
         now = self._runner.counters()
         return now["graph_breaks"], now["compilations"] - self._compiler.asked_compilations
 
+    def _objections(self) -> tuple[str, ...]:
+        from torch._dynamo import eval_frame
+
+        stance = eval_frame._stance.stance
+        return () if stance == "default" else (f"torch.compiler has the stance '{stance}' instead of 'default'",)
+
+    def _remarks(self) -> tuple[str, ...]:
+        return (_UNTOUCHED,) if self._compiler.untouched else ()
+
     def _facts(self) -> Mapping[str, Any]:
         from torch._dynamo.utils import counters
 
-        facts = {"graphs_captured": counters["stats"]["unique_graphs"], "fullgraph": True}
-        return facts | {"inductor": {name: int(count) for name, count in counters["inductor"].items()}}
+        return {"fullgraph": True, "inductor": {name: int(count) for name, count in counters["inductor"].items()}}
 
 
 class AotExecutable(TorchExecutable):
@@ -174,6 +186,8 @@ class TorchCompile(TorchRunner):
         super().__init__(context)
         self._events: Counter[str] = Counter()
         self.asked_compilations = 0
+        self.untouched = 0
+        """How many graphs the backend returned as the compiled program."""
 
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
@@ -186,6 +200,14 @@ class TorchCompile(TorchRunner):
         except UsageError as error:
             return dataclasses.replace(found, available=False, reason=str(error))
         return found
+
+    @classmethod
+    def modules(cls, backend: BackendSpec) -> tuple[str, ...]:
+        """The runner's, and that of the function or of the entry point behind a backend's name."""
+        provider = backend.provider or ""
+        points = importlib.metadata.entry_points(group="torch_dynamo_backends", name=provider)
+        named = (provider,) if ":" in provider else tuple(point.value for point in points)
+        return (*super().modules(backend), *named)
 
     @classmethod
     def environment(cls, context: LaunchContext) -> Mapping[str, str]:
@@ -203,7 +225,15 @@ class TorchCompile(TorchRunner):
 
     def translator(self) -> Any:
         """The `backend` argument of torch.compile."""
-        return _dynamo_backend(self.context.backend.provider)
+        function = _dynamo_backend(self.context.backend.provider)
+
+        @functools.wraps(function)
+        def noticed(graph: Any, *arguments: Any, **options: Any) -> Any:
+            compiled = function(graph, *arguments, **options)
+            self.untouched += compiled is graph or getattr(compiled, "__self__", None) is graph
+            return compiled
+
+        return noticed
 
     def compile_options(self) -> Mapping[str, Any]:
         """The `options` argument of torch.compile."""

@@ -42,6 +42,7 @@ class TorchExecutable(Executable):
         self._call: Call | None = None
         self._returned: tuple[str, ...] = ()
         self._seen: Counter[str] = Counter()
+        self._graphs: int | None = None
 
     def compile(self) -> None:
         """Translate, then make one call with zeros: PyTorch finishes its compilation on the first call."""
@@ -105,16 +106,13 @@ class TorchExecutable(Executable):
         mismatches = [
             f"{count} tensors on {where}" for where, count in placement.items() if where != str(runner.device)
         ]
-        if threads != runner.context.budget.threads:
-            mismatches.append(f"{threads} threads instead of {runner.context.budget.threads}")
         if runner.context.budget.precision == "strict":
-            if dtype.itemsize < getattr(torch, program.dtype).itemsize:
-                mismatches.append(f"weights in {dtype} instead of {program.dtype}")
             if precision != "highest":
                 mismatches.append(f"float32 matrix products in '{precision}' precision instead of 'highest'")
             mismatches += runner.target.loose()
         if torch.get_num_interop_threads() != 1:
             mismatches.append(f"{torch.get_num_interop_threads()} inter-op threads instead of 1")
+        mismatches += self._objections()
         graph_breaks, recompiles = self._trouble()
         return Proof(
             runtime="torch",
@@ -123,9 +121,11 @@ class TorchExecutable(Executable):
             dtype=str(dtype).removeprefix("torch."),
             threads=threads,
             placement=dict(placement),
+            graphs=self._graphs,
             graph_breaks=graph_breaks,
             recompiles=recompiles,
             mismatches=tuple(mismatches),
+            remarks=self._remarks(),
             budget=runner.kept_budget(),
             details={**runner.facts(), **self._facts()},
         )
@@ -133,6 +133,14 @@ class TorchExecutable(Executable):
     def _trouble(self) -> tuple[int | None, int | None]:
         """Graph breaks and recompilations since this program was compiled; None where nothing compiles."""
         return None, None
+
+    def _objections(self) -> tuple[str, ...]:
+        """What is wrong with how it was translated."""
+        return ()
+
+    def _remarks(self) -> tuple[str, ...]:
+        """What a reader should know of how it was translated."""
+        return ()
 
     def _facts(self) -> Mapping[str, Any]:
         return {}

@@ -108,12 +108,7 @@ def refuse_unlike(stored: Manifest, here: Manifest) -> None:
         original = stored.lowered.get(key)
         if original is None:
             continue
-        parts = [
-            field.name
-            for field in dataclasses.fields(facts.identity)
-            if getattr(facts.identity, field.name) != getattr(original.identity, field.name)
-        ]
-        if parts:
+        if parts := facts.identity.unlike(original.identity):
             title = next(case.point.title for case in here.cases if case.point.key == key)
             found.append(f"{title}: the identity differs in {' and '.join(parts)}")
     if found:

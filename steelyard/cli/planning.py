@@ -11,6 +11,7 @@ from steelyard.core.energy import settings_of
 from steelyard.core.run import Manifest, Run, Segment
 from steelyard.core.targets import EXPERIMENTAL, unseen
 from steelyard.core.workload import Selection
+from steelyard.engine.own_code import own_code
 from steelyard.engine.plan import COLD_START_ROUNDS, MAXIMUM_ROUNDS, Estimate, Plan, Request
 from steelyard.stats.planning import Seen, rounds_to_fire
 from steelyard.tables.format import counted
@@ -149,4 +150,5 @@ def plan_of(
         formats={text: plugins.runner(spec.runner).needs(spec) for text, spec in backends.items()},
         minimum_rounds=max(0, stored["minimum_rounds"] - done),
         maximum_rounds=maximum,
+        code=own_code(backends.values()),
     )

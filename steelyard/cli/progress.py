@@ -104,7 +104,8 @@ class Screen:
         elif result.status != "ok" and (result.arm, result.case_id, result.reason) not in self._told:
             self._told.add((result.arm, result.case_id, result.reason))
             self.line(f"  {result.arm}, {title}: {result.status} at {result.stage}: {result.reason}")
-        for remark in () if self._json else result.details.get("remarks", ()):
+        proved = () if result.proof is None else result.proof.remarks
+        for remark in () if self._json else (*result.details.get("remarks", ()), *proved):
             if (result.arm, result.case_id, "remark") not in self._told:
                 self._told.add((result.arm, result.case_id, "remark"))
                 self.line(f"  {result.arm}, {title}: {remark}")

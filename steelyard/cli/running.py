@@ -126,6 +126,7 @@ def resume_run(
             tool_version=__version__,
             lowered={key: facts(point) for key, point in lowered.items()},
             environment=fingerprint(),
+            code=plan.code,
         )
         with resume(path, now) as writer:
             code = _segment(
@@ -276,6 +277,7 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
         ceilings=_ceilings(environment, request.device, request.budget.threads),
         profile=profile,
         computed_peaks=computed_peaks(request.budget.cpus) if request.device.kind == "cpu" and profile is None else (),
+        code=plan.code,
     )
 
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -133,8 +134,7 @@ def unlike(identities: Sequence[Identity | None]) -> str:
     known = [identity for identity in identities if identity is not None]
     if len(known) < len(identities):
         return "a run does not say which definition, weights and inputs it used"
-    parts = ("definition", "weights", "inputs", "reference")
-    different = [part for part in parts if len({getattr(identity, part) for identity in known}) > 1]
+    different = dict.fromkeys(part for one, other in combinations(known, 2) for part in one.unlike(other))
     return f"the identity differs in {' and '.join(different)}" if different else ""
 
 

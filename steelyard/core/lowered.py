@@ -84,7 +84,7 @@ class InputSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoweredPoint:
-    """Everything a launch needs to run and check one point."""
+    """Everything a launch needs to run and check one point. `code` are the modules that define it, see `code_of`."""
 
     point: Point
     identity: Identity
@@ -93,3 +93,4 @@ class LoweredPoint:
     tolerances: Mapping[str, Tolerance]
     tokenizer: str | None = None
     seconds: float = 0.0
+    code: Mapping[str, str] = field(default_factory=dict)

@@ -65,8 +65,11 @@ def untold(reason: str) -> Mapping[str, str | None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What really ran, read back from the runtime. `mismatches` non-empty makes the result `fallback`.
+    """What really ran, read back from the runtime. `mismatches` non-empty makes the result `fallback`, and so does what
+    else is told and was not asked for (`steelyard.engine.judging`).
 
+    `graphs` is how many graphs of this program the compiler was given; None where nothing is captured, or it is not
+    told. `remarks` are what a reader should know although it is as asked for.
     `budget` says in the words of READ_BACK how the process kept its budget beyond threads and dtype;
     what cannot be read back is `untold` with the reason.
     """
@@ -77,9 +80,11 @@ class Proof:
     dtype: str
     threads: int | None
     placement: Mapping[str, int] = field(default_factory=dict)
+    graphs: int | None = None
     graph_breaks: int | None = None
     recompiles: int | None = None
     mismatches: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     budget: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 

@@ -55,7 +55,8 @@ class TuningRow:
 class LoweredFacts:
     """What the report says of a lowered point without its local paths.
 
-    `work` is what compilers count for one call of each program, by `role/origin`.
+    `work` is what compilers count for one call of each program, by `role/origin`; `code` the sha256 of each module that
+    defines the point (`steelyard.core.code`), none in runs that are older than that.
     """
 
     point: str
@@ -67,6 +68,7 @@ class LoweredFacts:
     forced_from: tuple[int | None, ...] = ()
     reference_text: str | None = None
     work: Mapping[str, WorkCount] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,8 @@ class Manifest:
     `calibration` is the newest count of sham comparisons made on this machine before the run, None where
     there was none. `profile` is what is declared of the device's model, None where no file describes it;
     `computed_peaks` are then, of a CPU, the bounds of the cores in the budget. `ceilings` are the newest that
-    were measured on this machine, of this device and with as many threads.
+    were measured on this machine, of this device and with as many threads. `code` says of each backend that is
+    somebody's own the sha256 of its modules.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -103,6 +106,7 @@ class Manifest:
     ceilings: Ceilings | None = None
     profile: HardwareProfile | None = None
     computed_peaks: tuple[ComputedPeak, ...] = ()
+    code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,6 +157,11 @@ class Runner(ABC):
         return cls.formats
 
     @classmethod
+    def modules(cls, backend: BackendSpec) -> tuple[str, ...]:
+        """The modules whose content is the backend, as `module` or `module:attribute`: a run notes their sha256."""
+        return (cls.__module__,)
+
+    @classmethod
     def environment(cls, context: LaunchContext) -> Mapping[str, str]:
         """Environment variables of the launch, complete before the process starts."""
         return {}

@@ -1,7 +1,7 @@
 """Workloads: programs with typed inputs and outputs, points on axes, suites, and what makes two the same work."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from steelyard.core.citation import Citation
@@ -143,6 +143,13 @@ class Point(Remembers):
         return self.remember(lambda: stable_hash(self, 24))
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The functions that make its modules, weights and inputs, as `module:function`."""
+        programs = self.programs.values()
+        named = [program.source for program in programs] + [program.weights.source for program in programs]
+        return tuple(dict.fromkeys([*named, self.pool]))
+
+    @property
     def state_bytes(self) -> int | None:
         """Bytes of the state that a call carries on, by its shapes (of a decoder the KV cache); None without any."""
         sizes = [sum(spec.bytes for spec in program.state) for program in self.programs.values()]
@@ -156,17 +163,22 @@ class Point(Remembers):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What must be equal for two backends to have done the same work: sha256 digests."""
+    """What must be equal for two backends to have done the same work: sha256 digests.
+
+    `code` is over the modules that make programs, weights and inputs (`steelyard.core.code`); empty in runs that are
+    older than that.
+    """
 
     definition: str
     weights: str
     inputs: str
     reference: str
+    code: str = ""
 
-    @property
-    def digest(self) -> str:
-        """One digest over all four."""
-        return stable_hash(self)
+    def unlike(self, other: "Identity") -> tuple[str, ...]:
+        """The parts in which two differ, as far as both say them."""
+        pairs = ((part.name, getattr(self, part.name), getattr(other, part.name)) for part in fields(self))
+        return tuple(name for name, mine, theirs in pairs if mine and theirs and mine != theirs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

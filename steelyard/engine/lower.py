@@ -100,6 +100,7 @@ def facts(lowered: LoweredPoint) -> LoweredFacts:
             for role, program in lowered.programs.items()
             for origin, count in program.work.items()
         },
+        code=lowered.code,
     )
 
 

@@ -1,6 +1,7 @@
 """One case inside a launch: compile, two runs apart, the timed window, the check, the proof."""
 
 import dataclasses
+import itertools
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -14,8 +15,10 @@ from steelyard.core.errors import SteelyardError
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Correctness, Measurement, Proof, Result, Stage, Status
 from steelyard.core.runner import Runner
+from steelyard.core.workload import DType
 from steelyard.engine.device import device_time, flush_of
 from steelyard.engine.drivers import DRIVERS, Driver
+from steelyard.engine.judging import unkept
 from steelyard.engine.memory import known
 from steelyard.engine.metering import estimated
 from steelyard.guard.energy import Absent
@@ -111,7 +114,8 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
     _believe(clock.replaced(loop.CLOCK, generate.CLOCK))
     correctness = checker.verdict()
     proofs = {role: executable.proof() for role, executable in executables.items()}
-    proof = _joined(proofs, moved, launch.request.budget)
+    dtypes = {role: lowered.program.dtype for role, lowered in case.lowered.programs.items()}
+    proof = _joined(proofs, dtypes, moved, launch.request.budget)
     for role, executable in executables.items():
         for name, reading in known(executable.memory()).items():
             launch.memory[f"{name}/{role}"] = reading
@@ -160,7 +164,7 @@ def _status(correctness: Correctness, proof: Proof) -> tuple[Status, str]:
     return "ok", ""
 
 
-def _joined(proofs: Mapping[str, Proof], moved: Mapping[str, int], budget: Budget) -> Proof:
+def _joined(proofs: Mapping[str, Proof], asked: Mapping[str, DType], moved: Mapping[str, int], budget: Budget) -> Proof:
     """One proof for a case of several programs: placements add up, every mismatch counts, the process's own too."""
     parts = list(proofs.values())
     placement: dict[str, int] = {}
@@ -169,7 +173,8 @@ def _joined(proofs: Mapping[str, Proof], moved: Mapping[str, int], budget: Budge
             placement[place] = placement.get(place, 0) + count
     moved_text = tuple(f"{name} moved by {count} inside the timed window" for name, count in moved.items())
     around = surroundings()
-    mismatches = tuple(dict.fromkeys(text for part in parts for text in part.mismatches))
+    objections = (unkept(part, asked[role], budget) for role, part in proofs.items())
+    mismatches = tuple(dict.fromkeys(itertools.chain.from_iterable(objections)))
     mismatches += moved_text + misplaced(around["cpus"], budget.cpus, budget.threads)
     details = dict(parts[0].details) if len(parts) == 1 else {role: dict(part.details) for role, part in proofs.items()}
     dtypes = sorted({part.dtype for part in parts})
@@ -177,9 +182,11 @@ def _joined(proofs: Mapping[str, Proof], moved: Mapping[str, int], budget: Budge
         parts[0],
         dtype=dtypes[0] if len(dtypes) == 1 else " and ".join(dtypes),
         placement=placement,
+        graphs=_total(part.graphs for part in parts),
         graph_breaks=_total(part.graph_breaks for part in parts),
         recompiles=_compiled(moved) if any(part.recompiles is not None for part in parts) else None,
         mismatches=mismatches,
+        remarks=tuple(dict.fromkeys(text for part in parts for text in part.remarks)),
         budget=_merged({role: part.budget for role, part in proofs.items()}) | around,
         details=details,
     )

@@ -11,6 +11,7 @@ from steelyard.core.errors import UsageError, unknown_name
 from steelyard.core.run import LeftOut
 from steelyard.core.workload import Point, Selection, Suite
 from steelyard.engine.metering import metering_s
+from steelyard.engine.own_code import own_code
 from steelyard.engine.probe import probe
 
 MINIMUM_ROUNDS = 8
@@ -70,7 +71,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What will run: arms (the control arm among them), points, the formats each point needs, what is left out."""
+    """What will run: arms (the control arm among them), points, the formats each point needs, what is left out.
+
+    `code` is that of backends which are somebody's own, as it was when the plan was made (`own_code`).
+    """
 
     request: Request
     suite: Suite
@@ -81,6 +85,7 @@ class Plan:
     formats: Mapping[str, tuple[str, ...]]
     minimum_rounds: int
     maximum_rounds: int
+    code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def repeats(self) -> int:
@@ -176,6 +181,7 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
         formats=formats,
         minimum_rounds=_minimum(request),
         maximum_rounds=_maximum(request),
+        code=own_code(usable),
     )
 
 

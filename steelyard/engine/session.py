@@ -17,6 +17,7 @@ from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.workload import Point
 from steelyard.engine.launch import Interrupted, Outcome, run_launch
 from steelyard.engine.metering import metering_s
+from steelyard.engine.own_code import changed, noted
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
 from steelyard.engine.rounds import balanced_orders, rotated
@@ -211,7 +212,7 @@ class Session:
         if not steady:  # cold: nothing from an earlier launch may remain
             shutil.rmtree(compile_cache, ignore_errors=True)
         try:
-            return run_launch(
+            outcome = run_launch(
                 LaunchRequest(
                     launch=name,
                     arm=arm.label,
@@ -232,8 +233,18 @@ class Session:
                 timeouts={**request.timeouts, "energy": request.timeouts["energy"] + self._metering_s},
                 on_event=self._sink.event,
             )
+            outcome.results = self._checked(arm, cases, outcome.results)
+            return outcome
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+    def _checked(self, arm: Arm, cases: tuple[CaseRequest, ...], results: Sequence[Result]) -> list[Result]:
+        """The results with the code that they come from; failed where that is no longer what the run began with."""
+        code = self._plan.code.get(arm.backend.text, {})
+        told = changed(arm.backend, code, [case.lowered for case in cases])
+        if told:
+            return [dataclasses.replace(result, status="failed", reason=told) for result in results]
+        return [noted(result, code) for result in results]
 
     def _cases(self, arm: Arm, bundle: tuple[Point, ...], number: int) -> tuple[CaseRequest, ...]:
         """The arm's cases: the headline first in the cold round, another first in each later one.

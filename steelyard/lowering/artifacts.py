@@ -15,6 +15,7 @@ from steelyard.lowering.format import Source, convert, made_with, require, split
 from steelyard.lowering.source import build_with, example_inputs, load_weights, stored_names
 from steelyard.lowering.weights import FILE
 from steelyard.lowering.work import TORCH, XLA, count_by_torch, count_by_xla
+from steelyard.lowering.written import Written
 
 Report = Callable[[str, bool, float], None]
 """Told after every step: label, whether it came from the cache, seconds."""
@@ -23,8 +24,9 @@ Report = Callable[[str, bool, float], None]
 class Exporter:
     """Makes artifacts of one program; exports it once, when the first format needs it."""
 
-    def __init__(self, cache: Cache, program: Program, weights: Entry, platform: str) -> None:
+    def __init__(self, cache: Cache, program: Program, weights: Entry, platform: str, written: Written) -> None:
         self._cache, self._program, self._weights, self._platform = cache, program, weights, platform
+        self._written = written
         self._source: Source | LoweringError | None = None
 
     @property
@@ -65,7 +67,7 @@ class Exporter:
     def obtain(self, form: str) -> tuple[Artifact, bool]:
         """The artifact in one format, and whether it was made just now. Raises LoweringError or
         MissingPackage with the reason."""
-        versions = made_with(form, self._platform)
+        versions = made_with(form, self._platform) | self._written.made_with
         program = self._program
 
         def build(directory: Path) -> Mapping[str, Any]:
@@ -87,7 +89,9 @@ class Exporter:
         # The weights' key counts too: it changes with the versions that made them, and the artifact links them.
         key = stable_hash([program.key, self._weights.key, versions], 24)
         label = f"{program.name} as {form}"
-        entry = self._cache.obtain("programs", f"{key}/{form}", label=label, made_with=versions, build=build)
+        entry = self._cache.obtain(
+            "programs", f"{key}/{form}", label=label, made_with=versions, build=self._written.watched(build)
+        )
         facts = entry.manifest.facts
         artifact = Artifact(
             format=form,
@@ -105,11 +109,20 @@ class Exporter:
 
 
 def lower_program(
-    cache: Cache, program: Program, weights: Entry, formats: Sequence[str], platform: str, report: Report
+    cache: Cache,
+    program: Program,
+    weights: Entry,
+    formats: Sequence[str],
+    platform: str,
+    written: Written,
+    report: Report,
 ) -> LoweredProgram:
-    """The program in every format; one that fails is recorded with its reason and leaves the others alone."""
-    exporter = Exporter(cache, program, weights, platform)
-    counted = count_by_torch(cache, program, weights)
+    """The program in every format; one that fails is recorded with its reason and leaves the others alone.
+
+    `written` is by the program's source.
+    """
+    exporter = Exporter(cache, program, weights, platform, written)
+    counted = count_by_torch(cache, program, weights, written)
     artifacts: dict[str, Artifact] = {}
     failures: dict[str, str] = {}
     for form in formats:

@@ -18,10 +18,11 @@ from steelyard.core.workload import Identity, Point, Program
 from steelyard.lowering.artifacts import lower_program
 from steelyard.lowering.cache import Cache, Entry
 from steelyard.lowering.format import EAGER_FORMAT, split
-from steelyard.lowering.references import make_pool, point_key, point_versions, read_point, write_point
+from steelyard.lowering.references import make_pool, point_key, point_made_with, read_point, write_point
 from steelyard.lowering.request import LoweringFailure, LoweringRequest, LoweringResponse, Progress
 from steelyard.lowering.source import build_with, load_weights
 from steelyard.lowering.weights import FILE, obtain_weights, tokenizer
+from steelyard.lowering.written import written_by
 
 
 def lower(request: LoweringRequest, progress: Callable[[Progress], None]) -> LoweringResponse:
@@ -49,6 +50,8 @@ class _Job:
         self._points: dict[str, Entry] = {}
         self._programs: dict[str, LoweredProgram] = {}
         self._seconds: dict[str, float] = {}
+        # As it is before any of it is imported: a launch that finds other code is not believed.
+        self._written = {point.key: written_by(point, point.sources) for point in request.points}
         programs = {program.key for point in request.points for program in point.programs.values()}
         models = {_model(point) for point in request.points}
         self._total = len(models) + len(request.points) + len(programs) * len(formats)
@@ -61,7 +64,7 @@ class _Job:
         local = None if self._request.weights_dir is None else Path(self._request.weights_dir)
         label = f"{points[0].axes.get('model', points[0].suite)}"
         try:
-            entry = obtain_weights(self.cache, weights, local, label)
+            entry = obtain_weights(self.cache, points[0], weights, local, label)
         except Exception as error:  # noqa: BLE001 (a suite's code may raise anything; other models go on)
             for point in points:
                 self._fail(point, error)
@@ -83,9 +86,9 @@ class _Job:
     def finish(self, point: Point) -> LoweredPoint:
         """The formats of the point's programs, and all of it together."""
         started = time.perf_counter()
-        programs = {role: self._program(program) for role, program in point.programs.items()}
+        programs = {role: self._program(point, program) for role, program in point.programs.items()}
         weights = self._weights[_model(point)]
-        entry = self._points[point.key]
+        entry, code = self._points[point.key], self._written[point.key].code
         pool, tolerances = read_point(entry)
         where = tokenizer(weights)
         return LoweredPoint(
@@ -95,12 +98,14 @@ class _Job:
                 weights=weights.manifest.facts["sha256"],
                 inputs=entry.manifest.facts["inputs_sha256"],
                 reference=entry.manifest.facts["reference_sha256"],
+                code=stable_hash(code),
             ),
             programs=programs,
             pool=pool,
             tolerances=tolerances,
             tokenizer=None if where is None else str(where),
             seconds=self._seconds[point.key] + time.perf_counter() - started,
+            code=code,
         )
 
     def _point(self, point: Point, weights: Entry, shared: "_Shared") -> Entry:
@@ -113,15 +118,16 @@ class _Job:
             pool = make_pool(point, shared.exact(), shared.exact_modules, tokenizer(weights), count)
             return write_point(point, pool, shared.modules(point), directory)
 
+        written = self._written[point.key]
         return self.cache.obtain(
             "points",
-            point_key(point, count),
+            point_key(point, count, written),
             label=f"{point.suite}: {point.title}",
-            made_with=point_versions(),
-            build=build,
+            made_with=point_made_with(written),
+            build=written.watched(build),
         )
 
-    def _program(self, program: Program) -> LoweredProgram:
+    def _program(self, point: Point, program: Program) -> LoweredProgram:
         if program.key not in self._programs:
             self._programs[program.key] = lower_program(
                 self.cache,
@@ -129,6 +135,7 @@ class _Job:
                 self._weights[program.weights.key],
                 self._formats,
                 self._request.device_kind,
+                written_by(point, (program.source,)),
                 self._report,
             )
         return self._programs[program.key]

@@ -16,6 +16,7 @@ from steelyard.lowering.entry import PoolEntry
 from steelyard.lowering.format import WEIGHTS_MADE_BY, versions
 from steelyard.lowering.source import build_with
 from steelyard.lowering.tolerance import forced_from, relative_l2, tolerance
+from steelyard.lowering.written import Written
 from steelyard.plugins import load_attribute
 
 if TYPE_CHECKING:
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
     Tensors = Mapping[str, torch.Tensor]
 
 
-def point_versions() -> dict[str, str]:
+def point_made_with(written: Written) -> dict[str, str]:
     """What references depend on besides the point's definition: what makes the weights that they are computed from,
-    too."""
-    return versions(*WEIGHTS_MADE_BY, "tokenizers")
+    too. `written` is by all sources of the point."""
+    return versions(*WEIGHTS_MADE_BY, "tokenizers") | written.made_with
 
 
-def point_key(point: Point, count: int) -> str:
+def point_key(point: Point, count: int, written: Written) -> str:
     """The key of a point's entry with `count` input sets."""
-    return stable_hash([point.key, count, point_versions()], 24)
+    return stable_hash([point.key, count, point_made_with(written)], 24)
 
 
 def make_pool(

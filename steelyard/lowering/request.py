@@ -6,6 +6,7 @@ from steelyard.core.lowered import LoweredPoint
 from steelyard.core.workload import Point
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.references import point_key
+from steelyard.lowering.written import written_by
 
 POOL = 8
 """Input sets of a point: enough that no runtime can live off one answer, few enough to store."""
@@ -62,4 +63,4 @@ class LoweringResponse:
 
 def is_lowered(cache: Cache, point: Point, pool: int = POOL) -> bool:
     """Whether the cache holds the point's inputs and references. Imports no framework."""
-    return cache.find("points", point_key(point, pool)) is not None
+    return cache.find("points", point_key(point, pool, written_by(point, point.sources))) is not None

@@ -6,18 +6,19 @@ from typing import Any
 
 from steelyard.core.errors import LoweringError
 from steelyard.core.hashing import stable_hash
-from steelyard.core.workload import Weights
+from steelyard.core.workload import Point, Weights
 from steelyard.lowering.cache import Cache, Entry
 from steelyard.lowering.format import WEIGHTS_MADE_BY, versions
 from steelyard.lowering.references import tensor_sha256
 from steelyard.lowering.source import load_weights
+from steelyard.lowering.written import written_by
 from steelyard.plugins import load_attribute
 
 FILE = "weights.safetensors"
 
 
-def obtain_weights(cache: Cache, weights: Weights, local: Path | None, label: str) -> Entry:
-    """The entry with `weights.safetensors` and, where the source has one, a tokenizer.
+def obtain_weights(cache: Cache, point: Point, weights: Weights, local: Path | None, label: str) -> Entry:
+    """The entry of a point's weights: `weights.safetensors` and, where the source has one, a tokenizer.
 
     `local` is the user's checkpoint directory; it is no part of the key, since the arguments hold
     hashes of what lies in it. Facts: `sha256`, over the tensors by name. Raises CheckpointError.
@@ -30,9 +31,11 @@ def obtain_weights(cache: Cache, weights: Weights, local: Path | None, label: st
         tensors = load_weights(directory / FILE)
         return {"sha256": stable_hash({name: tensor_sha256(tensor) for name, tensor in tensors.items()})}
 
-    made_with = versions(*WEIGHTS_MADE_BY)
+    written = written_by(point, (weights.source,))
+    made_with = versions(*WEIGHTS_MADE_BY) | written.made_with
     key = stable_hash([weights.key, made_with], 24)
-    return cache.obtain("weights", key, label=f"weights of {label}", made_with=made_with, build=build)
+    title = f"weights of {label}"
+    return cache.obtain("weights", key, label=title, made_with=made_with, build=written.watched(build))
 
 
 def tokenizer(entry: Entry) -> Path | None:

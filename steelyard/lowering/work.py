@@ -17,6 +17,7 @@ from steelyard.lowering.cache import Cache, Entry
 from steelyard.lowering.format import versions
 from steelyard.lowering.source import build_with, load_weights
 from steelyard.lowering.weights import FILE
+from steelyard.lowering.written import Written
 
 TORCH, XLA = "torch", "xla"
 _REVISION = "1"
@@ -24,15 +25,16 @@ _REVISION = "1"
 _NO_STABLEHLO = "the program was not lowered to StableHLO in this run"
 
 
-def count_by_torch(cache: Cache, program: Program, weights: Entry) -> WorkCount:
-    """The flop counter's count. Must run before a converter changes the process."""
-    made_with = {**versions("torch", "transformers"), "work": _REVISION}
+def count_by_torch(cache: Cache, program: Program, weights: Entry, written: Written) -> WorkCount:
+    """The flop counter's count. Must run before a converter changes the process.
+    `written` is by the program's source."""
+    made_with = {**versions("torch", "transformers"), "work": _REVISION, **written.made_with}
     key = stable_hash([program.key, weights.key, made_with, TORCH], 24)
 
     def build(_: Path) -> Mapping[str, Any]:
         return {"flop": _torch_flop(program, weights.path / FILE), "bytes": None}
 
-    return _kept(cache, f"{key}/work-{TORCH}", f"work of {program.name} by torch", made_with, build)
+    return _kept(cache, f"{key}/work-{TORCH}", f"work of {program.name} by torch", made_with, written.watched(build))
 
 
 def count_by_xla(cache: Cache, program: Program, artifact: Artifact | None) -> WorkCount:

@@ -152,7 +152,7 @@ class KnownProgram(Executable):
     def proof(self) -> Proof:
         """See `Executable`."""
         versions = {"numpy": np.__version__}
-        return Proof(runtime="numpy", versions=versions, platform="cpu", dtype="float32", threads=1)
+        return Proof(runtime="numpy", versions=versions, platform="cpu", dtype="float32", threads=None)
 
     @property
     def idiom(self) -> Mapping[str, str]:

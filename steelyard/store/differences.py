@@ -32,9 +32,14 @@ def differences(stored: Manifest, now: Manifest) -> tuple[str, ...]:
     ]
     for key, facts in stored.lowered.items():
         if key in now.lowered:
-            other = codec.to_plain(now.lowered[key].identity)
-            for part, digest in codec.to_plain(facts.identity).items():
-                found += _compare(f"identity of point {key}, {part}", digest, other[part])
+            other = now.lowered[key]
+            for part in facts.identity.unlike(other.identity):
+                if part == "code":
+                    found += _compare(f"code of point {key}", facts.code, other.code)
+                else:
+                    digests = (getattr(each.identity, part) for each in (facts, other))
+                    found += _compare(f"identity of point {key}, {part}", *digests)
+    found += _compare("code of backend", stored.code, now.code)
     for name in _ENVIRONMENT:
         found += _compare(name, old["environment"].get(name), new["environment"].get(name))
     return tuple(found)

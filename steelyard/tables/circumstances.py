@@ -40,6 +40,10 @@ def plan_table(facts: Facts) -> Table:
         ),
         *((("L2 cache", budget.l2_cache),) if budget.l2 is not None else ()),
         *((("memory cap", budget.memory_cap),) if budget.memory_cap_bytes is not None else ()),
+        *(
+            (f"code of {backend}", plain({n: d[:12] for n, d in code.items()}))
+            for backend, code in manifest.code.items()
+        ),
         ("rounds measured", f"{rounds}, the cold one included"),
         ("launches", str(len(facts.run.launches))),
         ("ended by", ", ".join(segment.ended for segment in facts.run.segments) or "not finished"),

@@ -84,10 +84,10 @@ def proof_table(facts: Facts) -> Table:
                 cells = (*head, Cell(text="no proof", notes=(mark,)), *(Cell(text=ABSENT) for _ in range(5)))
                 rows.append(Row(cells=cells, tags=tags(facts, arm, point)))
             for proof in proofs.values():
-                marks = tuple(foot.mark(f"{arm.label}: {text}") for text in proof.mismatches)
+                marks = tuple(foot.mark(f"{arm.label}: {text}") for text in (*proof.mismatches, *proof.remarks))
                 cells = (
                     *head,
-                    Cell(text=proof.platform, notes=marks, flags=("failed",) if marks else ()),
+                    Cell(text=proof.platform, notes=marks, flags=("failed",) if proof.mismatches else ()),
                     Cell(text=proof.dtype),
                     Cell(text=plain(proof.placement) if proof.placement else "not told", notes=()),
                     _count(proof.threads),
@@ -129,6 +129,7 @@ def _proof_key(proof: Proof) -> str:
             "breaks": proof.graph_breaks,
             "recompiles": proof.recompiles,
             "mismatches": proof.mismatches,
+            "remarks": proof.remarks,
         }
     )
 
@@ -194,17 +195,17 @@ def identity_table(facts: Facts) -> Table:
         lowered = facts.run.manifest.lowered.get(point.key)
         if lowered is None:
             blank = Cell(text="not lowered")
-            rows.append(Row(cells=(Cell(text=facts.label(point)), *([blank] * 6)), tags={"workload": point.workload}))
+            rows.append(Row(cells=(Cell(text=facts.label(point)), *([blank] * 7)), tags={"workload": point.workload}))
             continue
         identity = lowered.identity
-        digests = (identity.definition, identity.weights, identity.inputs, identity.reference)
+        digests = (identity.definition, identity.code, identity.weights, identity.inputs, identity.reference)
         sizes = ", ".join(f"{name} {size(count)}" for name, count in sorted(lowered.weight_bytes.items()))
         rows.append(
             Row(
                 cells=(
                     Cell(text=facts.label(point)),
                     Cell(text=origin(facts, point.key)),
-                    *(Cell(text=digest[:8]) for digest in digests),
+                    *(Cell(text=digest[:8] or "not told") for digest in digests),
                     Cell(text="; ".join([sizes, *(f"{k}: {v}" for k, v in sorted(lowered.weight_notes.items()))])),
                 ),
                 tags={"workload": point.workload, "point": facts.label(point)},
@@ -213,12 +214,13 @@ def identity_table(facts: Facts) -> Table:
     return Table(
         name="identity",
         title="Identity of the work",
-        caption="What was computed: the first 8 digits of the sha256 of definition, weights, inputs and reference. "
-        "All backends of a run share them; runs with unlike ones are not compared.",
+        caption="What was computed: the first 8 digits of the sha256 of definition, code of the suite, weights, inputs "
+        "and reference. All backends of a run share them; runs with unlike ones are not compared.",
         columns=(
             Column(key="point", title="Workload"),
             Column(key="origin", title="Weights from"),
             Column(key="definition", title="Definition", kind="code"),
+            Column(key="code", title="Code", kind="code"),
             Column(key="weights", title="Weights", kind="code"),
             Column(key="inputs", title="Inputs", kind="code"),
             Column(key="reference", title="Reference", kind="code"),

@@ -107,6 +107,7 @@ def _alike(facts: Facts, point: Point) -> dict[str, str]:
     case = next(iter(facts.cases_at(point).values()))
     alike = {
         "definition": lowered.identity.definition[:8] if lowered else "the point was not lowered",
+        "code": lowered.identity.code[:8] if lowered else "",
         "weights": f"{lowered.identity.weights[:8]}, {_several(p.weights.origin for p in programs)}" if lowered else "",
         "inputs": lowered.identity.inputs[:8] if lowered else "",
         "reference": lowered.identity.reference[:8] if lowered else "",

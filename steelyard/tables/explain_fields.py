@@ -110,6 +110,7 @@ def did(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...]:
     read_back = {arm.label: varied(facts, arm, point, _budget) for arm in arms}
     fields += _rows(arms, read_back, names=[word for word in READ_BACK if word != "environment"], silent=silent)
     fields += [
+        proved("graphs captured", lambda proof: proof.graphs),
         proved("graph breaks", lambda proof: proof.graph_breaks),
         proved("recompiles", lambda proof: proof.recompiles),
         proved("copies between devices", _copies),

@@ -133,7 +133,7 @@ class NumpyExecutable(Executable):
             versions={"numpy": np.__version__},
             platform="cpu",
             dtype="float32",
-            threads=1,
+            threads=None,
             recompiles=self.runner.compilations - 1,
             mismatches=mismatches,
         )

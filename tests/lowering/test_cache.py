@@ -14,6 +14,7 @@ from steelyard.core.workload import Selection
 from steelyard.lowering import hashes as hashes_module
 from steelyard.lowering.cache import Cache, cache_root, size_bytes
 from steelyard.lowering.references import point_key
+from steelyard.lowering.written import written_by
 from tests.fakes.small_suite import points
 
 
@@ -51,9 +52,10 @@ def test_builds_once_and_reads_back(cache):
 @pytest.mark.parametrize("package", ["torch", "gguf", "safetensors", "tokenizers"])
 def test_a_point_is_made_anew_when_anything_that_its_references_hang_on_changes(monkeypatch, package):
     (point,) = points(Selection(device_kind="cpu", workloads=("wide",)))
-    before, version = point_key(point, 8), importlib.metadata.version
+    written = written_by(point, point.sources)
+    before, version = point_key(point, 8, written), importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0.9" if name == package else version(name))
-    assert point_key(point, 8) != before
+    assert point_key(point, 8, written) != before
 
 
 def truncate(path):

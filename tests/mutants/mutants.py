@@ -10,6 +10,8 @@ WORKER = "tests/engine/test_launch.py"
 RUN = "tests/cli/test_run.py"
 GUARDS = "tests/cli/test_guards.py"
 CHEATS = "tests/selftest/test_faults.py"
+OWN_CODE = "tests/cli/test_own_code.py"
+READ_BACK = "tests/runners/test_budget_read_back.py"
 FAILS = f"{WORKER}::test_every_way_to_fail_is_its_own_row"
 
 
@@ -323,5 +325,45 @@ MUTANTS = (
         new="            seen = {}\n",
         tests=("tests/cli/test_earlier.py::test_bench_run_looks_at_the_runs_beside_its_own_after_the_pilot",),
         through="part",
+    ),
+    Mutant(
+        name="artifacts of edited code",
+        file="steelyard/lowering/written.py",
+        old='        return {"suite": self.suite, "code": stable_hash(self.code, 24)}\n',
+        new='        return {"suite": self.suite}\n',
+        tests=(f"{OWN_CODE}::test_a_suite_that_was_edited_is_lowered_anew_and_is_other_work",),
+        through="command line",
+    ),
+    Mutant(
+        name="identity without code",
+        file="steelyard/lowering/lower.py",
+        old="                code=stable_hash(code),\n",
+        new="",
+        tests=(f"{OWN_CODE}::test_a_suite_that_was_edited_is_lowered_anew_and_is_other_work",),
+        through="command line",
+    ),
+    Mutant(
+        name="a runner edited in mid-run",
+        file="steelyard/engine/session.py",
+        old="        told = changed(arm.backend, code, [case.lowered for case in cases])\n",
+        new='        told = ""\n',
+        tests=(f"{OWN_CODE}::test_a_runner_that_is_edited_is_neither_pooled_with_what_it_was_nor_taken_for_it",),
+        through="command line",
+    ),
+    Mutant(
+        name="nothing compiled",
+        file="steelyard/engine/judging.py",
+        old="    if proof.graphs == 0:\n",
+        new="    if False:\n",
+        tests=(f"{READ_BACK}::test_compilation_that_is_switched_off_is_a_fallback",),
+        through="worker",
+    ),
+    Mutant(
+        name="compilation switched off later",
+        file="runners/torch.py",
+        old='        return () if stance == "default" else',
+        new="        return () if stance else",
+        tests=(f"{READ_BACK}::test_compilation_that_is_switched_off_is_a_fallback",),
+        through="worker",
     ),
 )

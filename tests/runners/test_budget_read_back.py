@@ -91,10 +91,10 @@ def test_every_word_of_the_budget_has_a_value_or_a_reason(point, launch, backend
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("EagerMoreThreads", "3 threads instead of 2"),
+        ("EagerMoreThreads", "3 threads compute, the budget says 2"),
         ("EagerLessPrecision", "float32 matrix products in 'oneDNN bf16, CUDA "),
-        ("InductorMoreThreads", "3 threads instead of 2"),
-        ("XlaMoreThreads", "a pool of 3 threads instead of 2"),
+        ("InductorMoreThreads", "3 threads compute, the budget says 2"),
+        ("XlaMoreThreads", "3 threads compute, the budget says 2"),
         ("XlaLessPrecision", "jax_default_matmul_precision is bfloat16, not highest"),
         ("OrtMoreThreads", "3 threads compute, the budget says 2"),
         ("OrtWithoutDenormals", "the session has session.set_denormal_as_zero = 1, not None"),
@@ -109,6 +109,30 @@ def test_a_broken_budget_is_a_fallback_with_the_reason(point, launch, fault, sai
     assert result.status == "fallback", result.reason
     assert said in result.reason
     assert set(READ_BACK) <= set(result.proof.budget)
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("tests.fakes.eagerly:fn", "the compiler was given no graph"),
+        ("tests.fakes.compilers:switched_off", "torch.compiler has the stance 'force_eager' instead of 'default'"),
+    ],
+)
+def test_compilation_that_is_switched_off_is_a_fallback(point: LoweredPoint, launch, backend: str, said: str) -> None:
+    result = launch(point, f"torch_compile:{backend}")
+    assert result.status == "fallback", result.reason
+    assert said in result.reason
+
+
+@pytest.mark.backends
+def test_a_graph_that_is_returned_as_it_is_is_legal_and_told(point: LoweredPoint, launch) -> None:
+    result = launch(point, "torch_compile:tests.fakes.compilers:untouched")
+    assert (result.status, result.reason) == ("ok", "")
+    assert result.proof.graphs == 1
+    assert result.proof.remarks == ("the backend returned the graph itself: PyTorch executes its operators one by one",)
+    compiled = launch(point, "inductor")
+    assert (compiled.status, compiled.proof.graphs, compiled.proof.remarks) == ("ok", 1, ())
 
 
 @pytest.mark.backends
