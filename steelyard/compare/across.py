@@ -24,7 +24,8 @@ from steelyard.core.errors import UsageError
 from steelyard.core.run import Run
 from steelyard.core.workload import Identity, Point
 from steelyard.stats.hodges_lehmann import Location, unpaired
-from steelyard.stats.planning import MINIMUM_ROUNDS, t_quantile
+from steelyard.stats.planning import MINIMUM_ROUNDS
+from steelyard.stats.student import quantile
 
 FEWEST_RUNS = 3
 
@@ -169,7 +170,7 @@ def _run_effect(
     freedom = sum(map(len, controls)) - 2
     squares = sum(float(np.var(values)) * len(values) for values in controls)
     error = math.sqrt(squares / freedom * sum(1 / _measured(group, metric) for group in sides))
-    return math.expm1(t_quantile(0.975, freedom) * error), ""
+    return math.expm1(quantile(0.975, freedom) * error), ""
 
 
 def _measured(group: Sequence[Side], metric: str) -> int:

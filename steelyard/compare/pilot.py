@@ -16,7 +16,7 @@ from steelyard.core.comparison import Family
 from steelyard.core.run import Run
 from steelyard.stats import planning
 from steelyard.stats.alike import alike
-from steelyard.stats.hodges_lehmann import one_sample
+from steelyard.stats.few import paired
 
 LATENCY = "latency_s"
 
@@ -134,7 +134,7 @@ def widest_half_width(run: Run) -> float | None:
             pairs = pair(sides.side(sides.baseline, key), sides.side(arm, key), "latency_s")
             if not pairs.rounds:
                 continue
-            interval = one_sample(pairs.log_ratios).interval
+            interval = paired(pairs.log_ratios).estimate().interval
             if interval is None:
                 return None
             widest = max(widest or 0.0, (interval.high - interval.low) / 2)

@@ -7,6 +7,7 @@ import numpy as np
 from steelyard.compare.sides import Side
 from steelyard.compare.verdict import as_ratio
 from steelyard.core.comparison import Estimate
+from steelyard.stats.few import paired
 from steelyard.stats.hodges_lehmann import one_sample
 
 
@@ -23,7 +24,7 @@ def pooled(sides: Sequence[Side], metric: str) -> tuple[Estimate | None, str]:
         return _energy(sides)
     values = [value for side in sides for value in side.medians(metric).values()]
     if values:
-        return as_ratio(one_sample(np.log(values))), ""
+        return as_ratio(paired(np.log(values)).estimate()), ""
     failures = "; ".join(dict.fromkeys(told for side in sides if (told := side.failures)))
     return None, failures or "no launch took steady samples"
 

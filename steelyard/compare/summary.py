@@ -15,7 +15,8 @@ from steelyard.core.metrics import METRICS
 from steelyard.core.result import Result
 from steelyard.core.run import Run
 from steelyard.stats.alike import alike
-from steelyard.stats.hodges_lehmann import one_sample, one_samples
+from steelyard.stats.few import all_paired, paired
+from steelyard.stats.hodges_lehmann import one_samples
 from steelyard.stats.quantile import clustered_percentile, of_sorted, supported
 from steelyard.stats.spread import Spreads, coefficient_of_variation, describe_rows
 
@@ -129,7 +130,10 @@ def locations(sides: Sides) -> Mapping[tuple[str, str, str], Estimate | None]:
         for metric in metrics_of(point)
         if (launches := sides.side(arm, key).launched(metric))
     }
-    found = dict(zip(logs, map(as_ratio, one_samples(list(logs.values()))), strict=True))
+    found = {
+        name: as_ratio(location.estimate())
+        for name, location in zip(logs, all_paired(list(logs.values())), strict=True)
+    }
     return {
         (arm.label, key, metric): found.get((arm.label, key, metric))
         for key, point in sides.points.items()
@@ -199,7 +203,7 @@ def _percentile(steady: Sequence[NDArray[np.float64]], share: float) -> Estimate
     Samples of one launch are not independent: the interval of the second kind counts launches, too.
     """
     if all(supported(samples.size, share) for samples in steady):
-        return as_ratio(one_sample(np.log([of_sorted(np.sort(samples), share) for samples in steady])))
+        return as_ratio(paired(np.log([of_sorted(np.sort(samples), share) for samples in steady])).estimate())
     return clustered_percentile(steady, share)
 
 

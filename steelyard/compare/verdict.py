@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steelyard.core.comparison import Estimate, Family, Interval, Verdict
-from steelyard.stats.hodges_lehmann import Location
+from steelyard.stats.few import Location
 from steelyard.stats.multiplicity import (
     benjamini_hochberg,
     false_coverage_confidence,

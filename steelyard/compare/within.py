@@ -11,8 +11,7 @@ from steelyard.core.comparison import Comparison, Family, Verdict
 from steelyard.core.run import Run
 from steelyard.stats import signed_rank
 from steelyard.stats.alike import alike
-from steelyard.stats.hodges_lehmann import Location, all_paired, paired
-from steelyard.stats.planning import MINIMUM_ROUNDS
+from steelyard.stats.few import FEWEST, Location, Mean, all_paired, paired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +32,8 @@ class Pairs:
 
 class Weight(NamedTuple):
     """What the log ratios of paired rounds say before anybody asks for a verdict: their location, their standard
-    deviation (None below 2 rounds) and the signed-rank p-value. The location is None without rounds."""
+    deviation (None below 2 rounds) and the two-sided p-value of no difference, by Student's t or signed ranks as the
+    location. The location is None without rounds."""
 
     location: Location | None
     spread: float | None
@@ -133,10 +133,12 @@ def weigh(every: Sequence[Pairs]) -> list[Weight]:
             for place, value in zip(places, rows.std(axis=-1, ddof=1).tolist(), strict=True):
                 spreads[place] = value
     locations = iter(all_paired([values for values in logs if values]))
-    return [
-        Weight(location=next(locations) if values else None, spread=spread, p_value=p_value)
-        for values, spread, p_value in zip(logs, spreads, signed_rank.p_values(logs), strict=True)
-    ]
+    found = []
+    for values, spread, by_ranks in zip(logs, spreads, signed_rank.p_values(logs), strict=True):
+        location = next(locations) if values else None
+        p_value = location.p_value if isinstance(location, Mean) else by_ranks
+        found.append(Weight(location=location, spread=spread, p_value=p_value))
+    return found
 
 
 def obstacle(baseline: Side, candidate: Side, metric: str, usable: bool) -> str:
@@ -169,8 +171,8 @@ def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight)
         verdict, reason = "incomparable", blocked
     elif not pairs.rounds:
         reason = f"no round has steady samples of {metric} on both sides"
-    elif len(pairs.rounds) < MINIMUM_ROUNDS:
-        reason = "; ".join([f"{len(pairs.rounds)} of {MINIMUM_ROUNDS} rounds", *remarks])
+    elif len(pairs.rounds) < FEWEST:
+        reason = "; ".join([f"{len(pairs.rounds)} of {FEWEST} rounds", *remarks])
     else:
         # Energy has one value a launch, which says nothing of levels within it.
         decidable = pairs.metric == pairs.timed or not any(side.too_many for side in unsteady)
@@ -257,11 +259,11 @@ def _lost(run: Run) -> str:
     warm = sum(1 for segment in run.segments for number in segment.rounds if number > 0)
     disturbed = disturbed_warm(run)
     left = warm - len(disturbed)
-    if warm < MINIMUM_ROUNDS or (2 * len(disturbed) <= warm and left >= MINIMUM_ROUNDS):
+    if warm < FEWEST or (2 * len(disturbed) <= warm and left >= FEWEST):
         return ""
     number, evidence = next(iter(disturbed.items()))
     return (
-        f"{len(disturbed)} of {warm} rounds were disturbed by others; {left} are left, where {MINIMUM_ROUNDS} and at "
+        f"{len(disturbed)} of {warm} rounds were disturbed by others; {left} are left, where {FEWEST} and at "
         f"least half are needed (round {number}: {evidence}); run again, or --resume, when the machine is quiet"
     )
 

@@ -13,8 +13,8 @@ from steelyard.core.workload import Point, Selection, Suite
 from steelyard.engine.metering import metering_s
 from steelyard.engine.own_code import own_code
 from steelyard.engine.probe import probe
+from steelyard.stats.planning import MINIMUM_ROUNDS
 
-MINIMUM_ROUNDS = 8
 QUICK_ROUNDS = 3
 MAXIMUM_ROUNDS = 30
 COLD_START_ROUNDS = 5

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from steelyard.core.comparison import Estimate, Interval
 from steelyard.core.errors import SteelyardError
 from steelyard.stats.hodges_lehmann import one_samples
-from steelyard.stats.planning import t_quantile
+from steelyard.stats.student import quantile
 
 Floats = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ def geometric_mean(
         return Estimate(value=math.exp(center), interval=None, n=len(names), reason=reason)
     resampled = _resampled([log_ratios[name] for name in names], resamples, seed)
     error = math.sqrt(len(names) / (len(names) - 1)) * float(resampled.std(ddof=1))
-    reach = t_quantile((1 + confidence) / 2, len(names) - 1) * error
+    reach = quantile((1 + confidence) / 2, len(names) - 1) * error
     interval = Interval(low=math.exp(center - reach), high=math.exp(center + reach), confidence=confidence)
     return Estimate(value=math.exp(center), interval=interval, n=len(names))
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from steelyard.stats import signed_rank
+from steelyard.stats.few import FEWEST, RANKS_FROM, smallest_p
+from steelyard.stats.student import quantile
 
-MINIMUM_ROUNDS = 8
+MINIMUM_ROUNDS = RANKS_FROM
+"""What a run plans for, unless it is told otherwise or the time ends it."""
 MOST_ROUNDS = 10_000
 ENOUGH_RUNS = 10
 # The signed-rank test is as good on n normal values as the t-test on 3/pi n (Hodges and Lehmann 1956).
@@ -22,42 +25,48 @@ class Seen:
 
 
 def rounds_to_fire(family: int, alpha: float = 0.05) -> int:
-    """The smallest number of rounds at which a family of this size can give any verdict.
+    """The smallest number of rounds from which on a family of this size can give a verdict, however many more come.
 
-    Holm's first step needs p <= alpha / family, and the smallest two-sided p of n pairs is 2 / 2^n.
+    Holm's first step needs p <= alpha / family; see `smallest_p`.
     """
     if family < 1:
         raise ValueError("a family has at least one member")
-    n = 1
-    while 2.0 ** (1 - n) > alpha / family * (1 + 1e-9):
+    n = RANKS_FROM
+    while smallest_p(n) > alpha / family * (1 + 1e-9):
         n += 1
-    return max(n, MINIMUM_ROUNDS)
+    return FEWEST if n == RANKS_FROM else n
 
 
 def half_width(spread: float, rounds: int, confidence: float = 0.95) -> float | None:
     """The expected half-width of the interval of `rounds` paired log ratios with standard deviation `spread`.
 
-    t(n - 1, attained confidence) x spread / sqrt(3/pi x n), for normal data; the confidence attained by
+    Below 8 rounds Student's, t(n - 1) x c4(n) x spread / sqrt(n), with c4(n) the mean of a sample's standard deviation
+    in units of the true one, sqrt(2 / (n - 1)) x Gamma(n / 2) / Gamma((n - 1) / 2); from 8 on that of the ranks,
+    t(n - 1, attained confidence) x spread / sqrt(3/pi x n), for normal data: the confidence attained by
     the exact interval is at least the one asked for. Where the interval is the whole range (k = 0), it is
     the expected extreme of n normal values (Blom 1958). None where so few rounds give no interval.
     """
+    if rounds < FEWEST:
+        return None
+    if rounds < RANKS_FROM:
+        return quantile((1 + confidence) / 2, rounds - 1) * _seen(rounds) * spread / math.sqrt(rounds)
     k = signed_rank.critical(rounds, confidence)
     if k is None:
         return None
     if k == 0:
         return NormalDist().inv_cdf((rounds - 0.375) / (rounds + 0.25)) * spread
     level = signed_rank.attained(rounds, k)
-    return t_quantile((1 + level) / 2, rounds - 1) * _standard_error(spread, rounds)
+    return quantile((1 + level) / 2, rounds - 1) * _standard_error(spread, rounds)
 
 
 def rounds_needed(spread: float, target: float = 0.02, confidence: float = 0.95) -> int | None:
-    """The smallest number of rounds, at least 8, whose expected half-width is within the target.
+    """The smallest number of rounds, at least 4, whose expected half-width is within the target.
 
     None where more than 10,000 would be needed.
     """
     if not (spread >= 0 and target > 0):
         raise ValueError("the spread is not negative and the target is above 0")
-    for rounds in range(MINIMUM_ROUNDS, 101):
+    for rounds in range(FEWEST, 101):
         width = half_width(spread, rounds, confidence)
         if width is not None and width <= target:
             return rounds
@@ -79,17 +88,21 @@ def minimum_detectable_effect(
     The whole interval must lie beyond the threshold, so on the log scale
     log(1 + threshold) + half-width + t(n - 1, power) x standard error, with the interval at Holm's first
     level 1 - alpha / family. Where that is the whole range, every single log ratio must lie beyond the
-    threshold: log(1 + threshold) + Phi^-1(power^(1/n)) x spread. `threshold` is the larger of margin
-    and noise floor. For normal log ratios; simulated, the power is 0.82 to 0.91 where 0.9 is asked for.
+    threshold: log(1 + threshold) + Phi^-1(power^(1/n)) x spread. Below 8 rounds the width of the interval is uncertain
+    itself, and the last term is Phi^-1(power) x sqrt(1 + t^2 (1 - c4^2)) x standard error. `threshold` is the larger of
+    margin and noise floor. For normal log ratios; simulated, the power is 0.82 to 0.91 where 0.9 is asked for.
     """
     confidence = 1 - alpha / family
     width = half_width(spread, rounds, confidence)
-    if width is None or rounds < MINIMUM_ROUNDS:
+    if width is None:
         return None
-    if signed_rank.critical(rounds, confidence) == 0:
+    if rounds < RANKS_FROM:
+        uncertain = quantile((1 + confidence) / 2, rounds - 1) ** 2 * (1 - _seen(rounds) ** 2)
+        reach = width + NormalDist().inv_cdf(power) * math.sqrt(1 + uncertain) * _standard_error(spread, rounds)
+    elif signed_rank.critical(rounds, confidence) == 0:
         reach = NormalDist().inv_cdf(power ** (1 / rounds)) * spread
     else:
-        reach = width + t_quantile(power, rounds - 1) * _standard_error(spread, rounds)
+        reach = width + quantile(power, rounds - 1) * _standard_error(spread, rounds)
     return math.expm1(math.log1p(threshold) + reach)
 
 
@@ -173,23 +186,10 @@ def variance_between(launch_means: float, within: float, calls: float) -> float:
     return max(0.0, launch_means - within / calls)
 
 
-def t_quantile(p: float, df: int) -> float:
-    """The p-quantile of Student's t with at least 1 degree of freedom.
-
-    Exact for 1 and 2; else the Cornish-Fisher expansion of Abramowitz and Stegun 26.7.5, for planning:
-    within 1 % up to p = 0.995 from 5 degrees of freedom on.
-    """
-    if df == 1:
-        return math.tan(math.pi * (p - 0.5))
-    if df == 2:
-        return (2 * p - 1) * math.sqrt(2 / (4 * p * (1 - p)))
-    z = NormalDist().inv_cdf(p)
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    fourth = (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160
-    return z + first / df + second / df**2 + third / df**3 + fourth / df**4
+def _seen(n: int) -> float:
+    """c4: the mean of the standard deviation of n normal values, in units of the true one."""
+    return math.sqrt(2 / (n - 1)) * math.gamma(n / 2) / math.gamma((n - 1) / 2)
 
 
 def _standard_error(spread: float, rounds: int) -> float:
-    return spread / math.sqrt(_EFFICIENCY * rounds)
+    return spread / math.sqrt(rounds if rounds < RANKS_FROM else _EFFICIENCY * rounds)

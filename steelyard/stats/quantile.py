@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.core.comparison import Estimate, Interval
-from steelyard.stats.planning import t_quantile
+from steelyard.stats import student
 
 
 def supported(n: int, p: float) -> bool:
@@ -54,7 +54,7 @@ def clustered_percentile(
     below = np.add.reduceat((values <= value).astype(np.int64), np.cumsum(sizes) - sizes)
     residuals = below - sizes * (below.sum() / n)
     variance = max(k / (k - 1) * float(residuals @ residuals) / n**2, p * (1 - p) / n)
-    reach = t_quantile((1 + confidence) / 2, k - 1) * math.sqrt(variance)
+    reach = student.quantile((1 + confidence) / 2, k - 1) * math.sqrt(variance)
     low, high = math.floor(n * (p - reach)), math.ceil(n * (p + reach)) + 1
     if low < 1 or high > n:
         reason = f"{n} samples of {k} launches do not bound the {100 * p:g} % quantile"

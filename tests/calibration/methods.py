@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from steelyard.stats import hodges_lehmann
+from steelyard.stats import few
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -14,8 +14,8 @@ RESAMPLES = 1000
 
 
 def interval_excludes(log_ratios: Floats, shift: float) -> Bools:
-    """Whether the 95 % Hodges-Lehmann interval of each row of paired log ratios, all moved by `shift`, excludes 0."""
-    _, low, high = hodges_lehmann.intervals(log_ratios)
+    """Whether the product's 95 % interval of each row of paired log ratios, all moved by `shift`, excludes 0."""
+    _, low, high = few.intervals(log_ratios)
     return (low + shift > 0) | (high + shift < 0)
 
 

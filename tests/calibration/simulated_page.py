@@ -11,8 +11,8 @@ _ORDERS = METHODS[:2]
 _REASONS = {
     "above": "The balanced order takes a trend out of the estimate, as every arm has every position equally often, "
     "but not out of the scatter between rounds that the width is made from: the interval is wider than it need be.",
-    "below": "The exact distribution asks that a round favours either arm by any amount with the same chance, "
-    "independently of the other rounds; this noise does not keep to that.",
+    "below": "The ranks ask that a round favours either arm by any amount with the same chance, independently of the "
+    "other rounds, and Student's interval that log ratios are normal; this noise does not keep to that.",
 }
 
 
@@ -49,7 +49,7 @@ def _at(data: Simulated, model: str, rounds: int) -> Counts:
 def _coverage(data: Simulated, models: Sequence[str], rounds: Sequence[int]) -> list[str]:
     """How often the 95 % interval holds the true ratio."""
     attained = [percent(_at(data, models[0], number).attained) for number in rounds]
-    rows = [("*promised by the exact distribution*", *attained)]
+    rows = [("*promised by the rule*", *attained)]
     outside: dict[str, list[str]] = {"above": [], "below": []}
     for model in models:
         cells = []
@@ -70,8 +70,8 @@ def _coverage(data: Simulated, models: Sequence[str], rounds: Sequence[int]) -> 
         "### Coverage",
         "",
         "How often the 95 % interval holds the true ratio, in percent, with the Clopper-Pearson interval of that "
-        "share. The signed-rank distribution is discrete, so that the interval promises somewhat more than 95 %; the "
-        f"first row says how much. {' '.join(told)}",
+        "share. Below 8 rounds it is Student's, from 8 on that of the signed ranks, whose distribution is discrete, so "
+        f"that it promises somewhat more than 95 %; the first row says how much. {' '.join(told)}",
         "",
         *table(("noise", *(f"{number} rounds" for number in rounds)), rows),
     ]

@@ -56,7 +56,7 @@ def test_too_few_rounds_are_inconclusive(tmp_path):
     assert bench("compare", "a", "--runs", tmp_path, "--fail-on", "slower").exit_code == 0
     ended = bench("compare", "a", "--runs", tmp_path, "--fail-on", "inconclusive")
     assert ended.exit_code == 4
-    assert "of 8 rounds" in ended.output
+    assert "of 4 rounds" in ended.output
 
 
 def test_a_run_given_by_two_names_is_refused(tmp_path):

@@ -50,8 +50,8 @@ def test_only_whole_rounds_count(tmp_path) -> None:
 
 
 def test_few_rounds_claim_nothing_however_large_the_effect(tmp_path) -> None:
-    (row,) = compared(tmp_path, small(rounds=7, effect={"xla": 0.3}))
-    assert (row["verdict"], "7 of 8 rounds" in row["reason"]) == ("inconclusive", True)
+    (row,) = compared(tmp_path, small(rounds=3, effect={"xla": 0.3}))
+    assert (row["verdict"], "3 of 4 rounds" in row["reason"]) == ("inconclusive", True)
 
 
 def test_on_a_noisy_machine_verdicts_are_withheld_and_numbers_kept(tmp_path) -> None:

@@ -112,9 +112,10 @@ def test_a_wrong_answer_counts_however_noisy_its_round_was():
 @pytest.mark.parametrize(
     ("rounds", "lost", "withheld"),
     [
-        (12, 4, False),  # 8 are left
-        (12, 5, True),
-        (8, 1, True),
+        (12, 6, False),
+        (12, 7, True),  # more than half
+        (7, 3, False),  # 4 are left
+        (6, 3, True),
         (20, 10, False),
         (20, 11, True),
     ],
@@ -134,7 +135,7 @@ def test_too_many_lost_rounds_withhold_every_verdict(rounds, lost, withheld):
 
 def test_a_run_too_short_for_any_verdict_says_that_instead():
     found = latency(touched(small(3), (1,)))
-    assert (found.verdict, found.reason) == ("inconclusive", "2 of 8 rounds")
+    assert (found.verdict, found.reason) == ("inconclusive", "2 of 4 rounds")
 
 
 @pytest.mark.parametrize("rounds", [3, 12])

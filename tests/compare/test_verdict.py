@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steelyard.compare.verdict import ALPHA, Question, decide
-from steelyard.stats.hodges_lehmann import paired
+from steelyard.stats.few import paired
 
 
 def question(values: np.ndarray, *, floor: float | None = 0.0, margin: float = 0.02, bias: float = 0.0) -> Question:

@@ -48,13 +48,19 @@ def test_the_verdict_is_the_truth(effect: float, expected: str) -> None:
     assert found.reason
 
 
-@pytest.mark.parametrize("rounds", [1, 3, 7])
-def test_fewer_than_eight_rounds_give_numbers_and_no_verdict(rounds: int) -> None:
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_fewer_than_four_rounds_give_numbers_and_no_verdict(rounds: int) -> None:
     found = verdict(small(rounds=rounds, effect={"xla": 0.5}))
-    assert (found.verdict, found.reason) == ("inconclusive", f"{rounds} of 8 rounds")
+    assert (found.verdict, found.reason) == ("inconclusive", f"{rounds} of 4 rounds")
     assert found.ratio is not None
     assert found.ratio.value == pytest.approx(0.5, rel=0.03)
     assert found.p_value is None
+
+
+@pytest.mark.parametrize("rounds", [4, 7])
+def test_from_four_on_students_interval_decides(rounds: int) -> None:
+    found = verdict(small(rounds=rounds, effect={"xla": 0.5}))
+    assert (found.verdict, found.evidence["rounds"]) == ("faster", rounds)
 
 
 def test_eight_rounds_are_enough() -> None:

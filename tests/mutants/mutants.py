@@ -176,9 +176,9 @@ MUTANTS = (
     ),
     Mutant(
         name="verdicts from few rounds",
-        file="steelyard/compare/within.py",
-        old="    elif len(pairs.rounds) < MINIMUM_ROUNDS:\n",
-        new="    elif len(pairs.rounds) < 2:\n",
+        file="steelyard/stats/few.py",
+        old="FEWEST = 4\n",
+        new="FEWEST = 2\n",
         tests=(f"{GUARDS}::test_few_rounds_claim_nothing_however_large_the_effect",),
         through="command line",
     ),

@@ -7,25 +7,16 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from steelyard.stats import planning, signed_rank
-from steelyard.stats.hodges_lehmann import intervals
+from steelyard.stats.few import intervals, smallest_p
 
 
-@pytest.mark.parametrize(("family", "rounds"), [(1, 8), (4, 8), (6, 8), (7, 9), (50, 11)])
-def test_rounds_to_fire_is_the_first_that_can(family: int, rounds: int) -> None:
+@pytest.mark.parametrize(("family", "rounds"), [(1, 4), (4, 4), (6, 4), (7, 9), (50, 11)])
+def test_rounds_to_fire_is_the_first_from_which_on_a_family_can(family: int, rounds: int) -> None:
     assert planning.rounds_to_fire(family) == rounds
-    smallest_p = 2 * signed_rank.lower_tail(rounds, 0)
-    assert smallest_p * family <= 0.05
-    assert rounds == 8 or 2 * signed_rank.lower_tail(rounds - 1, 0) * family > 0.05
-
-
-@given(st.sampled_from([0.8, 0.9, 0.975, 0.99, 0.995]), st.integers(5, 200))
-def test_t_quantile(p: float, df: int) -> None:
-    assert planning.t_quantile(p, df) == pytest.approx(scipy_stats.t.ppf(p, df), rel=0.01)
-
-
-def test_t_quantile_is_exact_for_one_and_two() -> None:
-    for df in (1, 2):
-        assert planning.t_quantile(0.975, df) == pytest.approx(scipy_stats.t.ppf(0.975, df))
+    assert all(smallest_p(n) * family <= 0.05 for n in range(rounds, 40))
+    assert smallest_p(rounds - 1) * family > 0.05
+    if rounds >= 8:
+        assert smallest_p(rounds) == 2 * signed_rank.lower_tail(rounds, 0)
 
 
 @pytest.mark.parametrize("pairs", [2, 3, 5, 10, 40])
@@ -36,7 +27,9 @@ def test_spread_upper_is_the_limit_of_a_normal_standard_deviation(pairs: int) ->
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize(("rounds", "family"), [(8, 1), (8, 4), (10, 4), (12, 1), (20, 4), (40, 16)])
+@pytest.mark.parametrize(
+    ("rounds", "family"), [(4, 1), (4, 4), (6, 4), (8, 1), (8, 4), (10, 4), (12, 1), (20, 4), (40, 16)]
+)
 def test_half_width_and_detectable_effect_hold_in_simulation(rounds: int, family: int) -> None:
     spread, repetitions = 0.03, 4000
     data = np.random.default_rng(rounds).normal(0, spread, (repetitions, rounds))
@@ -52,7 +45,7 @@ def test_half_width_and_detectable_effect_hold_in_simulation(rounds: int, family
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize(("rounds", "family"), [(8, 1), (8, 4), (20, 4)])
+@pytest.mark.parametrize(("rounds", "family"), [(4, 4), (8, 1), (8, 4), (20, 4)])
 @pytest.mark.parametrize("spread", [0.01, 0.05, 0.3])
 def test_what_a_pilot_of_three_rounds_promises_is_found_in_nine_of_ten_runs(rounds, family, spread) -> None:
     """The noise floor is that of the run's own control arm, which shares the baseline with the candidate."""
@@ -141,9 +134,9 @@ def test_nothing_is_promised_where_the_noise_floor_is_unknown() -> None:
 
 
 def test_no_effect_can_be_promised_where_no_verdict_can_be_given() -> None:
-    assert planning.minimum_detectable_effect(0.02, 7) is None
+    assert planning.minimum_detectable_effect(0.02, 3) is None
     assert planning.minimum_detectable_effect(0.02, 8, family=10) is None
-    assert planning.half_width(0.02, 5) is None
+    assert planning.half_width(0.02, 3) is None
 
 
 def test_a_noise_floor_raises_the_detectable_effect() -> None:
@@ -163,7 +156,7 @@ def test_rounds_needed_reach_the_target_and_no_fewer_do(spread: float, target: f
     width = planning.half_width(spread, rounds)
     assert width is not None
     assert width <= target * 1.02
-    if rounds > 8:
+    if rounds > 4 and rounds != 8:  # the ranks of 8 give a wider interval than Student's of 7
         fewer = planning.half_width(spread, rounds - 1)
         assert fewer is not None
         assert fewer > target * 0.98
