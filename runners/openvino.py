@@ -37,7 +37,6 @@ from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.workload import TensorSpec
-from steelyard.lowering.telemetry import without_telemetry
 
 _CHOICES = {"kv_cache": ("in_place", "ping_pong"), "precision": ("f32", "f16", "bf16", "auto")}
 
@@ -251,7 +250,6 @@ class OpenVino(Runner):
             plugin = plugin_of(backend, device_kind)(0)
         except Unsupported as error:
             return Availability(available=False, reason=str(error))
-        without_telemetry()
         try:
             import openvino
         except ImportError:
@@ -268,7 +266,6 @@ class OpenVino(Runner):
 
     def start(self) -> None:
         """Import OpenVINO; threads and precision are pinned per compiled model."""
-        without_telemetry()
         import openvino
 
         self.core = openvino.Core()

@@ -15,9 +15,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from steelyard.measure.telemetry import OFF, without_telemetry
+
 # A busy machine makes single examples slow; the timeout of the whole test stays.
 settings.register_profile("steelyard", deadline=None)
 settings.load_profile("steelyard")
+
+# Runtimes that tests run in this process, and in those that inherit its environment, report nothing home either.
+os.environ.update(OFF)
+without_telemetry()
 
 PACKAGES = {
     "pdflatex": "texlive-latex-recommended lmodern",
@@ -25,6 +31,7 @@ PACKAGES = {
     "pdftotext": "poppler-utils",
     "pdftoppm": "poppler-utils",
     "chromium": "chromium",
+    "strace": "strace",
 }
 
 

@@ -1,11 +1,14 @@
 """What Inductor is given and needs on each kind of device."""
 
-import os
-import shutil
+import sys
 import sysconfig
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from steelyard.core.errors import Unsupported
+from steelyard.hardware.compiler import not_loadable, not_quoted, program
 
 _MAX_CPU: Mapping[str, Any] = {"max_autotune": True, "freezing": True}
 _MAX_GPU: Mapping[str, Any] = {**_MAX_CPU, "coordinate_descent_tuning": True}
@@ -47,21 +50,38 @@ def no_compiler(device_kind: str) -> str:
 
         if not has_triton():
             return f"Inductor needs Triton for {device_kind} and torch finds none that works: {_TRITON[device_kind]}"
-        if not any(shutil.which(name) for name in (os.environ.get("CC", "cc"), "gcc", "clang")):
-            return "Triton needs a C compiler and finds neither $CC, gcc nor clang: apt install gcc"
-        return ""
-    from torch._inductor import config
+        try:
+            program("CC", ("gcc", "clang"), "Triton")
+        except Unsupported as error:
+            return f"Triton needs a C compiler: {error}"
+        return _no_place()
+    return _no_cpp() or _no_place()
+
+
+def _no_cpp() -> str:
+    """Why Inductor has no C++ compiler that it can use."""
     from torch._inductor.cpp_builder import get_cpp_compiler
     from torch._inductor.exc import InvalidCxxCompiler
 
     try:
+        chosen = program("CXX", ("clang++" if sys.platform == "darwin" else "g++",), "Inductor")
         get_cpp_compiler()
+    except Unsupported as error:
+        return f"Inductor needs a C++ compiler: {error}"
     except InvalidCxxCompiler:
-        tried = next((name for name in reversed(config.cpp.cxx) if name), "g++")
-        return f"Inductor needs a C++ compiler and '{tried}' does not run: apt install g++, or set CXX"
-    header = Path(sysconfig.get_path("include")) / "Python.h"
-    return (
-        ""
-        if header.is_file()
-        else "Inductor needs the headers of Python and finds no Python.h: apt install python3-dev"
-    )
+        return f"Inductor needs a C++ compiler, and '{chosen} --version' fails: set CXX to one that runs"
+    if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
+        return "Inductor needs the headers of Python and finds no Python.h: apt install python3-dev"
+    return ""
+
+
+def _no_place() -> str:
+    """Why what Inductor compiles cannot be written or loaded where it would lie: a launch's folders are in TMPDIR."""
+    import torch
+
+    temporary, torch_folder = Path(tempfile.gettempdir()), Path(torch.__file__).parent
+    if reason := not_loadable(temporary) or not_quoted(temporary):
+        return f"Inductor compiles in the temporary folder {temporary}, but {reason}: set TMPDIR to another"
+    if reason := not_quoted(torch_folder):
+        return f"torch is installed in {torch_folder}, but {reason}: make its environment in another folder"
+    return ""

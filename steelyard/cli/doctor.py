@@ -74,7 +74,8 @@ def _tune(cpus: tuple[int, ...], board: int | None, *, as_json: bool) -> None:
 
 
 def advice(backends: list[dict[str, Any]], meters: list[dict[str, Any]], noise: "Noise") -> list[str]:
-    """One line on backends, one on each meter that is missing, one on each source of noise."""
+    """One line on backends, on each meter that is missing, on variables without effect, on each source of noise."""
+    from steelyard.guard.environment import told
     from steelyard.guard.rapl import GRANT
 
     usable = sorted({row["backend"] for row in backends if row["available"]})
@@ -91,6 +92,7 @@ def advice(backends: list[dict[str, Any]], meters: list[dict[str, Any]], noise: 
         lines.append(f"energy will be empty, with the reason ({reasons})")
     if any(row["meter"] == "rapl" and row["reason"].startswith("no_permission") for row in meters):
         lines.append(f"energy: {GRANT}")
+    lines += [told()] if told() else []
     lines += [f"noise: {sentence}" for sentence in noise.evidence]
     if noise.grade == "F":
         lines.append("noise: at grade F numbers are stored and verdicts withheld")

@@ -31,6 +31,7 @@ from steelyard.engine.lower import facts, lower_points
 from steelyard.engine.plan import Plan, Request, estimate, make_plan
 from steelyard.engine.session import Session
 from steelyard.guard.board import foreign_processes
+from steelyard.guard.environment import told
 from steelyard.guard.grades import graded_at_end
 from steelyard.guard.preflight import preflight, twice_if_noisy
 from steelyard.hardware.ceilings.kept import newest as newest_ceilings
@@ -60,7 +61,9 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
 def announce(plan: Plan) -> Iterator[str]:
     """What will run and about how long it takes, before anything starts."""
     cached = sum(is_lowered(Cache(cache_root()), point) for point in plan.points)
-    return describe(plan, estimate(plan, cached))
+    yield from describe(plan, estimate(plan, cached))
+    if line := told():
+        yield line
 
 
 def run_plan(
@@ -108,6 +111,8 @@ def resume_run(
     started = time.monotonic()
     path = find_run(output, which)
     run = open_run(path)
+    if line := told():
+        typer.echo(line, err=True)
     _alone(run.manifest.device, allowed=allow_foreign or run.manifest.plan.get("allow_foreign_processes", False))
     done = rounds_done(run.segments, run.manifest.plan["scenario"])
     first_round = max((result.round for result in run.results), default=0) + 1

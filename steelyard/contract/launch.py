@@ -20,6 +20,7 @@ from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading
 from steelyard.core.result import Proof
 from steelyard.core.runner import Binding, Executable, LaunchContext, Runner
+from steelyard.measure.telemetry import without_telemetry
 
 FRAMEWORKS = ("torch", "jax", "onnxruntime", "openvino", "tensorflow", "tvm", "transformers")
 
@@ -65,6 +66,7 @@ class Observed:
 
 def main() -> None:
     """Run and write down."""
+    without_telemetry()
     request = wire.read(Path(sys.argv[1]), ContractRequest)
     directory = Path(request.directory)
     context = request.context

@@ -26,6 +26,7 @@ from steelyard.contract.launch import ContractRequest, Observed
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.result import READ_BACK
+from steelyard.guard.environment import for_child
 from steelyard.lowering.request import LoweringRequest, LoweringResponse
 
 CPUS = tuple(sorted(os.sched_getaffinity(0)))[:2] if hasattr(os, "sched_getaffinity") else (0,)
@@ -69,7 +70,7 @@ class RunnerContract:
         path = os.pathsep.join(entry for entry in sys.path if entry)
         done = subprocess.run(
             [sys.executable, "-m", "steelyard.contract.launch", str(request)],
-            env={**os.environ, "PYTHONPATH": path, **kind.environment(asked.context)},
+            env=for_child({"PYTHONPATH": path, **kind.environment(asked.context)}, temporary=asked.context.scratch),
             capture_output=True,
             text=True,
             timeout=cls.timeout_s,
@@ -225,6 +226,7 @@ def lowered_programs(formats: tuple[str, ...], directory: Path) -> Mapping[str, 
     request.write_bytes(wire.encode(asked))
     done = subprocess.run(
         [sys.executable, "-m", "steelyard.lowering", str(request), str(response)],
+        env=for_child(temporary=directory),
         capture_output=True,
         text=True,
         timeout=600,

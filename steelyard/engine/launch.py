@@ -21,11 +21,10 @@ from steelyard.engine.listener import Listener
 from steelyard.engine.protocol import Event, LaunchRequest
 from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
+from steelyard.guard.environment import for_child
 from steelyard.guard.memory_group import MemoryGroup, parent_group
 from steelyard.guard.tree import left_behind
 
-_KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CC", "CXX", "CUDA_HOME")
-_KEPT_PREFIXES = ("LC_", "XDG_", "STEELYARD_", "CUDA_VISIBLE", "NVIDIA_", "HSA_", "ROCR_", "HIP_", "TPU_", "COV_")
 _MARK = "STEELYARD_LAUNCH"  # every process that a launch starts inherits it
 _TAIL_BYTES = 4000
 _EXIT_GRACE_S = 10.0
@@ -44,28 +43,26 @@ class Interrupted(Exception):
 
 
 def environment(request: LaunchRequest) -> dict[str, str]:
-    """The worker's environment, complete before it starts: an allow-list, the runner's own, random padding.
+    """The worker's environment: that of every child, the runner's own, random padding.
+
+    What the runtime writes and forgets goes to the scratch folder: Inductor keeps compiled headers in the temporary
+    folder, whatever its cache is, and a cold launch would find those of an earlier run.
 
     The size of the environment moves the stack and with it the speed of some programs; a random one
     per launch turns that bias into noise that the intervals see.
     """
     source = random.Random(request.seed)  # noqa: S311 (design of experiment)
-    kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
     runner = plugins.runner(request.backend.runner)
-    return (
-        kept
-        | dict(runner.environment(_context(request)))
-        | {
-            "PYTHONHASHSEED": str(source.randrange(2**32)),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "HF_HUB_OFFLINE": "1",
-            "TOKENIZERS_PARALLELISM": "false",
-            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as `steelyard.guard.visible` counts
-            "ZE_ENABLE_PCI_ID_DEVICE_ORDER": "1",  # as `steelyard.guard.visible_intel` does
-            "STEELYARD_PADDING": "x" * source.randrange(4096),
-            _MARK: request.launch,
-        }
-    )
+    own = {
+        **runner.environment(_context(request)),
+        "PYTHONHASHSEED": str(source.randrange(2**32)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "STEELYARD_PADDING": "x" * source.randrange(4096),
+        _MARK: request.launch,
+    }
+    return for_child(own, temporary=Path(request.scratch))
 
 
 def run_launch(

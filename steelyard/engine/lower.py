@@ -15,6 +15,7 @@ from steelyard.core.lowered import LoweredPoint
 from steelyard.core.run import LoweredFacts
 from steelyard.core.workload import Point
 from steelyard.engine.ends import signal_name
+from steelyard.guard.environment import for_child
 from steelyard.lowering.cache import cache_root
 from steelyard.lowering.request import POOL, LoweringRequest, LoweringResponse, Progress
 
@@ -57,6 +58,7 @@ def lower_points(
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _START, str(base / "request.json"), str(base / "response.json")],
+                env=for_child(temporary=base),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,

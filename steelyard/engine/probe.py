@@ -8,12 +8,18 @@ imports the backend's runner, calls its `availability`, and prints it as one lin
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
 
 from steelyard import plugins, wire
-from steelyard.core.backend import Availability, parse_backend
+from steelyard.core.backend import Availability, BackendSpec, Budget, Device, DeviceKind, parse_backend
 from steelyard.core.errors import StoreError
+from steelyard.core.runner import LaunchContext
+from steelyard.guard.environment import for_child
+from steelyard.measure.telemetry import without_telemetry
 
 TIMEOUT_S = 120.0
 """Importing a framework from a cold disk has taken half a minute."""
@@ -32,18 +38,29 @@ def probe(backends: Sequence[str], device_kind: str, *, timeout_s: float = TIMEO
         plugins.runner(spec.runner)  # unknown names are the user's error, not the child's
     waiting, found = list(specs), {}
     running: list[tuple[str, subprocess.Popen[bytes], float]] = []
-    while waiting or running:
-        while waiting and len(running) < len(os.sched_getaffinity(0)):
-            text = waiting.pop(0)
-            running.append((text, _start(text, device_kind), time.monotonic() + timeout_s))
-        text, child, deadline = running.pop(0)
-        found[text] = _finish(child, deadline, timeout_s)
+    with tempfile.TemporaryDirectory(prefix="steelyard-", ignore_cleanup_errors=True) as folder:
+        while waiting or running:
+            while waiting and len(running) < len(os.sched_getaffinity(0)):
+                text = waiting.pop(0)
+                child = _start(specs[text], device_kind, Path(folder))
+                running.append((text, child, time.monotonic() + timeout_s))
+            text, child, deadline = running.pop(0)
+            found[text] = _finish(child, deadline, timeout_s)
     return {text: found[text] for text in specs}
 
 
-def _start(text: str, device_kind: str) -> subprocess.Popen[bytes]:
+def _start(spec: BackendSpec, device_kind: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Ask in the environment of a launch of one thread: an answer that holds in another is none."""
+    context = LaunchContext(
+        backend=spec,
+        device=Device(kind=cast("DeviceKind", device_kind), index=0, name=device_kind, memory_bytes=None),
+        budget=Budget(threads=1, cpus=()),
+        compile_cache=folder,
+        scratch=folder,
+    )
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "steelyard.engine.probe", text, device_kind],
+        [sys.executable, "-P", "-m", "steelyard.engine.probe", spec.text, device_kind],
+        env=for_child(plugins.runner(spec.runner).environment(context), temporary=folder),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -77,6 +94,7 @@ def _answer(text: str, device_kind: str) -> Availability:
 
 
 if __name__ == "__main__":
+    without_telemetry()
     sys.path.append(os.getcwd())  # last: a file here must not stand in for an installed module
     answer = _answer(sys.argv[1], sys.argv[2])
     sys.stdout.flush()

@@ -27,6 +27,7 @@ from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest
 from steelyard.guard.board import Window
 from steelyard.measure import clock  # held before any runner is imported, which might replace what it holds
 from steelyard.measure.memory import HostMemory
+from steelyard.measure.telemetry import without_telemetry
 
 _LOG_LINES = 30
 _PR_SET_PDEATHSIG = 1
@@ -36,6 +37,7 @@ def main() -> None:
     """Read the request, pin the process, run the bundle."""
     request_path, events_fd = Path(sys.argv[1]), int(sys.argv[2])
     _die_with_parent()
+    without_telemetry()
     # The working directory goes last on the path: a user's `onnx.py` must not shadow a package.
     sys.path = [entry for entry in sys.path if entry not in ("", os.getcwd())] + [os.getcwd()]
     request = wire.read(request_path, LaunchRequest)

@@ -12,6 +12,7 @@ from steelyard.core.metrics import Reading, absent
 from steelyard.core.run import Noise
 from steelyard.guard import cgroup, clocks, proc, spin
 from steelyard.guard.boundary import boundary_sample
+from steelyard.guard.environment import for_child
 from steelyard.guard.gpu import gpu_readings
 from steelyard.guard.grades import grade
 
@@ -81,7 +82,12 @@ def hiccups(cpus: Collection[int], seconds: float, halfway: Callable[[], None] =
     command = [sys.executable, "-I", "-S", spin.__file__]
     children = [
         # One pipe each: hundreds of CPUs would need more open files than a process may have.
-        subprocess.Popen([*command, str(cpu), str(start), str(end)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        subprocess.Popen(
+            [*command, str(cpu), str(start), str(end)],
+            env=for_child(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         for cpu in cpus
     ]
     time.sleep(max(0.0, (start + end) / 2 - time.monotonic_ns()) / 1e9)

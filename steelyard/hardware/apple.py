@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from steelyard.guard.environment import for_child
 from steelyard.hardware.facts import absent, told
 
 _DISPLAYS = ("/usr/sbin/system_profiler", "-json", "SPDisplaysDataType")
@@ -49,5 +50,5 @@ def _facts(entry: dict[str, Any], ask: Ask) -> dict[str, Any]:
 
 
 def _output(command: Sequence[str]) -> str:
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=_TIMEOUT_S)
+    done = subprocess.run(command, env=for_child(), check=True, capture_output=True, text=True, timeout=_TIMEOUT_S)
     return done.stdout

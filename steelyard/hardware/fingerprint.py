@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.guard import proc
+from steelyard.guard.environment import for_child, not_passed_on
 from steelyard.hardware.cpu import cpu_facts, limits, memory_bytes
 from steelyard.hardware.devices import accelerators
 from steelyard.hardware.facts import absent
 from steelyard.hardware.nvidia import nvidia_facts
 from steelyard.hardware.processors import format_cpus
+from steelyard.measure.surroundings import variables
 
 # Distributions whose version can change a number or a verdict.
 PACKAGES = [
@@ -48,12 +50,6 @@ PACKAGES = [
     "accelerate",
 ]
 
-# Variables that change how fast a runtime is. Values that look like paths are not stored.
-_VARIABLES = re.compile(
-    r"^(OMP_|KMP_|GOMP_|MKL_|OPENBLAS_|XLA_|JAX_|TORCH|PYTORCH_|TRITON_|ORT_|OV_|OPENVINO_|CUDA_|NVIDIA_TF32|MALLOC_"
-    r"|LD_PRELOAD|GLIBC_TUNABLES|DNNL_|ONEDNN_)"
-)
-
 
 def fingerprint(root: Path = proc.ROOT) -> dict[str, Any]:
     """Facts by name, each a plain value or `{"value": null, "reason": ...}`."""
@@ -77,7 +73,8 @@ def fingerprint(root: Path = proc.ROOT) -> dict[str, Any]:
             "optimised": "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS")),
         },
         "packages": packages(),
-        "variables": _variables(),
+        "variables": variables(for_child()),  # in force in every process; the launch's own are in its proof
+        "variables_not_passed_on": variables(not_passed_on()),
         "governor": _governors(sys_cpu),
         "turbo": _first(
             "no turbo switch is visible", sys_cpu / "intel_pstate/no_turbo", sys_cpu / "cpufreq/boost", named=True
@@ -105,14 +102,6 @@ def packages() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue  # what is not installed cannot have run; a runner's proof lists what did
     return found
-
-
-def _variables() -> dict[str, str]:
-    return {
-        name: "<path>" if "/" in value else value
-        for name, value in sorted(os.environ.items())
-        if _VARIABLES.match(name)
-    }
 
 
 def _first(reason: str, *paths: Path, named: bool = False) -> Any:

@@ -7,7 +7,6 @@ outputs carry the program's names; a state's output is called `next.NAME`, since
 from pathlib import Path
 
 from steelyard.lowering.format import SIDES, Draft, Source, check_ends
-from steelyard.lowering.telemetry import without_telemetry
 
 PACKAGES = ("openvino",)
 EXTRA = "openvino"
@@ -24,7 +23,6 @@ _DTYPES = {
 
 def convert(source: Source, directory: Path, option: str | None) -> Draft:
     """Write `program.xml` and `program.bin`."""
-    without_telemetry()
     import openvino
 
     program = source.program

@@ -10,9 +10,10 @@ from typing import Any
 from steelyard.core.result import untold
 
 _OBEYED = (
-    "ATEN_", "CUBLAS_", "CUDA_", "CUDNN_", "DNNL_", "GOMP_", "JAX_", "KMP_", "LD_PRELOAD", "MALLOC_", "MKL_", "NPROC",
-    "NVIDIA_TF32_OVERRIDE", "OMP_", "ONEDNN_", "OPENBLAS_", "OPENVINO_", "ORT_", "OV_", "PYTORCH_", "TBB_", "TF_",
-    "TORCH", "TRITON_", "XLA_",
+    "ATEN_", "CUBLAS_", "CUDA_", "CUDNN_", "DNNL_", "GLIBC_TUNABLES", "GOMP_", "JAX_", "KMP_", "LD_PRELOAD", "LIBTPU_",
+    "MALLOC_", "MIOPEN_", "MKL_", "NPROC", "NVIDIA_TF32_OVERRIDE", "OMP_", "ONEAPI_", "ONEDNN_", "OPENBLAS_",
+    "OPENVINO_", "ORT_", "OV_", "PYTORCH_", "SYCL_", "TBB_", "TF_CPP_", "TF_CUDNN_", "TF_ENABLE_", "TF_FORCE_",
+    "TF_GPU_", "TF_NUM_", "TF_XLA_", "TORCH", "TRITON_", "XLA_", "ZE_AFFINITY_MASK",
 )  # fmt: skip
 """Beginnings of the names of variables that the runtimes and their thread pools read."""
 
@@ -33,12 +34,15 @@ def cpus_of_threads(tasks: Path = Path("/proc/self/task")) -> tuple[int, ...] | 
     return tuple(sorted(found)) or None
 
 
+def obeyed(name: str) -> bool:
+    """Whether a runtime or a thread pool reads a variable of this name."""
+    return name.startswith(_OBEYED)
+
+
 def variables(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables that runtimes obey. A path is not stored, only that there is one."""
     return {
-        name: "(a path)" if os.sep in value else value
-        for name, value in sorted(environment.items())
-        if name.startswith(_OBEYED)
+        name: "(a path)" if os.sep in value else value for name, value in sorted(environment.items()) if obeyed(name)
     }
 
 

@@ -22,7 +22,6 @@ import numpy as np
 
 from steelyard.core.errors import SteelyardError
 from steelyard.engine.protocol import LaunchRequest
-from steelyard.lowering.telemetry import without_telemetry
 from steelyard.selftest.by_hand import read_tensors
 from steelyard.selftest.child import lowered_of, serve, window_s
 from steelyard.selftest.tools import Told
@@ -47,7 +46,6 @@ def arguments(
 
 def measure(request: LaunchRequest, api: str) -> Told:
     """Its latencies in the order of their size. Raises SteelyardError if its report says something else."""
-    without_telemetry()
     from openvino.tools.benchmark import benchmark, main
 
     lowered, folder = lowered_of(request), Path(request.scratch)

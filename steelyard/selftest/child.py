@@ -12,12 +12,14 @@ from pathlib import Path
 from steelyard import wire
 from steelyard.core.lowered import LoweredPoint
 from steelyard.engine.protocol import LaunchRequest
+from steelyard.measure.telemetry import without_telemetry
 from steelyard.selftest.by_hand import Arrays, read_tensors
 from steelyard.selftest.tools import Told
 
 
 def serve(measure: Callable[[LaunchRequest], Told]) -> None:
     """The main function of such a process."""
+    without_telemetry()
     asked, told = Path(sys.argv[1]), Path(sys.argv[2])  # before a tool is given arguments of its own
     told.write_bytes(wire.encode(measure(wire.read(asked, LaunchRequest))))
 

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from steelyard.guard.environment import for_child
+
 # It ends by itself when its parent is gone: nobody is left to end it then.
 _SPIN = """
 import os, sys
@@ -22,6 +24,7 @@ def neighbour(cpu: int) -> Iterator[int]:
     """A child that spins on `cpu`; gives its process id. Raises OSError if the CPU cannot be had."""
     child = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _SPIN, str(cpu)],
+        env=for_child(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

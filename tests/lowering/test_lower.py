@@ -205,7 +205,7 @@ def test_variants_of_formats():
 
 def test_openvino_reports_nothing_home():
     script = (
-        "from steelyard.lowering.telemetry import without_telemetry; without_telemetry()\n"
+        "from steelyard.measure.telemetry import without_telemetry; without_telemetry()\n"
         "import openvino\n"
         "from openvino.tools.ovc import telemetry_utils\n"
         "print(telemetry_utils.tm.__name__)"

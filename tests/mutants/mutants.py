@@ -12,6 +12,7 @@ GUARDS = "tests/cli/test_guards.py"
 CHEATS = "tests/selftest/test_faults.py"
 OWN_CODE = "tests/cli/test_own_code.py"
 READ_BACK = "tests/runners/test_budget_read_back.py"
+QUIET = "tests/engine/test_quiet_children.py::test_no_runtime_writes_or_talks_outside_its_process"
 FAILS = f"{WORKER}::test_every_way_to_fail_is_its_own_row"
 
 
@@ -364,6 +365,30 @@ MUTANTS = (
         old='        return () if stance == "default" else',
         new="        return () if stance else",
         tests=(f"{READ_BACK}::test_compilation_that_is_switched_off_is_a_fallback",),
+        through="worker",
+    ),
+    Mutant(
+        name="telemetry of ONNX Runtime",
+        file="steelyard/guard/environment.py",
+        old="    **OFF,\n",
+        new="",
+        tests=(QUIET,),
+        through="worker",
+    ),
+    Mutant(
+        name="telemetry of OpenVINO",
+        file="steelyard/lowering/__main__.py",
+        old="    without_telemetry()\n",
+        new="",
+        tests=(QUIET,),
+        through="part",
+    ),
+    Mutant(
+        name="files left by a launch",
+        file="steelyard/engine/launch.py",
+        old="    return for_child(own, temporary=Path(request.scratch))\n",
+        new="    return for_child(own)\n",
+        tests=(QUIET,),
         through="worker",
     ),
 )

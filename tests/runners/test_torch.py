@@ -238,7 +238,7 @@ print(found.available, found.reason)
         text=True,
         check=True,
     )
-    assert done.stdout.startswith("False Inductor needs a C++ compiler and 'g++' does not run")
+    assert done.stdout.startswith("False Inductor needs a C++ compiler: no C++ compiler was found ($CXX, g++)")
 
 
 def test_unknown_options_name_the_valid_ones(tmp_path):

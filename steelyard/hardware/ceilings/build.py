@@ -2,9 +2,8 @@
 
 import ctypes
 import os
-import shlex
-import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -12,6 +11,8 @@ from pathlib import Path
 from steelyard.core.errors import Unsupported
 from steelyard.core.hashing import stable_hash
 from steelyard.guard import proc
+from steelyard.guard.environment import for_child
+from steelyard.hardware.compiler import command, not_loadable
 from steelyard.hardware.cpu import cpu_facts
 from steelyard.lowering.cache import cache_root
 
@@ -35,8 +36,8 @@ class Library:
 
 def library(root: Path = proc.ROOT) -> Library:
     """The library for this CPU, compiled unless the cache has it. Raises Unsupported where it cannot be compiled."""
-    command = _compiler()
-    version = _said([*command, "--version"]).partition("\n")[0]
+    compiler = command("CC", ("cc", "gcc", "clang"))
+    version = _said([*compiler, "--version"]).partition("\n")[0]
     source = resources.files("steelyard.hardware.ceilings").joinpath(SOURCE).read_bytes()
     cpu = cpu_facts(root)
     key = stable_hash([source.decode(), version, _FLAGS, cpu["model"], cpu["isa"]], 24)
@@ -44,9 +45,11 @@ def library(root: Path = proc.ROOT) -> Library:
     path, told = folder / f"ceilings-{key}.so", folder / f"ceilings-{key}.txt"
     if not (path.is_file() and told.is_file() and _loads(path)):
         folder.mkdir(parents=True, exist_ok=True)
+        if reason := not_loadable(folder):
+            raise Unsupported(f"the native loops are kept in the cache, and {reason}: set STEELYARD_CACHE to another")
         draft = folder / f".ceilings-{key}.{os.getpid()}"
         try:
-            flags = _compile(command, source, draft)
+            flags = _compile(compiler, source, draft)
             told.write_text(f"{version}; {' '.join(flags)}\n")
             draft.replace(path)
         finally:
@@ -54,16 +57,7 @@ def library(root: Path = proc.ROOT) -> Library:
     return Library(path=path, compiler=told.read_text().strip())
 
 
-def _compiler() -> list[str]:
-    """`$CC`, else the first of cc, gcc and clang. Raises Unsupported naming them."""
-    given = shlex.split(os.environ.get("CC", ""))
-    for command in (given, ["cc"], ["gcc"], ["clang"]):
-        if command and shutil.which(command[0]):
-            return command
-    raise Unsupported("no C compiler was found ($CC, cc, gcc, clang): on Debian and Ubuntu, apt install gcc libc6-dev")
-
-
-def _compile(command: list[str], source: bytes, path: Path) -> list[str]:
+def _compile(compiler: Sequence[str], source: bytes, path: Path) -> list[str]:
     """Write the library and return the flags that the compiler took. Raises Unsupported with its first complaint."""
     complaint = ""
     for extra in ((_AS_WRITTEN,), ()):
@@ -71,19 +65,20 @@ def _compile(command: list[str], source: bytes, path: Path) -> list[str]:
             flags = [*_FLAGS, native, *extra]
             try:
                 done = subprocess.run(
-                    [*command, *flags, "-x", "c", "-", "-o", str(path)],
+                    [*compiler, *flags, "-x", "c", "-", "-o", str(path)],
+                    env=for_child(),
                     input=source,
                     capture_output=True,
                     timeout=_TIMEOUT_S,
                     check=False,
                 )
             except (OSError, subprocess.TimeoutExpired) as error:
-                raise Unsupported(f"the C compiler {command[0]} failed: {error}") from error
+                raise Unsupported(f"the C compiler {compiler[0]} failed: {error}") from error
             if done.returncode == 0 and _loads(path):
                 return flags
             said = done.stderr.decode(errors="replace").strip().splitlines()
             complaint = complaint or (said[0] if said else "it said nothing")
-    raise Unsupported(f"the C compiler {command[0]} could not compile the native loops: {complaint}")
+    raise Unsupported(f"the C compiler {compiler[0]} could not compile the native loops: {complaint}")
 
 
 def _loads(path: Path) -> bool:
@@ -94,13 +89,19 @@ def _loads(path: Path) -> bool:
     return True
 
 
-def _said(command: list[str]) -> str:
+def _said(line: Sequence[str]) -> str:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False
+            line,
+            env=for_child(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unsupported(f"the C compiler {command[0]} failed: {error}") from error
+        raise Unsupported(f"the C compiler {line[0]} failed: {error}") from error
     if done.returncode != 0 or not done.stdout.strip():
-        raise Unsupported(f"{command[0]} does not tell its version, and is taken for no C compiler")
+        raise Unsupported(f"{line[0]} does not tell its version, and is taken for no C compiler")
     return done.stdout.strip()

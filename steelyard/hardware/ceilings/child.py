@@ -16,6 +16,7 @@ from typing import BinaryIO
 from steelyard import wire
 from steelyard.core.errors import Unsupported
 from steelyard.hardware.ceilings.jobs import Prepare, Ready, Sample, Seen, Start, Visit
+from steelyard.measure.telemetry import without_telemetry
 
 MODULES: Mapping[str, str] = {
     "native": "steelyard.hardware.ceilings.native",
@@ -71,5 +72,6 @@ def _answer(answers: BinaryIO, value: Ready | Seen) -> None:
 
 
 if __name__ == "__main__":
+    without_telemetry()
     with os.fdopen(int(sys.argv[1]), "wb") as stream:
         serve(sys.stdin.buffer, stream)

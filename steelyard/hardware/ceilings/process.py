@@ -12,6 +12,7 @@ from typing import IO, TypeVar
 
 from steelyard import wire
 from steelyard.core.errors import SteelyardError
+from steelyard.guard.environment import for_child
 from steelyard.hardware.ceilings.jobs import Ready, Seen, Start, Terms, Visit
 
 T = TypeVar("T", Ready, Seen)
@@ -106,11 +107,7 @@ def environment(terms: Terms) -> dict[str, str]:
     """
     count = str(terms.threads)
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC")
-    own: Mapping[str, str] = {
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-        "ZE_ENABLE_PCI_ID_DEVICE_ORDER": "1",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    }
+    own: Mapping[str, str] = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     if terms.device_kind == "cpu":
         own = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    return {**os.environ, **dict.fromkeys(names, count), **own}
+    return for_child({**dict.fromkeys(names, count), **own})
