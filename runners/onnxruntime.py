@@ -146,10 +146,8 @@ class _Session(Executable):
             if name != provider
         ]
         budget = self._runner.context.budget
-        floats = {name: dtype for dtype, (name, _) in ONNX_TYPES.items() if "float" in dtype}
-        dtype = ", ".join(sorted({floats[node.type] for node in self.session.get_outputs() if node.type in floats}))
-        if dtype != program.dtype:
-            mismatches.append(f"the outputs are {dtype}, the program is {program.dtype}")
+        dtype, unlike = self._dtypes()
+        mismatches += unlike
         if self._carried and self._in_place and not in_place_agrees(program, self._bind_whole):
             mismatches.append("the state bound in place gives other outputs than beside: use [kv_cache=ping_pong]")
         mismatches += self._options_unlike()
@@ -172,6 +170,27 @@ class _Session(Executable):
                 "device_copies": sum(kind.startswith("Memcpy") for _, kind in nodes),
             },
         )
+
+    def _dtypes(self) -> tuple[str, list[str]]:
+        """The floating-point types of the outputs, else of the inputs, and outputs of another type than declared.
+
+        A session tells the types of its ends alone: of a program that has only whole numbers there, nothing is told.
+        """
+        known = {name: dtype for dtype, (name, _) in ONNX_TYPES.items()}
+        declared = {spec.name: spec.dtype for spec in self.program.program.outputs}
+        inputs, outputs = (
+            [known.get(node.type, node.type) for node in nodes]
+            for nodes in (self.session.get_inputs(), self.session.get_outputs())
+        )
+        unlike = [
+            f"output '{name}' is {found}, the program says {declared[name]}"
+            for name, found in zip(self._artifact.outputs, outputs, strict=True)
+            if found != declared[name]
+        ]
+        for ends in (outputs, inputs):
+            if floats := sorted({dtype for dtype in ends if "float" in dtype}):
+                return ", ".join(floats), unlike
+        return "not told", unlike
 
     def _entry(self, key: str) -> str | None:
         """A configuration entry as the session holds it; None where it holds none."""

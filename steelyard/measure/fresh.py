@@ -4,9 +4,10 @@ A pool of inputs that repeats is no proof: an answer kept from an earlier call o
 an output written after `run` returned may be found complete because an earlier call left the same numbers there. So
 the data inputs of a bound program are replaced by mixtures of those of the pool, each element from one of
 two members, and three calls are made of each mixture: a *new* one, one *again* after the same bytes were
-written once more, and one *kept* without a change. A program that computes takes as long for all three. The
-outputs of the new call are read at once, those of the second after a pause: a program that returned when its
-outputs were complete takes as long to read either way, and gives the same numbers.
+written once more, and one *kept* without a change. A program that computes takes as long for all three, and gives the
+same numbers: one that destroys its inputs has the wrong ones when they are left alone. The outputs of the new call are
+read at once, those of the second after a pause: a program that returned when its outputs were complete takes as long
+to read either way.
 
 Where times look like a cheat, more mixtures are called, and all of them must agree. It belongs to the cold round, where
 nothing is timed after it. Mixtures are drawn from the system's random numbers.
@@ -50,6 +51,9 @@ class FreshCalls:
         self._limits = limits
         self._outputs = [spec for spec in program.outputs if spec.role == "data"] or list(program.outputs)
         self._telling = {spec.name for spec in self._outputs if "float" in spec.dtype}
+        names = {spec.name for spec in self._outputs}
+        # Of two logits as good as equal either may win; the logits themselves are compared.
+        self._repeated = names - ({"next_token"} if "logits" in names else set())
         self._seen: dict[str, set[bytes]] = {name: set() for name in self._telling}
         self._times: dict[str, list[float]] = {"new": [], "again": [], "kept": []}
         self._reads: dict[str, list[float]] = {"at once": [], "after a pause": []}
@@ -75,8 +79,9 @@ class FreshCalls:
         for mixture in mixtures:
             at_once = self._call("new", mixture)
             later = self._call("again", mixture, pause=True)
-            self._call("kept", None)
-            self._same(at_once, later)
+            kept = self._call("kept", None)
+            self._same(at_once, later, "read at once it is not what a call of the same input gave after a pause")
+            self._same(kept, later, "left alone, its inputs give another answer: they were changed")
             self.mixtures += 1
 
     def _call(self, kind: str, update: Arrays | None, *, pause: bool = False) -> Arrays:
@@ -90,7 +95,7 @@ class FreshCalls:
         if pause:
             time.sleep(max(_REST_S, *(2 * seconds for seconds in self._reads["at once"])))
         read = CLOCK()
-        found = self._binding.read(tuple(spec.name for spec in self._outputs)) if kind != "kept" else {}
+        found = self._binding.read(tuple(spec.name for spec in self._outputs))
         ended = CLOCK()
         self._binding.settle()
         if kind:
@@ -109,15 +114,16 @@ class FreshCalls:
                 self._doubt(f"{name}: inputs that it had not seen gave an earlier answer, bit by bit")
             self._seen[name].add(bits)
 
-    def _same(self, at_once: Arrays, later: Arrays) -> None:
-        for name in self._telling & set(at_once) & set(later):
-            before, after = (np.asarray(found[name]).astype(np.float64) for found in (at_once, later))
+    def _same(self, one: Arrays, other: Arrays, unlike: str) -> None:
+        """Doubts where two calls of the same input gave different outputs."""
+        for name in sorted(self._repeated & set(one) & set(other)):
+            before, after = (np.asarray(found[name]).astype(np.float64) for found in (one, other))
             if before.shape != after.shape or np.isnan(before).any() != np.isnan(after).any():
-                self._doubt(f"{name}: read at once it is not what a call of the same input gave after a pause")
+                self._doubt(f"{name}: {unlike}")
                 continue
             scale, error = (float(np.sqrt(np.square(values).sum())) for values in (after, before - after))
             if error > self._limits.get(name, 0.0) * scale:
-                self._doubt(f"{name}: read at once it is not what a call of the same input gave after a pause")
+                self._doubt(f"{name}: {unlike}")
 
     def _suspicions(self) -> list[str]:
         """What the times of all calls so far speak against, as sentences."""

@@ -90,3 +90,19 @@ def test_too_few_mixtures_hold_nothing_against_times(monkeypatch: pytest.MonkeyP
     single = [{"x": POOL[0]["x"]}, {"x": np.concatenate([POOL[0]["x"][:15], [1]]).astype(np.float32)}]
     found = calls(monkeypatch, lambda mixture, kind: 0.003 if kind == 0 else 0.001, pool=single)
     assert (found.mixtures, found.doubts) == (1, [])
+
+
+def test_inputs_destroyed_by_a_call_give_another_answer_when_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle = Scripted.settle
+
+    def destroying(self: Scripted) -> None:
+        settle(self)
+        self.x = np.zeros(16, dtype=np.float32)
+
+    monkeypatch.setattr(Scripted, "settle", destroying)
+    clock = [0]
+    monkeypatch.setattr(fresh, "CLOCK", lambda: clock[0])
+    monkeypatch.setattr(fresh.time, "sleep", lambda pause: None)
+    found = fresh.FreshCalls(Scripted(clock, lambda mixture, kind: 0.001), PROGRAM, POOL, {"y": 1e-6})
+    found.make(0.001)
+    assert found.doubts[0] == "y: left alone, its inputs give another answer: they were changed"

@@ -391,4 +391,12 @@ MUTANTS = (
         tests=(QUIET,),
         through="worker",
     ),
+    Mutant(
+        name="destroyed inputs",
+        file="steelyard/measure/fresh.py",
+        old='            self._same(kept, later, "left alone, its inputs give another answer: they were changed")\n',
+        new="",
+        tests=("tests/measure/test_fresh.py::test_inputs_destroyed_by_a_call_give_another_answer_when_left_alone",),
+        through="part",
+    ),
 )
