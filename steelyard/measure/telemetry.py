@@ -1,4 +1,4 @@
-"""What runtimes send and write of themselves, and how each is told not to: docs/measurement.md has the list."""
+"""What runtimes send and write of themselves, and how each is told not to: docs/fairness.md has the list."""
 
 import sys
 from collections.abc import Mapping
