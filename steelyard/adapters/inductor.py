@@ -81,7 +81,7 @@ def _no_place() -> str:
 
     temporary, torch_folder = Path(tempfile.gettempdir()), Path(torch.__file__).parent
     if reason := not_loadable(temporary) or not_quoted(temporary):
-        return f"Inductor compiles in the temporary folder {temporary}, but {reason}: set TMPDIR to another"
+        return f"Inductor compiles in the temporary folder, but {reason}: set TMPDIR to another"
     if reason := not_quoted(torch_folder):
         return f"torch is installed in {torch_folder}, but {reason}: make its environment in another folder"
     return ""
