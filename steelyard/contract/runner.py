@@ -26,6 +26,7 @@ from steelyard.contract.launch import ContractRequest, Observed
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.result import READ_BACK
+from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
 from steelyard.lowering.request import LoweringRequest, LoweringResponse
 
@@ -69,7 +70,7 @@ class RunnerContract:
         request.write_bytes(wire.encode(asked))
         path = os.pathsep.join(entry for entry in sys.path if entry)
         done = subprocess.run(
-            [sys.executable, "-m", "steelyard.contract.launch", str(request)],
+            module_command("steelyard.contract.launch", str(request)),
             env=for_child({"PYTHONPATH": path, **kind.environment(asked.context)}, temporary=asked.context.scratch),
             capture_output=True,
             text=True,
@@ -225,7 +226,7 @@ def lowered_programs(formats: tuple[str, ...], directory: Path) -> Mapping[str, 
     asked = LoweringRequest(points=(tiny.point(),), formats=formats, cache=str(directory / "cache"), pool=1)
     request.write_bytes(wire.encode(asked))
     done = subprocess.run(
-        [sys.executable, "-m", "steelyard.lowering", str(request), str(response)],
+        module_command("steelyard.lowering", str(request), str(response)),
         env=for_child(temporary=directory),
         capture_output=True,
         text=True,

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from steelyard.engine.listener import Listener
 from steelyard.engine.protocol import Event, LaunchRequest
 from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
+from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
 from steelyard.guard.memory_group import MemoryGroup, parent_group
 from steelyard.guard.tree import left_behind
@@ -97,8 +97,8 @@ def _run(
     cpu_start, started = time.process_time(), time.monotonic()
     watch = during.begin(request.budget.cpus)
     read_end, write_end = os.pipe()
-    # -P: the working directory is not on the path while the worker's own imports happen
-    command = [sys.executable, "-P", "-m", "steelyard.engine.worker", str(request_file), str(write_end)]
+    # The working directory is not on the path while the worker's own imports happen.
+    command = module_command("steelyard.engine.worker", str(request_file), str(write_end))
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             command if group is None else group.command(command),

@@ -4,7 +4,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,15 +14,12 @@ from steelyard.core.lowered import LoweredPoint
 from steelyard.core.run import LoweredFacts
 from steelyard.core.workload import Point
 from steelyard.engine.ends import signal_name
+from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
 from steelyard.lowering.cache import cache_root
 from steelyard.lowering.request import POOL, LoweringRequest, LoweringResponse, Progress
 
 _TAIL_BYTES = 2000
-_START = (
-    "import os, sys; sys.path.append(os.getcwd());"  # last: a user's file must not shadow a package
-    "from steelyard.lowering.__main__ import main; sys.exit(main(sys.argv[1:]))"
-)
 
 
 def lower_points(
@@ -43,6 +39,7 @@ def lower_points(
     """
     with tempfile.TemporaryDirectory(prefix="steelyard-") as directory:
         base = Path(directory)
+        steps, theirs = os.pipe()  # theirs is kept open here, too, so that the pipe has no end
         request = LoweringRequest(
             points=tuple(points),
             formats=tuple(formats),
@@ -50,27 +47,30 @@ def lower_points(
             weights_dir=None if weights_dir is None else str(weights_dir.resolve()),
             device_kind=device_kind,
             pool=pool,
-            progress=str(base / "progress"),
+            progress=theirs,
         )
         (base / "request.json").write_bytes(wire.encode(request))
-        os.mkfifo(base / "progress")
         log = base / "log.txt"
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _START, str(base / "request.json"), str(base / "response.json")],
+                module_command("steelyard.lowering", str(base / "request.json"), str(base / "response.json")),
                 env=for_child(temporary=base),
+                pass_fds=(theirs,),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         try:
-            _follow(base / "progress", process, say)
+            _follow(steps, process, say)
             code = process.wait()
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
+        finally:
+            os.close(steps)
+            os.close(theirs)
         if code != 0:
             tail = log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
             raise LoweringError(f"lowering ended with {_ending(code)}: {tail or 'it said nothing'}")
@@ -106,9 +106,9 @@ def facts(lowered: LoweredPoint) -> LoweredFacts:
     )
 
 
-def _follow(fifo: Path, process: "subprocess.Popen[bytes]", say: Callable[[str], None]) -> None:
-    """Pass on each step until the child ends. Blocks; the pipe is held open for writing so that it has no end."""
-    pipe, pidfd = os.open(fifo, os.O_RDWR), os.pidfd_open(process.pid)
+def _follow(pipe: int, process: "subprocess.Popen[bytes]", say: Callable[[str], None]) -> None:
+    """Pass on each step until the child ends. Blocks."""
+    pidfd = os.pidfd_open(process.pid)
     buffer = b""
     try:
         with selectors.DefaultSelector() as selector:
@@ -123,7 +123,6 @@ def _follow(fifo: Path, process: "subprocess.Popen[bytes]", say: Callable[[str],
                 elif pidfd in ready:
                     return
     finally:
-        os.close(pipe)
         os.close(pidfd)
 
 

@@ -18,6 +18,7 @@ from steelyard import plugins, wire
 from steelyard.core.backend import Availability, BackendSpec, Budget, Device, DeviceKind, parse_backend
 from steelyard.core.errors import StoreError
 from steelyard.core.runner import LaunchContext
+from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
 from steelyard.measure.telemetry import without_telemetry
 
@@ -59,7 +60,7 @@ def _start(spec: BackendSpec, device_kind: str, folder: Path) -> subprocess.Pope
         scratch=folder,
     )
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "steelyard.engine.probe", spec.text, device_kind],
+        module_command("steelyard.engine.probe", spec.text, device_kind),
         env=for_child(plugins.runner(spec.runner).environment(context), temporary=folder),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -5,9 +5,7 @@ numpy and the one runtime of its runner. Its own output goes to the launch's log
 goes to the event pipe, one JSON line each, so that nothing said is lost when it dies.
 """
 
-import ctypes
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -30,13 +28,11 @@ from steelyard.measure.memory import HostMemory
 from steelyard.measure.telemetry import without_telemetry
 
 _LOG_LINES = 30
-_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Read the request, pin the process, run the bundle."""
     request_path, events_fd = Path(sys.argv[1]), int(sys.argv[2])
-    _die_with_parent()
     without_telemetry()
     # The working directory goes last on the path: a user's `onnx.py` must not shadow a package.
     sys.path = [entry for entry in sys.path if entry not in ("", os.getcwd())] + [os.getcwd()]
@@ -186,12 +182,6 @@ def _status_of(error: Exception) -> Status:
     if isinstance(error, MemoryError) or out_of_memory(f"{type(error).__name__}: {error}"):
         return "out_of_memory"
     return "failed"
-
-
-def _die_with_parent() -> None:
-    """End with the supervisor, even when that was killed and could not say so (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

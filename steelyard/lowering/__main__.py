@@ -4,6 +4,7 @@ Exits 0 with a response even if some or all points failed; the response says so.
 request as a whole goes to stderr with the error's exit code.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,16 +35,16 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _reporter(path: str | None) -> Callable[[Progress], None]:
-    """Appends a JSON line per step, whole at once, so that a reader may follow the file."""
+def _reporter(descriptor: int | None) -> Callable[[Progress], None]:
+    """Writes a JSON line per step. Where nobody is left to read them, the first one ends this process."""
 
     def report(progress: Progress) -> None:
-        if path is not None:
-            with Path(path).open("ab") as stream:
-                stream.write(wire.encode(progress) + b"\n")
+        if descriptor is not None:
+            os.write(descriptor, wire.encode(progress) + b"\n")
 
     return report
 
 
 if __name__ == "__main__":
+    sys.path.append(os.getcwd())  # last: a user's file must not shadow a package
     sys.exit(main(sys.argv[1:]))

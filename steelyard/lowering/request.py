@@ -19,8 +19,8 @@ ATTEMPT_POOL = 2
 class LoweringRequest:
     """Points to lower and the formats to make of each of their programs (`module` asks for weights only).
 
-    `cache` is the cache's root; `weights_dir` the user's checkpoint or None. `progress` names a file to
-    which a JSON line is appended for every step, see `Progress`.
+    `cache` is the cache's root; `weights_dir` the user's checkpoint or None. `progress` is an open
+    descriptor to which a JSON line is written for every step, see `Progress`.
     """
 
     points: tuple[Point, ...]
@@ -29,7 +29,7 @@ class LoweringRequest:
     weights_dir: str | None = None
     device_kind: str = "cpu"
     pool: int = POOL
-    progress: str | None = None
+    progress: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

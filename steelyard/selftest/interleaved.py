@@ -11,7 +11,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from steelyard.engine.rounds import balanced_orders
 from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
+from steelyard.guard.child import module_command
 from steelyard.hardware.fingerprint import packages
 from steelyard.selftest.internal import DETAIL
 from steelyard.selftest.tools import OURS, Told, Tool
@@ -264,7 +264,7 @@ def _watched(tool: Tool, request: LaunchRequest, told: Path, origin_s: float) ->
     watch = during.begin(cpus)
     with log.open("wb") as stream, _on(cpus):
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", tool.module, str(asked), str(told), *tool.arguments],
+            module_command(tool.module, str(asked), str(told), *tool.arguments),
             env=environment(request),
             cwd=scratch,
             stdin=subprocess.DEVNULL,

@@ -1,29 +1,24 @@
-"""A neighbour on purpose: one process that spins on one CPU for as long as it is wanted."""
+"""A neighbour on purpose: one process that spins on one CPU for as long as it is wanted.
 
+python -m steelyard.selftest.neighbour CPU
+"""
+
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
+from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
-
-# It ends by itself when its parent is gone: nobody is left to end it then.
-_SPIN = """
-import os, sys
-os.sched_setaffinity(0, {int(sys.argv[1])})
-parent = os.getppid()
-print("spinning", flush=True)
-while os.getppid() == parent:
-    for _ in range(1_000_000):
-        pass
-"""
 
 
 @contextmanager
 def neighbour(cpu: int) -> Iterator[int]:
     """A child that spins on `cpu`; gives its process id. Raises OSError if the CPU cannot be had."""
     child = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _SPIN, str(cpu)],
+        module_command("steelyard.selftest.neighbour", str(cpu)),
         env=for_child(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -40,3 +35,14 @@ def neighbour(cpu: int) -> Iterator[int]:
     finally:
         child.kill()
         child.communicate()
+
+
+def _spin(cpu: int) -> NoReturn:
+    os.sched_setaffinity(0, {cpu})
+    print("spinning", flush=True)
+    while True:
+        pass
+
+
+if __name__ == "__main__":
+    _spin(int(sys.argv[1]))

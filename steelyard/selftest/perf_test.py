@@ -8,6 +8,7 @@ from pathlib import Path
 
 from steelyard.core.errors import SteelyardError
 from steelyard.engine.protocol import LaunchRequest
+from steelyard.guard.child import program_command
 from steelyard.selftest.child import lowered_of, serve, window_s
 from steelyard.selftest.tools import Told
 
@@ -36,7 +37,7 @@ def measure(request: LaunchRequest) -> Told:
     artifact = lowered_of(request).programs["main"].artifacts["onnx"]
     result = Path(request.scratch) / "perf_test.csv"
     model = Path(artifact.directory) / artifact.entry
-    subprocess.run(command(model, result, request.budget.threads, window_s(request)), check=True)
+    subprocess.run(program_command(command(model, result, request.budget.threads, window_s(request))), check=True)
     return Told(samples_s=samples(result.read_text()))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from steelyard.core.errors import SteelyardError
 from steelyard.engine.protocol import LaunchRequest
+from steelyard.guard.child import program_command
 from steelyard.selftest.child import lowered_of, serve, window_s
 from steelyard.selftest.tools import Told
 
@@ -30,7 +31,9 @@ def measure(request: LaunchRequest) -> Told:
     """Run it and read its file. Raises CalledProcessError if it fails."""
     artifact = lowered_of(request).programs["main"].artifacts["onnx"]
     times = Path(request.scratch) / "times.json"
-    subprocess.run(command(Path(artifact.directory) / artifact.entry, times, window_s(request)), check=True)
+    subprocess.run(
+        program_command(command(Path(artifact.directory) / artifact.entry, times, window_s(request))), check=True
+    )
     return Told(samples_s=samples(times.read_text()))
 
 

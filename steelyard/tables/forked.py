@@ -8,6 +8,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
+from steelyard.guard.child import end_with
+
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
@@ -28,15 +30,16 @@ def forked(call: Callable[[Item], Found], items: Sequence[Item], count: int) -> 
     """
     if count < 2 or len(items) < 2:
         return tuple(map(call, items))
-    with ProcessPoolExecutor(min(count, len(items)), get_context("fork"), _begin, (call, items)) as pool:
+    with ProcessPoolExecutor(min(count, len(items)), get_context("fork"), _begin, (os.getpid(), call, items)) as pool:
         return tuple(pool.map(_find, range(len(items))))
 
 
 _begun: Any = None
 
 
-def _begin(call: Callable[[Any], Any], items: Sequence[Any]) -> None:
+def _begin(parent: int, call: Callable[[Any], Any], items: Sequence[Any]) -> None:
     global _begun
+    end_with(parent)
     _begun = call, items
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted as well, and ends its forks
 

@@ -28,17 +28,17 @@ RUNTIMES = {"onnx": "onnxruntime", "stablehlo": "jax", "openvino": "openvino", "
 def lower(directory, points, forms, cache, **given):
     """Run the process; returns its exit code, its response or None, its progress, its stderr."""
     progress = directory / "progress.jsonl"
-    request = LoweringRequest(points=points, formats=forms, cache=str(cache), progress=str(progress), pool=3, **given)
+    stream = progress.open("ab")
+    request = LoweringRequest(points=points, formats=forms, cache=str(cache), progress=stream.fileno(), pool=3, **given)
     (directory / "request.json").write_bytes(wire.encode(request))
     answer = directory / "response.json"
     command = [sys.executable, "-m", "steelyard.lowering", str(directory / "request.json"), str(answer)]
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    steps = (
-        [wire.decode(line, Progress, "progress") for line in progress.read_text().splitlines()]
-        if progress.exists()
-        else []
-    )
+    with stream:
+        done = subprocess.run(
+            command, env=environment, pass_fds=(stream.fileno(),), capture_output=True, text=True, check=False
+        )
+    steps = [wire.decode(line, Progress, "progress") for line in progress.read_text().splitlines()]
     return done.returncode, wire.read(answer, LoweringResponse) if answer.exists() else None, steps, done.stderr
 
 

@@ -4,7 +4,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import IO, TypeVar
 
 from steelyard import wire
 from steelyard.core.errors import SteelyardError
+from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
 from steelyard.hardware.ceilings.jobs import Ready, Seen, Start, Terms, Visit
 
@@ -37,7 +37,7 @@ class Process:
         self._buffer = b""
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _MODULE, str(theirs)],
+                module_command(_MODULE, str(theirs)),
                 stdin=subprocess.PIPE,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
