@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from steelyard.artifact import bundle, receipt
 from steelyard.artifact.archive import SUFFIXES, unpack
@@ -14,6 +13,7 @@ from steelyard.artifact.report import Render, RenderAcross, check_across, check_
 from steelyard.artifact.stored import check_stored
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.core.run import Run
+from steelyard.guard.scratch import scratch
 from steelyard.store import read_manifest, run_of_id
 
 
@@ -47,8 +47,8 @@ def opened(source: Path) -> Iterator[Path]:
         return
     if not source.name.endswith(SUFFIXES):
         raise StoreError(f"{source}: not a bundle: neither a folder nor a {' or '.join(SUFFIXES)}")
-    with TemporaryDirectory(prefix="steelyard-bundle-") as directory:
-        root = unpack(source, Path(directory))
+    with scratch() as directory:
+        root = unpack(source, directory)
         if not bundle.is_bundle(root):
             raise StoreError(f"{source}: not a bundle: it lacks SHA256SUMS or run/manifest.json")
         yield root

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,10 +60,11 @@ def render_across(
 
 def _written(chosen: Sequence["Report"], inputs: "ReportInputs") -> Mapping[str, Mapping[str, bytes]]:
     from steelyard.artifact.report import files_of
+    from steelyard.guard.scratch import scratch
 
     made: dict[str, Mapping[str, bytes]] = {}
     for entry in chosen:
-        with TemporaryDirectory(prefix="steelyard-report-") as directory:
-            entry.write(inputs, Path(directory))
-            made[entry.name] = {name: path.read_bytes() for name, path in files_of(Path(directory)).items()}
+        with scratch() as directory:
+            entry.write(inputs, directory)
+            made[entry.name] = {name: path.read_bytes() for name, path in files_of(directory).items()}
     return made

@@ -1,9 +1,7 @@
 """What `bench run` does once its options are read: the parts of the engine joined to the store and the screen."""
 
 import dataclasses
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -34,6 +32,7 @@ from steelyard.guard.board import foreign_processes
 from steelyard.guard.environment import told
 from steelyard.guard.grades import graded_at_end
 from steelyard.guard.preflight import preflight, twice_if_noisy
+from steelyard.guard.scratch import clear_orphans, scratch
 from steelyard.hardware.ceilings.kept import newest as newest_ceilings
 from steelyard.hardware.computed_peak import computed_peaks
 from steelyard.hardware.fingerprint import fingerprint
@@ -86,6 +85,7 @@ def run_plan(
         _in_use(),
         _screen(plan, started_s, json) as screen,
     ):
+        _clear(screen.line)
         lowered, unlowered = _lower(plan, weights, screen)
         manifest = _manifest(plan, lowered)
         allow(manifest)
@@ -125,6 +125,7 @@ def resume_run(
         _in_use(),
         _screen(plan, started, json, before=first_round - 1) as screen,
     ):
+        _clear(screen.line)
         lowered, unlowered = _lower(plan, weights, screen)
         now = dataclasses.replace(
             run.manifest,
@@ -146,6 +147,12 @@ def resume_run(
                 before=run,
             )
     return _finish(path, code, report=report)
+
+
+def _clear(say: Callable[[str], None]) -> None:
+    """What killed processes left on disk is removed, and told: it is gigabytes at times."""
+    for left in clear_orphans():
+        say(f"removed {left}, which a killed process had left")
 
 
 def _screen(plan: Plan, started_s: float, as_json: bool, before: int = 0) -> Screen:
@@ -189,8 +196,7 @@ def _segment(
     earlier = () if before is None else before.results
     segments = () if before is None else before.segments
     recorder = Recorder(writer, screen, manifest, plan, earlier, segments=segments, noise=noise)
-    work = Path(tempfile.mkdtemp(prefix="steelyard-"))
-    try:
+    with scratch() as work:
         session = Session(
             plan,
             lowered,
@@ -204,8 +210,6 @@ def _segment(
             launched=0 if before is None else len(before.launches),
         )
         done = session.run()
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     at_end = graded_at_end(noise, recorder.launches)
     writer.finish(
         ended=done.ended, rounds=done.rounds, supervisor=done.supervisor, noise=at_end, disturbed=done.disturbed

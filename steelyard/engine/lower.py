@@ -4,7 +4,6 @@ import os
 import selectors
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from steelyard.core.workload import Point
 from steelyard.engine.ends import signal_name
 from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
+from steelyard.guard.scratch import scratch
 from steelyard.lowering.cache import cache_root
 from steelyard.lowering.request import POOL, LoweringRequest, LoweringResponse, Progress
 
@@ -37,8 +37,7 @@ def lower_points(
 
     Raises LoweringError if the child as a whole fails: killed, out of memory, disk full.
     """
-    with tempfile.TemporaryDirectory(prefix="steelyard-") as directory:
-        base = Path(directory)
+    with scratch() as base:
         steps, theirs = os.pipe()  # theirs is kept open here, too, so that the pipe has no end
         request = LoweringRequest(
             points=tuple(points),

@@ -11,7 +11,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +31,7 @@ from steelyard.engine.rounds import balanced_orders
 from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
 from steelyard.guard.child import module_command
+from steelyard.guard.scratch import scratch
 from steelyard.hardware.fingerprint import packages
 from steelyard.selftest.internal import DETAIL
 from steelyard.selftest.tools import OURS, Told, Tool
@@ -120,24 +120,23 @@ class Campaign:
 
     def measure(self, open_: Callable[[Match], bool], rounds: int, say: Callable[[str], None]) -> bool:
         """Rounds of all matches in turn, each until it is no longer `open_` or has so many. False if interrupted."""
-        work = Path(tempfile.mkdtemp(prefix="steelyard-"))
         before = os.sched_getaffinity(0)
         if spare := before - set(self.terms.budget.cpus):
             os.sched_setaffinity(0, spare)
         try:
-            sides = {match.title: _Sides(self, match, work / str(n)) for n, match in enumerate(self.matches)}
-            while todo := [match for match in self.matches if self._left(match, rounds) and open_(match)]:
-                fewest = min(len(self.rounds(match)) for match in todo)
-                say(f"round {fewest + 1} of at most {rounds}: {len(todo)} of {len(self.matches)} matches are open")
-                for match in todo:
-                    if not sides[match.title].round():
-                        self.matches = tuple(other for other in self.matches if other is not match)
-                        say(f"{match.title}: {sides[match.title].reason}")
+            with scratch() as work:
+                sides = {match.title: _Sides(self, match, work / str(n)) for n, match in enumerate(self.matches)}
+                while todo := [match for match in self.matches if self._left(match, rounds) and open_(match)]:
+                    fewest = min(len(self.rounds(match)) for match in todo)
+                    say(f"round {fewest + 1} of at most {rounds}: {len(todo)} of {len(self.matches)} matches are open")
+                    for match in todo:
+                        if not sides[match.title].round():
+                            self.matches = tuple(other for other in self.matches if other is not match)
+                            say(f"{match.title}: {sides[match.title].reason}")
         except (Interrupted, KeyboardInterrupt):
             return False
         finally:
             os.sched_setaffinity(0, before)
-            shutil.rmtree(work, ignore_errors=True)
         return True
 
     def keep(self, launch: SideLaunch) -> None:
