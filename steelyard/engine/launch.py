@@ -134,7 +134,7 @@ def _run(
         supervisor_cpu_s=time.process_time() - cpu_start,
         noise=_noise(
             before=before,
-            during=meanwhile,
+            during={**meanwhile, "away_s": listener.presence.reading()},
             end={"left_behind": Reading(value=float(stayed), unit="1", method="processes that outlived the worker")},
             after=boundary_sample(request.budget.cpus or None),
         ),

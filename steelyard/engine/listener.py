@@ -1,6 +1,7 @@
 """What a worker says, and for how long it may be silent: events from its pipe, time-outs of its stages.
 
-The supervisor blocks in `select` on the pipe and the process; it never polls.
+The supervisor blocks in `select` on the pipe and the process, and wakes twice a second to see whether it was itself
+away: what it missed is not charged to the worker.
 """
 
 import os
@@ -14,6 +15,7 @@ from typing import cast
 from steelyard import wire
 from steelyard.core.result import Result, Stage
 from steelyard.engine.protocol import Event, LaunchRequest
+from steelyard.guard.presence import Presence
 
 _UNSEEN_S = 1.0  # the worker collects garbage before its window, and the supervisor may read an event late
 
@@ -41,6 +43,8 @@ class Listener:
         self._done = False
         self._window_began: float | None = None
         self._window_s: float | None = None
+        self._missed_s = 0.0  # of the window, at most: either of its ends may have been seen so late
+        self.presence = Presence()
 
     def listen(self) -> str:
         """`done`, `exited` or `timed_out`."""
@@ -51,12 +55,15 @@ class Listener:
                 selector.register(self._pipe, selectors.EVENT_READ)
                 selector.register(pidfd, selectors.EVENT_READ)
                 while not self._done:
-                    ready = {key.fd for key, _ in selector.select(max(0.0, deadline - time.monotonic()))}
+                    away_s = self.presence.away_s
+                    ready = self.presence.select(selector, deadline - time.monotonic())
+                    away_s = self.presence.away_s - away_s
+                    self._missed_s += away_s
                     if not ready:
                         return "timed_out"
                     # The process alone is ready once it is dead. A child that it left behind may hold the pipe open:
                     # end of file is not waited for.
-                    if self._pipe not in ready or not self._read():
+                    if self._pipe not in ready or not self._read(away_s):
                         return "exited"
                     deadline = self._deadline()
         finally:
@@ -69,7 +76,7 @@ class Listener:
             allowed += self._caps.get(self.case_id, 0.0)
         return time.monotonic() + allowed
 
-    def _read(self) -> bool:
+    def _read(self, away_s: float) -> bool:
         data = os.read(self._pipe, 1 << 20)
         self._buffer += data
         *lines, self._buffer = self._buffer.split(b"\n")
@@ -77,35 +84,36 @@ class Listener:
             event = wire.decode(line, Event, "what the worker sent")
             if event.kind == "stage":
                 self.stage, self.case_id = event.stage, event.case_id
-                self._time_window(event.stage)
+                self._time_window(event.stage, away_s)
             elif event.kind == "result" and event.result is not None:
-                event = replace(event, result=believed(event.result, self._window_s))
+                event = replace(event, result=believed(event.result, self._window_s, self._missed_s))
                 self.results.append(cast(Result, event.result))
             elif event.kind == "done":
                 self._done = True
             self._on_event(event)
         return bool(data)
 
-    def _time_window(self, stage: Stage) -> None:
+    def _time_window(self, stage: Stage, away_s: float) -> None:
         """How long the timed window was for the supervisor, from the event before it to the next."""
         began, self._window_began = self._window_began, None
         if stage == "steady":
-            self._window_began, self._window_s = time.monotonic(), None
+            self._window_began, self._window_s, self._missed_s = time.monotonic(), None, away_s
         elif began is not None:
             self._window_s = time.monotonic() - began
 
 
-def believed(result: Result, window_s: float | None) -> Result:
+def believed(result: Result, window_s: float | None, missed_s: float = 0.0) -> Result:
     """The result, or a failure if its window cannot have lasted as long as the worker's clock says.
 
     The worker checks its clock to 1 %. This is for what it cannot see, a clock replaced below Python: what
-    supervisor and worker saw differs by more than a factor of two and a second.
+    supervisor and worker saw differs by more than a factor of two and a second. The `missed_s` in which the supervisor
+    was away say nothing: it may have seen the window so much longer or shorter.
     """
     latency = result.measurement("latency_s")
     if window_s is None or latency is None or not len(latency.samples):
         return result
     told = result.details.get("window_s", latency.starts_s[-1] + latency.samples[-1])  # checks of outputs are in it
-    if (window_s - _UNSEEN_S) / 2 <= told <= 2 * window_s + _UNSEEN_S:
+    if (window_s - missed_s - _UNSEEN_S) / 2 <= told <= 2 * (window_s + missed_s) + _UNSEEN_S:
         return result
     reason = (
         f"the worker's clock counted {told:.3g} s for a window that took {window_s:.3g} s: its times are not to be "

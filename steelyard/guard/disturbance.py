@@ -4,7 +4,9 @@ A round counts as disturbed if in any of its launches others than the run itself
 
 - used more of the measured CPUs over the launch than a tenth of one and one percent of all, and 0.03 s more;
 - used half a CPU and one percent of all in one of the short samples before and after it;
-- or if the hypervisor took, or a CPU quota stopped, more than 5 % over the launch.
+- or if the hypervisor took, or a CPU quota stopped, more than 5 % over the launch,
+- or the supervisor was away for more than a second (`steelyard.guard.presence`): it cannot vouch for what was
+  meanwhile, and a machine that slept is another one when it wakes.
 
 On a virtual machine with two CPUs and nobody else at work, launches of five runtimes (0.3 to 19 s, compile
 workers included) read at most 0.05 of a CPU, and beside a program that spins on one of them 1.0: the limit,
@@ -25,6 +27,8 @@ TICKS_S = 0.03
 CPUS_AT_THE_ENDS = 0.5
 TAKEN_SHARE = 0.05
 """Of steal and of throttled periods: the ratio of two programs is then off by as much in the worst case."""
+
+AWAY_S = 1.0
 
 _ENDS = (("before", "just before"), ("after", "just after"))
 _TAKEN = (
@@ -51,6 +55,9 @@ def disturbance(noise: Mapping[str, Reading]) -> str:
         share = _value(noise, key)
         if share is not None and share > TAKEN_SHARE:
             found.append(says.format(share))
+    away_s = _value(noise, "during/away_s")
+    if away_s is not None and away_s > AWAY_S:
+        found.append(f"bench itself was stopped, or the machine slept, for {away_s:.3g} s while it ran")
     return ", ".join(found)
 
 

@@ -31,6 +31,7 @@ from steelyard.engine.rounds import balanced_orders
 from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
 from steelyard.guard.child import module_command
+from steelyard.guard.presence import Presence
 from steelyard.guard.scratch import scratch
 from steelyard.hardware.fingerprint import packages
 from steelyard.selftest.internal import DETAIL
@@ -272,8 +273,9 @@ def _watched(tool: Tool, request: LaunchRequest, told: Path, origin_s: float) ->
             start_new_session=True,
         )
     try:
-        _wait(process.pid, TOOL_TIMEOUT_S)
-        meanwhile = during.end(watch, process.pid)  # while the process is not yet waited for
+        presence = _wait(process.pid, TOOL_TIMEOUT_S)
+        # While the process is not yet waited for.
+        meanwhile = {**during.end(watch, process.pid), "away_s": presence.reading()}
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -295,15 +297,17 @@ def _watched(tool: Tool, request: LaunchRequest, told: Path, origin_s: float) ->
     return record, log.read_text(errors="replace")[-_TAIL:].strip()
 
 
-def _wait(pid: int, timeout_s: float) -> None:
+def _wait(pid: int, timeout_s: float) -> Presence:
     """Until the process has ended, which leaves it to be waited for, or the time is over."""
+    presence = Presence()
     pidfd = os.pidfd_open(pid)
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(pidfd, selectors.EVENT_READ)
-            selector.select(timeout_s)
+            presence.select(selector, timeout_s)
     finally:
         os.close(pidfd)
+    return presence
 
 
 @contextmanager
