@@ -58,6 +58,14 @@ def _interruptible() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _locks_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
+    """The tests refuse nobody else on this machine, and are refused by nobody: what they run locks CPUs elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STEELYARD_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield
+
+
 def _nothing_skips() -> bool:
     return os.environ.get("STEELYARD_REQUIRE_TOOLS") == "1"
 

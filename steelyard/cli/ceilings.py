@@ -37,6 +37,9 @@ def ceilings(
         str | None, typer.Option(metavar="SIZE", help="The largest working set of a thread, e.g. 64MiB.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the orders and of the matrices.")] = 0,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait while another run measures on the same CPUs or device.")
+    ] = False,
     keep: Annotated[bool, typer.Option(help="Keep the result, so that later runs carry it.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print data instead of tables.")] = False,
 ) -> None:
@@ -64,8 +67,12 @@ def ceilings(
         most_bytes=None if most is None else parse_size(most),
         seed=seed,
     )
-    with occupied(request.device, request.budget):
-        found = measure(request, say=lambda text: typer.echo(text, err=True))
+
+    def say(text: str) -> None:
+        typer.echo(text, err=True)
+
+    with occupied(request.device, request.budget, say if wait else None):
+        found = measure(request, say=say)
     if json:
         print_json("ceilings", {"ceilings": found})
     else:

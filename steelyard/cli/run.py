@@ -60,6 +60,9 @@ def run(
     allow_foreign_processes: Annotated[
         bool, typer.Option("--allow-foreign-processes", help="Measure although others compute on the device.")
     ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait while another run measures on the same CPUs or device.")
+    ] = False,
     energy: Annotated[
         bool, typer.Option("--energy/--no-energy", help="Meter energy after each timed window, where there is a meter.")
     ] = True,
@@ -100,6 +103,7 @@ def run(
                 json=json,
                 meter="" if meter is None else str(meter.absolute()),
                 allow_foreign=allow_foreign_processes,
+                wait=wait,
             )
         )
     request = _request(
@@ -128,6 +132,7 @@ def run(
         estimate_energy=estimate_energy,
         l2=l2,
         allow_foreign=allow_foreign_processes,
+        wait=wait,
     )
     if largest is not None:
         if quick or rounds is not None or scenario != "single-stream":
@@ -142,7 +147,19 @@ def run(
 
 
 _WITH_RESUME = frozenset(
-    {"resume", "weights", "time", "rounds", "timeout", "meter", "allow_foreign_processes", "output", "report", "json"}
+    {
+        "resume",
+        "weights",
+        "time",
+        "rounds",
+        "timeout",
+        "meter",
+        "allow_foreign_processes",
+        "wait",
+        "output",
+        "report",
+        "json",
+    }
 )
 
 

@@ -41,7 +41,7 @@ from steelyard.hardware.profiles import declared
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.request import ATTEMPT_POOL, POOL, is_lowered
 from steelyard.selftest.kept import newest
-from steelyard.store import RunWriter, create_run, find_run, new_run_id, open_run, prepare_root, resume
+from steelyard.store import RunWriter, create_run, find_run, new_run_id, open_run, prepare_root, read_manifest, resume
 
 
 def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bool, report: bool, json: bool) -> int:
@@ -52,7 +52,6 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
         typer.echo(line, err=not dry_run)
     if dry_run:
         return 0
-    _alone(request.device, allowed=request.allow_foreign)
     path, code = run_plan(plan, output, weights=weights, json=json, started_s=started)
     return _finish(path, code, report=report)
 
@@ -78,19 +77,23 @@ def run_plan(
 
     `allow` sees the manifest, and with it what was lowered, before anything is measured; it raises what forbids it.
     """
-    prepare_root(output)
+    request = plan.request
     with (
         ended_like_ctrl_c(),
-        occupied(plan.request.device, plan.request.budget),
+        occupied(request.device, request.budget, _waits if request.wait else None) as waited_s,
         _in_use(),
-        _screen(plan, started_s, json) as screen,
+        _screen(plan, started_s + waited_s, json) as screen,
     ):
+        _alone(request.device, allowed=request.allow_foreign)
+        prepare_root(output)
         _clear(screen.line)
         lowered, unlowered = _lower(plan, weights, screen)
         manifest = _manifest(plan, lowered)
         allow(manifest)
         with create_run(output, manifest) as writer:
-            code = _segment(plan, lowered, unlowered, manifest, writer, screen, started_s=started_s, first_round=1)
+            code = _segment(
+                plan, lowered, unlowered, manifest, writer, screen, started_s=started_s + waited_s, first_round=1
+            )
     return writer.path, code
 
 
@@ -106,25 +109,38 @@ def resume_run(
     json: bool,
     meter: str = "",
     allow_foreign: bool = False,
+    wait: bool = False,
 ) -> int:
     """A further segment of whole rounds of a stored run. Returns the exit code."""
-    started = time.monotonic()
     path = find_run(output, which)
+    manifest = read_manifest(path)
+    with ended_like_ctrl_c(), occupied(manifest.device, manifest.budget, _waits if wait else None):
+        _alone(manifest.device, allowed=allow_foreign or manifest.plan.get("allow_foreign_processes", False))
+        code = _go_on(path, weights=weights, time_s=time_s, rounds=rounds, timeouts=timeouts, json=json, meter=meter)
+    return _finish(path, code, report=report)
+
+
+def _go_on(
+    path: Path,
+    *,
+    weights: Path | None,
+    time_s: float | None,
+    rounds: int | None,
+    timeouts: Mapping[str, float],
+    json: bool,
+    meter: str,
+) -> int:
+    """Measure and store the segment. The run is read only now: whoever was waited for may have measured it, too."""
+    started = time.monotonic()
     run = open_run(path)
     if line := told():
         typer.echo(line, err=True)
-    _alone(run.manifest.device, allowed=allow_foreign or run.manifest.plan.get("allow_foreign_processes", False))
     done = rounds_done(run.segments, run.manifest.plan["scenario"])
     first_round = max((result.round for result in run.results), default=0) + 1
     plan = plan_of(
         run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done, weights=weights, meter=meter
     )
-    with (
-        ended_like_ctrl_c(),
-        occupied(plan.request.device, plan.request.budget),
-        _in_use(),
-        _screen(plan, started, json, before=first_round - 1) as screen,
-    ):
+    with _in_use(), _screen(plan, started, json, before=first_round - 1) as screen:
         _clear(screen.line)
         lowered, unlowered = _lower(plan, weights, screen)
         now = dataclasses.replace(
@@ -146,7 +162,7 @@ def resume_run(
                 first_round=first_round,
                 before=run,
             )
-    return _finish(path, code, report=report)
+    return code
 
 
 def _clear(say: Callable[[str], None]) -> None:
@@ -323,6 +339,10 @@ def _ceilings(environment: Mapping[str, Any], device: Device, threads: int) -> C
     except StoreError as error:
         typer.echo(f"the ceilings are left out: {error}; bench hardware ceilings makes them anew", err=True)
         return None
+
+
+def _waits(told: str) -> None:
+    typer.echo(told, err=True)
 
 
 def _in_use() -> AbstractContextManager[None]:

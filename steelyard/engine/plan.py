@@ -67,6 +67,7 @@ class Request:
     attempt: bool = False
     energy: EnergySettings = field(default_factory=EnergySettings)
     allow_foreign: bool = False
+    wait: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
