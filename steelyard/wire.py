@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from steelyard.core.errors import StoreError
+from steelyard.guard.owner import told
 
 T = TypeVar("T")
 
@@ -25,9 +26,10 @@ def decode(data: bytes | str, kind: type[T], where: str) -> T:
 
 
 def read(path: Path, kind: type[T]) -> T:
-    """Read `kind` from a JSON file. Raises StoreError naming the file."""
+    """Read `kind` from a JSON file. Raises StoreError naming the file; Denied, which is one, if it may not be read."""
     try:
-        data = path.read_bytes()
+        with told():
+            data = path.read_bytes()
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     return decode(data, kind, str(path))

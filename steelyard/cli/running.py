@@ -167,7 +167,7 @@ def _go_on(
 
 def _clear(say: Callable[[str], None]) -> None:
     """What killed processes left on disk is removed, and told: it is gigabytes at times."""
-    for left in clear_orphans():
+    for left in (*clear_orphans(), *Cache(cache_root()).clear_orphans()):
         say(f"removed {left}, which a killed process had left")
 
 

@@ -39,6 +39,10 @@ class StoreError(SteelyardError):
     """A stored run cannot be read or written."""
 
 
+class Denied(StoreError):
+    """A file is closed to this user, or is another's to change. It is not damaged, and it is left as it is."""
+
+
 class CheckpointError(SteelyardError):
     """A user's model file or checkpoint is not what it says."""
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from steelyard.core.errors import LoweringError, SteelyardError
+from steelyard.core.errors import Denied, LoweringError, SteelyardError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.workload import Program
-from steelyard.lowering.cache import Cache, Entry
+from steelyard.lowering.cache import Cache
+from steelyard.lowering.cached import Entry
 from steelyard.lowering.format import Source, convert, made_with, require, split
 from steelyard.lowering.source import build_with, example_inputs, load_weights, stored_names
 from steelyard.lowering.weights import FILE
@@ -130,6 +131,8 @@ def lower_program(
         fresh, label = False, f"{program.name} as {form}"
         try:
             artifacts[form], fresh = exporter.obtain(form)
+        except Denied:
+            raise
         except SteelyardError as error:
             failures[form] = str(error)
             label += f": failed: {error}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from steelyard.core.hashing import file_sha256
+from steelyard.guard.owner import is_ours
 
 _Known = dict[tuple[int, int, int], str]
 
@@ -29,12 +30,15 @@ class FileHashes:
         identity = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
         if identity not in known:
             known[identity] = remembered[identity] = file_sha256(path)
-            with self._file.open("a") as stream:
+            # In a cache that is another's nothing can be kept: the next process hashes the file again.
+            with contextlib.suppress(PermissionError), self._file.open("a") as stream:
                 stream.write(_line(identity, known[identity]))
         return known[identity]
 
     def keep(self, files: Iterable[Path]) -> None:
-        """Forget all but these files. Only while nobody else uses the cache."""
+        """Forget all but these files, unless what is remembered is another's. Only while nobody else uses the cache."""
+        if self._file.exists() and not is_ours(self._file):
+            return
         inodes = {path.stat().st_ino for path in files}
         kept = {identity: digest for identity, digest in self._remembered().items() if identity[0] in inodes}
         self._draft.write_text("".join(_line(identity, digest) for identity, digest in kept.items()))
@@ -44,7 +48,7 @@ class FileHashes:
     def _remembered(self) -> _Known:
         if self._known is None:
             self._known = {}
-            with contextlib.suppress(FileNotFoundError), self._file.open() as stream:
+            with contextlib.suppress(FileNotFoundError, PermissionError), self._file.open() as stream:
                 for line in stream:
                     with contextlib.suppress(ValueError):  # cut short by a full disk: that file is hashed again
                         inode, size, modified, digest = json.loads(line)

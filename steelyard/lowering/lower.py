@@ -11,12 +11,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from steelyard.core.errors import LoweringError, SteelyardError
+from steelyard.core.errors import Denied, LoweringError, SteelyardError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import LoweredPoint, LoweredProgram
 from steelyard.core.workload import Identity, Point, Program
 from steelyard.lowering.artifacts import lower_program
-from steelyard.lowering.cache import Cache, Entry
+from steelyard.lowering.cache import Cache
+from steelyard.lowering.cached import Entry
 from steelyard.lowering.format import EAGER_FORMAT, split
 from steelyard.lowering.references import make_pool, point_key, point_made_with, read_point, write_point
 from steelyard.lowering.request import LoweringFailure, LoweringRequest, LoweringResponse, Progress
@@ -28,7 +29,7 @@ from steelyard.lowering.written import written_by
 def lower(request: LoweringRequest, progress: Callable[[Progress], None]) -> LoweringResponse:
     """Lower every point of the request. A point that fails is in the response's `failures`; others go on.
 
-    Raises UsageError for an unknown format and for a cache that cannot be used.
+    Raises UsageError for an unknown format and for a cache that cannot be used, Denied if it is closed to this user.
     """
     formats = sorted({form for form in request.formats if form != EAGER_FORMAT}, key=_order)
     job = _Job(request, formats, progress)
@@ -141,6 +142,8 @@ class _Job:
         return self._programs[program.key]
 
     def _fail(self, point: Point, error: Exception) -> None:
+        if isinstance(error, Denied):  # not this point's fault: nothing can be lowered so
+            raise error
         if not isinstance(error, SteelyardError):
             traceback.print_exception(error)  # to the log: the message alone does not tell where
         said = str(error) if isinstance(error, SteelyardError) else f"{type(error).__name__}: {error}"

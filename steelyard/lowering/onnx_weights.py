@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steelyard.core.hashing import stable_hash
-from steelyard.lowering.cache import Entry
+from steelyard.lowering.cached import Entry
 from steelyard.lowering.format import Source, versions
 from steelyard.lowering.source import file_places
 

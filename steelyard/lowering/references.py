@@ -11,7 +11,7 @@ from steelyard.core.errors import LoweringError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import InputSet, Tolerance
 from steelyard.core.workload import Point, Program, StateWindow
-from steelyard.lowering.cache import Entry
+from steelyard.lowering.cached import Entry
 from steelyard.lowering.entry import PoolEntry
 from steelyard.lowering.format import WEIGHTS_MADE_BY, versions
 from steelyard.lowering.source import build_with

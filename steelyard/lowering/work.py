@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from steelyard.core.errors import Denied
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import Artifact, WorkCount
 from steelyard.core.workload import Program
-from steelyard.lowering.cache import Cache, Entry
+from steelyard.lowering.cache import Cache
+from steelyard.lowering.cached import Entry
 from steelyard.lowering.format import versions
 from steelyard.lowering.source import build_with, load_weights
 from steelyard.lowering.weights import FILE
@@ -57,6 +59,8 @@ def _kept(
     is a cross-check, for which no point may be lost."""
     try:
         facts = cache.obtain("programs", key, label=label, made_with=made_with, build=build).manifest.facts
+    except Denied:
+        raise
     except Exception as error:  # noqa: BLE001 (as above)
         traceback.print_exception(error)
         lines = str(error).strip().splitlines()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard import wire
-from steelyard.core.errors import StoreError
+from steelyard.core.errors import Denied, StoreError
 from steelyard.core.shams import Shams
 from steelyard.hardware.machine import machine_key
 from steelyard.lowering.cache import cache_root
@@ -41,6 +41,8 @@ def write(path: Path, shams: Shams) -> None:
 def _outweighed(path: Path, shams: Shams) -> bool:
     try:
         there = wire.read(path, Shams)
+    except Denied:
+        raise
     except StoreError:  # none yet, or damaged: then it is replaced
         return False
     same = (there.versions, there.tool_version) == (shams.versions, shams.tool_version)

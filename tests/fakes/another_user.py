@@ -1,4 +1,7 @@
-"""Another user of this machine: a call made by a fork of this process under another uid, where this one is root's."""
+"""Another user of this machine: a call made by a fork of this process under another uid, where this one is root's.
+
+Elsewhere the fork only takes itself for another user: what is closed must then be closed to its owner as well.
+"""
 
 import os
 import pickle
@@ -10,7 +13,7 @@ CAN_BE_ANOTHER = os.geteuid() == 0
 
 
 def as_another(call: Callable[[], Any]) -> Any:
-    """What the call returns, or raises, under another uid. Without root's rights it is made under our own."""
+    """What the call returns, or raises, under another uid."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -19,6 +22,7 @@ def as_another(call: Callable[[], Any]) -> Any:
                 os.setgroups([])
                 os.setgid(OTHER)
                 os.setuid(OTHER)
+            os.geteuid = lambda: OTHER  # type: ignore[assignment]
             answer: tuple[bool, Any] = (True, call())
         except BaseException as error:  # noqa: BLE001 (whatever it is, it is raised in the parent)
             answer = (False, error)

@@ -12,7 +12,8 @@ import pytest
 from steelyard.core.errors import LoweringError, SteelyardError, UsageError
 from steelyard.core.workload import Selection
 from steelyard.lowering import hashes as hashes_module
-from steelyard.lowering.cache import Cache, cache_root, size_bytes
+from steelyard.lowering.cache import Cache, cache_root
+from steelyard.lowering.cached import size_bytes
 from steelyard.lowering.references import point_key
 from steelyard.lowering.written import written_by
 from tests.fakes.small_suite import points
@@ -103,7 +104,7 @@ def test_verify_finds_what_size_and_time_do_not_show(cache):
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     fresh = Cache(cache.root)
     assert fresh.find("weights", "k") is not None  # trusted: size, time and inode are unchanged
-    assert "sha256" in fresh.verify()["weights/k"]
+    assert "sha256" in fresh.verify()["weights/k"].reason
     assert Cache(cache.root).find("weights", "k") is None
     assert obtain(Cache(cache.root)).fresh
 
@@ -133,7 +134,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(cache):
 
 
 def test_what_a_killed_build_left_does_not_matter(cache):
-    left = cache.root / "tmp" / "weights-k"
+    left = cache.root / "tmp" / f"weights-k-{os.geteuid()}"
     left.mkdir()
     (left / "data.bin").write_bytes(b"half")
     (left / "stray.bin").write_bytes(b"half")

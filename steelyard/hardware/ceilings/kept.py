@@ -7,7 +7,7 @@ from typing import Any
 from steelyard import wire
 from steelyard.core.backend import Device
 from steelyard.core.ceilings import Ceilings
-from steelyard.core.errors import StoreError
+from steelyard.core.errors import Denied, StoreError
 from steelyard.hardware.machine import machine_key
 from steelyard.lowering.cache import cache_root
 
@@ -38,6 +38,8 @@ def newest(environment: Mapping[str, Any], device: Device, threads: int) -> Ceil
 def _outweighed(path: Path, found: Ceilings) -> bool:
     try:
         there = wire.read(path, Ceilings)
+    except Denied:
+        raise
     except StoreError:  # none yet, or damaged: then it is replaced
         return False
     same = (there.versions, there.tool_version, there.machine) == (found.versions, found.tool_version, found.machine)
