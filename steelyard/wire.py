@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from steelyard.core.errors import StoreError
-from steelyard.guard.owner import told
+from steelyard.core.owner import told
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from steelyard.core.backend import Budget, Device
 from steelyard.core.errors import SteelyardError
-from steelyard.guard.owner import owner_of
+from steelyard.core.owner import owner_of
 from steelyard.hardware.devices import identity_of
 
 VARIABLE = "STEELYARD_LOCKS"

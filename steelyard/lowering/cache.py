@@ -26,7 +26,7 @@ from typing import Any
 
 from steelyard import wire
 from steelyard.core.errors import Denied, LoweringError, SteelyardError, StoreError, UsageError
-from steelyard.guard.owner import as_open_as, denied, is_ours, owner_of, told
+from steelyard.core.owner import as_open_as, denied, is_ours, owner_of, readable, told
 from steelyard.lowering.cached import KINDS, MANIFEST, CachedFile, Entry, Flaw, Kind, Manifest, size_bytes
 from steelyard.lowering.hashes import FileHashes
 from steelyard.lowering.locks import locked
@@ -245,8 +245,7 @@ class Cache:
             path = entry.path / name
             try:
                 size = path.stat().st_size
-                if not os.access(path, os.R_OK):
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+                readable(path)
                 if size != file.size:
                     faults.append(f"{name} has {size} bytes instead of {file.size}")
                 elif self._hashes.of(path, fresh) != file.sha256:

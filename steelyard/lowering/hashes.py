@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from steelyard.core.hashing import file_sha256
-from steelyard.guard.owner import is_ours
+from steelyard.core.owner import is_ours
 
 _Known = dict[tuple[int, int, int], str]
 

@@ -11,7 +11,7 @@ import pytest
 
 from steelyard.core.backend import Budget, Device
 from steelyard.core.errors import SteelyardError
-from steelyard.guard.owner import owner_of
+from steelyard.core.owner import owner_of
 from steelyard.hardware.occupied import lock_folder, names_of, occupied
 from tests.fakes.another_user import CAN_BE_ANOTHER, OTHER, as_another
 from tests.fakes.nvml import SETTINGS, loaded

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.core.errors import Denied
-from steelyard.guard.owner import owner_of
+from steelyard.core.owner import owner_of
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.lower import lower
 from steelyard.lowering.request import LoweringRequest
@@ -51,6 +51,8 @@ def cache():
         yield Cache(place / "cache")
     finally:
         os.umask(before)
+        for folder in (place / "cache", *(place / "cache").iterdir()):
+            folder.chmod(0o755)
         shutil.rmtree(place)
 
 

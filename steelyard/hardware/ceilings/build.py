@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from steelyard.core import owner
 from steelyard.core.errors import Unsupported
 from steelyard.core.hashing import stable_hash
 from steelyard.guard import proc
@@ -34,8 +35,10 @@ class Library:
     compiler: str
 
 
+@owner.told()
 def library(root: Path = proc.ROOT) -> Library:
-    """The library for this CPU, compiled unless the cache has it. Raises Unsupported where it cannot be compiled."""
+    """The library for this CPU, compiled unless the cache has it. Raises Unsupported where it cannot be compiled, and
+    Denied where what the cache has is closed."""
     compiler = command("CC", ("cc", "gcc", "clang"))
     version = _said([*compiler, "--version"]).partition("\n")[0]
     source = resources.files("steelyard.hardware.ceilings").joinpath(SOURCE).read_bytes()
@@ -43,6 +46,7 @@ def library(root: Path = proc.ROOT) -> Library:
     key = stable_hash([source.decode(), version, _FLAGS, cpu["model"], cpu["isa"]], 24)
     folder = cache_root() / "native"
     path, told = folder / f"ceilings-{key}.so", folder / f"ceilings-{key}.txt"
+    owner.readable(path)
     if not (path.is_file() and told.is_file() and _loads(path)):
         folder.mkdir(parents=True, exist_ok=True)
         if reason := not_loadable(folder):

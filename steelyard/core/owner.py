@@ -4,6 +4,7 @@ another's is ever deleted or replaced.
 Names of owners are for the terminal; where one would be stored, `Denied` ends what is under way instead.
 """
 
+import errno
 import os
 import pwd
 import stat
@@ -54,6 +55,12 @@ def denied(path: Path, why: str, cache: Path | None = None) -> Denied:
         f"{path}: {why}: {whose} belongs to {owner_of(seen)}, and you are uid {os.geteuid()}; nothing was changed: "
         f"{', or '.join(ways)}"
     )
+
+
+def readable(path: Path) -> None:
+    """Raises PermissionError for a file that is there and closed to this user."""
+    if path.exists() and not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def as_open_as(folder: Path) -> None:
