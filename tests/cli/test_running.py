@@ -1,7 +1,10 @@
 """What `bench run` holds while it runs, and what it answers for at its end."""
 
+import os
 import signal
+import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,6 +20,7 @@ from steelyard.cli.recorder import Recorder
 from steelyard.core.errors import SteelyardError
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import estimate
+from steelyard.hardware.occupied import occupied
 from steelyard.lowering.cache import Cache, cache_root
 from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
@@ -35,6 +39,44 @@ def test_nothing_is_cleaned_between_lowering_and_the_first_launch(monkeypatch, t
     with pytest.raises(SteelyardError, match="a run is using the cache"):
         running.run_plan(plan, tmp_path / "runs", weights=None, json=False, started_s=time.monotonic(), allow=allow)
     Cache(cache_root()).clean(0)
+
+
+class Reached(Exception):
+    """The run has got so far."""
+
+
+def test_a_run_that_waits_begins_when_the_other_has_ended(monkeypatch, tmp_path, plan_of):  # noqa: F811
+    monkeypatch.setenv("STEELYARD_CACHE", str(tmp_path / "cache"))
+    plan = plan_of(1)
+    request = replace(plan.request, budget=replace(plan.request.budget, cpus=(0,)), wait=True)
+    told = []
+
+    def reached(*_):
+        raise Reached
+
+    monkeypatch.setattr(running, "_lower", reached)
+    with ExitStack() as other:
+        other.enter_context(occupied(request.device, request.budget))
+        monkeypatch.setattr(running, "_waits", lambda text: (told.append(text), other.close()))
+        with pytest.raises(Reached):
+            running.run_plan(
+                replace(plan, request=request), tmp_path / "runs", weights=None, json=False, started_s=time.monotonic()
+            )
+    assert len(told) == 1
+    assert f"the process {os.getpid()} is measuring on CPU 0" in told[0]
+
+
+def test_what_killed_processes_left_is_removed_and_told_by_the_next_run(monkeypatch, tmp_path):
+    monkeypatch.setenv("STEELYARD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    draft = Cache(cache_root()).root / "tmp" / f"programs-p-onnx-{os.geteuid()}"
+    left = [tmp_path / "steelyard.work-abc", draft]
+    for folder in left:
+        folder.mkdir()
+    told = []
+    running._clear(told.append)
+    assert told == [f"removed {folder}, which a killed process had left" for folder in left]
+    assert not any(folder.exists() for folder in left)
 
 
 def test_a_resumed_run_answers_for_cases_that_it_need_not_launch_again(plan_of):  # noqa: F811
