@@ -7,7 +7,7 @@ from typing import Any
 from steelyard.core.errors import LoweringError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.workload import Point, Weights
-from steelyard.lowering.cache import Cache, Entry
+from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Entry
 from steelyard.lowering.format import WEIGHTS_MADE_BY, versions
 from steelyard.lowering.references import tensor_sha256
