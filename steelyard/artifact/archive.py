@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from steelyard.core.errors import StoreError
+from steelyard.store import left_behind
 
 SUFFIXES = (".tar.gz", ".tgz")
 MOST_FILES = 20_000
@@ -52,14 +53,15 @@ def unpack(source: Path, directory: Path, most_files: int = MOST_FILES, most_byt
     """Unpack below `directory`, which is empty, and return the bundle's one top folder.
 
     Only ordinary files with plain relative names are taken; anything else is refused by name: absolute paths, `..`,
-    links, devices, a name given twice, too many files, too many bytes. Raises StoreError.
+    links, devices, a name given twice, too many files, too many bytes. What a desktop's archiver adds is left out.
+    Raises StoreError.
     """
     count = total = 0
     tops: set[str] = set()
     try:
         with tarfile.open(source, mode="r|gz") as archive:
             for member in archive:
-                if member.isdir():
+                if member.isdir() or left_behind(member.name):
                     continue
                 parts = _parts(source, member)
                 count, total = count + 1, total + member.size

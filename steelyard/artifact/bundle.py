@@ -18,7 +18,7 @@ from steelyard.artifact import sums
 from steelyard.artifact.finding import Finding
 from steelyard.artifact.readme import readme
 from steelyard.artifact.rendered import Versions, compare_files
-from steelyard.artifact.report import files_of
+from steelyard.artifact.report import files_of, strangers_of
 from steelyard.core.errors import StoreError
 from steelyard.core.hashing import file_sha256
 from steelyard.core.run import Run
@@ -79,6 +79,7 @@ def check_files(root: Path, run: Run, versions: Versions) -> Iterator[Finding]:
     for name in links:
         del found[name]
         yield Finding(kind="untraced", where=name, text="a link, which no bundle holds")
+    yield from (told for told in strangers_of(root) if told.where.split("/")[0] not in (RUN, REPORT))
     listed = found.pop(sums.NAME)
     yield from sums.held_against(sums.read_sums(listed), found, sums.NAME)
     expected = written(run)

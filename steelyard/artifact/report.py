@@ -10,6 +10,7 @@ from steelyard.artifact.receipt import Across, Batch, Receipt, Source
 from steelyard.artifact.rendered import Versions, compare_files
 from steelyard.core.errors import SteelyardError
 from steelyard.core.run import Run
+from steelyard.store import left_behind
 from steelyard.tables.format import counted
 from steelyard.tables.output import kind
 
@@ -21,9 +22,20 @@ RenderAcross = Callable[[Sequence[Sequence[Run]], Across, Batch], Mapping[str, M
 
 
 def files_of(directory: Path) -> dict[str, Path]:
-    """The files of a folder by their names in it; links are listed and not followed."""
+    """The files of a folder by their names in it; links are listed and not followed.
+
+    What desktops and editors leave behind is none of them.
+    """
     inside = sorted(path for path in directory.rglob("*") if path.is_symlink() or path.is_file())
-    return {path.relative_to(directory).as_posix(): path for path in inside}
+    names = {path.relative_to(directory).as_posix(): path for path in inside}
+    return {name: path for name, path in names.items() if not left_behind(name)}
+
+
+def strangers_of(directory: Path) -> tuple[Finding, ...]:
+    """What desktops and editors left in a folder, named."""
+    names = sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*"))
+    text = "left by a desktop or an editor, ignored"
+    return tuple(Finding(kind="note", where=name, text=text) for name in names if left_behind(name))
 
 
 def check_report(directory: Path, run: Run, render: Render, *, drawn: bool = True) -> Iterator[Finding]:
@@ -61,13 +73,14 @@ def check_across(
 
 
 def _listed(directory: Path) -> tuple[dict[str, Path], tuple[Finding, ...]]:
-    """What is to be held against the run, and the links, which are not looked at."""
+    """What is to be held against the run, and the links and strangers, which are not looked at."""
     found = files_of(directory)
     found.pop(receipts.NAME, None)
     links = [name for name, path in found.items() if path.is_symlink()]
     for name in links:
         del found[name]
-    return found, tuple(Finding(kind="untraced", where=name, text="a link, which no report writes") for name in links)
+    told = [Finding(kind="untraced", where=name, text="a link, which no report writes") for name in links]
+    return found, (*told, *strangers_of(directory))
 
 
 def _versions(receipt: Receipt, *, drawn: bool) -> Versions:

@@ -9,7 +9,7 @@ from steelyard.artifact.finding import Finding, Kind
 from steelyard.artifact.noise import inspect_noise
 from steelyard.core.errors import UsageError
 from steelyard.core.run import Run
-from steelyard.store import check_run, read_run
+from steelyard.store import check_run, read_run, strangers
 from steelyard.tables.facts import gather
 
 SHORTEST_DIGEST = 12
@@ -31,6 +31,7 @@ def check_stored(path: Path, digest: str | None = None) -> tuple[Run | None, tup
         return None, tuple(found)
     stored = read_run(path)
     found += [Finding(kind="note", where="run", text=note) for note in stored.notes]
+    found += [Finding(kind="note", where=name, text="no file of the run, ignored") for name in strangers(path)]
     found.append(Finding(kind="holds", where="run", text="every file has its hash and its schema"))
     found += inspect_run(stored.run)
     found += inspect_noise(stored.run)

@@ -7,6 +7,7 @@ from pathlib import Path
 from steelyard.artifact.finding import Finding
 from steelyard.core.errors import StoreError
 from steelyard.core.hashing import file_sha256
+from steelyard.store.segments import own_files
 
 NAME = "SHA256SUMS"
 _LINE = re.compile(r"^([0-9a-f]{64})  (\S.*)$")
@@ -33,9 +34,8 @@ def read_sums(path: Path) -> dict[str, str]:
 
 
 def run_files(path: Path) -> dict[str, Path]:
-    """The files of a stored run by their names in it: the manifest and all segments, no report and no lock."""
-    inside = [path / "manifest.json", *sorted(file for file in path.glob("segment-*/*") if file.is_file())]
-    return {file.relative_to(path).as_posix(): file for file in inside}
+    """The files of a stored run by their names in it: the manifest and all segments; no report, lock or stranger."""
+    return {name: file for name in own_files(path) if (file := path / name).is_file()}
 
 
 def held_against(digests: Mapping[str, str], files: Mapping[str, Path], where: str) -> Iterator[Finding]:

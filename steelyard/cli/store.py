@@ -65,6 +65,8 @@ def merge_(
         typer.echo(printable(f"{entry.run_id}: {told}"))
         for name in entry.left_out:
             typer.echo(printable(f"  {name} is not published yet and was left out; bench run --resume publishes it"))
+        for name in entry.strangers:
+            typer.echo(printable(f"  {name} is no file of the run and was left out"))
 
 
 @app.command()
@@ -79,17 +81,23 @@ def verify(
     json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
 ) -> None:
     """Hold every file of the stored runs against its hash and schema. Exit code 1 if anything is damaged."""
-    from steelyard.store import check_run, find_run, run_folders, set_aside
+    from steelyard.store import check_run, find_run, run_folders, set_aside, strangers
 
     paths = [find_run(runs, name) for name in names] if names else run_folders(runs)
     checked = {path: check_run(path) for path in paths}
+    others = {path: strangers(path) for path in paths}
     moved = {
         path: set_aside(path.parent, path, findings) if quarantine and findings else ()
         for path, findings in checked.items()
     }
     if json:
         entries = [
-            {"run": path.name, "findings": findings, "quarantined": [str(place) for place in moved[path]]}
+            {
+                "run": path.name,
+                "findings": findings,
+                "strangers": others[path],
+                "quarantined": [str(place) for place in moved[path]],
+            }
             for path, findings in checked.items()
         ]
         print_json("store", {"runs": entries})
@@ -98,6 +106,8 @@ def verify(
             typer.echo(printable(f"{path.name}: {'damaged' if findings else 'whole'}"))
             for finding in findings:
                 typer.echo(printable(f"  {finding.file}: {finding.problem}"))
+            for name in others[path]:
+                typer.echo(printable(f"  {name}: no file of the run, ignored"))
             for place in moved[path]:
                 typer.echo(printable(f"  moved to {place}"))
         if not paths:

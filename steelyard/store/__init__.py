@@ -10,6 +10,7 @@ from steelyard.store.privacy import scrub
 from steelyard.store.quarantine import set_aside
 from steelyard.store.query import Answer, query
 from steelyard.store.reader import StoredRun, open_run, read_manifest, read_run
+from steelyard.store.strangers import left_behind, strangers
 from steelyard.store.writer import RunWriter, create_run, prepare_root, resume
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "check_run",
     "create_run",
     "find_run",
+    "left_behind",
     "list_runs",
     "merge",
     "new_run_id",
@@ -36,5 +38,6 @@ __all__ = [
     "run_of_id",
     "scrub",
     "set_aside",
+    "strangers",
     "uncollected",
 ]

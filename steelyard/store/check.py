@@ -48,7 +48,7 @@ def told(run: Path, error: StoreError, file: str) -> Finding:
 
 
 def _links(run: Path) -> Iterator[Finding]:
-    """What a run never holds: links in place of its own files, and other files in a segment."""
+    """What a run never holds: links in place of its own files. Strangers among them are no damage."""
     for entry in [run / MANIFEST, *run.iterdir()]:
         if entry.is_symlink() and (entry.name == MANIFEST or entry.name.startswith("segment-")):
             yield Finding(file=entry.name, problem="a link: a run holds its files itself")
@@ -59,8 +59,8 @@ def _links(run: Path) -> Iterator[Finding]:
         for entry in sorted(base.iterdir()):
             name = f"{base.name}/{entry.name}"
             if entry.name not in (segments.SEGMENT, *segments.FILES):
-                yield Finding(file=name, problem="does not belong to a segment")
-            elif entry.is_symlink() or not entry.is_file():
+                continue
+            if entry.is_symlink() or not entry.is_file():
                 yield Finding(file=name, problem="not a file: a segment holds its files itself")
 
 

@@ -21,6 +21,7 @@ from steelyard.store import segments
 from steelyard.store.check import check_run
 from steelyard.store.files import RunLock, publish, sync, write_file, writing
 from steelyard.store.reader import MANIFEST, read_manifest
+from steelyard.store.strangers import strangers
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -29,7 +30,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 class Merged:
     """What a merge did with one run: the segments that were `added` (names; all of them for a new run).
 
-    `left_out` are segments that no place has published yet.
+    `left_out` are segments that no place has published yet, `strangers` the paths of what lay in a run and is none of
+    its files.
     """
 
     run_id: str
@@ -37,6 +39,7 @@ class Merged:
     new: bool
     added: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class _Known:
     files: dict[str, str] = field(default_factory=dict)
     places: dict[str, Path] = field(default_factory=dict)
     unfinished: set[str] = field(default_factory=set)
+    strangers: list[str] = field(default_factory=list)
 
 
 def merge(root: Path, sources: Sequence[Path]) -> tuple[Merged, ...]:
@@ -111,6 +115,7 @@ def _join(known: dict[str, _Known], here: Mapping[str, Path], path: Path) -> Ite
     for name in unlike[:1]:
         yield f"{path / name} and {entry.places[name] / name} differ, and both are of run {run_id}"
     _add(entry, path, contents)
+    entry.strangers.extend(str(path / name) for name in strangers(path))
 
 
 def _add(entry: _Known, path: Path, contents: Mapping[str, str]) -> None:
@@ -125,13 +130,8 @@ def _add(entry: _Known, path: Path, contents: Mapping[str, str]) -> None:
 
 
 def _contents(run: Path) -> dict[str, str]:
-    """The files that make up a run, by their name in it, with their sha256."""
-    names = [MANIFEST]
-    for index, published in segments.found(run).items():
-        if published:
-            base = segments.directory(run, index).name
-            names += [f"{base}/{name}" for name in (segments.SEGMENT, *segments.FILES)]
-    return {name: file_sha256(run / name) for name in names}
+    """The published files of a run, by their name in it, with their sha256."""
+    return {name: file_sha256(run / name) for name in segments.own_files(run) if ".open/" not in name}
 
 
 def _stage(
@@ -146,7 +146,14 @@ def _stage(
             raise StoreError(f"{final}: is in the way, and is not run {run_id}; nothing was merged")
         built = _temporary(root, ".new-", staged)
         _copy(entry, list(entry.files), built)
-        merged = Merged(run_id=run_id, path=final, new=True, added=tuple(wanted), left_out=left_out)
+        merged = Merged(
+            run_id=run_id,
+            path=final,
+            new=True,
+            added=tuple(wanted),
+            left_out=left_out,
+            strangers=tuple(entry.strangers),
+        )
         return merged, [(built, final)]
     added = [name for name in wanted if not (present / name).is_dir()]
     renames = []
@@ -161,7 +168,15 @@ def _stage(
         built = _temporary(present, f".{name}-", staged)
         _copy(entry, [file for file in entry.files if file.startswith(f"{name}/")], built, name)
         renames.append((built, present / name))
-    return Merged(run_id=run_id, path=present, new=False, added=tuple(added), left_out=left_out), renames
+    merged = Merged(
+        run_id=run_id,
+        path=present,
+        new=False,
+        added=tuple(added),
+        left_out=left_out,
+        strangers=tuple(entry.strangers),
+    )
+    return merged, renames
 
 
 def _temporary(folder: Path, prefix: str, staged: ExitStack) -> Path:

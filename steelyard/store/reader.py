@@ -15,7 +15,7 @@ from steelyard.store import codec, quarantine, schema, segments
 from steelyard.store.seal import run_digest
 from steelyard.store.shared import Shared, decoder, mirror
 
-MANIFEST = "manifest.json"
+MANIFEST = segments.MANIFEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

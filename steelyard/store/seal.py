@@ -7,8 +7,6 @@ from steelyard.core.errors import StoreError
 from steelyard.core.hashing import file_sha256
 from steelyard.store import segments
 
-_MANIFEST = "manifest.json"
-
 
 def run_digest(path: Path) -> str | None:
     """The sha256 over a line `<sha256>  <name>` for manifest.json and each segment.json, in this order.
@@ -20,7 +18,7 @@ def run_digest(path: Path) -> str | None:
     found = segments.found(path)
     if not found or not all(found.values()):
         return None
-    files = [path / _MANIFEST, *(segments.directory(path, index) / segments.SEGMENT for index in found)]
+    files = [path / segments.MANIFEST, *(segments.directory(path, index) / segments.SEGMENT for index in found)]
     lines = [f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

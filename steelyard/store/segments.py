@@ -21,6 +21,7 @@ from steelyard.guard.grades import graded_at_end
 from steelyard.store import codec, journal, lines, samples, schema
 from steelyard.store.files import publish, sync, write_file, writing
 
+MANIFEST = "manifest.json"
 SEGMENT, LAUNCHES, RESULTS = "segment.json", "launches.jsonl", "results.jsonl"
 FILES = (LAUNCHES, RESULTS, samples.NAME)
 _NAME = re.compile(r"^segment-(\d{3,})(\.open)?$")
@@ -48,6 +49,15 @@ def found(run: Path) -> dict[int, bool]:
             index = int(match[1])
             segments[index] = segments.get(index, False) or match[2] is None
     return dict(sorted(segments.items()))
+
+
+def own_files(run: Path) -> tuple[str, ...]:
+    """The files that make up a run, by their names in it: the manifest, and of each segment its own or its journal."""
+    names = [MANIFEST]
+    for index, published in found(run).items():
+        base = directory(run, index, open_=not published).name
+        names += [f"{base}/{name}" for name in ((SEGMENT, *FILES) if published else (journal.NAME,))]
+    return tuple(names)
 
 
 def read_open(run: Path, index: int, notes: list[str]) -> SegmentData | None:
@@ -129,7 +139,7 @@ def publish_data(run: Path, data: SegmentData, safe: str = "") -> None:
         built = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=run))
         try:
             built.chmod(0o755)
-            _write(built, data, file_sha256(run / "manifest.json"))
+            _write(built, data, file_sha256(run / MANIFEST))
             publish(built, final)
         except BaseException:
             shutil.rmtree(built, ignore_errors=True)
@@ -175,7 +185,7 @@ def wrong_files(run: Path, index: int, document: Mapping[str, Any]) -> Iterator[
     if not isinstance(files, Mapping) or set(files) != set(FILES):
         yield f"{base / SEGMENT}: 'files' must name exactly {', '.join(FILES)}"
         return
-    expected = {base / name: files[name] for name in FILES} | {run / "manifest.json": document.get("manifest_sha256")}
+    expected = {base / name: files[name] for name in FILES} | {run / MANIFEST: document.get("manifest_sha256")}
     for path, digest in expected.items():
         try:
             actual = file_sha256(path)
