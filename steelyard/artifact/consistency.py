@@ -69,13 +69,20 @@ def _structure(run: Run) -> Iterator[Finding]:
 
 
 def _answers(run: Run) -> Iterator[Finding]:
-    """Statuses against the evidence that they rest on."""
+    """Statuses against the evidence that they rest on, tolerances against those that the run states."""
+    stated = {case.id: case.tolerance for case in run.manifest.cases}
     for result in run.results:
         checks = result.correctness.outputs if result.correctness is not None else ()
         for check in checks:
             if check.passed and not check.relative_l2 <= check.tolerance:
                 error = f"an error of {check.relative_l2:.3g} over {check.tolerance:.3g}"
                 yield _wrong(_place(result), f"output {check.output} passed with {error}")
+            if check.default_tolerance is not None and check.tolerance != stated.get(result.case_id):
+                text = f"output {check.output} was held against {check.tolerance:g}, which nobody stated"
+                yield _wrong(_place(result), text)
+        told = result.correctness.approximate if result.status == "ok" and result.correctness is not None else ""
+        if result.approximate != told:
+            yield _wrong(_place(result), "is marked as approximate otherwise than by the errors of its outputs")
         if result.status != "ok":
             continue
         if result.correctness is not None and not (result.correctness.passed and all(c.passed for c in checks)):

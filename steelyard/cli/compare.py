@@ -140,8 +140,9 @@ def _print(found: Sequence["Comparison"]) -> None:
         ]
         print_table(title, ("candidate", "baseline", "ratio", "verdict", "family"), rows, ("ratio",))
         for entry in entries:
-            if entry.reason and entry.verdict in _NO_ANSWER:
-                typer.echo(printable(f"  {entry.candidate}: {entry.verdict}: {entry.reason}"))
+            for text in entry.remarks:
+                told = text if text == entry.approximate else f"{entry.candidate}: {entry.verdict}: {text}"
+                typer.echo(printable(f"  {told}"))
         typer.echo("")
 
 

@@ -42,7 +42,8 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
         yield f"left out: {entry.backend}: {entry.reason}"
     for point in plan.points:
         origin = next(iter(point.programs.values())).weights.origin
-        yield f"  {point.title} weights={origin}"
+        stated = plan.case(plan.baseline, point).stated
+        yield f"  {point.title} weights={origin}{f' tolerance={stated}' if stated else ''}"
     always_cold = request.scenario == "cold-start"
     rounds = f"one cold, then {plan.minimum_rounds} to {plan.maximum_rounds}"
     rounds = f"{plan.maximum_rounds}, each with empty compile caches" if always_cold else rounds

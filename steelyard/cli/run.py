@@ -57,6 +57,10 @@ def run(
     l2: Annotated[
         str | None, typer.Option(help="On an accelerator: hot or cold, its L2 cache when a call begins. Default: hot.")
     ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(metavar="REL", help="Relative error that passes as an approximation, marked as one, e.g. 1e-3."),
+    ] = None,
     allow_foreign_processes: Annotated[
         bool, typer.Option("--allow-foreign-processes", help="Measure although others compute on the device.")
     ] = False,
@@ -131,6 +135,7 @@ def run(
         meter=meter,
         estimate_energy=estimate_energy,
         l2=l2,
+        tolerance=tolerance,
         allow_foreign=allow_foreign_processes,
         wait=wait,
     )
@@ -198,6 +203,7 @@ def _request(
     meter: Path | None,
     estimate_energy: bool,
     l2: str | None,
+    tolerance: float | None,
     **rest: Any,
 ) -> "Request":
     from steelyard.core.backend import Budget
@@ -218,6 +224,7 @@ def _request(
             memory_cap_bytes=cap_bytes,
             memory_cap_by=cap_by,
             l2=_l2(l2, chosen),
+            tolerance=tolerance,
         ),
         selection=Selection(
             device_kind=chosen.kind,

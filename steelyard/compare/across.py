@@ -18,7 +18,7 @@ import numpy as np
 from steelyard.compare.factor import Factor, find_factor
 from steelyard.compare.sides import Side, Sides, metrics_of, sides_of
 from steelyard.compare.verdict import MARGIN, Question, as_ratio
-from steelyard.compare.within import obstacle, settle, too_noisy, withhold
+from steelyard.compare.within import approximations, obstacle, settle, too_noisy, withhold
 from steelyard.core.comparison import Comparison, Family, Verdict
 from steelyard.core.errors import UsageError
 from steelyard.core.run import Run
@@ -232,5 +232,6 @@ def _comparison(
         floor=effect,
         margin=MARGIN,
         evidence=evidence,
+        approximate="" if blocked else approximations((*sides[0], *sides[1])),
     )
     return comparison, location if decidable else None

@@ -9,7 +9,10 @@ from steelyard.core.errors import UsageError, unknown_name
 from steelyard.core.run import Run
 from steelyard.store.differences import HOST
 
-BUDGET_FIELDS = ("threads", "cpus", "tuning", "precision", "copies", "shapes", "layout", "memory_cap", "l2_cache")
+BUDGET_FIELDS = (
+    *("threads", "cpus", "tuning", "precision", "copies", "shapes", "layout", "memory_cap", "l2_cache"),
+    "tolerance",
+)
 FACTORS = ("backend", "device", "version", *BUDGET_FIELDS)
 _VERSIONS = ("packages", "versions", "python")
 
@@ -110,7 +113,7 @@ def _differences(one: Run, other: Run) -> dict[str, tuple[str, ...]]:
 def as_given(budget: Budget, name: str) -> str:
     """A field of the budget as its option takes it."""
     value = getattr(budget, name)
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else "none" if value is None else str(value)
 
 
 def _device(run: Run) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from steelyard.compare.sides import Sides, sides_of
-from steelyard.compare.within import Pairs, obstacle, pair
+from steelyard.compare.within import Pairs, approximations, obstacle, pair
 from steelyard.core.comparison import Estimate
 from steelyard.core.run import Run
 from steelyard.stats.geometric_mean import geometric_mean
@@ -19,6 +19,7 @@ class Overall:
     Every arm's mean is over the same points: those at which all arms have a ratio. `left_out` are the
     titles of the others, each with the reason. `rounds` is the smallest number of paired rounds behind a ratio.
     `ratio` is None, with the `reason`, for an arm without any ratio and where fewer than 2 points are common.
+    `approximate` are the titles of the points at which the arm or the baseline did no equal work, each with the reason.
     """
 
     arm: str
@@ -27,6 +28,7 @@ class Overall:
     rounds: int
     left_out: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
+    approximate: Mapping[str, str] = field(default_factory=dict)
 
 
 def overall(run: Run, *, sides: Sides | None = None) -> tuple[Overall, ...]:
@@ -81,4 +83,9 @@ def _mean(
         points=common,
         rounds=min(len(paired[key].rounds) for key in common),
         left_out=left_out,
+        approximate={
+            paired[key].candidate.title: told
+            for key in common
+            if (told := approximations((paired[key].baseline, paired[key].candidate)))
+        },
     )

@@ -134,6 +134,12 @@ class Side:
         )
 
     @property
+    def approximate(self) -> str:
+        """In what its answers are no equal work: `xla: approximate in 3 of 9 launches: ...`; empty where they are."""
+        found = approximation(self.results)
+        return f"{self.arm.label}: {found}" if found else ""
+
+    @property
     def wrong(self) -> bool:
         """Whether any launch gave a wrong answer or ran elsewhere: then the side has no speed."""
         return any(result.status in _WRONG for result in self.results)
@@ -211,6 +217,16 @@ def sides_of(run: Run) -> Sides:
             )
     _launch(sides.values())
     return Sides(points=points, arms=tuple(manifest.arms), baseline=arms[manifest.baseline], _sides=sides)
+
+
+def approximation(results: Sequence[Result]) -> str:
+    """What marks those of the results that are ok and no equal work, in words; empty where none is marked."""
+    right = [result for result in results if result.status == "ok"]
+    marked = [result.approximate for result in right if result.approximate]
+    if not marked:
+        return ""
+    share = f" in {len(marked)} of {len(right)} launches" if len(marked) < len(right) else ""
+    return f"approximate{share}: {marked[0]}"
 
 
 def disturbed_warm(run: Run) -> dict[int, str]:

@@ -1,7 +1,7 @@
 """Comparisons within a run: every arm against the baseline, paired by round."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -207,8 +207,14 @@ def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight)
         floor=floor,
         margin=MARGIN,
         evidence=evidence,
+        approximate="" if blocked else approximations((baseline, candidate)),
     )
     return comparison, question
+
+
+def approximations(sides: Iterable[Side]) -> str:
+    """Which of two compared sides are no equal work, and in what; empty where all are."""
+    return "; ".join(dict.fromkeys(filter(None, (side.approximate for side in sides))))
 
 
 def span(pairs: Pairs) -> tuple[Location, Location] | None:

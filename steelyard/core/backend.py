@@ -84,7 +84,9 @@ class Budget:
     `memory_cap_bytes` is the most memory that a launch may have, None without a limit, and `memory_cap_by` what
     holds it to that: a control group of its own, RLIMIT_DATA of each process, or, on a device with memory of its
     own, the runtime. See docs/memory.md. `l2` says what the L2 cache of an accelerator holds when a sample begins: what
-    the calls before left there (hot), or nothing of the program (cold); None on a CPU. See docs/targets.md.
+    the calls before left there (hot), or nothing of the program (cold); None on a CPU. See docs/targets.md. `tolerance`
+    is the relative error up to which outputs pass as an approximation, stated by hand for all backends and workloads;
+    None leaves it to the workload. See docs/measurement.md.
     """
 
     threads: int
@@ -97,6 +99,7 @@ class Budget:
     memory_cap_bytes: int | None = None
     memory_cap_by: CapMethod | None = None
     l2: L2 | None = None
+    tolerance: float | None = None
 
     @property
     def memory_cap(self) -> str:

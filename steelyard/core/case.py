@@ -26,6 +26,18 @@ class Case(Remembers):
         """Stable hash of the definition; holds no host facts."""
         return self.remember(self._hash)
 
+    @property
+    def tolerance(self) -> float | None:
+        """The tolerance stated by hand: that of the command line, else that of the workload."""
+        return self.point.tolerance if self.budget.tolerance is None else self.budget.tolerance
+
+    @property
+    def stated(self) -> str:
+        """That tolerance and who stated it, in words; empty without one."""
+        if self.tolerance is None:
+            return ""
+        return f"{self.tolerance:g}, stated by {'the workload' if self.budget.tolerance is None else '--tolerance'}"
+
     def _hash(self) -> str:
         budget: dict[str, object] = {
             "threads": self.budget.threads,
@@ -39,6 +51,8 @@ class Case(Remembers):
             budget["memory_cap_bytes"] = self.budget.memory_cap_bytes
         if self.budget.l2 == "cold":  # hot is what every case was before there was a choice
             budget["l2"] = self.budget.l2
+        if self.budget.tolerance is not None:
+            budget["tolerance"] = self.budget.tolerance
         return stable_hash([self.point.key, self.backend.text, self.device_kind, self.scenario, budget], 16)
 
 

@@ -35,7 +35,8 @@ class Comparison:
     `floor` is the noise floor as a fraction (0.03 is 3 %), None where no control arm was measured.
     `scope` is `within run` (paired rounds) or `across runs` (unpaired). `evidence` has the ends of the plain 95 %
     interval (`low_95`, `high_95`) and, where too many launches had no steady state, those of the wider one that was
-    judged (`low_judged`, `high_judged`).
+    judged (`low_judged`, `high_judged`). `approximate` says which side did its work only approximately, and in what;
+    empty where both did equal work.
     """
 
     point: str
@@ -55,6 +56,7 @@ class Comparison:
     floor: float | None = None
     margin: float = 0.02
     evidence: Mapping[str, float] = field(default_factory=dict)
+    approximate: str = ""
 
     @property
     def decided(self) -> bool:
@@ -62,7 +64,13 @@ class Comparison:
         return self.verdict in ("faster", "slower", "equivalent")
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What must stand beside the verdict: that a side is approximate; why there is no verdict, or that it was
+        judged over all levels of launches without a steady state."""
+        reason = self.reason if not self.decided or "low_judged" in self.evidence else ""
+        return tuple(filter(None, (self.approximate, reason)))
+
+    @property
     def remark(self) -> str:
-        """What must stand beside the verdict: why there is none, or that it was judged over all levels of launches
-        without a steady state; else empty."""
-        return self.reason if not self.decided or "low_judged" in self.evidence else ""
+        """The same in one line, empty where there is none."""
+        return "; ".join(self.remarks)

@@ -9,6 +9,13 @@ from pathlib import Path
 from typing import Any
 
 _CHUNK = 1 << 22
+_LATER = "later"
+
+
+def later(default: Any) -> Any:
+    """A field that definitions got after some had been stored: at its default it stays out of hashes, so that what was
+    defined without it keeps its own."""
+    return dataclasses.field(default=default, metadata={_LATER: True})
 
 
 class Remembers:
@@ -50,10 +57,11 @@ def file_sha256(path: Path) -> str:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: getattr(value, name) for name in _fields(type(value))}
+        values = ((field, getattr(value, field.name)) for field in _fields(type(value)))
+        return {field.name: held for field, held in values if _LATER not in field.metadata or held != field.default}
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
 @cache
-def _fields(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(kind))
+def _fields(kind: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(kind)

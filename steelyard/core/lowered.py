@@ -1,7 +1,7 @@
 """A point after lowering: files in the cache that a worker reads, and the tolerances it checks against."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from steelyard.core.workload import Identity, Point, Program
@@ -58,10 +58,16 @@ class LoweredProgram:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
     """`floor` is the relative L2 error of the same program in the case's dtype under eager;
-    `limit` is 10 x floor within the dtype's minimum and maximum."""
+    `limit` is 10 x floor within the dtype's minimum and maximum; `stated` is what was stated by hand."""
 
     floor: float
     limit: float
+    stated: float | None = None
+
+    @property
+    def allowed(self) -> float:
+        """The error up to which an output passes. What is stated never asks for more than the dtype can give."""
+        return self.limit if self.stated is None else max(self.limit, self.stated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +100,15 @@ class LoweredPoint:
     tokenizer: str | None = None
     seconds: float = 0.0
     code: Mapping[str, str] = field(default_factory=dict)
+
+    def within(self, stated: float | None) -> "LoweredPoint":
+        """The point as it is checked under a tolerance stated by hand; itself without one.
+
+        An approximation may choose another token wherever two are near, and all later ones would be of another answer:
+        the reference's tokens are then fed from the first step on, and the logits of the last are what is checked.
+        """
+        tolerances = {name: replace(each, stated=stated) for name, each in self.tolerances.items()}
+        if all(each.allowed == each.limit for each in tolerances.values()):
+            return self
+        pool = tuple(replace(entry, forced_from=0, margin=None) if entry.tokens else entry for entry in self.pool)
+        return replace(self, tolerances=tolerances, pool=pool)

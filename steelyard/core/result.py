@@ -94,7 +94,8 @@ class OutputCheck:
     """The error of one output over the checked calls, against the fp64 reference.
 
     `relative_l2` is |out - ref| / |ref| in the 2-norm, the worst over the checked calls;
-    `tolerance` is what it was held against; `max_abs` is the largest absolute difference.
+    `tolerance` is what it was held against; `max_abs` is the largest absolute difference. `default_tolerance` is what
+    its dtype allows where a wider tolerance was stated by hand, None where `tolerance` is that.
     """
 
     output: str
@@ -103,6 +104,12 @@ class OutputCheck:
     tolerance: float
     passed: bool
     reason: str = ""
+    default_tolerance: float | None = None
+
+    @property
+    def approximate(self) -> bool:
+        """Whether it passed by a tolerance that was stated, beyond what its dtype allows."""
+        return self.passed and self.default_tolerance is not None and self.relative_l2 > self.default_tolerance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +121,18 @@ class Correctness:
     outputs: tuple[OutputCheck, ...]
     reason: str = ""
 
+    @property
+    def approximate(self) -> str:
+        """In what right outputs are approximate: the one furthest off. Empty where none is."""
+        found = [check for check in self.outputs if check.approximate] if self.passed else []
+        if not found:
+            return ""
+        worst = max(found, key=lambda check: check.relative_l2)
+        return (
+            f"{worst.output}: relative error {worst.relative_l2:.2g} exceeds {worst.default_tolerance:.2g}, what its "
+            f"dtype allows, and lies within the stated tolerance of {worst.tolerance:g}"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
@@ -124,6 +143,7 @@ class Result:
     `energy` is the joules of one call, `energy_use` all that the meter said, `energy_estimate` what a model makes of it
     where one was asked for.
     `memory` is keyed `metric/phase`, e.g. `host_peak_bytes/compile`. `text` is what generate wrote.
+    `approximate` marks an ok result that is no equal work: it says in what, and is empty for all others.
     """
 
     case_id: str
@@ -134,6 +154,7 @@ class Result:
     status: Status
     stage: Stage
     reason: str = ""
+    approximate: str = ""
     log_tail: str = ""
     first_in_launch: bool = False
     phases: Mapping[str, float] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from steelyard.core.citation import Citation
-from steelyard.core.hashing import Remembers, stable_hash
+from steelyard.core.hashing import Remembers, later, stable_hash
 
 Json = Any
 DType = Literal["float32", "float16", "bfloat16", "float64", "int64", "int32", "bool"]
@@ -123,7 +123,9 @@ class Point(Remembers):
 
     `driver` names how one call is made: `call` runs the program `main` once; `generate` runs
     `prefill` and then `decode` once per further token, feeding each token back. `settings` are the
-    driver's numbers (e.g. tokens, prompt). `pool` is `module:function` that makes the input sets.
+    driver's numbers (e.g. tokens, prompt). `pool` is `module:function` that makes the input sets. `tolerance` is the
+    relative error up to which floating-point outputs pass as an approximation, where the workload allows more than
+    their dtype does (see `steelyard.core.tolerance`).
     """
 
     suite: str
@@ -136,6 +138,7 @@ class Point(Remembers):
     pool: str
     window: StateWindow | None
     work: Work
+    tolerance: float | None = later(None)
 
     @property
     def key(self) -> str:

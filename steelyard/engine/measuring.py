@@ -126,6 +126,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         first=first,
         status=status,
         reason=reason,
+        approximate=correctness.approximate if status == "ok" else "",
         measurements=measurements,
         energy=energy,
         energy_use=use,

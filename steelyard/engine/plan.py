@@ -9,6 +9,7 @@ from steelyard.core.case import CONTROL_SUFFIX, Arm, Case, Scenario
 from steelyard.core.energy import EnergySettings
 from steelyard.core.errors import UsageError, unknown_name
 from steelyard.core.run import LeftOut
+from steelyard.core.tolerance import check_stated
 from steelyard.core.workload import Point, Selection, Suite
 from steelyard.engine.metering import metering_s
 from steelyard.engine.own_code import own_code
@@ -150,6 +151,9 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
     points = suite.points(request.selection) if points is None else points
     if not points:
         raise UsageError(f"suite '{suite.name}': nothing is left to run after --workload and --exclude")
+    check_stated(request.budget.tolerance, "--tolerance")
+    for point in points:
+        check_stated(point.tolerance, f"suite '{suite.name}', workload '{point.workload}'")
     wanted = _wanted(request)
     found = probe([spec.text for spec in wanted], request.device.kind)
     usable = [spec for spec in wanted if found[spec.text].available]

@@ -254,8 +254,8 @@ class Session:
         """
         cases = []
         for point in self._ordered(bundle, number):
-            case_id = self._plan.case(arm, point).id
-            failures = self._failures[arm.label, case_id]
+            case = self._plan.case(arm, point)
+            failures = self._failures[arm.label, case.id]
             if not self._runnable(arm, point) or (len(failures) > 1 and failures[-1] == failures[-2]):
                 continue
             pace = Pace(
@@ -264,7 +264,8 @@ class Session:
                 maximum=_MAXIMUM_CALLS,
                 cap_s=self._window_s * _CAP_FACTOR,
             )
-            cases.append((bool(failures), CaseRequest(case_id=case_id, lowered=self._lowered[point.key], pace=pace)))
+            lowered = self._lowered[point.key].within(case.tolerance)
+            cases.append((bool(failures), CaseRequest(case_id=case.id, lowered=lowered, pace=pace)))
         return tuple(case for _, case in sorted(cases, key=lambda entry: entry[0]))
 
     def _ordered(self, bundle: tuple[Point, ...], number: int) -> tuple[Point, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import Correctness, OutputCheck
 from steelyard.core.runner import Binding
+from steelyard.core.tolerance import needed
 from steelyard.core.workload import Program, TensorSpec
 
 if TYPE_CHECKING:
@@ -91,13 +92,14 @@ class Checker:
         reason = "; ".join(f"{check.output}: {check.reason}" for check in failed[:3])
         if len(failed) > 3:
             reason += f"; and {len(failed) - 3} more outputs"
-        reason = "; ".join(filter(None, (reason, *self._doubts)))
+        reason = "; ".join(filter(None, (reason, self._remedy(failed), *self._doubts)))
         return Correctness(
             passed=not failed and not self._doubts, calls_checked=self.calls, outputs=outputs, reason=reason
         )
 
     def _judge(self, name: str, worst: _Worst) -> OutputCheck:
-        tolerance = self._lowered.tolerances[name].limit if name in self._lowered.tolerances else 0.0
+        stated = self._lowered.tolerances.get(name)
+        tolerance = stated.allowed if stated is not None else 0.0
         reasons = list(dict.fromkeys(worst.reasons))
         if not reasons and not worst.relative_l2 <= tolerance:
             reasons.append(f"relative error {worst.relative_l2:.2g} exceeds {tolerance:.2g}")
@@ -108,7 +110,16 @@ class Checker:
             tolerance=tolerance,
             passed=not reasons,
             reason="; ".join(reasons[:2]),
+            default_tolerance=stated.limit if stated is not None and stated.limit < tolerance else None,
         )
+
+    def _remedy(self, failed: Sequence[OutputCheck]) -> str:
+        """What would have to be stated, where errors alone stand against a result."""
+        plain = all(check.output in self._lowered.tolerances for check in failed)
+        if not failed or not plain or self._doubts or any(self._worst[check.output].reasons for check in failed):
+            return ""
+        wanted = needed(max(check.relative_l2 for check in failed))
+        return "" if wanted is None else f"it would pass as an approximation with --tolerance {wanted:g}"
 
     def _data(self, slot: int, name: str, actual: Array) -> None:
         reference = self._references[slot][name]
@@ -142,7 +153,7 @@ class Checker:
         only if they are within twice that.
         """
         logits = np.asarray(self._references[slot]["logits"], dtype=np.float64)
-        limit = self._lowered.tolerances["logits"].limit
+        limit = self._lowered.tolerances["logits"].allowed
         tokens = np.asarray(actual).reshape(-1)
         for row, token in enumerate(tokens):
             if not 0 <= token < logits.shape[1]:

@@ -12,6 +12,7 @@ from steelyard.artifact.finding import whole
 from steelyard.core.result import Measurement, Result
 from steelyard.core.run import Run
 from steelyard.measure.digest import digest_of, sealed
+from tests.fakes.approximate import under_tolerance
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.fakes.stored import honest
 
@@ -154,3 +155,21 @@ def test_the_digest_knows_every_bit_and_no_container(samples, index):
     assert digest_of(replace(entry, samples=tuple(changed))) != digest_of(entry)
     assert digest_of(replace(entry, cut=1)) != digest_of(entry)
     assert digest_of(replace(entry, samples=(), starts_s=tuple(samples))) != digest_of(entry)
+
+
+def test_a_mark_of_approximation_that_its_errors_do_not_bear_out_is_told(run):
+    place = first(run, "decode")
+    assert "is marked as approximate otherwise" in wrong(with_result(run, place, approximate="y: nearly"))[0]
+    stated = under_tolerance(run, "xla")
+    assert wrong(stated) == []
+    place = next(place for place, result in enumerate(stated.results) if result.approximate)
+    assert "is marked as approximate otherwise" in wrong(with_result(stated, place, approximate=""))[0]
+
+
+def test_a_tolerance_that_the_run_does_not_state_is_told(run):
+    stated = under_tolerance(run, "xla")
+    place = next(place for place, result in enumerate(stated.results) if result.approximate)
+    checked = stated.results[place].correctness
+    widened = replace(checked, outputs=(replace(checked.outputs[0], tolerance=0.5),))
+    told = wrong(with_result(stated, place, correctness=widened, approximate=widened.approximate))
+    assert "was held against 0.5, which nobody stated" in told[0]

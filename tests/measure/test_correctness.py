@@ -76,9 +76,9 @@ def after(**changes: Any) -> Outputs:
     return Outputs(**{**arrays, **changes})
 
 
-def checked(*calls: tuple[int, Outputs]) -> Correctness:
+def checked(*calls: tuple[int, Outputs], stated: float | None = None) -> Correctness:
     references = [{"logits": LOGITS, "cache.0.k": WRITTEN}, {"logits": LOGITS * 2, "cache.0.k": WRITTEN}]
-    checker = Checker(lowered(), references, [{"cache.0.k": BEFORE}] * 2)
+    checker = Checker(lowered().within(stated), references, [{"cache.0.k": BEFORE}] * 2)
     for slot, outputs in calls:
         checker.program_call(slot, PROGRAM, outputs)  # type: ignore[arg-type]
     return checker.verdict()
@@ -142,3 +142,66 @@ def test_answers_must_have_the_reference_tokens_up_to_the_ambiguous_step() -> No
     assert checker.verdict().passed
     checker.answer(1, np.array([[1, 7, 3]]), LOGITS.astype(np.float32))
     assert "token 2 of answer 2 is 7 instead of 2" in checker.verdict().reason
+
+
+def off(relative: float) -> Outputs:
+    noise = np.array([[0.0, 0.0, 0.0, 1.0]]) * np.linalg.norm(LOGITS) * relative
+    return after(logits=(LOGITS + noise).astype(np.float32))
+
+
+def test_an_error_beyond_the_dtype_and_within_what_was_stated_passes_as_an_approximation() -> None:
+    verdict = checked((0, off(5e-4)), stated=1e-3)
+    assert verdict.passed, verdict.reason
+    assert verdict.approximate == (
+        "logits: relative error 0.0005 exceeds 0.0001, what its dtype allows, and lies within the stated tolerance of "
+        "0.001"
+    )
+    held = {check.output: (check.tolerance, check.default_tolerance) for check in verdict.outputs}
+    assert held["logits"] == (1e-3, LIMIT)
+
+
+def test_what_did_not_need_the_stated_tolerance_is_not_approximate() -> None:
+    verdict = checked((0, off(5e-5)), stated=1e-3)
+    assert verdict.passed
+    assert verdict.approximate == ""
+
+
+def test_a_stated_tolerance_never_asks_for_more_than_the_dtype_can_give() -> None:
+    verdict = checked((0, off(5e-5)), stated=1e-6)
+    assert verdict.passed
+    assert {check.default_tolerance for check in verdict.outputs} == {None}
+
+
+@pytest.mark.parametrize(("stated", "against"), [(None, "0.0001"), (1e-3, "0.001")])
+def test_an_error_beyond_all_of_them_says_what_would_have_to_be_stated(stated: float | None, against: str) -> None:
+    verdict = checked((0, off(0.0123)), stated=stated)
+    assert not verdict.passed
+    assert verdict.approximate == ""
+    assert verdict.reason == (
+        f"logits: relative error 0.012 exceeds {against}; it would pass as an approximation with --tolerance 0.013"
+    )
+    assert checked((0, off(0.0123)), stated=0.013).passed
+
+
+def test_no_tolerance_makes_zeros_or_a_wrong_token_right_and_none_is_advised() -> None:
+    for outputs in (after(logits=np.zeros((1, 4), np.float32)), after(next_token=np.array([3]))):
+        verdict = checked((0, outputs), stated=0.1)
+        assert not verdict.passed
+        assert "--tolerance" not in verdict.reason
+
+
+def test_a_token_may_differ_within_the_stated_tolerance_of_the_logits() -> None:
+    logits = LOGITS.copy()
+    logits[0, 2] = 5.001  # off by 1.6e-4 of the norm: another token, and right
+    outputs = after(next_token=np.array([2]), logits=logits.astype(np.float32))
+    assert not checked((0, outputs)).passed
+    assert checked((0, outputs), stated=1e-3).passed
+
+
+def test_the_reference_answer_is_fed_where_an_approximation_may_choose_other_tokens() -> None:
+    assert {entry.forced_from for entry in lowered().within(LIMIT).pool} == {None}
+    checker = Checker(lowered().within(1e-3), [{"logits": LOGITS}] * 2, [{}] * 2)
+    checker.answer(0, np.array([[1, 7, 3]]), off(5e-4).arrays["logits"])
+    assert checker.verdict().passed
+    checker.answer(0, np.array([[1, 7, 3]]), off(5e-3).arrays["logits"])
+    assert not checker.verdict().passed
