@@ -53,6 +53,8 @@ def _entry(case: CaseRecord, value: Value) -> dict[str, str | float]:
     lines = [f"launches: {estimate.n}", f"case: {case.id}"]
     if case.comparison is not None and value.metric == "latency_s":
         lines.append(f"against {case.comparison.baseline}: {case.comparison.verdict}")
+    if case.approximate:
+        lines.append(case.approximate)
     return entry | {"extra": "\n".join(lines)}
 
 

@@ -52,6 +52,7 @@ def _entries(run: Records, case: CaseRecord, value: Value, family: int, number: 
     if estimate is None:
         return
     name = f"{case.name}/{value.metric.removesuffix('_s')}"
+    label = f"{case.arm} ({case.approximate})" if case.approximate else case.arm
     common = {
         "family_index": family,
         "per_family_instance_index": number,
@@ -68,7 +69,7 @@ def _entries(run: Records, case: CaseRecord, value: Value, family: int, number: 
             "repetition_index": repetition,
             "iterations": 1,
             "real_time": seconds * NANOSECONDS,
-            "label": case.arm,
+            "label": label,
         }
     counters = {}
     if estimate.interval is not None:
@@ -85,7 +86,7 @@ def _entries(run: Records, case: CaseRecord, value: Value, family: int, number: 
         "aggregate_unit": "time",
         "iterations": estimate.n,
         "real_time": estimate.value * NANOSECONDS,
-        "label": case.arm,
+        "label": label,
         **counters,
     }
 

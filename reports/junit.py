@@ -96,6 +96,8 @@ def _properties(test: ElementTree.Element, case: CaseRecord) -> None:
             if value.estimate.interval is not None:
                 interval = value.estimate.interval
                 found[f"{value.metric}_low"], found[f"{value.metric}_high"] = repr(interval.low), repr(interval.high)
+    if case.approximate:
+        found["approximate"] = case.approximate
     if case.comparison is not None:
         found |= {"verdict": case.comparison.verdict, "baseline": case.comparison.baseline}
     properties = ElementTree.SubElement(test, "properties")

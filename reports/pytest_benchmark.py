@@ -73,6 +73,7 @@ def _extra(run: Records, case: CaseRecord, value: Value) -> dict[str, Any]:
         "confidence": None if interval is None else interval.confidence,
         "baseline": run.baseline,
         "verdict": None if comparison is None else comparison.verdict,
+        "approximate": case.approximate or None,
         "versions": dict(case.versions),
     }
 

@@ -79,6 +79,8 @@ def _about(case: CaseRecord, value: Value) -> dict[str, str]:
         about |= {"low": repr(interval.low), "high": repr(interval.high), "confidence": repr(interval.confidence)}
     if case.comparison is not None and value.metric == "latency_s":
         about |= {"verdict": case.comparison.verdict, "baseline": case.comparison.baseline}
+    if case.approximate:
+        about["approximate"] = case.approximate
     return about
 
 

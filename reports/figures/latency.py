@@ -1,6 +1,6 @@
 """Latency of every backend with its interval, a panel per workload."""
 
-from steelyard.tables.charts import bars, left_out, marks, stacked
+from steelyard.tables.charts import approximated, bars, left_out, marks, stacked
 from steelyard.tables.drawing import Drawing
 from steelyard.tables.style import Look, arm_styles, short
 from steelyard.tables.table import ReportData
@@ -28,7 +28,8 @@ class Latency:
         return Drawing(
             figure=figure,
             caption=f"Latency of a call on {data.device}; {tables[0].basis}, drawn as whiskers. The dashed line is "
-            f"{data.baseline}; bold values are those that the tables set in bold.{left_out(len(axes), len(groups))}",
+            f"{data.baseline}; bold values are those that the tables set in bold.{left_out(len(axes), len(groups))}"
+            f"{approximated(groups.values())}",
             columns=("point", "backend", "latency_ms", "low_ms", "high_ms", "without_value"),
             rows=rows,
             alternative=f"Horizontal bars of latency in milliseconds for {len(data.arms)} backends and "

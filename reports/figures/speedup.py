@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from steelyard.tables.charts import Mark, labels, left_out, log_ticks, marks, stacked, whiskers
+from steelyard.tables.charts import Mark, approximated, labels, left_out, log_ticks, marks, stacked, whiskers
 from steelyard.tables.drawing import Drawing
 from steelyard.tables.format import TIMES, decimals, fixed
 from steelyard.tables.style import BAND, FAINT, GRID, INK, TIE, Look, arm_styles, short
@@ -54,7 +54,7 @@ class Speedup:
                 face, edge, width = (style.colour, INK, 0.5) if filled else ("white", style.colour, 1.0)
                 axis.plot([mark.value], [position], marker=style.marker, ls="none", mec=edge, mfc=face, mew=width,
                           zorder=6)  # fmt: skip
-                text = f"{fixed(mark.value, decimals(mark.value))}{TIMES}"
+                text = f"{mark.sign}{fixed(mark.value, decimals(mark.value))}{TIMES}"
                 if verdict not in ("faster", "slower", "equivalent"):
                     text += f" {verdict}"
                 _beside(axis, position, text, look, color=INK, weight="bold" if mark.strong else "normal")
@@ -74,7 +74,8 @@ class Speedup:
             caption=f"Speed-up over {data.baseline} on {data.device} from paired rounds, with intervals adjusted for "
             f"the family; {data.speed_tables()[0].basis} of latency. "
             f"Dark band: margin of equivalence; light band: noise floor of the control arm. Filled marks: "
-            f"verdict faster or slower; hollow marks: no such verdict.{left_out(len(axes), len(groups))}",
+            f"verdict faster or slower; hollow marks: no such verdict.{left_out(len(axes), len(groups))}"
+            f"{approximated(groups.values())}",
             columns=("point", "backend", "speedup", "low", "high", "verdict", "noise_floor"),
             rows=rows,
             alternative=f"Forest plot of speed-ups over {data.baseline}; the numbers are in the speed tables.",

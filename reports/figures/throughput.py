@@ -1,6 +1,6 @@
 """Throughput of every backend, a panel per workload."""
 
-from steelyard.tables.charts import bars, left_out, marks, stacked
+from steelyard.tables.charts import approximated, bars, left_out, marks, stacked
 from steelyard.tables.drawing import Drawing
 from steelyard.tables.style import Look, arm_styles, short
 from steelyard.tables.table import ReportData
@@ -37,7 +37,8 @@ class Throughput:
         return Drawing(
             figure=figure,
             caption=f"Throughput on {data.device}: items of one call over its latency; {tables[0].basis}, which the "
-            f"figure of latency shows. The dashed line is {data.baseline}.{left_out(len(axes), len(groups))}",
+            f"figure of latency shows. The dashed line is {data.baseline}.{left_out(len(axes), len(groups))}"
+            f"{approximated(groups.values())}",
             columns=("point", "backend", "unit", "throughput", "without_value"),
             rows=rows,
             alternative=f"Horizontal bars of throughput for {len(data.arms)} backends and {len(axes)} "

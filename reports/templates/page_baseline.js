@@ -35,7 +35,7 @@ function againstCell(view, row, index) {
   if (!found) return failed.length ? null : { main: "–", interval: "", flags: [], marks: [] };
   if (key !== "verdict") return { main: found.main, interval: found.interval, flags: [], marks: [] };
   if (failed.length) return null;
-  const undecided = ["withheld", "inconclusive", "incomparable"].includes(found.verdict) ? ["withheld"] : [];
+  const undecided = /^(withheld|inconclusive|incomparable)/.test(found.verdict) ? ["withheld"] : [];
   return { main: found.verdict, interval: "", flags: undecided, marks: [] };
 }
 

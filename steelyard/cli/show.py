@@ -79,6 +79,7 @@ def _row(facts: "Facts", arm: "Arm", point: "Point") -> dict[str, Any]:
         "status": outcome.status,
         "stage": outcome.stage,
         "reason": outcome.reason,
+        "approximate": outcome.approximate or None,
         "launches": outcome.launches,
         "launches_ok": outcome.ok,
         "suspicious": (facts.efficiency(arm, point).suspicious or None) if outcome.speed else None,

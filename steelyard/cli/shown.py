@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from steelyard.core.workload import Point
     from steelyard.store import StoredRun
     from steelyard.tables.facts import Facts
+    from steelyard.tables.outcome import Outcome
 
 METRICS = ("latency_s", "ttft_s", "tpot_s")
 _STYLES: Mapping[str, Style] = {
@@ -111,13 +112,16 @@ def _blocks(facts: "Facts", point: "Point") -> Iterator[Block]:
             comparison = facts.comparison(arm, point, metric)
             verdict = _verdict(facts, arm, comparison)
             doubt = facts.efficiency(arm, point).suspicious if outcome.speed else ""
-            lines.append(_line(arm, estimate, comparison, unit, verdict, outcome.status, outcome.speed, bool(doubt)))
-            if outcome.status != "ok":
-                remarks.append((arm.label, outcome.remark, "bad"))
+            lines.append(_line(arm, estimate, comparison, unit, verdict, outcome, bool(doubt)))
+            if outcome.remark:
+                remarks.append((arm.label, outcome.remark, "doubt" if outcome.status == "ok" else "bad"))
             if doubt and metric == "latency_s":
                 remarks.append((arm.label, f"suspicious: {doubt}", "doubt"))
-            if comparison is not None and comparison.remark and outcome.speed:
-                remarks.append((arm.label, f"{comparison.verdict}: {comparison.remark}", "doubt"))
+            if comparison is not None and outcome.speed:
+                told = [text for text in comparison.remarks if text != f"{arm.label}: {outcome.approximate}"]
+                remarks += [(arm.label, f"{comparison.verdict}: {text}", "doubt") for text in told]
+        if stated := facts.stated(point):
+            remarks.append(("tolerance", stated, "dim"))
         points = facts.at(point.workload)
         yield Block(
             title=f"{facts.label(point)}: {metric.removesuffix('_s')} [{unit}]",
@@ -134,15 +138,16 @@ def _line(
     comparison: "Comparison | None",
     unit: str,
     verdict: str,
-    status: str,
-    speed: bool,
+    outcome: "Outcome",
     doubtful: bool,
 ) -> Line:
     value, interval = split(estimate, unit)
     ratio, ratio_interval = split(comparison.ratio) if comparison is not None and comparison.ratio else ("", "")
-    word = verdict if speed else status.replace("_", " ")
-    style: Style = _STYLES.get(verdict, "") if speed else "bad"
-    if speed and status != "ok":
+    word = verdict if outcome.speed else outcome.status.replace("_", " ")
+    style: Style = _STYLES.get(verdict, "") if outcome.speed else "bad"
+    if outcome.speed and outcome.approximate:
+        word, style = f"{word} ≈", "doubt"
+    if outcome.speed and outcome.status != "ok":
         word += " !"  # some launches failed; the remark says how many
     if doubtful:  # above a ceiling; the remark says by how much
         word, style = f"{word} ?", "doubt"
@@ -163,7 +168,7 @@ def _line(
 
 def _mean(facts: "Facts") -> Iterator[Block]:
     """The geometric mean over the points that all backends completed, where the run has several points."""
-    from steelyard.tables.overall import left_out
+    from steelyard.tables.overall import approximations, left_out
 
     if not facts.overall:
         return
@@ -177,6 +182,7 @@ def _mean(facts: "Facts") -> Iterator[Block]:
     apart = {title: reason for item in facts.overall for title, reason in item.left_out.items()}
     reasons = [item.reason or (item.ratio.reason if item.ratio else "") for item in facts.overall]
     remarks = [*dict.fromkeys(filter(None, reasons)), *(f"without {titles}: {why}" for titles, why in left_out(apart))]
+    remarks += dict.fromkeys(told for item in facts.overall for told in approximations(facts, item))
     yield Block(
         title=f"all {points} points: geometric mean of the ratios of latency" if points else "no mean over all points",
         heads=("", "ratio"),

@@ -97,7 +97,7 @@ def _baselines(pairs: Sequence[tuple[str, Comparison]]) -> str:
 
 def _claim(label: str, item: Comparison) -> str:
     times = speedup(item)
-    who = f"{item.candidate} on {label}"
+    who = f"{item.candidate} on {label}{' (approximate)' if item.approximate else ''}"
     if times is None:
         return f"{who}: {item.verdict} ({item.reason})"
     told, interval = _times(times), times.interval

@@ -69,7 +69,7 @@ def _remarks(found: Sequence[Outcome], runs: int, side: Labelled, arm: str, labe
     never = sum(item.status == outcome.status and not item.launches for item in found)
     if never and outcome.launches:  # left out of some runs before they began
         yield f"{outcome.status.replace('_', ' ')} in {never} of {counted(runs, 'run')}: {outcome.reason}"
-    elif outcome.status != "ok":
+    elif outcome.remark:
         yield outcome.remark
     if tail := outcome.log_tail.strip().splitlines()[-1:]:
         yield f"Log of {arm} on {side.label}, {label}: {tail[0]}"

@@ -154,7 +154,8 @@ def _cells(
             cells.append(Cell(text=ABSENT, notes=(foot.mark(reason),)))
             continue
         estimates.append(estimate)
-        marks = (foot.mark(f"no interval: {estimate.reason}"),) if estimate.interval is None and estimate.reason else ()
+        told = [f"no interval: {estimate.reason}"] if estimate.interval is None and estimate.reason else []
+        marks = tuple(foot.mark(text) for text in (*told, *side.remarks(arm, title)))
         cells.append(Cell(value=estimate.value, interval=estimate.interval, notes=marks))
     return tuple(cells), estimates
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from steelyard.compare.across import Group, unlike
 from steelyard.compare.factor import BUDGET_FIELDS, as_given
 from steelyard.compare.pooled import pooled
+from steelyard.compare.within import approximations
 from steelyard.core.comparison import Estimate
 from steelyard.core.run import Run
 from steelyard.core.workload import Point
@@ -39,6 +40,12 @@ class Labelled:
             return None, self._absence(arm)
         found, reason = pooled(self.group.arm(arm, title), metric)
         return found, f"{self.label}: {reason}" if reason else ""
+
+    def remarks(self, arm: str, title: str) -> tuple[str, ...]:
+        """What a number at a point must not stand without: that it is approximate, and a tolerance that was stated."""
+        stated = next(case.stated for case in self.group.runs[0].manifest.cases if case.point.title == title)
+        told = (approximations(self.group.arm(arm, title)), f"tolerance {stated}" if stated else "")
+        return tuple(f"{self.label}: {text}" for text in told if text)
 
     def _absence(self, arm: str) -> str:
         reasons = [entry.reason for run in self.group.runs for entry in run.manifest.left_out if entry.backend == arm]

@@ -51,9 +51,10 @@ def against(facts: Facts) -> tuple[Mapping[Key, Against], str, str]:
 
 def _cells(item: Comparison, shown: bool) -> Against:
     times = speedup(item) if shown else None
+    told = f"{item.verdict} (approximate)" if item.approximate else item.verdict
     cell = Cell(text=ABSENT) if times is None else Cell(value=times.value, interval=times.interval)
     return Against(
         speedup=cell,
-        verdict=item.verdict if shown else "no number",
+        verdict=told if shown else "no number",
         reason=item.remark,
     )

@@ -76,7 +76,7 @@ def _detail(
         arm=arm.label,
         point=facts.label(point),
         status=outcome.status,
-        remark="" if outcome.status == "ok" else outcome.remark,
+        remark=outcome.remark,
         proof=_proof(facts, arm, point),
         log_tail=outcome.log_tail[-MOST_LOG:],
         sections=() if explained is None else tuple(_sections(explained, arm.label)),

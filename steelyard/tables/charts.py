@@ -1,7 +1,7 @@
 """Pieces that several figures are made of: the rows of a table as marks, panels of bars, direct labels."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from steelyard.tables.table import Column, Row, Table
 
 LOG_FROM = 20.0
 """Ratio of the largest to the smallest value from which bars would hide the small ones: dots on a log axis instead."""
+
+APPROXIMATE = "≈"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,12 @@ class Mark:
     high: float | None = None
     word: str = ""
     strong: bool = False
+    approximate: bool = False
+
+    @property
+    def sign(self) -> str:
+        """What stands before its value."""
+        return APPROXIMATE if self.approximate else ""
 
 
 def marks(table: Table, key: str) -> dict[str, list[Mark]]:
@@ -48,9 +56,16 @@ def _mark(table: Table, column: Column, row: Row) -> Mark:
         low=None if interval is None else scaled(interval.low, column),
         high=None if interval is None else scaled(interval.high, column),
         strong="best" in cell.flags or "tied" in cell.flags,
+        approximate="approximate" in table.cell(row, "backend").flags,
         arm=about["arm"],
         point=about["point"],
     )
+
+
+def approximated(groups: Iterable[Sequence[Mark]]) -> str:
+    """What the caption says of approximate results, where there are any."""
+    any_ = any(mark.approximate for group in groups for mark in group)
+    return f" {APPROXIMATE}: approximate, within a tolerance that was stated." if any_ else ""
 
 
 def stacked(groups: Sequence[Sequence[Mark]], look: Look) -> tuple[Any, list[Any]]:
@@ -93,7 +108,7 @@ def bars(axis: Any, group: Sequence[Mark], styles: dict[str, ArmStyle], look: Lo
             style = styles[mark.arm]
             axis.plot([mark.value], [position], marker=style.marker, color=style.colour, mec=INK, mew=0.4, ls="none")
         end = mark.high if mark.high is not None else mark.value
-        text = fixed(mark.value, decimals(mark.value))
+        text = mark.sign + fixed(mark.value, decimals(mark.value))
         axis.annotate(text, (end, position), (4, 0), textcoords="offset points", va="center", color=INK,
                       fontsize=look.small_pt, weight="bold" if mark.strong else "normal",
                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3, "alpha": 0.85})  # fmt: skip

@@ -8,6 +8,7 @@ from steelyard.core.case import Arm
 from steelyard.core.comparison import Estimate
 from steelyard.core.workload import Point
 from steelyard.stats.quantile import needed
+from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, counted, percent, plain
 from steelyard.tables.speed import tags, timed
@@ -44,6 +45,7 @@ def plan_table(facts: Facts) -> Table:
             (f"code of {backend}", plain({n: d[:12] for n, d in code.items()}))
             for backend, code in manifest.code.items()
         ),
+        *((("tolerance", "; ".join(stated)),) if (stated := provenance.stated(facts)) else ()),
         ("rounds measured", f"{rounds}, the cold one included"),
         ("launches", str(len(facts.run.launches))),
         ("ended by", ", ".join(segment.ended for segment in facts.run.segments) or "not finished"),

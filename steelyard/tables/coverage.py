@@ -14,7 +14,7 @@ def coverage_table(facts: Facts) -> Table:
         for arm in facts.arms:
             outcome = facts.outcome(arm, point)
             ok = outcome.status == "ok"
-            reason = "" if ok else outcome.reason or "no reason was recorded"
+            reason = outcome.approximate if ok else outcome.reason or "no reason was recorded"
             tail = outcome.log_tail.strip().splitlines()[-1:] if not ok else []
             marks = (foot.mark(f"Log of {arm.label}, {facts.label(point)}: {tail[0]}"),) if tail else ()
             cells = (

@@ -81,9 +81,7 @@ def explain(facts: Facts, point: Point) -> Explanation:
     planned = facts.cases_at(point)
     cases = {arm.label: case for arm in facts.arms if (case := planned.get(arm.backend.text)) is not None}
     arms = tuple(arm for arm in facts.arms if arm.label in cases)
-    remarks = [
-        f"{arm.label}: {outcome.remark}" for arm in arms if (outcome := facts.outcome(arm, point)).status != "ok"
-    ]
+    remarks = [f"{arm.label}: {remark}" for arm in arms if (remark := facts.outcome(arm, point).remark)]
     remarks += [f"{item.backend}: left out: {item.reason}" for item in facts.run.manifest.left_out if not item.point]
     return Explanation(
         point=point,
@@ -121,6 +119,7 @@ def _alike(facts: Facts, point: Point) -> dict[str, str]:
     alike |= {name: plain(getattr(budget, name)) for name in ("shapes", "layout")}
     alike["memory_cap"] = budget.memory_cap if budget.memory_cap_bytes is not None else ""
     alike["l2_cache"] = budget.l2 or ""
+    alike["tolerance"] = case.stated
     return {name: text for name, text in alike.items() if text}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from steelyard.compare.sides import approximation
 from steelyard.core.result import Result, Status
 from steelyard.tables.format import counted
 
@@ -23,7 +24,8 @@ _WITHOUT_SPEED = frozenset({"incorrect", "fallback"})
 class Outcome:
     """How an arm fared at a point over all launches: the worst status, and how many launches ended ok.
 
-    `speed` says whether its times may be shown: a wrong answer, or one computed elsewhere, has no speed.
+    `speed` says whether its times may be shown: a wrong answer, or one computed elsewhere, has no speed. `approximate`
+    says in what those that ended ok are no equal work; empty where they are.
     """
 
     status: Status
@@ -32,6 +34,7 @@ class Outcome:
     stage: str = ""
     reason: str = ""
     log_tail: str = ""
+    approximate: str = ""
 
     @property
     def speed(self) -> bool:
@@ -40,18 +43,22 @@ class Outcome:
 
     @property
     def remark(self) -> str:
-        """The footnote of an outcome that is not plain ok."""
+        """The footnote of an outcome that is not plain ok; empty where it is."""
+        if self.status == "ok":
+            return self.approximate
         words = self.status.replace("_", " ")
         where = f" at {self.stage}" if self.stage and self.status not in ("unsupported", "skipped") else ""
         share = f" in {self.launches - self.ok} of {counted(self.launches, 'launch', 'launches')}" if self.ok else ""
-        return f"{words}{where}{share}: {self.reason or 'no reason was recorded'}"
+        failed = f"{words}{where}{share}: {self.reason or 'no reason was recorded'}"
+        return "; ".join(filter(None, (failed, self.approximate)))
 
 
 def outcome_of(results: Sequence[Result]) -> Outcome:
     """How an arm fared in these launches of one point, of which there is at least one."""
     ok = sum(result.status == "ok" for result in results)
+    approximate = approximation(results)
     if ok == len(results):
-        return Outcome(status="ok", ok=ok, launches=ok)
+        return Outcome(status="ok", ok=ok, launches=ok, approximate=approximate)
     bad = [result for result in results if result.status != "ok"]
     worst = min(bad, key=lambda result: _WORST_FIRST.index(result.status))
     return Outcome(
@@ -61,6 +68,7 @@ def outcome_of(results: Sequence[Result]) -> Outcome:
         stage=worst.stage.replace("_", " "),
         reason=worst.reason,
         log_tail=worst.log_tail,
+        approximate=approximate,
     )
 
 
@@ -72,4 +80,5 @@ def together(outcomes: Sequence[Outcome]) -> Outcome:
         worst,
         ok=sum(outcome.ok for outcome in outcomes),
         launches=sum(outcome.launches for outcome in outcomes),
+        approximate=next(filter(None, (outcome.approximate for outcome in outcomes)), ""),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from steelyard.compare import Overall
 from steelyard.core.comparison import Estimate
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
@@ -29,6 +30,7 @@ def overall_table(facts: Facts) -> Table | None:
             numbers = (Cell(text=ABSENT, notes=tuple(why)), Cell(text=ABSENT), Cell(text=ABSENT))
         else:
             why = [foot.mark(f"no interval: {times.reason}")] if times.interval is None else []
+            why += [foot.mark(text) for text in approximations(facts, item)]
             numbers = (
                 Cell(value=times.value, interval=times.interval, notes=tuple(why)),
                 Cell(value=len(item.points)),
@@ -61,6 +63,13 @@ def overall_table(facts: Facts) -> Table | None:
         footnotes=foot.all(),
         notes=(*notes, *provenance.notes(facts)),
     )
+
+
+def approximations(facts: Facts, item: Overall) -> Iterator[str]:
+    """That the mean of an arm has points at which the work was not equal, one line for each reason."""
+    labels = {point.title: facts.label(point) for point in facts.points}
+    for points, reason in left_out({labels[title]: why for title, why in item.approximate.items()}):
+        yield f"on {points} {reason}"
 
 
 def left_out(reasons: Mapping[str, str]) -> Iterator[tuple[str, str]]:

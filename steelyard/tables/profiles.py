@@ -14,6 +14,8 @@ from steelyard.tables.table import Cell, Column, Row, Table
 
 METRIC = "latency_s"
 UNSOLVED = "without a time"
+APPROXIMATE = "approximate"
+"""In the place of a time that is not one of equal work: it says nothing of who is the fastest."""
 
 
 def profile_table(facts: Facts) -> Table:
@@ -58,12 +60,14 @@ def _times(facts: Facts, point: Point) -> dict[str, float]:
     found = {}
     for arm in facts.arms:
         estimate = facts.estimate(arm, point, METRIC)
-        if estimate is not None and facts.outcome(arm, point).speed:
+        outcome = facts.outcome(arm, point)
+        if estimate is not None and outcome.speed and not outcome.approximate:
             found[arm.label] = estimate.value
     return found
 
 
 def _failed(facts: Facts, arm: Arm, point: Point) -> Row:
-    status = facts.outcome(arm, point).status.replace("_", " ")
-    word = status if status != "ok" else UNSOLVED
+    outcome = facts.outcome(arm, point)
+    status = outcome.status.replace("_", " ")
+    word = status if status != "ok" else APPROXIMATE if outcome.approximate else UNSOLVED
     return Row(cells=(Cell(text=arm.label), Cell(text=word), Cell(text=word)), tags=tags(facts, arm, point))

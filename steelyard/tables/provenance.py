@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from steelyard.core.case import Arm
 from steelyard.core.comparison import Comparison, Estimate, Interval
 from steelyard.core.workload import Point
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import counted, level, percent, plain
+from steelyard.tables.table import Footnotes
 
 
 def device(facts: Facts) -> str:
@@ -59,8 +61,21 @@ def software(facts: Facts) -> str:
     manifest = facts.run.manifest
     versions = "; ".join(f"{label}: {text}" for label, text in facts.versions.items())
     return (
-        f"{_driver(facts)}; {versions or 'no backend ran'}; steelyard {manifest.tool_version}, run {manifest.run_id}."
+        f"{_driver(facts)}; {versions or 'no backend ran'}; steelyard {manifest.tool_version}, run {manifest.run_id}"
+        f"{''.join(f'; tolerance {text}' for text in stated(facts))}."
     )
+
+
+def stated(facts: Facts) -> tuple[str, ...]:
+    """Every tolerance that was stated by hand, and by whom, each once."""
+    return tuple(dict.fromkeys(filter(None, (facts.stated(point) for point in facts.points))))
+
+
+def remarks(facts: Facts, arm: Arm, point: Point, foot: Footnotes) -> tuple[str, ...]:
+    """The marks of a time: how its launches ended where that was not plain ok, and a tolerance that was stated."""
+    outcome, tolerance = facts.outcome(arm, point), facts.stated(point)
+    told = (f"{arm.label}: {outcome.remark}" if outcome.remark else "", f"tolerance {tolerance}" if tolerance else "")
+    return tuple(foot.mark(text) for text in told if text)
 
 
 def plain_caption(facts: Facts, what: str) -> str:

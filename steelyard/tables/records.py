@@ -46,7 +46,8 @@ class CaseRecord:
 
     `name` is readable, unique, and the same in every run of the same case: it ends with the beginning of the
     case's `id`, so that another definition or budget gives another name and thereby a history of its own.
-    `values` with `speed` false hold no estimate: a wrong answer has no speed.
+    `values` with `speed` false hold no estimate: a wrong answer has no speed. `approximate` says in what it is no work
+    equal to that of others, and is empty where it is.
     """
 
     id: str
@@ -64,6 +65,7 @@ class CaseRecord:
     stage: str
     reason: str
     log_tail: str
+    approximate: str
     launches: int
     launches_ok: int
     samples: int | None
@@ -165,6 +167,7 @@ def _case(facts: Facts, arm: Arm, point: Point, case_id: str, scenario: Scenario
         stage=outcome.stage,
         reason=outcome.reason,
         log_tail=outcome.log_tail,
+        approximate=outcome.approximate,
         launches=outcome.launches,
         launches_ok=outcome.ok,
         samples=None if summary is None else summary.samples,
@@ -176,7 +179,7 @@ def _case(facts: Facts, arm: Arm, point: Point, case_id: str, scenario: Scenario
 
 def _values(facts: Facts, arm: Arm, point: Point) -> Iterator[Value]:
     outcome = facts.outcome(arm, point)
-    why = "" if outcome.status == "ok" else outcome.remark
+    why = outcome.remark
     for metric in metrics_of(point):
         estimate = facts.estimate(arm, point, metric) if outcome.speed else None
         medians = facts.launch_medians(arm, point, metric) if estimate is not None else {}

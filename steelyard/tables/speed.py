@@ -9,6 +9,7 @@ from steelyard.core.workload import Point
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts, slug
 from steelyard.tables.format import TIMES
+from steelyard.tables.outcome import Outcome
 from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
 
 
@@ -35,17 +36,18 @@ def winners(facts: Facts, point: Point, metric: str = "latency_s") -> tuple[Flag
     """Who may be set in bold: the fastest arm where its interval separates it from all others (`best`), or the fastest
     and those whose intervals overlap its own (`tied`). None where no verdict tells the fastest from the baseline.
 
-    Every arm is compared with the baseline only, so two others are told apart by their intervals against it.
+    Every arm is compared with the baseline only, so two others are told apart by their intervals against it. What is
+    approximate takes no part.
     """
     baseline = facts.arms[0]
-    if not facts.outcome(baseline, point).speed:
+    if not _takes_part(facts.outcome(baseline, point)):
         return None
     unit = Interval(low=1.0, high=1.0, confidence=1.0)
     found: dict[str, tuple[float, Interval]] = {baseline.label: (1.0, unit)}
     verdicts: dict[str, str] = {}
     for arm in facts.arms[1:]:
         comparison = facts.comparison(arm, point, metric)
-        if comparison is None or not facts.outcome(arm, point).speed:
+        if comparison is None or not _takes_part(facts.outcome(arm, point)):
             continue
         if comparison.ratio is None or comparison.ratio.interval is None or comparison.verdict == "withheld":
             return None  # one arm cannot be placed, so that nobody can be called the fastest
@@ -63,6 +65,11 @@ def winners(facts: Facts, point: Point, metric: str = "latency_s") -> tuple[Flag
     if any(verdicts[label] != "faster" for label in tied):
         return None
     return ("best", tied) if len(tied) == 1 else ("tied", tied)
+
+
+def _takes_part(outcome: Outcome) -> bool:
+    """Whether an outcome may be called the fastest: it has a speed, and that of equal work."""
+    return outcome.speed and not outcome.approximate
 
 
 def trusted(
@@ -108,7 +115,7 @@ def _speed(facts: Facts, workload: str, name: str) -> Table:
             if comparison is not None:
                 comparisons.append(comparison)
             rows.append(_speed_row(facts, arm, point, axes, bold, foot))
-    marked = {flag for row in rows for cell in row.cells for flag in cell.flags}
+    marked: set[Flag] = {flag for row in rows for cell in row.cells for flag in cell.flags}
     remarks = [provenance.family(facts, comparisons)] if comparisons else []
     remarks += _bold_note(marked)
     ratios = [None if item.ratio is None else item.ratio.interval for item in comparisons]
@@ -142,8 +149,10 @@ def _speed_row(
     comparison = facts.comparison(arm, point, "latency_s")
     estimate = facts.estimate(arm, point, "latency_s")
     baseline = arm.label == facts.run.manifest.baseline
-    marks = () if outcome.status == "ok" else (foot.mark(f"{arm.label}: {outcome.remark}"),)
+    marks = provenance.remarks(facts, arm, point, foot)
     flags: tuple[Flag, ...] = ("baseline",) if baseline else ()
+    if outcome.approximate:
+        flags = (*flags, "approximate")
     doubt = facts.efficiency(arm, point).suspicious if outcome.speed else ""
     if doubt:
         flags = (*flags, "suspicious")
@@ -157,12 +166,13 @@ def _speed_row(
         throughput = Cell(value=point.work.items / estimate.value)
     else:
         verdict = outcome.status.replace("_", " ") if outcome.status != "ok" else "no number"
-        if not marks:
+        if outcome.status == "ok":
             latency = Cell(text="–", notes=(foot.mark(f"{arm.label}: {facts.reason(arm, point, 'latency_s')}"),))
     times = speedup(comparison) if outcome.speed else None
     verdict_notes: tuple[str, ...] = ()
-    if comparison is not None and outcome.speed and comparison.remark:
-        verdict_notes = (foot.mark(comparison.remark),)
+    if comparison is not None and outcome.speed:
+        verdict_notes = tuple(foot.mark(text) for text in comparison.remarks)
+    approximate = " (approximate)" if outcome.speed and outcome.approximate else ""
     verdict_flags: tuple[Flag, ...] = ()
     if verdict in ("withheld", "inconclusive", "incomparable"):
         verdict_flags = ("withheld",)
@@ -177,7 +187,7 @@ def _speed_row(
             Cell(text="1 (baseline)" if baseline and outcome.speed else "–")
             if times is None
             else Cell(value=times.value, interval=times.interval, flags=tuple(f for f in flags if f != "baseline")),
-            Cell(text=verdict or "not compared", flags=verdict_flags, notes=verdict_notes),
+            Cell(text=(verdict or "not compared") + approximate, flags=verdict_flags, notes=verdict_notes),
         ),
         tags=tags(facts, arm, point) | {"verdict": verdict},
     )
@@ -218,13 +228,14 @@ def tokens_table(facts: Facts) -> Table:
     for point in points:
         for arm in facts.arms:
             outcome = facts.outcome(arm, point)
-            marks = () if outcome.status == "ok" else (foot.mark(f"{arm.label}: {outcome.remark}"),)
+            marks = provenance.remarks(facts, arm, point, foot)
             cells: list[Cell] = []
             for metric in ("ttft_s", "tpot_s"):
                 estimate = facts.estimate(arm, point, metric)
                 estimates.append(estimate)
                 if not outcome.speed or estimate is None:
-                    reason = marks or (foot.mark(f"{arm.label}: {facts.reason(arm, point, metric)}"),)
+                    told = f"{arm.label}: {facts.reason(arm, point, metric)}"
+                    reason = marks if outcome.status != "ok" else (*marks, foot.mark(told))
                     cells += [Cell(text="–", notes=reason), Cell(text="–")]
                     continue
                 comparison = facts.comparison(arm, point, metric)
@@ -233,7 +244,7 @@ def tokens_table(facts: Facts) -> Table:
                 if times is None:
                     cells.append(Cell(text="1 (baseline)" if arm.label == facts.run.manifest.baseline else "–"))
                 else:
-                    why = (foot.mark(comparison.remark),) if comparison is not None and comparison.remark else ()
+                    why = tuple(foot.mark(text) for text in comparison.remarks) if comparison is not None else ()
                     cells.append(Cell(value=times.value, interval=times.interval, notes=why))
             head = (Cell(text=facts.label(point)),) if several else ()
             rows.append(Row(cells=(*head, Cell(text=arm.label), *cells), tags=tags(facts, arm, point)))
@@ -255,8 +266,9 @@ def tokens_table(facts: Facts) -> Table:
 
 def _bold_note(marked: set[Flag]) -> list[str]:
     notes = []
+    aside = " What is approximate takes no part." if "approximate" in marked else ""
     if "best" in marked:
-        notes.append("Bold: the fastest, its interval apart from all others.")
+        notes.append("Bold: the fastest, its interval apart from all others." + aside)
     if "tied" in marked:
-        notes.append("Bold on several: faster than the baseline, but their intervals overlap.")
+        notes.append("Bold on several: faster than the baseline, but their intervals overlap." + aside)
     return notes

@@ -54,8 +54,7 @@ def startup_table(facts: Facts) -> Table:
     )
     for point in measured:
         for arm in facts.arms:
-            outcome = facts.outcome(arm, point)
-            marks = () if outcome.status == "ok" else (foot.mark(f"{arm.label}: {outcome.remark}"),)
+            marks = provenance.remarks(facts, arm, point, foot)
             cells = []
             for metric, state, _ in phases:
                 estimate = facts.phase(arm, point, metric, state)

@@ -13,7 +13,7 @@ from steelyard.core.errors import UsageError, unknown_name
 from steelyard.tables.samples import Samples
 
 Kind = Literal["text", "code", "number", "scientific", "integer"]
-Flag = Literal["best", "tied", "baseline", "control", "withheld", "failed", "exploratory", "suspicious"]
+Flag = Literal["best", "tied", "baseline", "control", "withheld", "failed", "exploratory", "suspicious", "approximate"]
 Place = Literal["main", "detail", "data"]
 About = Literal["tool", "runtime", "model"]
 
@@ -50,7 +50,7 @@ class Column:
 class Cell:
     """A value with its interval, or a text. Without a value the text or a footnote says why; never a zero.
 
-    What is suspicious is never set in bold: ValueError where a cell asks for both.
+    What is suspicious or approximate is never set in bold: ValueError where a cell asks for both.
     """
 
     value: float | None = None
@@ -60,8 +60,8 @@ class Cell:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if "suspicious" in self.flags and ("best" in self.flags or "tied" in self.flags):
-            raise ValueError("a cell that is suspicious must not be set in bold")
+        if {"best", "tied"} & set(self.flags) and (doubts := {"suspicious", "approximate"} & set(self.flags)):
+            raise ValueError(f"a cell that is {' and '.join(sorted(doubts))} must not be set in bold")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,18 +61,19 @@ def _shown(facts: Facts, label: str, point: str) -> Comparison | None:
 
 def _claim(comparison: Comparison) -> str:
     times = speedup(comparison)
+    who = f"{comparison.candidate} (approximate)" if comparison.approximate else comparison.candidate
     if times is None:
-        return f"{comparison.candidate} is {comparison.verdict} ({comparison.reason})"
+        return f"{who} is {comparison.verdict} ({comparison.reason})"
     places = decimals(times.value, None if times.interval is None else (times.interval.low, times.interval.high))
     ratio = f"{fixed(times.value, places)}{TIMES}"
     if times.interval is not None:
         low, high = fixed(times.interval.low, places), fixed(times.interval.high, places)
         ratio += f" ({level(times.interval)} interval {low} to {high})"
     if comparison.verdict in ("faster", "slower"):
-        return f"{comparison.candidate} is {comparison.verdict}, speed-up {ratio}"
+        return f"{who} is {comparison.verdict}, speed-up {ratio}"
     if comparison.verdict == "equivalent":
-        return f"{comparison.candidate} is equivalent, speed-up {ratio}"
-    return f"{comparison.candidate}: {comparison.verdict}, speed-up {ratio}"
+        return f"{who} is equivalent, speed-up {ratio}"
+    return f"{who}: {comparison.verdict}, speed-up {ratio}"
 
 
 def _beware(facts: Facts) -> str:
@@ -103,10 +104,19 @@ def _beware(facts: Facts) -> str:
     if doubtful:
         more = f" and {len(doubtful) - 4} more" if len(doubtful) > 4 else ""
         parts.append(f"suspicious, above a ceiling of the machine: {', '.join(doubtful[:4])}{more}")
+    approximate = [
+        f"{arm.label} on {facts.label(point)}"
+        for point in facts.points
+        for arm in facts.arms
+        if facts.outcome(arm, point).approximate
+    ]
+    if approximate:
+        more = f" and {len(approximate) - 4} more" if len(approximate) > 4 else ""
+        parts.append(f"approximate, which is no equal work: {', '.join(approximate[:4])}{more}")
     left = [entry.backend for entry in facts.run.manifest.left_out if not entry.point]
     if left:
         parts.append(f"left out: {', '.join(left)}")
-    if not bad:
+    if not bad and not approximate:
         parts.append("every backend that ran was correct on every workload")
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}."
@@ -178,6 +188,11 @@ def _methodology(facts: Facts) -> tuple[str, ...]:
         "method; all other comparisons are exploratory and adjusted by that of Benjamini and Hochberg.",
         f"Outputs of {counted(checked, 'timed call')} in all, unknown to the backends beforehand, were checked against "
         "an fp64 reference.",
+        *(
+            f"Relative errors up to a tolerance of {text}, pass; what needed it is marked approximate and never called "
+            "the fastest."
+            for text in provenance.stated(facts)
+        ),
     ]
     if facts.disturbed:
         sentences.append(f"The times of {provenance.disturbed(facts)} count nowhere and are kept in the data.")
