@@ -33,7 +33,7 @@ _IN_CAPTION = 90
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a backend ended at a point; `reason` is empty where it ended ok."""
+    """How a backend ended at a point; `reason` is empty where it ended ok and did equal work."""
 
     status: str
     reason: str

@@ -457,4 +457,12 @@ MUTANTS = (
         tests=("tests/hardware/test_occupied.py::test_the_locks_are_every_users_whatever_umask_the_first_one_has",),
         through="part",
     ),
+    Mutant(
+        name="an approximation called the fastest",
+        file="steelyard/tables/speed.py",
+        old="    return outcome.speed and not outcome.approximate\n",
+        new="    return outcome.speed\n",
+        tests=("tests/tables/test_approximate.py::test_nobody_is_the_fastest_against_an_approximate_baseline",),
+        through="part",
+    ),
 )
