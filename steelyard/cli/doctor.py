@@ -131,8 +131,8 @@ def _backends(asked: "tuple[Device, ...]") -> list[dict[str, Any]]:
 
 def energy_meters() -> list[dict[str, Any]]:
     """Every source of energy: whether it is here, what it meters, or why it does not."""
-    from steelyard.guard.energy import Absent
     from steelyard.guard.meters import describe, sources
+    from steelyard.guard.source import Absent
 
     rows = []
     for name, source in sources().items():

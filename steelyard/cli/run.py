@@ -105,7 +105,7 @@ def run(
                 timeouts=_timeouts(timeout or []),
                 report=report,
                 json=json,
-                meter="" if meter is None else str(meter.absolute()),
+                meter=_meter(meter),
                 allow_foreign=allow_foreign_processes,
                 wait=wait,
             )
@@ -253,23 +253,28 @@ def _l2(wanted: str | None, device: "Device") -> "L2 | None":
 
 
 def _energy(enabled: bool, meter: Path | None, estimate: bool, device: "Device") -> "EnergySettings":
-    """What is asked of energy. The log must be readable now; the model needs a declared power, else it says so."""
+    """What is asked of energy. The model needs a declared power, else it says so."""
     from steelyard.core.energy import EnergySettings
     from steelyard.core.errors import UsageError
-    from steelyard.guard.external import read_log
     from steelyard.hardware.profiles import declared
 
-    if meter is not None:
-        if not enabled:
-            raise UsageError("--meter and --no-energy contradict each other: give one of them")
-        read_log(meter)
+    if meter is not None and not enabled:
+        raise UsageError("--meter and --no-energy contradict each other: give one of them")
     if estimate and device.kind != "cpu":
         raise UsageError(f"--estimate-energy shares out the rated power of a CPU; {device.id} is none")
     profile = declared(device) if estimate else None
     power = None if profile is None or profile.power_limit_w is None else float(profile.power_limit_w.value)
-    return EnergySettings(
-        enabled=enabled, meter="" if meter is None else str(meter.absolute()), estimate=estimate, tdp_w=power
-    )
+    return EnergySettings(enabled=enabled, meter=_meter(meter), estimate=estimate, tdp_w=power)
+
+
+def _meter(log: Path | None) -> str:
+    """The log of an external meter, for processes that work elsewhere. Raises UsageError unless it is growing now."""
+    from steelyard.guard.live_log import check_live
+
+    if log is None:
+        return ""
+    check_live(log)
+    return str(log.absolute())
 
 
 def _cap(text: str | None, device_kind: str) -> "tuple[int | None, CapMethod | None]":

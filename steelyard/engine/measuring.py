@@ -5,6 +5,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from safetensors import safe_open
@@ -17,11 +18,10 @@ from steelyard.core.result import Correctness, Measurement, Proof, Result, Stage
 from steelyard.core.runner import Runner
 from steelyard.core.workload import DType
 from steelyard.engine.device import device_time, flush_of
-from steelyard.engine.drivers import DRIVERS, Driver
+from steelyard.engine.drivers import DRIVERS
 from steelyard.engine.judging import unkept
 from steelyard.engine.memory import known
 from steelyard.engine.metering import estimated
-from steelyard.guard.energy import Absent
 from steelyard.measure import clock, generate, loop
 from steelyard.measure.correctness import Checker
 from steelyard.measure.growth import Growth
@@ -100,7 +100,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
             timed, why = device_time(driver.calls, flush)
             measurements += () if timed is None else (timed,)
             facts |= {"device_time": {"value": None, "reason": why}} if timed is None else {}
-        use = _metered(launch, driver)
+        use = launch.metering.case(driver.calls, partial(launch.enter, "energy"))
         energy = use.per_call
         if launch.request.energy.estimate:
             estimate = estimated(launch.request.energy, cpu_s, len(window.durations_ns), os.cpu_count() or 1)
@@ -143,13 +143,6 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
             "loop_overhead_s": loop_overhead_s(),
         },
     )
-
-
-def _metered(launch: "Launch", driver: Driver) -> EnergyUse:
-    """The energy of the calls, after everything that the timed window has to tell was read."""
-    if not isinstance(launch.metering.source, Absent):
-        launch.enter("energy")
-    return launch.metering.case(driver.calls)
 
 
 def _believe(objection: str) -> None:

@@ -6,15 +6,18 @@ the same calls in the same process, warm.
 
 import itertools
 import time
+import traceback
 from collections.abc import Callable, Sequence
 
 from steelyard.core.backend import Device
 from steelyard.core.energy import EnergySettings, EnergyUse, PowerTrace
 from steelyard.core.metrics import Reading, absent
-from steelyard.guard.energy import MINIMUM_PERIODS, Absent, Counts, Energy, EnergySource, Fault
+from steelyard.guard.energy import MINIMUM_PERIODS, Counts, Energy, Fault
+from steelyard.guard.gate import raised
 from steelyard.guard.meters import meter_for
 from steelyard.guard.period import measure_period
 from steelyard.guard.sampler import Sampler
+from steelyard.guard.source import Absent, EnergySource
 from steelyard.guard.window import between, counted_once, mirrors, powers, total
 from steelyard.measure.loop import Call, quiet_collector
 
@@ -23,6 +26,14 @@ READS = 40
 """Reads of the meter in one window, if it moves so often."""
 _SPARE = 1.05  # the ends of a window are found by looking at a clock, and the period is a median
 _DISAGREEMENT = 0.05
+
+
+class _CallError(Exception):
+    """A call of the program raised, and not the meter beside it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 class Metering:
@@ -40,15 +51,24 @@ class Metering:
         """The source, or one that says why there is none."""
         if self._source is None:
             self._source = self._open()
-            if not isinstance(self._source, Absent) and self._source.kind != "external":
-                self._measured = measure_period(self._source)
         return self._source
 
-    def case(self, calls: Sequence[Call]) -> EnergyUse:
-        """The energy of these calls. Raises whatever a call raises; a meter that fails is a null with its reason."""
+    def case(self, calls: Sequence[Call], begins: Callable[[], None] = lambda: None) -> EnergyUse:
+        """The energy of these calls. Raises whatever a call raises, and nothing else: what was measured before stands
+        whatever becomes of the meter, which is then a null with its reason. `begins` is called where there is one."""
+        try:
+            return self._case(calls, begins)
+        except _CallError as failed:
+            raise failed.error from None
+        except Exception as error:  # noqa: BLE001 (no case may fail for its meter)
+            traceback.print_exception(error)
+            return unmetered(raised(error))
+
+    def _case(self, calls: Sequence[Call], begins: Callable[[], None]) -> EnergyUse:
         source = self.source
         if isinstance(source, Absent):
             return unmetered(source.fault)
+        begins()
         seconds = _window_s(source)
         interval = max(seconds / READS, source.update_period_s * (4 if source.kind == "counter" else 1))
         with quiet_collector(), Sampler(source, interval, self._seed) as sampler:
@@ -64,7 +84,10 @@ class Metering:
     def _open(self) -> EnergySource:
         if not self._settings.enabled:
             return Absent(Fault(code="not_supported", detail="energy was switched off (--no-energy)"))
-        return meter_for(*self._device, log=self._settings.meter)
+        source = meter_for(*self._device, log=self._settings.meter)
+        if not isinstance(source, Absent) and source.kind != "external":
+            self._measured = measure_period(source)
+        return source
 
 
 def metering_s(settings: EnergySettings, device: Device) -> float:
@@ -146,8 +169,11 @@ def _repeat(calls: Sequence[Call], seconds: float, clock: Callable[[], float] = 
     count = 0
     while count == 0 or clock() < until:
         call = calls[count % len(calls)]
-        call.run()
-        call.settle()
+        try:
+            call.run()
+            call.settle()
+        except Exception as error:
+            raise _CallError(error) from error
         count += 1
     return count
 

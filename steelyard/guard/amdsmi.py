@@ -1,12 +1,12 @@
 """An AMD Instinct board through the package `amdsmi`: an accumulator whose step is told beside it."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from steelyard.core.energy import Kind
-from steelyard.guard.energy import Absent, Counts, Domain, EnergySource, Fault
+from steelyard.guard.energy import Counts, Domain, Fault
+from steelyard.guard.source import Absent, EnergySource
 from steelyard.guard.unwrap import Unwrapped
 
 _UPDATE_S = 0.1
@@ -27,10 +27,9 @@ class AmdSmi(EnergySource):
     def __init__(
         self, smi: Any, index: int, place: str | None = None, clock_ns: Callable[[], int] = time.monotonic_ns
     ) -> None:
+        super().__init__(clock_ns)
         self.update_period_s = _UPDATE_S
         self._smi = smi
-        self._clock_ns = clock_ns
-        self._lock = threading.Lock()
         self._handle = _board(smi, index, place)
         self._domain = Domain(id=f"gpu_module:{index}", boundary="gpu_module")
         self.resolution_j = float(self._told()["counter_resolution"]) * _MICRO
@@ -41,17 +40,16 @@ class AmdSmi(EnergySource):
         """The package on the board."""
         return (self._domain,)
 
-    def read(self) -> Counts:
+    def _read(self) -> Counts:
         """Its joules since this object was made."""
-        with self._lock:
-            raw: int | Fault
-            try:
-                told = self._told()
-                # the accumulator was called `power` in versions before 6.2
-                raw = int(told["energy_accumulator"] if "energy_accumulator" in told else told["power"])
-            except (self._smi.AmdSmiException, KeyError, TypeError, ValueError) as error:
-                raw = Fault(code="not_supported", detail=f"amdsmi: {type(error).__name__}: {error}")
-            return {self._domain.id: self._counter.advance(raw, self._clock_ns())}
+        raw: int | Fault
+        try:
+            told = self._told()
+            # the accumulator was called `power` in versions before 6.2
+            raw = int(told["energy_accumulator"] if "energy_accumulator" in told else told["power"])
+        except (self._smi.AmdSmiException, KeyError, TypeError, ValueError) as error:
+            raw = Fault(code="not_supported", detail=f"amdsmi: {type(error).__name__}: {error}")
+        return {self._domain.id: self._counter.advance(raw, self._clock_ns())}
 
     def close(self) -> None:
         """End this use of the library."""

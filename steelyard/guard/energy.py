@@ -1,11 +1,10 @@
-"""Energy: what a source that meters joules is. Unknown is None with a reason code, never 0."""
+"""Energy: what meters tell, and what is known of a window. Unknown is None with a reason code, never 0."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
-from steelyard.core.energy import Boundary, Kind, Quality
+from steelyard.core.energy import Boundary, Quality
 from steelyard.core.metrics import Reading, absent
 
 Code = Literal[
@@ -87,59 +86,6 @@ class Energy:
         if self.joules is None or count < 1:
             return absent("J", self.fault.text if self.fault else "too_short: no call in the window")
         return Reading(value=self.joules / count, unit="J", method=f"{self.quality}, {self.boundary}")
-
-
-class EnergySource(ABC):
-    """Meters behind one interface. `read` is thread safe and unwraps inside one lock.
-
-    `update_period_s` is how often the meters move: declared, until `steelyard.guard.period` has measured it.
-    `resolution_j` is one step of the counter and `range_j` where it begins again; None where there is no such thing.
-    """
-
-    name: ClassVar[str]
-    kind: ClassVar[Kind]
-    update_period_s: float
-    resolution_j: float | None = None
-    range_j: float | None = None
-
-    @abstractmethod
-    def domains(self) -> tuple[Domain, ...]:
-        """What it can meter here."""
-
-    @abstractmethod
-    def read(self) -> Counts:
-        """Every domain's counter now. Never raises for a meter that fails: the count says so."""
-
-    @property
-    def longest_gap_s(self) -> float:
-        """Reads must not lie further apart than this, or a counter may have wrapped twice unseen."""
-        return float("inf")
-
-    def settled(self, reads: Sequence[Counts]) -> Sequence[Counts]:
-        """The reads with their joules, for a source that learns them later only (a log)."""
-        return reads
-
-    def close(self) -> None:  # noqa: B027 (optional)
-        """Release the meter."""
-
-
-class Absent(EnergySource):
-    """The source of a machine without a meter: every window is null with this reason."""
-
-    name: ClassVar[str] = "none"
-    kind: ClassVar[Kind] = "counter"
-
-    def __init__(self, fault: Fault) -> None:
-        self.fault = fault
-        self.update_period_s = 0.0
-
-    def domains(self) -> tuple[Domain, ...]:
-        """None."""
-        return ()
-
-    def read(self) -> Counts:
-        """Nothing."""
-        return {}
 
 
 def outermost(domains: tuple[Domain, ...]) -> tuple[Domain, ...]:

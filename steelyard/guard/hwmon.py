@@ -1,6 +1,5 @@
 """Meters that drivers show through Linux hwmon: energy counters in microjoules where there are any, else power."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,9 +8,10 @@ from typing import ClassVar
 
 from steelyard.core.energy import Boundary, Kind
 from steelyard.guard import proc
-from steelyard.guard.energy import Absent, Count, Counts, Domain, EnergySource, Fault
+from steelyard.guard.energy import Count, Counts, Domain, Fault
 from steelyard.guard.files import whole_number
 from steelyard.guard.pci import address, by_number
+from steelyard.guard.source import Absent, EnergySource
 from steelyard.guard.unwrap import Integrated, Unwrapped
 
 HWMON = Path("/sys/class/hwmon")
@@ -46,21 +46,19 @@ class Hwmon(EnergySource):
     def __init__(
         self, channels: list[_Channel], update_period_s: float, clock_ns: Callable[[], int] = time.monotonic_ns
     ) -> None:
+        super().__init__(clock_ns)
         self.update_period_s = update_period_s
         self.resolution_j = _UNIT if self.kind == "counter" else None
         self._channels = channels
-        self._clock_ns = clock_ns
-        self._lock = threading.Lock()
         self.read()
 
     def domains(self) -> tuple[Domain, ...]:
         """The channels of the device."""
         return tuple(channel.domain for channel in self._channels)
 
-    def read(self) -> Counts:
+    def _read(self) -> Counts:
         """Every channel's joules since this object was made."""
-        with self._lock:
-            return {channel.domain.id: self._advance(channel) for channel in self._channels}
+        return {channel.domain.id: self._advance(channel) for channel in self._channels}
 
     def _advance(self, channel: _Channel) -> Count:
         raw = whole_number(channel.path)

@@ -1,7 +1,6 @@
 """The power rails of an NVIDIA Jetson: INA3221 monitors in hwmon, millivolts and milliamperes a channel."""
 
 import re
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,10 +9,11 @@ from typing import ClassVar
 
 from steelyard.core.energy import Kind
 from steelyard.guard import proc
-from steelyard.guard.energy import Absent, Counts, Domain, EnergySource, Fault
+from steelyard.guard.energy import Counts, Domain, Fault
 from steelyard.guard.files import whole_number
 from steelyard.guard.hwmon import HWMON
 from steelyard.guard.pci import by_number
+from steelyard.guard.source import Absent, EnergySource
 from steelyard.guard.unwrap import Integrated
 
 _UPDATE_S = 0.01  # a conversion of three channels with the driver's averaging takes some milliseconds
@@ -36,20 +36,18 @@ class JetsonRails(EnergySource):
     kind: ClassVar[Kind] = "power_sampled"
 
     def __init__(self, rails: list[_Rail], clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        super().__init__(clock_ns)
         self.update_period_s = _UPDATE_S
         self._rails = rails
-        self._clock_ns = clock_ns
-        self._lock = threading.Lock()
         self.read()
 
     def domains(self) -> tuple[Domain, ...]:
         """The rails."""
         return tuple(rail.domain for rail in self._rails)
 
-    def read(self) -> Counts:
+    def _read(self) -> Counts:
         """The integral of each rail's power over the reads so far."""
-        with self._lock:
-            return {rail.domain.id: rail.state.advance(_watts(rail), self._clock_ns()) for rail in self._rails}
+        return {rail.domain.id: rail.state.advance(_watts(rail), self._clock_ns()) for rail in self._rails}
 
 
 def jetson_source(root: Path = HWMON, clock_ns: Callable[[], int] = time.monotonic_ns) -> EnergySource:

@@ -1,12 +1,12 @@
 """An NVIDIA board through NVML: its total-energy counter (Volta and later), or its power read now and then."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from steelyard.core.energy import Kind
-from steelyard.guard.energy import Absent, Counts, Domain, EnergySource, Fault
+from steelyard.guard.energy import Counts, Domain, Fault
+from steelyard.guard.source import Absent, EnergySource
 from steelyard.guard.unwrap import Integrated, Unwrapped
 from steelyard.guard.visible import visible_at
 
@@ -19,10 +19,9 @@ class _Board(EnergySource):
     """One board, opened by CUDA's index. `nvml` is the module `pynvml`, already initialised."""
 
     def __init__(self, nvml: Any, index: int, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        super().__init__(clock_ns)
         self.update_period_s = _UPDATE_S
         self._nvml = nvml
-        self._clock_ns = clock_ns
-        self._lock = threading.Lock()
         self._handle = visible_at(nvml, index).board
         self._domain = Domain(id=f"gpu_board:{index}", boundary="gpu_board")
 
@@ -60,16 +59,15 @@ class NvmlCounter(_Board):
         self._power = power
         self._counter = Unwrapped(unit_j=_UNIT_J, range_=None, slack_s=_UPDATE_S, endless=True)
 
-    def read(self) -> Counts:
+    def _read(self) -> Counts:
         """The board's joules since this object was made."""
-        with self._lock:
-            raw: int | Fault
-            try:
-                raw = int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
-            except self._nvml.NVMLError as error:
-                raw = fault_of(self._nvml, error)
-            now = self._clock_ns()
-            return {self._domain.id: self._counter.advance(raw, now, self._told_w())}
+        raw: int | Fault
+        try:
+            raw = int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
+        except self._nvml.NVMLError as error:
+            raw = fault_of(self._nvml, error)
+        now = self._clock_ns()
+        return {self._domain.id: self._counter.advance(raw, now, self._told_w())}
 
     def _told_w(self) -> float | None:
         if not self._power:
@@ -90,15 +88,14 @@ class NvmlPower(_Board):
         super().__init__(nvml, index, clock_ns)
         self._integrated = Integrated()
 
-    def read(self) -> Counts:
+    def _read(self) -> Counts:
         """The integral of the power over the reads so far."""
-        with self._lock:
-            watts: float | Fault
-            try:
-                watts = self._instant_w()
-            except self._nvml.NVMLError as error:
-                watts = fault_of(self._nvml, error)
-            return {self._domain.id: self._integrated.advance(watts, self._clock_ns())}
+        watts: float | Fault
+        try:
+            watts = self._instant_w()
+        except self._nvml.NVMLError as error:
+            watts = fault_of(self._nvml, error)
+        return {self._domain.id: self._integrated.advance(watts, self._clock_ns())}
 
 
 def nvml_source(index: int = 0) -> EnergySource:

@@ -1,7 +1,6 @@
 """Intel and AMD RAPL counters through Linux powercap: one directory a zone, microjoules that wrap around."""
 
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from typing import ClassVar
 
 from steelyard.core.energy import Boundary, Kind
 from steelyard.guard import proc
-from steelyard.guard.energy import Absent, Counts, Domain, EnergySource, Fault
+from steelyard.guard.energy import Counts, Domain, Fault
 from steelyard.guard.files import whole_number
+from steelyard.guard.source import Absent, EnergySource
 from steelyard.guard.unwrap import Unwrapped
 
 POWERCAP = Path("/sys/class/powercap")
@@ -48,16 +48,15 @@ class _Zone:
 
 
 class Rapl(EnergySource):
-    """Zones under a powercap directory. Every read unwraps, in one lock; nothing runs in the background."""
+    """Zones under a powercap directory. Every read unwraps; nothing runs in the background."""
 
     name: ClassVar[str] = "rapl"
     kind: ClassVar[Kind] = "counter"
 
     def __init__(self, root: Path = POWERCAP, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        super().__init__(clock_ns)
         self.update_period_s = _UPDATE_S
         self.resolution_j = _UNIT_J
-        self._clock_ns = clock_ns
-        self._lock = threading.Lock()
         self._found = [
             _Zone(path, domain, Unwrapped(unit_j=_UNIT_J, range_=_range(path), slack_s=_UPDATE_S))
             for path, domain in _zones(root)
@@ -70,13 +69,11 @@ class Rapl(EnergySource):
         """Packages, what is inside them, memory, and the platform where it is metered."""
         return tuple(zone.domain for zone in self._found)
 
-    def read(self) -> Counts:
+    def _read(self) -> Counts:
         """Every zone's joules since this object was made."""
-        with self._lock:
-            return {
-                zone.domain.id: zone.counter.advance(_energy_uj(zone.directory), self._clock_ns())
-                for zone in self._found
-            }
+        return {
+            zone.domain.id: zone.counter.advance(_energy_uj(zone.directory), self._clock_ns()) for zone in self._found
+        }
 
     @property
     def longest_gap_s(self) -> float:

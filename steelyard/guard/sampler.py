@@ -4,7 +4,8 @@ import random
 import threading
 from types import TracebackType
 
-from steelyard.guard.energy import Counts, EnergySource
+from steelyard.guard.energy import Counts
+from steelyard.guard.source import EnergySource
 
 
 class Sampler:

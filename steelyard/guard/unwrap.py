@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from steelyard.guard.energy import Count, Fault
+from steelyard.guard.gate import power
 
 PLAUSIBLE_W = 2000.0
 """More than any package or board draws. A counter that was reset looks like a wrap with an impossible power."""
@@ -82,6 +83,7 @@ class Integrated:
     def advance(self, watts: float | Fault, now_ns: int | None = None) -> Count:
         """Take a power read at `now_ns`, or why none could be read."""
         now = time.monotonic_ns() if now_ns is None else now_ns
+        watts = power(watts)
         if isinstance(watts, Fault):
             self.faults += 1
             self.fault, self.last_w = watts, None

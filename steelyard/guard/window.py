@@ -8,17 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from steelyard.core.energy import Quality
-from steelyard.guard.energy import (
-    MINIMUM_PERIODS,
-    Absent,
-    Count,
-    Counts,
-    Domain,
-    Energy,
-    EnergySource,
-    Fault,
-    outermost,
-)
+from steelyard.guard.energy import MINIMUM_PERIODS, Count, Counts, Domain, Energy, Fault, outermost
+from steelyard.guard.source import Absent, EnergySource
 
 _VANISHED = Fault(code="vanished", detail="the meter is no longer there")
 _NO_DOMAIN = Fault(code="no_device", detail="the source has no domain")

@@ -16,8 +16,8 @@ from steelyard.core.errors import SteelyardError
 from steelyard.core.run import Run
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request
-from steelyard.guard.energy import Absent
 from steelyard.guard.meters import meter_for
+from steelyard.guard.source import Absent
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.selftest.sampled import PATH
 from steelyard.store import prepare_root

@@ -8,8 +8,10 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,14 +70,41 @@ def test_without_a_meter_it_is_unavailable_and_no_zero_is_stored_or_printed(
                 assert not stored.get("energy_use") or stored["energy_use"]["gross_j"] is None
 
 
+@contextmanager
+def logger(path: Path, told: Callable[[int], str] = lambda number: str(WATTS)) -> Iterator[None]:
+    """A logger with a clock of its own that appends a row every 20 ms; it began 5 s ago, and sent a marker once."""
+    begun, over, rows = time.time() - 5, threading.Event(), 0
+
+    def write() -> None:
+        nonlocal rows
+        with path.open("a") as stream:
+            while rows / 50 <= time.time() - begun:
+                marker = f"{begun + rows / 50:.6f}" if rows in (23, 203) else ""
+                stream.write(f"{rows / 50:.3f},{told(rows)},{marker}\n")
+                rows += 1
+
+    def run() -> None:
+        while not over.wait(0.02):
+            write()
+
+    path.write_text("time_s,power_w,marker\n")
+    write()
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_an_external_meter_with_a_clock_of_its_own_is_aligned_by_its_marker(bench: Bench, tmp_path: Path) -> None:
-    """The log reaches beyond the run at once: a logger that is always ahead. Its place is nowhere in what is stored."""
+    """Its place is nowhere in what is stored."""
     folder = tmp_path / "laboratory-of-someone"
     folder.mkdir()
-    log, begun = folder / "power.csv", time.time() - 5
-    rows = [(f"{n / 250:.3f}", WATTS, f"{begun + n / 250:.6f}" if n in (25, 900) else "") for n in range(250 * 180)]
-    log.write_text("time_s,power_w,marker\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
-    run = bench(tmp_path / "runs", "--meter", str(log))
+    log = folder / "power.csv"
+    with logger(log):
+        run = bench(tmp_path / "runs", "--meter", str(log))
     metered = [result for result in run.results if result.round]
     assert metered
     for result in metered:
@@ -89,3 +118,30 @@ def test_an_external_meter_with_a_clock_of_its_own_is_aligned_by_its_marker(benc
     for path in (tmp_path / "runs").rglob("*"):
         if path.is_file():
             assert folder.name.encode() not in path.read_bytes(), path
+
+
+def test_a_log_full_of_what_is_no_power_costs_energy_and_no_latency(bench: Bench, tmp_path: Path) -> None:
+    log = tmp_path / "power.csv"
+    with logger(log, lambda number: ("nan", "-inf", "-3", str(WATTS), str(WATTS))[number % 5]):
+        run = bench(tmp_path / "runs", "--meter", str(log))
+    metered = [result for result in run.results if result.round]
+    assert metered
+    for result in metered:
+        assert result.status == "ok"
+        assert result.measurements[0].samples
+        assert result.energy.value is None
+        assert result.energy.reason.startswith("garbage: row ")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--resume", "latest")], ids=["new", "resumed"])
+def test_a_log_of_yesterday_is_refused_before_anything_starts(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    log = tmp_path / "power.csv"
+    log.write_text("unix_time_s,power_w\n" + "".join(f"{time.time() - 90000 + n},40\n" for n in range(60)))
+    os.utime(log, (0, 0))
+    command = [sys.executable, "-m", "steelyard", "run", "--meter", str(log), "--output", str(tmp_path), *arguments]
+    command += [] if arguments else ["--suite", SUITE_PATH, "--backend", PATH, "--device", "cpu"]
+    env = {**os.environ, "STEELYARD_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2, done.stderr
+    assert "its last row is of 25.0 h ago, and nothing was written for" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,5 +1,7 @@
 """The energy window of a case over a meter that a virtual load drives, and the model beside it."""
 
+import dataclasses
+import math
 import time
 
 import pytest
@@ -8,7 +10,8 @@ from steelyard.core.energy import EnergySettings, settings_of
 from steelyard.core.metrics import Reading
 from steelyard.engine import metering
 from steelyard.engine.metering import Metering, estimated, metering_s
-from steelyard.guard.energy import Count, Domain, EnergySource
+from steelyard.guard.energy import Count, Domain
+from steelyard.guard.source import EnergySource
 
 IDLE_W, CALL_W = 20.0, 120.0
 
@@ -20,13 +23,14 @@ class Load(EnergySource):
     update_period_s, resolution_j = 1e-4, 1e-6
 
     def __init__(self) -> None:
+        super().__init__()
         self.begun = time.monotonic_ns()
         self.calls_ns = 0
 
     def domains(self):
         return (Domain(id="package-0", boundary="package"),)
 
-    def read(self):
+    def _read(self):
         now = time.monotonic_ns()
         joules = ((now - self.begun) * IDLE_W + self.calls_ns * (CALL_W - IDLE_W)) / 1e9
         return {"package-0": Count(t_ns=now, joules=joules)}
@@ -98,3 +102,69 @@ def test_settings_survive_in_a_plan_without_the_path_of_the_log():
         enabled=True, meter="other.csv", estimate=True, tdp_w=65.0
     )
     assert settings_of({}).enabled, "runs older than the option metered without being asked"
+
+
+class Broken(Load):
+    """A load whose meter fails at one place, once the calls have begun."""
+
+    update_period_s = 1e-4
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self.place = place
+
+    def fails(self, place: str) -> bool:
+        return self.place == place and self.calls_ns > 0
+
+    def domains(self):
+        if self.fails("domains"):
+            raise RuntimeError("gone")
+        return super().domains()
+
+    def _read(self):
+        if self.fails("read"):
+            raise ZeroDivisionError("gone")
+        counts = super()._read()
+        if self.fails("nan"):
+            return {name: dataclasses.replace(count, joules=math.nan) for name, count in counts.items()}
+        return counts
+
+    def _settled(self, reads):
+        if self.fails("settled"):
+            raise ValueError("gone")
+        return reads
+
+
+@pytest.mark.parametrize("place", ["opened", "period", "read", "nan", "settled", "domains"])
+def test_whatever_a_meter_does_the_case_stands_and_says_why_it_has_no_energy(place, monkeypatch):
+    load = Broken(place)
+
+    def meter(*_, **__):
+        if place == "opened":
+            raise KeyError("gone")
+        return load
+
+    def period(_):
+        if place == "period":
+            raise OverflowError("gone")
+        return True
+
+    monkeypatch.setattr(metering, "meter_for", meter)
+    monkeypatch.setattr(metering, "measure_period", period)
+    monkeypatch.setattr(metering, "LEAST_WINDOW_S", 0.02)
+    use = Metering(EnergySettings(enabled=True), "cpu", 0, seed=1).case([Call(load)])
+    assert (use.gross_j, use.per_call.value, use.net_j) == (None, None, None)
+    assert use.reason.startswith("garbage: ")
+    assert ("nan J" if place == "nan" else "gone") in use.reason
+
+
+def test_what_a_call_raises_is_the_calls_own_failure(monkeypatch):
+    class Failing(Call):
+        def run(self) -> None:
+            raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(metering, "meter_for", lambda *a, **k: Load())
+    monkeypatch.setattr(metering, "measure_period", lambda source: True)
+    monkeypatch.setattr(metering, "LEAST_WINDOW_S", 0.02)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        Metering(EnergySettings(enabled=True), "cpu", 0, seed=1).case([Failing(Load())])

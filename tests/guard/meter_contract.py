@@ -2,8 +2,8 @@
 
 import time
 
-from steelyard.guard.energy import EnergySource
 from steelyard.guard.period import measure_period
+from steelyard.guard.source import EnergySource
 from steelyard.guard.window import between, total
 
 PLAUSIBLE_W = 0.05, 2000.0

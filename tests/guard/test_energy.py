@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.guard.energy import Absent, Domain, Fault, outermost
+from steelyard.guard.energy import Domain, Fault, outermost
 from steelyard.guard.meters import describe, meter_for
 from steelyard.guard.nvml import NvmlCounter
 from steelyard.guard.rapl import Rapl, is_virtual, rapl_source
+from steelyard.guard.source import Absent
 from steelyard.guard.window import Meter
 from tests.fakes.one_board import OneBoard
 

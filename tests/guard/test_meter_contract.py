@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.guard.energy import Counts, EnergySource
+from steelyard.guard.energy import Counts
 from steelyard.guard.hwmon import hwmon_source
 from steelyard.guard.nvml import nvml_source
 from steelyard.guard.rapl import rapl_source
+from steelyard.guard.source import EnergySource
 from tests.fakes.nvml import SETTINGS, loaded
 from tests.guard.meter_contract import check_meter
 
@@ -77,13 +78,14 @@ class Wrong(EnergySource):
     name, kind = "wrong", "counter"
 
     def __init__(self, inner: EnergySource, change: Callable[[float, int], float]) -> None:
+        super().__init__()
         self._inner, self._change, self._reads = inner, change, 0
         self.update_period_s = 0.02
 
     def domains(self):
         return self._inner.domains()
 
-    def read(self) -> Counts:
+    def _read(self) -> Counts:
         self._reads += 1
         return {
             name: dataclasses.replace(count, joules=self._change(count.joules, self._reads))

@@ -7,8 +7,9 @@ import pytest
 
 from steelyard.core.energy import EnergySettings
 from steelyard.engine.metering import Metering, energy_use
-from steelyard.guard.energy import Absent
+from steelyard.guard.gate import Gate
 from steelyard.guard.nvml import NvmlCounter, NvmlPower, nvml_source
+from steelyard.guard.source import Absent
 from steelyard.guard.window import total
 from tests.fakes.nvml import SETTINGS, loaded
 
@@ -179,6 +180,7 @@ def test_a_board_without_a_counter_is_integrated_with_its_uncertainty(board):
     assert isinstance(source, NvmlPower)
     source._clock_ns = board.clock_ns
     source._integrated.last_ns = board.clock_ns()
+    source._gate = Gate()
     draw = random.Random(3)
     source.update_period_s = 0.02
     outside = 0

@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 
 from steelyard.core.errors import UsageError
 from steelyard.guard.amdsmi import amdsmi_source
-from steelyard.guard.energy import Absent, Fault
-from steelyard.guard.external import ExternalLog, read_log
+from steelyard.guard.energy import Fault
+from steelyard.guard.external import ExternalLog
+from steelyard.guard.gate import Gate
 from steelyard.guard.hwmon import Hwmon, HwmonPower, hwmon_source
 from steelyard.guard.jetson import jetson_source
 from steelyard.guard.meters import meter_for, sources
 from steelyard.guard.period import measure_period
+from steelyard.guard.power_log import read_log
+from steelyard.guard.source import Absent
 from steelyard.guard.unwrap import Unwrapped
 from steelyard.guard.window import between, counted_once, mirrors, total
 from tests.guard.test_energy import Clock, Powercap
@@ -189,7 +192,7 @@ def test_amd_steps_are_multiplied_by_what_one_is_worth(monkeypatch):
     smi, clock = FakeSmi(), Clock()
     monkeypatch.setitem(sys.modules, "amdsmi", smi)
     source = amdsmi_source()
-    source._clock_ns = clock  # the virtual clock from here on
+    source._clock_ns, source._gate = clock, Gate()  # the virtual clock from here on
     source._counter.last_ns = clock.now
     start = source.read()
     smi.steps += 100_000_000
@@ -264,7 +267,7 @@ def test_a_torn_last_row_is_waited_for(tmp_path):
     path = log(tmp_path / "log.csv", "unix_time_s,power_w", [(n, 10) for n in range(5)])
     for torn in ("5,", "5,1"):
         path.write_text("\n".join(path.read_text().splitlines()[:6]) + "\n" + torn)
-        assert read_log(path)[0] == [0, 1, 2, 3, 4]
+        assert read_log(path).times_s == (0, 1, 2, 3, 4)
 
 
 def test_a_log_that_breaks_meanwhile_is_no_number_and_no_failure(tmp_path):
@@ -291,7 +294,10 @@ def test_a_log_that_breaks_meanwhile_is_no_number_and_no_failure(tmp_path):
         ("", "fewer than two rows"),
         ("a,b\n1,2\n3,4\n", "the header must name"),
         ("time_s,power_w\n1,2\n3,4\n", "a clock of the meter's own"),
-        ("unix_time_s,power_w\n1,2\nx,4\n5,6\n", "not made of numbers"),
+        (
+            "unix_time_s,power_w\n1,2\nx,4\ny,6\n",
+            "rows are made of numbers: row 3 .* unix_time_s is 'x'",
+        ),
         ("unix_time_s,power_w\n2,2\n1,4\n3,1\n", "do not ascend"),
     ],
 )

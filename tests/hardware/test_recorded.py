@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from steelyard.guard.amdsmi import amdsmi_source
-from steelyard.guard.energy import Absent
+from steelyard.guard.gate import Gate
 from steelyard.guard.places import address_of
+from steelyard.guard.source import Absent
 from steelyard.guard.window import total
 from steelyard.hardware.amd import amd_facts, amd_identities
 from steelyard.hardware.devices import devices
@@ -128,7 +129,7 @@ def test_an_accumulator_that_stands_still_under_load_is_no_number_and_no_zero(mo
     source = amdsmi_source()
     assert not isinstance(source, Absent)
     assert source.resolution_j == pytest.approx(15.3e-6)
-    source._clock_ns = clock
+    source._clock_ns, source._gate = clock, Gate()
     start = source.read()
     clock.pass_s(10)
     energy = total(source, [start, source.read()])

@@ -465,4 +465,50 @@ MUTANTS = (
         tests=("tests/tables/test_approximate.py::test_nobody_is_the_fastest_against_an_approximate_baseline",),
         through="part",
     ),
+    Mutant(
+        name="readings that cannot be true",
+        file="steelyard/guard/gate.py",
+        old="        fault = _objection(count, self._last.get(name))\n",
+        new="        fault = None\n",
+        tests=(
+            "tests/guard/test_gate.py::test_a_reading_that_cannot_be_true_leaves_its_window_without_a_number_and_the_next_one_has_it",
+        ),
+        through="part",
+    ),
+    Mutant(
+        name="power that cannot be true",
+        file="steelyard/guard/gate.py",
+        old="    if isinstance(watts, Fault) or 0 <= watts <= HIGHEST_W:\n",
+        new="    if True:\n",
+        tests=("tests/guard/test_gate.py::test_power_that_is_none_is_not_integrated_and_does_not_spoil_what_follows",),
+        through="part",
+    ),
+    Mutant(
+        name="readings that raise",
+        file="steelyard/guard/source.py",
+        old="                return self._gate.failed(self.domains(), self._clock_ns(), error)\n",
+        new="                raise\n",
+        tests=(
+            "tests/guard/test_gate.py::test_a_reading_that_cannot_be_true_leaves_its_window_without_a_number_and_the_next_one_has_it",
+        ),
+        through="part",
+    ),
+    Mutant(
+        name="a case that its meter fails",
+        file="steelyard/engine/metering.py",
+        old="            return unmetered(raised(error))\n",
+        new="            raise\n",
+        tests=(
+            "tests/engine/test_metering.py::test_whatever_a_meter_does_the_case_stands_and_says_why_it_has_no_energy",
+        ),
+        through="part",
+    ),
+    Mutant(
+        name="a log that does not keep up",
+        file="steelyard/cli/run.py",
+        old="    check_live(log)\n",
+        new="",
+        tests=("tests/cli/test_energy.py::test_a_log_of_yesterday_is_refused_before_anything_starts",),
+        through="command line",
+    ),
 )
