@@ -14,7 +14,7 @@ from steelyard.artifact.stored import check_stored
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.core.run import Run
 from steelyard.guard.scratch import scratch
-from steelyard.store import read_manifest, run_of_id
+from steelyard.store import is_of, read_manifest, run_of_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,7 @@ def _run_of(directory: Path, runs: Path) -> tuple[Path | None, str]:
     made = receipt.read_receipt(directory)
     above = directory.resolve().parent
     for path in (above, above / bundle.RUN):
-        if is_run(path) and (made is None or path.name in (made.run, bundle.RUN)):
+        if is_run(path) and (made is None or path.name == bundle.RUN or is_of(path, made.run)):
             return path, ""
     if made is None:
         return None, f"it lies in no run, and no {receipt.NAME} names one"

@@ -9,7 +9,7 @@ from steelyard.core.errors import StoreError
 from steelyard.core.run import Manifest
 from steelyard.hardware.machine import machine_key
 from steelyard.stats.planning import ENOUGH_RUNS, Seen
-from steelyard.store import open_run, read_manifest, run_folders
+from steelyard.store import open_run, read_manifest, runs_once
 
 _LOOKED_AT = 3 * ENOUGH_RUNS
 """Runs that were interrupted have too few rounds, which only their data tells; so many are opened at most."""
@@ -38,7 +38,7 @@ def noise_seen(root: Path, manifest: Manifest) -> dict[tuple[str, str], Seen]:
 def _alike(root: Path, manifest: Manifest) -> Iterator[Path]:
     """The runs made before this one in the same circumstances, newest first."""
     points = {case.point.key for case in manifest.cases}
-    for path in reversed(run_folders(root)):
+    for path in reversed(runs_once(root)):
         try:
             other = read_manifest(path)
         except (StoreError, OSError):

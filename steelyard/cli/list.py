@@ -113,6 +113,7 @@ def _runs(root: Path) -> Rows:
     return [
         {
             "run": entry.run_id,
+            "folder": "" if entry.path.name == entry.run_id else entry.path.name,
             "created_utc": entry.created_utc,
             "suite": entry.suite,
             "device": entry.device,

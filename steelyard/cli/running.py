@@ -218,7 +218,7 @@ def _segment(
             lowered,
             unlowered,
             recorder,
-            run_id=writer.path.name,
+            run_id=manifest.run_id,
             work=work,
             started_s=started_s,
             first_round=first_round,

@@ -57,7 +57,7 @@ def merge_(
 ) -> None:
     """Bring runs of other folders here. Nothing is overwritten; unlike runs with one id are an error, and then
     nothing is merged."""
-    from steelyard.store import merge
+    from steelyard.store import copies, merge
 
     for entry in merge(runs, sources):
         parts = ", ".join(entry.added)
@@ -67,6 +67,8 @@ def merge_(
             typer.echo(printable(f"  {name} is not published yet and was left out; bench run --resume publishes it"))
         for name in entry.strangers:
             typer.echo(printable(f"  {name} is no file of the run and was left out"))
+    for problem in copies(runs).values():
+        typer.echo(printable(problem))
 
 
 @app.command()

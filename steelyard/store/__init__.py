@@ -1,6 +1,16 @@
 """Runs on disk: raw samples in time order, append-only, published atomically, never edited."""
 
-from steelyard.store.catalog import RunEntry, find_run, list_runs, new_run_id, run_folders, run_of_id
+from steelyard.store.catalog import (
+    RunEntry,
+    copies,
+    find_run,
+    is_of,
+    list_runs,
+    new_run_id,
+    run_folders,
+    run_of_id,
+    runs_once,
+)
 from steelyard.store.check import check_run
 from steelyard.store.files import RunLock
 from steelyard.store.finding import Finding
@@ -22,8 +32,10 @@ __all__ = [
     "RunWriter",
     "StoredRun",
     "check_run",
+    "copies",
     "create_run",
     "find_run",
+    "is_of",
     "left_behind",
     "list_runs",
     "merge",
@@ -36,6 +48,7 @@ __all__ = [
     "resume",
     "run_folders",
     "run_of_id",
+    "runs_once",
     "scrub",
     "set_aside",
     "strangers",

@@ -18,6 +18,7 @@ from pathlib import Path
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.core.hashing import file_sha256
 from steelyard.store import segments
+from steelyard.store.catalog import run_folders, runs_once
 from steelyard.store.check import check_run
 from steelyard.store.files import RunLock, publish, sync, write_file, writing
 from steelyard.store.reader import MANIFEST, read_manifest
@@ -79,20 +80,16 @@ def merge(root: Path, sources: Sequence[Path]) -> tuple[Merged, ...]:
 def _found(source: Path) -> list[Path]:
     if (source / MANIFEST).is_file():
         return [source]
-    runs = _runs(source) if source.is_dir() else []
+    runs = list(run_folders(source))
     if not runs:
         raise UsageError(f"{source}: neither a run nor a folder of runs")
     return runs
 
 
-def _runs(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and (path / MANIFEST).is_file())
-
-
 def _here(root: Path) -> dict[str, Path]:
     """The runs at the place itself, by id. One that cannot be read is none; its name is not free all the same."""
     found = {}
-    for path in _runs(root) if root.is_dir() else ():
+    for path in runs_once(root):
         try:
             found[read_manifest(path).run_id] = path
         except StoreError:

@@ -11,7 +11,7 @@ from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.run import Manifest
 from steelyard.store import samples, segments
-from steelyard.store.catalog import run_folders
+from steelyard.store.catalog import copies, runs_once
 from steelyard.store.reader import read_manifest
 
 _PHASES = ("import_s", "load_s", "compile_s", "first_run_s", "second_run_s")
@@ -65,11 +65,11 @@ def views(root: Path, wanted: Collection[str]) -> Views:
 
     Every file that is used is held against its hash. A run or segment that cannot be read is left out, and why.
     """
-    left_out: list[str] = []
+    left_out = list(copies(root).values())
     files: list[tuple[Path, str, int]] = []
     rows: dict[str, list[Sequence[Any]]] = {name: [] for name in COLUMNS}
     needs_documents = bool({"results", "launches"} & set(wanted))
-    for path in run_folders(root):
+    for path in runs_once(root):
         try:
             manifest = read_manifest(path)
             published = [index for index, whole in segments.found(path).items() if whole]

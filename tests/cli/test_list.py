@@ -53,7 +53,7 @@ def test_runs_with_a_damaged_one_among_them(tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "manifest.json").write_text('{"schema_version": 99}')
     data = json.loads(bench("list", "runs", "--runs", tmp_path, "--json").output)
-    broken, good = data["runs"]
+    good, broken = data["runs"]
     assert "newer steelyard" in broken["problem"]
     assert good["backends"] == ["eager", "xla"]
     assert good["problem"] == ""

@@ -89,8 +89,11 @@ def test_five_failures_are_five_statuses_and_the_other_rows_stay_whole(bench) ->
 
 def test_a_resumed_run_has_whole_rounds_and_goes_on_from_the_last(bench) -> None:
     bench(*small(bench, f"{PATH}[sleep=0.001]"), "--rounds", "1")
-    bench("run", "--resume", "latest", "--output", str(bench.output), "--rounds", "2", "--no-report")
+    first = find_run(bench.output, "latest")
+    first.rename(bench.output / "before-tuning")
+    bench("run", "--resume", first.name, "--output", str(bench.output), "--rounds", "2", "--no-report")
     run = run_of(bench)
+    assert {result.launch.partition("/")[0] for result in run.results} == {first.name}, "whatever its folder is called"
     assert [segment.rounds for segment in run.segments] == [(0, 1), (0, 2, 3)]
     rounds = Counter((result.arm, result.round) for result in run.results if result.round > 0)
     assert set(rounds.values()) == {2}
