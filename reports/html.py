@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from steelyard.core.visible import visible
 from steelyard.tables.cases import Cases
 from steelyard.tables.drawing import Picture, inline_svg
 from steelyard.tables.format import counted, shown
@@ -47,8 +48,6 @@ SMALLEST = 4
 """Tenths of the size of type below which none is set; what is wider still ends at the edge of the sheet."""
 SHARED = 3
 """A note below so many tables stands once, below all of them."""
-_TURNING = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
-"""Characters that set the direction of all text behind them: one in a name would turn the digits of a number round."""
 _IN_BRACKETS = re.compile(r"(\S+) (\(.+\))")
 """A value of which something is said, such as `1 (baseline)`."""
 _FILTERS = {"workload": "Workload", "arm": "Backend", "device": "Device", "status": "Status"}
@@ -68,7 +67,7 @@ class Html:
 
 def page(inputs: ReportInputs) -> str:
     """The page. Texts are escaped by the template engine, data as JSON; only the project's own files are not.
-    Characters that turn the direction of writing are replaced."""
+    Of the whole page hidden characters are replaced, such as those that turn the direction of writing."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -102,7 +101,7 @@ def page(inputs: ReportInputs) -> str:
         titles=_FILTERS,
         baselines=_baselines(inputs.cases, data.baseline, data.arms),
     )
-    return text.translate(_TURNING)
+    return visible(text, lines=True)
 
 
 def script_text() -> str:

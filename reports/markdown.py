@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from steelyard.core.visible import visible
 from steelyard.tables.format import shown
 from steelyard.tables.output import ReportInputs, printed, save
 from steelyard.tables.table import Cell, Column, Table
@@ -49,7 +50,7 @@ class Markdown:
 @lru_cache(1 << 14)  # tables say the same words over and over
 def escape(text: str) -> str:
     """A text that Markdown prints as it is, in one line, HTML included."""
-    safe = _SPECIAL.sub(r"\\\1", _LINE_BREAK.sub(" ", text))
+    safe = _SPECIAL.sub(r"\\\1", visible(_LINE_BREAK.sub(" ", text)))
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("@", "&#64;")):
         safe = safe.replace(character, entity)
     # At the start of a line these would begin a list or underline a heading.
@@ -58,7 +59,7 @@ def escape(text: str) -> str:
 
 def code(text: str) -> str:
     """A text as a code span of a table; a bar is escaped, backticks inside get a longer fence."""
-    line = _LINE_BREAK.sub(" ", text).replace("|", r"\|")
+    line = visible(_LINE_BREAK.sub(" ", text)).replace("|", r"\|")
     longest = max((len(run) for run in re.findall("`+", line)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""

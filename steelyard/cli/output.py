@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import typer
 
+from steelyard.core.visible import visible
+
 JSON_VERSION = 1
 """Of every JSON document the reading verbs print; see docs/json.md. Raised when a field changes its meaning or goes."""
 
@@ -21,7 +23,7 @@ RUNS = Path("bench-results")
 def print_json(kind: str, fields: Mapping[str, Any]) -> None:
     """One JSON object on stdout: `kind`, `version`, then the fields. Unknown numbers are null.
 
-    Where stdout cannot have a character, JSON's own escape stands for it: data never loses any.
+    Where stdout cannot have a character, or it is a hidden one, JSON's own escape stands for it: data never loses any.
     """
     import msgspec
 
@@ -33,7 +35,7 @@ def print_json(kind: str, fields: Mapping[str, Any]) -> None:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:  # outside strings JSON is ASCII
         text = "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
-    typer.echo(text)
+    typer.echo(visible(text, lines=True, stand_in=lambda letter: json.dumps(letter)[1:-1]))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
@@ -59,7 +61,5 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def printable(text: str) -> str:
-    """`text` without control characters: a stored reason must not move the cursor or change the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text)
+    """Text as a terminal may have it: a stored reason must not move the cursor, hide or turn round what is read."""
+    return visible(text, lines=True)

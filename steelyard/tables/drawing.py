@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
+from steelyard.core.visible import visible
 from steelyard.store import uncollected
 from steelyard.tables.forked import few, forked
 from steelyard.tables.style import Look
@@ -185,10 +186,12 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(
-        [f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA else value for value in row] for row in rows
-    )
+    writer.writerows([_plain(value) if isinstance(value, str) else value for value in row] for row in rows)
     return stream.getvalue()
+
+
+def _plain(text: str) -> str:
+    return ("'" if text[:1] in _FORMULA else "") + visible(text, lines=True)
 
 
 def _lay_out(figure: Any) -> None:

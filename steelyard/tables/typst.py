@@ -1,8 +1,9 @@
 r"""Text as typst: markup that prints it as it is, and string literals for code. Files stay UTF-8, as typst reads it."""
 
 import re
-import unicodedata
 from functools import cache, lru_cache
+
+from steelyard.core.visible import code_point, visible
 
 BREAK = "\u200b"
 """Zero width space: a place to break a word at."""
@@ -59,9 +60,7 @@ def _visible(text: str) -> str:
 @cache
 def _character(character: str) -> str:
     drawn = character in _GLYPHS_BESIDE or any(ord(character) in codes for codes in _GLYPHS)
-    if drawn and not unicodedata.category(character).startswith("C"):
-        return character
-    return f"[U+{ord(character):04X}]"
+    return visible(character) if drawn else code_point(character)
 
 
 def _broken(text: str) -> str:
