@@ -4,6 +4,7 @@ Read are the JSON files of pytest-benchmark (`--benchmark-json`) and of Google B
 Their numbers stand as the file gives them; only repetitions that a file does not sum up are summed up here.
 """
 
+import json
 import math
 import statistics
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from steelyard.core.errors import UsageError
+from steelyard.core.foreign import text_of
 from steelyard.tables.facts import slug
 from steelyard.tables.format import ABSENT
 from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
@@ -99,27 +101,39 @@ def read_benchmarks(path: Path) -> tuple[str, tuple[Imported, ...]]:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    document = _decode(data, dict[str, Any], path)
+    document = _decoded(data, path)
     if "context" in document and "benchmarks" in document:
-        tool, found = "Google Benchmark", _google(_decode(data, _GoogleFile, path).benchmarks)
+        tool, found = "Google Benchmark", _google(_read(document, _GoogleFile, path).benchmarks)
     elif "machine_info" in document and "benchmarks" in document:
-        tool, found = "pytest-benchmark", _pytest(_decode(data, _PytestFile, path).benchmarks)
+        tool, found = "pytest-benchmark", _pytest(_read(document, _PytestFile, path).benchmarks)
     else:
         raise UsageError(
             f"{path}: neither the JSON of pytest-benchmark (--benchmark-json=FILE) nor that of Google Benchmark "
             "(--benchmark_out=FILE --benchmark_out_format=json)"
         )
     for item in found:
-        for seconds in (item.value_s, item.spread_s):
+        for name, seconds in ((item.statistic, item.value_s), (item.spread, item.spread_s)):
             if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
-                raise UsageError(f"{path}: the benchmark {item.name!r} has a time of {seconds:g} s")
+                raise UsageError(f"{path}: the benchmark {item.name!r} has a time of {seconds:g} s ({name})")
     return tool, tuple(found)
 
 
-def _decode(data: bytes, kind: type[T], path: Path) -> T:
+def _decoded(data: bytes, path: Path) -> dict[str, Any]:
+    """The document as Python's own reader takes it, which knows the NaN and Infinity that tools write."""
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        document = json.loads(text_of(data))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not a file of benchmark results: {error}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{path}: not a file of benchmark results: it holds no object")
+    return document
+
+
+def _read(document: dict[str, Any], kind: type[T], path: Path) -> T:
+    """The fields that are read; what else the document holds does not matter."""
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
         raise UsageError(f"{path}: not a file of benchmark results: {error}") from error
 
 

@@ -1,6 +1,7 @@
 """Results of other benchmark tools: read, shown beside a run, refused where they are something else."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,3 +134,54 @@ def test_a_format_without_tables_does_not_swallow_the_file(tmp_path):
     run = synthetic_run(backends=("eager", "xla"), points=llm_points(("decode",)), headline="decode", rounds=1)
     with pytest.raises(UsageError, match="junit has none"):
         write_run(run, ("junit",), tmp_path, beside=[file(tmp_path, PYTEST)])
+
+
+def entry(**stats):
+    return {"name": "x", "stats": {"median": 1.0, "rounds": 2, **stats}}
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("place", ["context", "stats", "extra_info"])
+def test_a_number_that_is_none_where_nobody_reads_it_is_nobodys_business(number, place, tmp_path):
+    told = {
+        "context": {**PYTEST, "machine_info": {"load": "HERE"}},
+        "stats": {**PYTEST, "benchmarks": [entry(stddev="HERE")]},
+        "extra_info": {**PYTEST, "benchmarks": [{**entry(), "extra_info": {"speed": "HERE"}}]},
+    }[place]
+    tool, found = read_benchmarks(file(tmp_path, json.dumps(told).replace('"HERE"', number)))
+    assert tool == "pytest-benchmark"
+    assert found[0].value_s is not None
+
+
+def test_a_cpu_time_that_is_no_number_leaves_the_real_time(tmp_path):
+    text = json.dumps({**GOOGLE, "benchmarks": [google("one", real_time=3.0, cpu_time=math.nan, iterations=2)]})
+    assert "NaN" in text
+    assert read_benchmarks(file(tmp_path, text))[1][0].value_s == pytest.approx(3e-6)
+
+
+@pytest.mark.parametrize(
+    ("stats", "told"),
+    [
+        ({"median": math.nan}, r"micro.json: the benchmark 'x' has a time of nan s \(median of the rounds\)"),
+        ({"iqr": math.inf}, r"micro.json: the benchmark 'x' has a time of inf s \(interquartile range\)"),
+        ({"rounds": math.nan}, r"micro.json: .* Expected `int`, got `float` - at `\$.benchmarks\[0\].stats.rounds`"),
+    ],
+)
+def test_where_it_is_read_it_is_refused_by_file_and_field(stats, told, tmp_path):
+    with pytest.raises(UsageError, match=told):
+        read_benchmarks(file(tmp_path, {**PYTEST, "benchmarks": [entry(**stats)]}))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("content", [PYTEST, GOOGLE], ids=["pytest", "google"])
+def test_what_windows_writes_is_read(encoding, content, tmp_path):
+    path = tmp_path / "micro.json"
+    path.write_bytes(json.dumps(content).encode(encoding))
+    assert read_benchmarks(path) == read_benchmarks(file(tmp_path, content, "plain.json"))
+
+
+def test_what_is_no_text_is_refused_by_name(tmp_path):
+    path = tmp_path / "micro.json"
+    path.write_bytes(b'{"machine_info": "\xff\xfe"}')
+    with pytest.raises(UsageError, match="not a file of benchmark results"):
+        read_benchmarks(path)
