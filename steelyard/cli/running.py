@@ -243,7 +243,7 @@ def _noise_during(before: Noise, at_end: Noise, disturbed: Mapping[int, str]) ->
         yield f"machine noise over the launches: grade {at_end.grade} instead of {before.grade}; {told}"
     if disturbed:
         numbers = ", ".join(map(str, sorted(disturbed)))
-        yield f"disturbed rounds, kept in the data and not believed: {numbers}"
+        yield f"disturbed rounds, kept in the data: {numbers}"
 
 
 _ENDED = {

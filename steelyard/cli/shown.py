@@ -89,9 +89,18 @@ def _head(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterator[s
         for sentence in segment.noise.evidence:
             yield from wrapped(sentence, terminal, indent="  ")
         for number, why in segment.disturbed.items():
-            yield from wrapped(f"round {number} was disturbed: {why}", terminal, indent="  ")
+            yield from wrapped(f"round {number} was disturbed{_outcome(facts, number)}: {why}", terminal, indent="  ")
     for sentence in sentences(facts):
         yield from wrapped(sentence, terminal, style="dim")
+
+
+def _outcome(facts: "Facts", number: int) -> str:
+    """What became of a disturbed round's times."""
+    if number == 0:
+        return ""
+    if number in facts.disturbed:
+        return ", and its times are left out"
+    return ", as most were: its times are shown, and no verdict is given on them"
 
 
 def _blocks(facts: "Facts", point: "Point") -> Iterator[Block]:

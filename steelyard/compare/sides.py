@@ -25,6 +25,7 @@ UNSTEADY_SHARE = 0.25
 """So large a share of launches may be without a steady state by chance: on a shared machine a burst of the host
 spoils single launches, and the judge errs now and then. They stay in with all of their samples."""
 _RISK = 0.05
+_TORN = "launched only in a round that was not ended, which does not count"
 _WRONG = ("incorrect", "fallback")
 
 
@@ -192,9 +193,14 @@ def sides_of(run: Run) -> Sides:
         keys[case.id] = key = case.point.key
         points.setdefault(key, case.point)
     found: dict[tuple[str, str], list[Result]] = {}
+    torn: set[tuple[str, str]] = set()
     for result in run.results:
-        if result.round in whole and result.case_id in keys:
-            found.setdefault((result.arm, keys[result.case_id]), []).append(result)
+        if result.case_id in keys:
+            name = result.arm, keys[result.case_id]
+            if result.round in whole:
+                found.setdefault(name, []).append(result)
+            else:
+                torn.add(name)
     arms = {arm.label: arm for arm in manifest.arms}
     titles = {key: point.title for key, point in points.items()}
     sides = {}
@@ -212,7 +218,7 @@ def sides_of(run: Run) -> Sides:
                 key=key,
                 title=titles[key],
                 results=results,
-                reason="; ".join(reasons),
+                reason="; ".join(reasons or [_TORN] * ((label, key) in torn)),
                 disturbed=disturbed,
             )
     _launch(sides.values())

@@ -179,11 +179,8 @@ class Session:
         """Whether the round that has ended was disturbed, by the noise guard's readings alone."""
         self._disturbed = disturbed_rounds(self._records)
         if number in self._disturbed:
-            outlook = (
-                "another is appended for it"
-                if self._spent() <= self._plan.repeats
-                else "it does not count, and no further round can be appended for it"
-            )
+            another = self._spent() <= self._plan.repeats
+            outlook = "another is appended for it" if another else "no further one can be appended for it"
             self._sink.note(f"round {number} was disturbed; {outlook}: {self._disturbed[number]}")
 
     def _round(self, number: int, *, steady: bool) -> None:

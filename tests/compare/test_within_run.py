@@ -328,3 +328,15 @@ def test_numbers_do_not_depend_on_how_samples_are_held() -> None:
         for result in run.results
     ]
     assert compare_run(dataclasses.replace(run, results=tuple(as_arrays))) == compare_run(run)
+
+
+def test_what_was_launched_in_a_round_that_was_not_ended_is_not_called_never_launched() -> None:
+    run = small(rounds=4)
+    (segment,) = run.segments
+    results = tuple(result for result in run.results if result.round == 4 or result.arm != "xla")
+    torn = dataclasses.replace(run, segments=(dataclasses.replace(segment, rounds=(0, 1, 2, 3)),), results=results)
+    (xla,) = (arm for arm in run.manifest.arms if arm.label == "xla")
+    side = sides_of(torn).side(xla, DECODE[0].key)
+    assert side.failures == "xla: launched only in a round that was not ended, which does not count"
+    gone = dataclasses.replace(torn, results=tuple(result for result in results if result.arm != "xla"))
+    assert sides_of(gone).side(xla, DECODE[0].key).failures == "xla: never launched"
