@@ -127,7 +127,7 @@ def run(
         time_s=seconds(time),
         rounds=rounds,
         quick=quick,
-        window_s=window,
+        window_s=_window(window),
         seed=seed,
         timeouts=_timeouts(timeout or []),
         memory_cap=memory_cap,
@@ -265,6 +265,15 @@ def _energy(enabled: bool, meter: Path | None, estimate: bool, device: "Device")
     profile = declared(device) if estimate else None
     power = None if profile is None or profile.power_limit_w is None else float(profile.power_limit_w.value)
     return EnergySettings(enabled=enabled, meter=_meter(meter), estimate=estimate, tdp_w=power)
+
+
+def _window(seconds: float) -> float:
+    """A finite length. Raises UsageError."""
+    from steelyard.core.errors import UsageError
+
+    if not seconds < float("inf"):
+        raise UsageError(f"--window {seconds} has no end: write seconds, e.g. --window 2")
+    return seconds
 
 
 def _meter(log: Path | None) -> str:

@@ -45,7 +45,7 @@ def query_(
             sys.stdout.reconfigure(encoding="utf-8")  # data loses no character, whatever a terminal shows
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(answer.columns)
-        writer.writerows(["" if value is None else value for value in row] for row in answer.rows)
+        writer.writerows([_field(value) for value in row] for row in answer.rows)
     else:
         _print(answer)
 
@@ -126,6 +126,13 @@ def _print(answer: "Answer") -> None:
     print_table("", answer.columns, rows, right)
     count = len(answer.rows)
     typer.echo(f"{count} row" if count == 1 else f"{count} rows")
+
+
+def _field(value: Any) -> Any:
+    """A value as CSV has it. A file loses no character; a terminal gets no hidden one."""
+    if isinstance(value, str) and sys.stdout.isatty():
+        return printable(value)
+    return "" if value is None else value
 
 
 def _cell(value: Any) -> str:

@@ -207,11 +207,9 @@ def _lay_out(figure: Any) -> None:
 def _files(figure: Any) -> tuple[bytes, bytes, bytes]:
     """PDF, SVG and PNG, without the names and dates that would tell two of them apart."""
     _lay_out(figure)
-    return (
-        _saved(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None}),
-        _saved(figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None}),
-        _saved(figure, "png", {"Software": None}),
-    )
+    pdf = _saved(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None})
+    svg = _saved(figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
+    return pdf, visible(svg.decode(), lines=True).encode(), _saved(figure, "png", {"Software": None})
 
 
 def _saved(figure: Any, kind: str, metadata: dict[str, None]) -> bytes:

@@ -240,6 +240,7 @@ def test_a_dry_run_prints_the_plan_and_measures_nothing(bench) -> None:
         (["--cpus", "4096"], "may not use CPU 4096"),
         (["--timeout", "compile=nan"], "with seconds above 0"),
         (["--timeout", "compil=3"], "unknown stage 'compil'; did you mean 'compile'?"),
+        (["--window", "inf"], "--window inf has no end"),
         (["--tuning", "best"], "unknown tuning 'best'"),
         (["--backend", "no.such.module:Thing"], "cannot import module 'no.such.module'"),
         (["--resume", "latest", "--backend", "xla", "--dry-run"], "leave --size, --backend, --dry-run out"),

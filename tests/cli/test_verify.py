@@ -222,6 +222,12 @@ def test_a_report_elsewhere_is_traced_to_the_run_that_it_names(made, run, tmp_pa
     assert bench("verify", folder, "--runs", made.parent).exit_code == 1
 
 
+def test_a_report_in_a_run_whose_folder_was_renamed_is_traced_to_that_run(run, tmp_path):
+    renamed = run.rename(run.parent / "before-tuning")
+    done = bench("verify", renamed / "report", "--runs", tmp_path / "nothing", "--no-figures")
+    assert done.exit_code == 0, done.stdout
+
+
 def test_a_report_without_its_receipt_is_compared_by_the_files_that_it_has(run, drawn):
     (run / "report" / receipt.NAME).unlink()
     done = bench("verify", run)
