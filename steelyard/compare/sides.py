@@ -193,14 +193,10 @@ def sides_of(run: Run) -> Sides:
         keys[case.id] = key = case.point.key
         points.setdefault(key, case.point)
     found: dict[tuple[str, str], list[Result]] = {}
-    torn: set[tuple[str, str]] = set()
     for result in run.results:
-        if result.case_id in keys:
-            name = result.arm, keys[result.case_id]
-            if result.round in whole:
-                found.setdefault(name, []).append(result)
-            else:
-                torn.add(name)
+        if result.round in whole and result.case_id in keys:
+            found.setdefault((result.arm, keys[result.case_id]), []).append(result)
+    ran = {(result.arm, keys[result.case_id]) for result in run.results if result.case_id in keys}
     arms = {arm.label: arm for arm in manifest.arms}
     titles = {key: point.title for key, point in points.items()}
     sides = {}
@@ -218,7 +214,7 @@ def sides_of(run: Run) -> Sides:
                 key=key,
                 title=titles[key],
                 results=results,
-                reason="; ".join(reasons or [_TORN] * ((label, key) in torn)),
+                reason="; ".join(reasons) or (_TORN if (label, key) in ran else ""),
                 disturbed=disturbed,
             )
     _launch(sides.values())

@@ -508,7 +508,7 @@ MUTANTS = (
         file="steelyard/cli/run.py",
         old="    check_live(log)\n",
         new="",
-        tests=("tests/cli/test_energy.py::test_a_log_of_yesterday_is_refused_before_anything_starts",),
+        tests=("tests/cli/test_energy.py::test_a_log_of_yesterday_is_refused_before_anything_starts[resumed]",),
         through="command line",
     ),
 )
