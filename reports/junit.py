@@ -66,8 +66,9 @@ def _case(case: CaseRecord) -> ElementTree.Element:
     elif case.status != "ok":
         _outcome(test, "error", case.status, f"at {case.stage or 'no known stage'}: {case.reason}", case.log_tail)
     elif comparison is not None and comparison.verdict == "slower":
-        ratio = "" if comparison.ratio is None else f"latency / {comparison.baseline} = {comparison.ratio.value:.4g}: "
-        _outcome(test, "failure", "slower", f"{ratio}{comparison.reason}")
+        times = comparison.speedup
+        told = "" if times is None else f"speed-up over {comparison.baseline} {times.value:.4g}: "
+        _outcome(test, "failure", "slower", f"{told}{comparison.reason}")
     return test
 
 

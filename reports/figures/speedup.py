@@ -71,8 +71,8 @@ class Speedup:
         )
         return Drawing(
             figure=figure,
-            caption=f"Speed-up over {data.baseline} on {data.device} from paired rounds, with intervals adjusted for "
-            f"the family; {data.speed_tables()[0].basis} of latency. "
+            caption=f"Speed-up over {data.baseline} on {data.device} from paired rounds; verdicts are "
+            f"adjusted for the family, the whiskers hold each by itself; {data.speed_tables()[0].basis} of latency. "
             f"Dark band: margin of equivalence; light band: noise floor of the control arm. Filled marks: "
             f"verdict faster or slower; hollow marks: no such verdict.{left_out(len(axes), len(groups))}"
             f"{approximated(groups.values())}",

@@ -18,6 +18,7 @@ Outcome = Literal["held", "not held", "undecided"]
 class Claim:
     """One verdict of the original, what the replay measured instead, and whether it held.
 
+    The ratios are candidate / baseline at the level that their families allow, the speed-ups what is printed of them.
     `undecided`: the replay came to no verdict of its own, or did not do the same work; `reason` says why.
     """
 
@@ -28,8 +29,10 @@ class Claim:
     baseline: str
     said: Verdict
     ratio: Estimate | None
+    speedup: Estimate | None
     found: Verdict | None
     found_ratio: Estimate | None
+    found_speedup: Estimate | None
     outcome: Outcome
     reason: str = ""
 
@@ -78,8 +81,10 @@ def _held(
         baseline=entry.baseline,
         said=entry.verdict,
         ratio=entry.ratio,
+        speedup=entry.speedup,
         found=None if found is None else found.verdict,
         found_ratio=None if found is None else found.ratio,
+        found_speedup=None if found is None else found.speedup,
         outcome=outcome,
         reason=reason,
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from steelyard.artifact.claims import claims_of
 from steelyard.core.comparison import Comparison
 from steelyard.core.run import Run
-from steelyard.tables.format import decimals, fixed, level
+from steelyard.tables.format import decimals, fixed
 
 _EXTRAS = ("cpu", "cuda", "tpu")
 """Kinds of devices for which there is a set of packages of that name."""
@@ -86,17 +86,18 @@ def _claims(run: Run) -> Iterator[str]:
     if not claims:
         yield "No comparison of this run came to a verdict; its numbers stand in `report/`.\n"
         return
-    yield "Ratios are candidate / baseline of the metric itself, with the interval that the verdict rests on.\n"
-    yield "| workload | metric | candidate | baseline | ratio | verdict |"
+    yield "A speed-up is baseline / candidate of the time, above 1 is faster; its interval is of 95 %. A verdict may"
+    yield "rest on a wider one, adjusted for its family: `bench show` says which.\n"
+    yield "| workload | metric | candidate | baseline | speed-up | verdict |"
     yield "|---|---|---|---|---|---|"
     for claim in claims:
-        cells = (_text(claim.title), claim.metric, _text(claim.candidate), _text(claim.baseline), _ratio(claim))
+        cells = (_text(claim.title), claim.metric, _text(claim.candidate), _text(claim.baseline), _speedup(claim))
         yield f"| {' | '.join(cells)} | {claim.verdict} |"
     yield ""
 
 
-def _ratio(claim: Comparison) -> str:
-    estimate = claim.ratio
+def _speedup(claim: Comparison) -> str:
+    estimate = claim.speedup
     if estimate is None:
         return "not known"
     if estimate.interval is None:
@@ -104,7 +105,7 @@ def _ratio(claim: Comparison) -> str:
     ends = estimate.interval.low, estimate.interval.high
     places = decimals(estimate.value, ends)
     value, low, high = (fixed(number, places) for number in (estimate.value, *ends))
-    return f"{value} [{low}, {high}] ({level(estimate.interval)})"
+    return f"{value} [{low}, {high}]"
 
 
 def _text(text: str) -> str:

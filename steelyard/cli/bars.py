@@ -7,20 +7,21 @@ from steelyard.cli.terminal import Style, Terminal, cells, folded, padded
 
 _GAP = "  "
 _SHORTEST_BAR, _LONGEST_BAR = 8, 40
+_SHORTEST_NAME = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One row: an arm with its number, its ratio to the baseline, and the verdict or what went wrong.
+    """One row: an arm with its number, its speed-up over the baseline, and the verdict or what went wrong.
 
-    `interval` and `ratio_interval` are bracketed or empty; `length` and `end` are what the bar shows.
+    `interval` and `speedup_interval` are bracketed or empty; `length` and `end` are what the bar shows.
     """
 
     name: str
     value: str = ""
     interval: str = ""
-    ratio: str = ""
-    ratio_interval: str = ""
+    speedup: str = ""
+    speedup_interval: str = ""
     word: str = ""
     style: Style = ""
     dim: bool = False
@@ -30,7 +31,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A table: its title, a line under it, rows, and remarks in their styles. `heads` are of value and ratio."""
+    """A table: its title, a line under it, rows, and remarks in their styles. `heads` are of value and speed-up."""
 
     title: str
     heads: tuple[str, str]
@@ -48,8 +49,8 @@ class Layout:
     bar: int
     value: int
     interval: int
-    ratio: int
-    ratio_interval: int
+    speedup: int
+    speedup_interval: int
     word: int
 
     @classmethod
@@ -61,14 +62,15 @@ class Layout:
         def widest(*texts: str) -> int:
             return max(map(cells, texts), default=0)
 
-        name = min(widest("backend", *(line.name for line in every)), terminal.width // 4)
         value = widest(*(head for head, _ in heads), *(line.value for line in every))
-        ratio = widest(*(head for _, head in heads), *(line.ratio for line in every))
+        speedup = widest(*(head for _, head in heads), *(line.speedup for line in every))
         word = widest("verdict", *(line.word for line in every))
-        left = terminal.width - sum(width + len(_GAP) for width in (name, value, ratio, word) if width) + len(_GAP)
+        left = terminal.width - sum(len(_GAP) + width for width in (value, speedup, word) if width)
+        name = min(widest("backend", *(line.name for line in every)), terminal.width // 4, max(left, _SHORTEST_NAME))
+        left -= name
         taken: dict[str, int] = {}
         for key, width in (
-            ("ratio_interval", widest(*(line.ratio_interval for line in every))),
+            ("speedup_interval", widest(*(line.speedup_interval for line in every))),
             ("bar", _SHORTEST_BAR),
             ("interval", widest(*(line.interval for line in every))),
         ):
@@ -76,7 +78,7 @@ class Layout:
             taken[key] = width if 0 < width <= left - gap else 0
             left -= taken[key] + gap if taken[key] else 0
         taken["bar"] += min(left, _LONGEST_BAR - taken["bar"]) if taken["bar"] else 0
-        return cls(terminal=terminal, name=name, value=value, ratio=ratio, word=word, **taken)
+        return cls(terminal=terminal, name=name, value=value, speedup=speedup, word=word, **taken)
 
     def table(self, block: Block) -> Iterator[str]:
         """A block's lines."""
@@ -85,10 +87,10 @@ class Layout:
         if block.under:
             yield from wrapped(block.under, terminal, style="dim")
         verdict = "verdict" if any(line.word for line in block.lines) else ""
-        heads = Line(name="backend", value=block.heads[0], ratio=block.heads[1], word=verdict)
+        heads = Line(name="backend", value=block.heads[0], speedup=block.heads[1], word=verdict)
         yield from self._row(heads, 0.0)
-        width = sum(part + 2 for part in (self.name, self.bar, self.value, self.ratio, self.word) if part) - 2
-        width += sum(part + 1 for part in (self.interval, self.ratio_interval) if part)
+        width = sum(part + 2 for part in (self.name, self.bar, self.value, self.speedup, self.word) if part) - 2
+        width += sum(part + 1 for part in (self.interval, self.speedup_interval) if part)
         yield terminal.paint(("─" if terminal.unicode else "-") * min(width, terminal.width), "dim")
         full = max((max(line.end, line.length) for line in block.lines), default=0.0)
         for line in block.lines:
@@ -106,7 +108,7 @@ class Layout:
             parts.append(terminal.paint(padded(drawn, self.bar), "dim" if line.dim else line.style))
         for text, interval, width, room in (
             (line.value, line.interval, self.value, self.interval),
-            (line.ratio, line.ratio_interval, self.ratio, self.ratio_interval),
+            (line.speedup, line.speedup_interval, self.speedup, self.speedup_interval),
         ):
             if width:
                 number = padded(terminal.shown(text), width, right=True)

@@ -135,15 +135,16 @@ def _print(found: Sequence["Comparison"]) -> None:
         groups.setdefault(f"{entry.title}, {entry.metric.removesuffix('_s')}, {entry.scope}", []).append(entry)
     for title, entries in groups.items():
         rows = [
-            (entry.candidate, entry.baseline, with_interval(entry.ratio), entry.verdict, entry.family)
+            (entry.candidate, entry.baseline, with_interval(entry.speedup), entry.verdict, entry.family)
             for entry in entries
         ]
-        print_table(title, ("candidate", "baseline", "ratio", "verdict", "family"), rows, ("ratio",))
+        print_table(title, ("candidate", "baseline", "speed-up", "verdict", "family"), rows, ("speed-up",))
         for entry in entries:
             for text in entry.remarks:
                 told = text if text == entry.approximate else f"{entry.candidate}: {entry.verdict}: {text}"
                 typer.echo(printable(f"  {told}"))
         typer.echo("")
+    typer.echo("speed-up: baseline / candidate, above 1 is faster, with its 95 % interval\n")
 
 
 def _across(

@@ -160,7 +160,7 @@ def _print(claims: "tuple[Claim, ...]") -> None:
     if not claims:
         typer.echo("the original claims nothing: none of its comparisons came to a verdict")
         return
-    columns = ("candidate", "baseline", "said", "ratio there", "ratio here", "claim")
+    columns = ("candidate", "baseline", "said", "speed-up there", "speed-up here", "claim")
     groups: dict[str, list[Claim]] = {}
     for claim in claims:
         groups.setdefault(f"{claim.title}, {claim.metric.removesuffix('_s')}", []).append(claim)
@@ -170,8 +170,8 @@ def _print(claims: "tuple[Claim, ...]") -> None:
                 claim.candidate,
                 claim.baseline,
                 claim.said,
-                with_interval(claim.ratio),
-                with_interval(claim.found_ratio),
+                with_interval(claim.speedup),
+                with_interval(claim.found_speedup),
                 claim.outcome + (f": {claim.found}" if claim.outcome == "not held" else ""),
             )
             for claim in entries

@@ -24,7 +24,7 @@ def show(
     ] = True,
     json: Annotated[bool, typer.Option("--json", help="Print data instead of tables.")] = False,
 ) -> None:
-    """Show a stored run: medians with intervals, ratios, verdicts, statuses."""
+    """Show a stored run: medians with intervals, speed-ups, verdicts, statuses."""
     from steelyard.store import find_run, read_run, uncollected
     from steelyard.tables.facts import gather
 

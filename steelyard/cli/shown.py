@@ -41,7 +41,8 @@ def lines_of(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterato
     baseline = facts.run.manifest.baseline
     shade = terminal.bar(1, 2, 2, 2)[-1]
     yield from wrapped(
-        f"ratio: to {baseline}, below 1 is faster; bars: shorter is faster, {shade} up to the end of the 95 % interval",
+        f"speed-up: over {baseline}, above 1 is faster; bars: shorter is faster, {shade} up to the end of the "
+        "interval; every interval is of 95 %, and where a verdict rests on a wider one its remark says so",
         terminal,
         style="dim",
     )
@@ -128,14 +129,15 @@ def _blocks(facts: "Facts", point: "Point") -> Iterator[Block]:
                 remarks.append((arm.label, f"suspicious: {doubt}", "doubt"))
             if comparison is not None and outcome.speed:
                 told = [text for text in comparison.remarks if text != f"{arm.label}: {outcome.approximate}"]
-                remarks += [(arm.label, f"{comparison.verdict}: {text}", "doubt") for text in told]
+                style: Style = "dim" if comparison.decided else "doubt"
+                remarks += [(arm.label, f"{comparison.verdict}: {text}", style) for text in told]
         if stated := facts.stated(point):
             remarks.append(("tolerance", stated, "dim"))
         points = facts.at(point.workload)
         yield Block(
             title=f"{facts.label(point)}: {metric.removesuffix('_s')} [{unit}]",
             under=facts.constant(points) if (point, metric) == (points[0], METRICS[0]) else "",
-            heads=("median", "ratio"),
+            heads=("median", "speed-up"),
             lines=tuple(lines),
             remarks=_together(remarks),
         )
@@ -151,7 +153,8 @@ def _line(
     doubtful: bool,
 ) -> Line:
     value, interval = split(estimate, unit)
-    ratio, ratio_interval = split(comparison.ratio) if comparison is not None and comparison.ratio else ("", "")
+    times = None if comparison is None else comparison.speedup
+    speedup, speedup_interval = ("", "") if times is None else split(times)
     word = verdict if outcome.speed else outcome.status.replace("_", " ")
     style: Style = _STYLES.get(verdict, "") if outcome.speed else "bad"
     if outcome.speed and outcome.approximate:
@@ -165,8 +168,8 @@ def _line(
         name=arm.label,
         value=value,
         interval=interval,
-        ratio=ratio,
-        ratio_interval=ratio_interval,
+        speedup=speedup,
+        speedup_interval=speedup_interval,
         word=word,
         style=style,
         dim=arm.control,
@@ -184,17 +187,15 @@ def _mean(facts: "Facts") -> Iterator[Block]:
     points = max(len(item.points) for item in facts.overall)
     lines = []
     for item in facts.overall:
-        ratio, interval = split(item.ratio)
-        end = 0.0 if item.ratio is None else item.ratio.interval.high if item.ratio.interval else item.ratio.value
-        length = 0.0 if item.ratio is None else item.ratio.value
-        lines.append(Line(name=item.arm, ratio=ratio, ratio_interval=interval, length=length, end=end))
+        speedup, interval = split(item.ratio and item.ratio.inverse)
+        lines.append(Line(name=item.arm, speedup=speedup, speedup_interval=interval))
     apart = {title: reason for item in facts.overall for title, reason in item.left_out.items()}
     reasons = [item.reason or (item.ratio.reason if item.ratio else "") for item in facts.overall]
     remarks = [*dict.fromkeys(filter(None, reasons)), *(f"without {titles}: {why}" for titles, why in left_out(apart))]
     remarks += dict.fromkeys(told for item in facts.overall for told in approximations(facts, item))
     yield Block(
-        title=f"all {points} points: geometric mean of the ratios of latency" if points else "no mean over all points",
-        heads=("", "ratio"),
+        title=f"all {points} points: geometric mean of the speed-ups" if points else "no mean over all points",
+        heads=("", "speed-up"),
         lines=tuple(lines),
         remarks=tuple((remark, "") for remark in remarks),
     )

@@ -163,7 +163,7 @@ def _outline(tools: Sequence[Tool], points: Sequence[Point], rounds: int, window
 
 
 def _show(found: Agreement) -> None:
-    columns = ("tool", "backend", "point", "layer", "rounds", "ours", "theirs", "ratio", "verdict")
+    columns = ("tool", "backend", "point", "layer", "rounds", "ours", "theirs", "ours / theirs", "verdict")
     print_table(
         f"agreement within {found.margin:.0%}, {found.threads} threads",
         columns,

@@ -12,7 +12,7 @@ from steelyard.compare.sides import Sides, metrics_of, sides_of
 from steelyard.compare.verdict import Question
 from steelyard.compare.within import floor_at, pair, settle, too_noisy, undecided, weigh, withhold
 from steelyard.core.case import Arm
-from steelyard.core.comparison import Comparison, Estimate, Interval, Verdict
+from steelyard.core.comparison import Comparison, Verdict
 from steelyard.core.run import Run
 
 _OTHER_SIDE: Mapping[str, Verdict] = {"faster": "slower", "slower": "faster"}
@@ -67,7 +67,7 @@ def turned(comparison: Comparison) -> Comparison:
         comparison,
         baseline=comparison.candidate,
         candidate=comparison.baseline,
-        ratio=None if comparison.ratio is None else _inverse(comparison.ratio),
+        ratio=comparison.ratio and comparison.ratio.inverse,
         verdict=_OTHER_SIDE.get(comparison.verdict, comparison.verdict),
         reason=reason,
         evidence=evidence,
@@ -76,10 +76,3 @@ def turned(comparison: Comparison) -> Comparison:
 
 def _pairs(sides: Sides) -> Iterator[tuple[Arm, Arm]]:
     return combinations([arm for arm in sides.arms if not arm.control and arm.label != sides.baseline.label], 2)
-
-
-def _inverse(ratio: Estimate) -> Estimate:
-    interval = ratio.interval
-    if interval is not None:
-        interval = Interval(low=1 / interval.high, high=1 / interval.low, confidence=interval.confidence)
-    return replace(ratio, value=1 / ratio.value, interval=interval)

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from steelyard.compare.across import FEWEST_RUNS, group_of
-from steelyard.core.comparison import Comparison
+from steelyard.core.comparison import Comparison, Estimate
 from steelyard.core.run import Run
 from steelyard.tables import across_coverage, across_numbers, across_settings, across_verdicts
 from steelyard.tables.across_sides import ACROSS, Labelled, side_labels
 from steelyard.tables.format import TIMES, counted, decimals, fixed, level
 from steelyard.tables.prices import Price, check_used
-from steelyard.tables.speed import Speedup, speedup
 from steelyard.tables.table import Paragraph, ReportData
 
 _VERDICTS = ("faster", "slower", "equivalent", "inconclusive", "withheld", "incomparable")
@@ -85,7 +84,7 @@ def _summed(claims: Sequence[tuple[str, Comparison]]) -> Iterator[str]:
 
 
 def _range(items: Sequence[Comparison]) -> str:
-    found = sorted((times for item in items if (times := speedup(item)) is not None), key=lambda times: times.value)
+    found = sorted((times for item in items if (times := item.speedup) is not None), key=lambda times: times.value)
     ends = [_times(times) for times in dict.fromkeys((*found[:1], *found[-1:]))]
     return f" (speed-up {' to '.join(ends)})" if ends else ""
 
@@ -96,7 +95,7 @@ def _baselines(pairs: Sequence[tuple[str, Comparison]]) -> str:
 
 
 def _claim(label: str, item: Comparison) -> str:
-    times = speedup(item)
+    times = item.speedup
     who = f"{item.candidate} on {label}{' (approximate)' if item.approximate else ''}"
     if times is None:
         return f"{who}: {item.verdict} ({item.reason})"
@@ -107,11 +106,11 @@ def _claim(label: str, item: Comparison) -> str:
     return f"{who}: {item.verdict}, speed-up {told}"
 
 
-def _times(times: Speedup) -> str:
+def _times(times: Estimate) -> str:
     return f"{fixed(times.value, _places(times))}{TIMES}"
 
 
-def _places(times: Speedup) -> int:
+def _places(times: Estimate) -> int:
     interval = times.interval
     return decimals(times.value, None if interval is None else (interval.low, interval.high))
 

@@ -7,7 +7,6 @@ from steelyard.core.comparison import Comparison
 from steelyard.tables.across_sides import ACROSS, Labelled, common, short, titles
 from steelyard.tables.format import ABSENT, TIMES, percent
 from steelyard.tables.provenance import levels
-from steelyard.tables.speed import speedup
 from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
 
 
@@ -19,7 +18,7 @@ def verdict_table(sides: Sequence[Labelled], pairs: Sequence[tuple[str, Comparis
     devices = {side.label: side.group.runs[0].manifest.device.name for side in sides}
     rows = []
     for label, item in pairs:
-        times = speedup(item)
+        times = item.speedup
         place = labels.get(item.title, item.title)
         marks = (foot.mark(item.remark),) if item.remark else ()
         flags: tuple[Flag, ...] = () if item.decided else ("withheld",)
@@ -38,7 +37,7 @@ def verdict_table(sides: Sequence[Labelled], pairs: Sequence[tuple[str, Comparis
         about["device"] = devices[label]
         rows.append(Row(cells=cells, tags=about))
     margins = " and ".join(sorted({percent(item.margin) for _, item in pairs}))
-    ratios = levels(None if item.ratio is None else item.ratio.interval for _, item in pairs)
+    ratios = levels(None if item.speedup is None else item.speedup.interval for _, item in pairs)
     against = sides[0].label if swapped else f"the same backend on {sides[0].label}"
     return Table(
         name="across-verdicts",

@@ -8,7 +8,6 @@ from steelyard.core.comparison import Comparison
 from steelyard.tables.cases import Against
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, counted
-from steelyard.tables.speed import speedup
 from steelyard.tables.table import Cell
 
 MOST_PAIRS = 6000
@@ -50,7 +49,7 @@ def against(facts: Facts) -> tuple[Mapping[Key, Against], str, str]:
 
 
 def _cells(item: Comparison, shown: bool) -> Against:
-    times = speedup(item) if shown else None
+    times = item.speedup if shown else None
     told = f"{item.verdict} (approximate)" if item.approximate else item.verdict
     cell = Cell(text=ABSENT) if times is None else Cell(value=times.value, interval=times.interval)
     return Against(

@@ -138,11 +138,11 @@ def _compared(
 ) -> tuple[Cell, Cell]:
     if arm.label == facts.run.manifest.baseline:
         return Cell(text="1 (baseline)" if metered else ABSENT, flags=("baseline",)), Cell(text="baseline")
-    if comparison is None or comparison.ratio is None:
+    if comparison is None or comparison.plain is None:
         reason = comparison.reason if comparison is not None else "no round metered both sides"
         return _cell(None, reason, arm, foot), Cell(text="not compared")
     notes = (foot.mark(comparison.remark),) if comparison.remark else ()
-    ratio = Cell(value=comparison.ratio.value, interval=comparison.ratio.interval)
+    ratio = Cell(value=comparison.plain.value, interval=comparison.plain.interval)
     return ratio, Cell(
         text=_WORDS.get(comparison.verdict, comparison.verdict),
         notes=notes,

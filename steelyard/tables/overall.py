@@ -1,10 +1,8 @@
 """One speed-up for each backend over all workload points of a run."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from steelyard.compare import Overall
-from steelyard.core.comparison import Estimate
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, TIMES, counted
@@ -24,7 +22,7 @@ def overall_table(facts: Facts) -> Table | None:
     foot = Footnotes()
     rows = []
     for item in facts.overall:
-        times = inverse(item.ratio)
+        times = item.ratio and item.ratio.inverse
         if times is None:
             why = [foot.mark(item.reason)]
             numbers = (Cell(text=ABSENT, notes=tuple(why)), Cell(text=ABSENT), Cell(text=ABSENT))
@@ -83,11 +81,3 @@ def left_out(reasons: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _rounds(facts: Facts) -> str:
     counts = [item.rounds for item in facts.overall if item.rounds]
     return f"n ≥ {counted(min(counts), 'launch', 'launches')}" if counts else "no launch gave a number"
-
-
-def inverse(ratio: Estimate | None) -> Estimate | None:
-    """A ratio of times as a speed-up, with its interval."""
-    if ratio is None or ratio.interval is None:
-        return None if ratio is None else replace(ratio, value=1 / ratio.value)
-    low, high = 1 / ratio.interval.high, 1 / ratio.interval.low
-    return replace(ratio, value=1 / ratio.value, interval=replace(ratio.interval, low=low, high=high))

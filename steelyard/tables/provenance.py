@@ -36,12 +36,6 @@ def levels(intervals: Iterable[Interval | None]) -> str:
     return f"{' and '.join([', '.join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)} intervals"
 
 
-def adjusted(intervals: Iterable[Interval | None]) -> str:
-    """The levels of intervals of a family."""
-    known = [interval for interval in intervals if interval is not None]
-    return f"{levels(known)}, adjusted for the family" if known else "no intervals: too few rounds"
-
-
 def caption(facts: Facts, points: Sequence[Point], what: str, estimates: Sequence[Estimate | None]) -> str:
     """A caption: what it is, the constant axes, device, n, statistic and level of the intervals."""
     return f"{what} {_axes(facts, points)}On {device(facts)}; {basis(estimates)}."
@@ -120,7 +114,8 @@ def family(facts: Facts, comparisons: Sequence[Comparison]) -> str:
     margin = percent(comparisons[0].margin)
     return (
         f"Verdicts are against {comparisons[0].baseline} and belong to {kind}; faster or slower: the whole interval "
-        f"lies beyond the larger of {margin} and the noise floor; equivalent: it lies within {margin}; {floor}."
+        f"lies beyond the larger of {margin} and the noise floor; equivalent: it lies within {margin}; {floor}. Where "
+        "the family asks for a wider interval than the one that is printed, a footnote names its level."
     )
 
 

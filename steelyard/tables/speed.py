@@ -1,35 +1,15 @@
 """The speed tables: latency, throughput, speed-up and verdict per workload; first token and time per token."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from steelyard.core.case import Arm
-from steelyard.core.comparison import Comparison, Estimate, Interval
+from steelyard.core.comparison import PRINTED, Estimate, Interval
 from steelyard.core.workload import Point
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts, slug
-from steelyard.tables.format import TIMES
+from steelyard.tables.format import TIMES, level
 from steelyard.tables.outcome import Outcome
 from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speedup:
-    """How many times faster than the baseline: the inverse of the ratio of times, with its interval."""
-
-    value: float
-    interval: Interval | None
-
-
-def speedup(comparison: Comparison | None) -> Speedup | None:
-    """The speed-up of a comparison that has a ratio."""
-    if comparison is None or comparison.ratio is None or comparison.ratio.value <= 0:
-        return None
-    interval = comparison.ratio.interval
-    turned = None
-    if interval is not None and interval.low > 0:
-        turned = Interval(low=1 / interval.high, high=1 / interval.low, confidence=interval.confidence)
-    return Speedup(value=1 / comparison.ratio.value, interval=turned)
 
 
 def winners(facts: Facts, point: Point, metric: str = "latency_s") -> tuple[Flag, tuple[str, ...]] | None:
@@ -49,9 +29,10 @@ def winners(facts: Facts, point: Point, metric: str = "latency_s") -> tuple[Flag
         comparison = facts.comparison(arm, point, metric)
         if comparison is None or not _takes_part(facts.outcome(arm, point)):
             continue
-        if comparison.ratio is None or comparison.ratio.interval is None or comparison.verdict == "withheld":
+        ratio = comparison.plain
+        if ratio is None or ratio.interval is None or comparison.verdict == "withheld":
             return None  # one arm cannot be placed, so that nobody can be called the fastest
-        found[arm.label] = (comparison.ratio.value, comparison.ratio.interval)
+        found[arm.label] = (ratio.value, ratio.interval)
         verdicts[arm.label] = comparison.verdict
     if not verdicts:
         return None
@@ -118,11 +99,11 @@ def _speed(facts: Facts, workload: str, name: str) -> Table:
     marked: set[Flag] = {flag for row in rows for cell in row.cells for flag in cell.flags}
     remarks = [provenance.family(facts, comparisons)] if comparisons else []
     remarks += _bold_note(marked)
-    ratios = [None if item.ratio is None else item.ratio.interval for item in comparisons]
+    ratios = [None if item.speedup is None else item.speedup.interval for item in comparisons]
     what = (
         f"Latency of one call of {workload}, inputs bound beforehand, every output complete; throughput in {unit} per "
         f"second; speed-up over {facts.run.manifest.baseline} from paired rounds "
-        f"({provenance.adjusted(ratios)}), above 1 is faster."
+        f"({provenance.levels(ratios)}), above 1 is faster."
     )
     return Table(
         name=name,
@@ -168,7 +149,7 @@ def _speed_row(
         verdict = outcome.status.replace("_", " ") if outcome.status != "ok" else "no number"
         if outcome.status == "ok":
             latency = Cell(text="–", notes=(foot.mark(f"{arm.label}: {facts.reason(arm, point, 'latency_s')}"),))
-    times = speedup(comparison) if outcome.speed else None
+    times = comparison.speedup if comparison is not None and outcome.speed else None
     verdict_notes: tuple[str, ...] = ()
     if comparison is not None and outcome.speed:
         verdict_notes = tuple(foot.mark(text) for text in comparison.remarks)
@@ -194,9 +175,12 @@ def _speed_row(
 
 
 def timed(estimate: Estimate, foot: Footnotes, *, flags: tuple[Flag, ...] = (), notes: tuple[str, ...] = ()) -> Cell:
-    """An estimate as a cell; without an interval the footnote says why."""
+    """An estimate as a cell; without an interval the footnote says why, and of one at another level than all others
+    which that is."""
     if estimate.interval is None and estimate.reason:
         notes = (*notes, foot.mark(f"no interval: {estimate.reason}"))
+    elif estimate.interval is not None and estimate.interval.confidence != PRINTED:
+        notes = (*notes, foot.mark(f"the interval is of {level(estimate.interval)}, as it joins several"))
     return Cell(value=estimate.value, interval=estimate.interval, flags=flags, notes=notes)
 
 
@@ -239,7 +223,7 @@ def tokens_table(facts: Facts) -> Table:
                     cells += [Cell(text="–", notes=reason), Cell(text="–")]
                     continue
                 comparison = facts.comparison(arm, point, metric)
-                times = speedup(comparison)
+                times = None if comparison is None else comparison.speedup
                 cells.append(timed(estimate, foot, notes=marks))
                 if times is None:
                     cells.append(Cell(text="1 (baseline)" if arm.label == facts.run.manifest.baseline else "–"))

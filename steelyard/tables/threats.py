@@ -166,8 +166,8 @@ def _errors(facts: Facts) -> tuple[str, ...]:
     families = {item.family for item in asked}
     if any(sum(item.family == name for item in asked) > 1 for name in families):
         sentences.append(
-            "Intervals of verdicts that stand are adjusted for their family, all others are plain 95 % intervals; who "
-            "picks out one comparison afterwards, or joins several runs, needs other intervals."
+            "The intervals that are printed hold each by itself; the verdicts are adjusted for their family; who picks "
+            "out one comparison afterwards, or joins several runs, needs other intervals."
         )
     if "exploratory" in families:
         sentences.append("Exploratory verdicts are leads: a share of up to 5 % of them is expected to be false.")

@@ -9,7 +9,6 @@ from steelyard.tables.accelerator import experimental
 from steelyard.tables.circumstances import effect_sentence
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain, size
-from steelyard.tables.speed import speedup
 from steelyard.tables.table import About, Paragraph, Reference
 from steelyard.tables.threats import threats
 
@@ -60,7 +59,7 @@ def _shown(facts: Facts, label: str, point: str) -> Comparison | None:
 
 
 def _claim(comparison: Comparison) -> str:
-    times = speedup(comparison)
+    times = comparison.speedup
     who = f"{comparison.candidate} (approximate)" if comparison.approximate else comparison.candidate
     if times is None:
         return f"{who} is {comparison.verdict} ({comparison.reason})"

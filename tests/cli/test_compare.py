@@ -51,6 +51,21 @@ def test_one_run_alone(tmp_path, effect, fail_on, code):
     assert ("slower" if effect > 1 else "faster") in ended.output
 
 
+@pytest.mark.parametrize("verb", ["show", "compare"])
+def test_a_faster_backend_has_a_speed_up_above_one_and_the_data_its_ratio(tmp_path, verb):
+    stored(tmp_path, "a", effect={"xla": 0.5}, seed=2)
+    output = bench(verb, "a", "--runs", tmp_path).output
+    (line,) = [line for line in output.splitlines() if line.startswith("xla ")]
+    value, low, high = map(float, re.search(r"([\d.]+) \[([\d.]+), ([\d.]+)\]\s+faster", line).groups())
+    assert low < value < high
+    assert value == pytest.approx(2, rel=0.03)
+    assert "speed-up" in output
+    assert "above 1 is faster" in output
+    assert "ratio" not in output
+    (item,) = json.loads(bench("compare", "a", "--runs", tmp_path, "--json").output)["comparisons"][:1]
+    assert item["ratio"]["value"] == pytest.approx(1 / value, rel=0.01)
+
+
 def test_too_few_rounds_are_inconclusive(tmp_path):
     stored(tmp_path, "a", effect={"xla": 1.3}, rounds=3)
     assert bench("compare", "a", "--runs", tmp_path, "--fail-on", "slower").exit_code == 0
