@@ -2,7 +2,7 @@
 
 from itertools import groupby
 
-from steelyard.tables.charts import log_ticks
+from steelyard.tables.charts import log_axis
 from steelyard.tables.drawing import Drawing, new_figure
 from steelyard.tables.format import TIMES
 from steelyard.tables.labels import End, at_ends
@@ -37,13 +37,8 @@ class BreakEven:
             crossing = table.cell(rows[0], "break_even").value
             if crossing is not None and 1 <= crossing <= calls[-1]:
                 axis.plot([crossing], [1.0], marker=style.marker, color=style.colour, mec=INK, mew=0.4, zorder=6)
-        axis.set_xscale("log")
-        axis.set_yscale("log")
-        axis.set_xlim(1, calls[-1])
-        low, high = min(heights) / 1.12, max(heights) * 1.12
-        axis.set_ylim(low, high)
-        log_ticks(axis.xaxis, 1, calls[-1])
-        log_ticks(axis.yaxis, low, high, suffix=TIMES)
+        log_axis(axis, "x", 1, calls[-1])
+        log_axis(axis, "y", min(heights) / 1.12, max(heights) * 1.12, suffix=TIMES)
         at_ends(axis, ends, look, 0.75 * height)
         axis.set_xlabel("calls")
         axis.set_ylabel(f"time over that of {short(data.baseline, 12)}")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from steelyard.tables.charts import few_ticks, left_out, log_ticks
+from steelyard.tables.charts import few_ticks, left_out, log_axis
 from steelyard.tables.drawing import Drawing, new_figure
 from steelyard.tables.format import counted, decimals, factor, fixed
 from steelyard.tables.samples import Distribution
@@ -10,7 +10,7 @@ from steelyard.tables.style import GRID, INK, Look, arm_styles, short, shorts
 from steelyard.tables.table import ReportData
 
 LOG_FROM = 4.0
-"""Ratio of the slowest to the fastest call from which the axis is logarithmic."""
+"""Ratio of the slowest to the fastest call of a panel from which the axes of all panels are logarithmic."""
 
 
 class Ecdf:
@@ -31,8 +31,16 @@ class Ecdf:
         shown = max(1, sum(sum(heights[: count + 1]) <= look.height_in for count in range(len(heights))))
         figure = new_figure(look.column_in, sum(heights[:shown]))
         axes = figure.subplots(shown, 1, height_ratios=heights[:shown], squeeze=False)[:, 0]
+        spans = {point: _span(items) for point, items in groups.items()}
+        logarithmic = any(high / low > LOG_FROM for low, high in spans.values())
         for axis, (point, items) in zip(axes, groups.items(), strict=False):
-            self._panel(axis, items, data, look)
+            self._panel(axis, items, data)
+            low, high = spans[point]
+            if logarithmic:
+                log_axis(axis, "x", low / 1.05, high * 1.1)
+            else:
+                axis.set_xlim(low - 0.03 * (high - low), high + 0.06 * (high - low))
+                axis.xaxis.set_major_locator(few_ticks())
             axis.set_title(short(point, look.characters(look.column_in) - 10))
         axes[-1].set_xlabel("latency of a call [ms]")
         calls = sum(item.calls for items in groups.values() for item in items)
@@ -55,7 +63,7 @@ class Ecdf:
             alternative=f"Distribution curves of {counted(calls, 'call')}; medians are in the speed tables.",
         )
 
-    def _panel(self, axis: Any, items: list[Distribution], data: ReportData, look: Look) -> None:
+    def _panel(self, axis: Any, items: list[Distribution], data: ReportData) -> None:
         styles = arm_styles(data.arms, data.baseline)
         scale = factor("s", "ms")
         names = shorts(data.arms)
@@ -68,21 +76,19 @@ class Ecdf:
             numbers = f"{fixed(middle, decimals(middle))} | {fixed(slow, decimals(slow))}"
             axis.plot([middle], [50], color=style.colour, ls=style.line, marker=style.marker, mec=INK, mew=0.4,
                       label=f"{names[item.arm]}  {numbers}")  # fmt: skip
-        low = min(float(item.values_s[0]) for item in items) * scale
-        high = max(item.quantile(0.995) for item in items) * scale
-        if high / low > LOG_FROM:
-            axis.set_xscale("log")
-            axis.set_xlim(low / 1.05, high * 1.1)
-            log_ticks(axis.xaxis, low / 1.05, high * 1.1)
-        else:
-            axis.set_xlim(low - 0.03 * (high - low), high + 0.06 * (high - low))
-            axis.xaxis.set_major_locator(few_ticks())
         axis.set_ylim(0, 102)
         axis.set_yticks([0, 50, 100])
         axis.set_ylabel("calls [%]")
         axis.grid(color=GRID, lw=0.4)
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.8, handletextpad=0.4, borderpad=0,
                     labelspacing=0.25)  # fmt: skip
+
+
+def _span(items: list[Distribution]) -> tuple[float, float]:
+    """The fastest call and nearly the slowest one of a panel, in ms."""
+    scale = factor("s", "ms")
+    low = min(float(item.values_s[0]) for item in items) * scale
+    return low, max(item.quantile(0.995) for item in items) * scale
 
 
 FIGURE = Ecdf()

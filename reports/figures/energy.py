@@ -1,6 +1,6 @@
 """Latency against the energy of a call: who is fast, who is frugal, and who is both."""
 
-from steelyard.tables.charts import Mark, left_out, log_ticks, marks
+from steelyard.tables.charts import Mark, left_out, log_axis, marks
 from steelyard.tables.drawing import Drawing, new_figure
 from steelyard.tables.labels import Box, End, beside
 from steelyard.tables.style import FAINT, GRID, INK, Look, arm_styles, short
@@ -103,10 +103,7 @@ def _scale(axis: object, side: str, values: list[float]) -> None:
     """A log axis with room for the names on both sides."""
     low, high = min(values), max(values)
     room = max(1.3, (high / low) ** 0.25)
-    low, high = low / room, high * room ** (2 if side == "x" else 1)
-    getattr(axis, f"set_{side}scale")("log")
-    getattr(axis, f"set_{side}lim")(low, high)
-    log_ticks(getattr(axis, f"{side}axis"), low, high)
+    log_axis(axis, side, low / room, high * room ** (2 if side == "x" else 1))
 
 
 FIGURE = Energy()

@@ -1,13 +1,16 @@
 """Latency of every backend with its interval, a panel per workload."""
 
-from steelyard.tables.charts import approximated, bars, left_out, marks, stacked
+from steelyard.tables.charts import approximated, bars, far_apart, left_out, marks, stacked
 from steelyard.tables.drawing import Drawing
 from steelyard.tables.style import Look, arm_styles, short
 from steelyard.tables.table import ReportData
 
 
 class Latency:
-    """Bars from zero, or dots on a log axis where the slowest is 20 times the fastest; whiskers are intervals."""
+    """Bars from zero, or dots on log axes where in any panel the slowest is 20 times the fastest; whiskers are
+    intervals. Throughput at a point would be the same picture mirrored, so that it has no figure of its own: tables
+    print it, and the figure of throughput against batch and context shows how it grows.
+    """
 
     name = "latency"
     title = "Latency"
@@ -20,9 +23,10 @@ class Latency:
             return Drawing(figure=None, reason="no backend gave a latency")
         styles = arm_styles(data.arms, data.baseline)
         figure, axes = stacked(list(groups.values()), look)
+        logarithmic = far_apart(groups.values())
         for axis, (point, group) in zip(axes, groups.items(), strict=False):
             axis.set_title(short(point, look.characters(look.column_in / look.across) - 18))
-            bars(axis, group, styles, look, reference=data.baseline)
+            bars(axis, group, styles, look, reference=data.baseline, logarithmic=logarithmic)
         figure.supxlabel("latency of a call [ms] (lower is better)", fontsize=look.size_pt)
         rows = tuple((m.point, m.arm, m.value, m.low, m.high, m.word) for group in groups.values() for m in group)
         return Drawing(

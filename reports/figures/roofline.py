@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from steelyard.tables.charts import key_columns, left_out, log_ticks
+from steelyard.tables.charts import key_columns, left_out, log_axis
 from steelyard.tables.drawing import Drawing, Value, new_figure
 from steelyard.tables.format import decimals, fixed, scaled
 from steelyard.tables.labels import BELOW_FIRST, Box, places
@@ -79,9 +79,7 @@ class Roofline:
         axis.set_box_aspect(box)
         x, y = _limits(shown, roofs)
         for side, (low, high) in (("x", x), ("y", y)):
-            getattr(axis, f"set_{side}scale")("log")
-            getattr(axis, f"set_{side}lim")(low, high)
-            log_ticks(getattr(axis, f"{side}axis"), low, high)
+            log_axis(axis, side, low, high)
         size = _WIDTH * look.column_in, box * _WIDTH * look.column_in
         _draw_roofs(axis, roofs, x, y, look, size)
         marked = _draw_points(axis, shown, data, x, arms)

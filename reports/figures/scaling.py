@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from steelyard.tables.charts import left_out, log_ticks
+from steelyard.tables.charts import left_out, log_axis
 from steelyard.tables.drawing import Drawing, new_figure
 from steelyard.tables.labels import End, at_ends
 from steelyard.tables.style import GRID, INK, Look, arm_styles, short
@@ -96,10 +96,7 @@ class Scaling:
         axis.xaxis.set_major_formatter(FixedFormatter([f"{value:g}" for value in marked]))
         axis.xaxis.set_minor_locator(NullLocator())
         if values:
-            low, high = min(values) / 1.3, max(values) * 1.3
-            axis.set_yscale("log")
-            axis.set_ylim(low, high)
-            log_ticks(axis.yaxis, low, high)
+            log_axis(axis, "y", min(values) / 1.3, max(values) * 1.3)
         axis.set_xlabel(sweep.axis)
         axis.set_ylabel(sweep.unit)
         axis.grid(color=GRID, lw=0.4)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from steelyard.tables.charts import Mark, approximated, labels, left_out, log_ticks, marks, stacked, whiskers
+from steelyard.tables.charts import Mark, approximated, labels, left_out, log_axis, marks, stacked, whiskers
 from steelyard.tables.drawing import Drawing
 from steelyard.tables.format import TIMES, decimals, fixed
 from steelyard.tables.style import BAND, FAINT, GRID, INK, TIE, Look, arm_styles, short
@@ -59,9 +59,8 @@ class Speedup:
                     text += f" {verdict}"
                 _beside(axis, position, text, look, color=INK, weight="bold" if mark.strong else "normal")
             labels(axis, group)
-            axis.set_xscale("log")
-            axis.set_xlim(low / (high / low) ** 0.04, high * (high / low) ** 0.04)
-            log_ticks(axis.xaxis, low, high, suffix=TIMES)
+            room = (high / low) ** 0.04
+            log_axis(axis, "x", low / room, high * room, suffix=TIMES)
             axis.grid(axis="x", color=GRID, lw=0.4)
         figure.supxlabel(f"speed-up over {short(data.baseline)} (right is faster)", fontsize=look.size_pt)
         rows = tuple(

@@ -85,13 +85,27 @@ def stacked(groups: Sequence[Sequence[Mark]], look: Look) -> tuple[Any, list[Any
     return figure, axes[: len(groups)]
 
 
-def bars(axis: Any, group: Sequence[Mark], styles: dict[str, ArmStyle], look: Look, reference: str = "") -> None:
+def far_apart(groups: Iterable[Sequence[Mark]], most: float = LOG_FROM) -> bool:
+    """Whether in any of these panels the largest value is so many times the smallest: then all get a log axis."""
+    known = [[mark.value for mark in group if mark.value is not None and mark.value > 0] for group in groups]
+    return any(max(values) / min(values) > most for values in known if values)
+
+
+def bars(
+    axis: Any,
+    group: Sequence[Mark],
+    styles: dict[str, ArmStyle],
+    look: Look,
+    reference: str = "",
+    *,
+    logarithmic: bool = False,
+) -> None:
     """Horizontal bars from zero with whiskers and their values; dots on a log axis where bars would deceive the eye.
 
-    A thin line marks the value of the arm `reference`.
+    A thin line marks the value of the arm `reference`. Panels of one figure are all drawn in the same way.
     """
     values = [mark.value for mark in group if mark.value is not None and mark.value > 0]
-    logarithmic = bool(values) and max(values) / min(values) > LOG_FROM
+    logarithmic = logarithmic and bool(values)
     farthest = max([mark.high or mark.value or 0.0 for mark in group], default=0.0) or 1.0
     known = [(position, mark) for position, mark in enumerate(group) if mark.value is not None]
     if not logarithmic:
@@ -117,11 +131,8 @@ def bars(axis: Any, group: Sequence[Mark], styles: dict[str, ArmStyle], look: Lo
         if mark.arm == reference and mark.value is not None:
             axis.axvline(mark.value, color=INK, lw=0.5, ls=(0, (2, 2)), zorder=0.8)
     if logarithmic:
-        axis.set_xscale("log")
-        low, span = min(values), farthest / min(values)
-        low, high = low / span**0.08, farthest * max(2.0, span**0.22)
-        axis.set_xlim(low, high)
-        log_ticks(axis.xaxis, low, high)
+        span = farthest / min(values)
+        log_axis(axis, "x", min(values) / max(1.1, span**0.08), farthest * max(2.0, span**0.22))
     else:
         axis.set_xlim(0, farthest * 1.2)
         axis.xaxis.set_major_locator(few_ticks())
@@ -156,26 +167,47 @@ def labels(axis: Any, group: Sequence[Mark]) -> None:
     axis.tick_params(axis="y", length=0)
 
 
-def log_ticks(side: Any, low: float, high: float, *, suffix: str = "") -> None:
-    """Plain numbers on a log axis (`axis.xaxis` or `axis.yaxis`): 0.5, 1, 2, 5, ..."""
+_ROUND = (1.0, 2.0, 5.0, 3.0, 1.5, 7.0, 2.5, 4.0, 6.0, 8.0)
+"""Multiples of powers of ten that a log axis may have as ticks, the roundest first."""
+_APART = 0.15
+"""Share of a log axis that lies between two of its ticks at least, so that their numbers do not touch."""
+
+
+def log_axis(axis: Any, side: str, low: float, high: float, *, suffix: str = "") -> None:
+    """A log axis (`side` is x or y) from `low` to `high` with plain numbers: 0.5, 1, 2, 5, ...
+
+    That its label says so is seen to by `picture`.
+    """
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-    steps: tuple[float, ...] = (1.0, 2.0, 5.0) if high / low < 100 else (1.0,)
-    if high / low < 4:
-        steps = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+    getattr(axis, f"set_{side}scale")("log")
+    getattr(axis, f"set_{side}lim")(low, high)
+    ticks = log_ticks(low, high)
+    ticked = getattr(axis, f"{side}axis")
+    ticked.set_major_locator(FixedLocator(ticks))
+    ticked.set_major_formatter(FixedFormatter([f"{plain_number(tick)}{suffix}" for tick in ticks]))
+    ticked.set_minor_locator(NullLocator())
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """As many round numbers from `low` to `high` as have room, the roundest first: evenly spaced ones where the two are
+    near, powers of ten where they are far apart."""
+    if high / low < 2:
+        return [float(tick) for tick in few_ticks().tick_values(low, high) if low <= tick <= high]
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    every = max(1, len(powers) // 6)
-    ticks = [step * 10.0**power for power in powers if power % every == 0 for step in steps]
-    ticks = [tick for tick in ticks if low <= tick <= high]
-    side.set_major_locator(FixedLocator(ticks))
-    side.set_major_formatter(FixedFormatter([f"{plain_number(tick)}{suffix}" for tick in ticks]))
-    side.set_minor_locator(NullLocator())
+    least = (high / low) ** _APART
+    ticks: list[float] = []
+    for step in _ROUND if high / low < 100 else _ROUND[:1]:
+        for tick in (step * 10.0**power for power in powers):
+            if low <= tick <= high and all(max(tick, other) / min(tick, other) >= least for other in ticks):
+                ticks.append(tick)
+    return sorted(ticks)
 
 
 def plain_number(value: float) -> str:
     """A tick in words that need no mathematics: 0.02, 5, 2000, 1e6."""
     return (
-        f"{value:.3g}" if value < 1000 else (f"{value:.0f}" if value < 100_000 else f"{value:.0e}".replace("e+0", "e"))
+        f"{value:.6g}" if value < 1000 else (f"{value:.0f}" if value < 100_000 else f"{value:.0e}".replace("e+0", "e"))
     )
 
 

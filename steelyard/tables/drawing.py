@@ -98,6 +98,7 @@ def picture(figure: Figure, data: ReportData, look: Look | None = None, *, saved
                     csv="",
                     reason=drawing.reason,
                 )
+            say_log_scales(drawing.figure)
             pdf, svg, png = _files(drawing.figure) if saved else (b"", b"<svg></svg>", b"")
             width = float(drawing.figure.get_figwidth())
     return Picture(
@@ -148,6 +149,25 @@ def new_figure(width_in: float, height_in: float) -> Any:
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=0.03, h_pad=0.02, wspace=0.03, hspace=0.04)
     return figure
+
+
+LOG_SCALE = "log scale"
+
+
+def say_log_scales(figure: Any) -> None:
+    """End the label of every logarithmic axis of a figure with the words `log scale`, whoever drew it.
+
+    A panel without a label of its own is served by the figure's, or by that of the last panel.
+    """
+    for side in ("x", "y"):
+        for panel in figure.axes:
+            if getattr(panel, f"get_{side}scale")() != "log":
+                continue
+            label = getattr(panel, f"{side}axis").label
+            if not label.get_text():
+                label = getattr(figure, f"_sup{side}label") or getattr(figure.axes[-1], f"{side}axis").label
+            if not label.get_text().endswith(LOG_SCALE):
+                label.set_text(", ".join(filter(None, (label.get_text(), LOG_SCALE))))
 
 
 _INHERITED = 'stroke-linejoin="round" stroke-linecap="butt" aria-hidden="true"'

@@ -16,6 +16,8 @@ METRIC = "latency_s"
 UNSOLVED = "without a time"
 APPROXIMATE = "approximate"
 """In the place of a time that is not one of equal work: it says nothing of who is the fastest."""
+LEAST_POINTS = 8
+"""Workload points below which there is no profile: a share of fewer moves in steps of more than an eighth."""
 
 
 def profile_table(facts: Facts) -> Table:
@@ -24,7 +26,7 @@ def profile_table(facts: Facts) -> Table:
     times = {point.key: _times(facts, point) for point in facts.points}
     known = [point for point in facts.points if times[point.key]]
     rows = []
-    for arm in facts.arms if len(known) > 1 else ():
+    for arm in facts.arms if len(known) >= LEAST_POINTS else ():
         ratios = sorted(
             (times[point.key][arm.label] / min(times[point.key].values()), place)
             for place, point in enumerate(known)
@@ -51,7 +53,8 @@ def profile_table(facts: Facts) -> Table:
         ),
         rows=tuple(rows),
         place="data",
-        empty=f"a profile needs two workload points with a time; this run has {len(known)}",
+        empty=f"a profile is a distribution over workload points and means nothing below {LEAST_POINTS} with a time; "
+        f"this run has {len(known)}",
         basis=provenance.basis([facts.estimate(arm, point, METRIC) for arm in facts.arms for point in known]),
     )
 

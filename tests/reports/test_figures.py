@@ -3,6 +3,7 @@
 import csv
 import gc
 import io
+import math
 import re
 import subprocess
 import weakref
@@ -18,8 +19,10 @@ from hypothesis import strategies as st
 
 from steelyard import plugins
 from steelyard.core.errors import UsageError
+from steelyard.tables import drawing
 from steelyard.tables.build import build
 from steelyard.tables.calls import MARKS, thin
+from steelyard.tables.charts import log_ticks
 from steelyard.tables.drawing import Drawing, inline_svg, new_figure, picture, pictures
 from steelyard.tables.labels import BELOW_FIRST, RIGHT_FIRST, apart, places
 from steelyard.tables.output import ReportInputs
@@ -44,7 +47,6 @@ NAMES = (
     "roofline",
     "scaling",
     "speedup",
-    "throughput",
     "time_order",
 )
 
@@ -55,7 +57,7 @@ def one_workload(**options):
 
 @pytest.fixture(scope="module")
 def drawn():
-    points = llm_points(batches=(1, 4))
+    points = llm_points(batches=(1, 2, 4))
     run = synthetic_run(
         effect={"xla": 0.5, "onnxruntime": 0.01}, backends=("eager", "xla", "onnxruntime"), points=points
     )
@@ -196,21 +198,87 @@ def test_every_venue_says_where_its_width_comes_from():
 
 
 def test_the_profile_counts_a_failed_point_as_never_reached():
-    points = llm_points(("prefill", "decode"))
+    points = llm_points(("prefill", "decode"), batches=(1, 2, 3, 4))
     crashed = Outcome(status="crashed", reason="signal 11")
     run = synthetic_run(backends=("eager", "xla"), points=points, headline="decode", effect={"xla": 0.5},
-                        statuses={("xla", "prefill"): crashed})  # fmt: skip
+                        rounds=3, statuses={("xla", "prefill"): crashed})  # fmt: skip
     item = picture(plugins.figures()["performance_profile"], build(run))
     rows = list(csv.DictReader(io.StringIO(item.csv)))
-    reached = {(row["backend"], row["point"]): row["share_of_points"] for row in rows}
+    reached = {(row["backend"], row["point"].split()[0]): row["share_of_points"] for row in rows}  # the last of each
     assert reached == {("eager", "prefill"): "0.5", ("eager", "decode"): "1.0",
                        ("xla", "decode"): "0.5", ("xla", "prefill"): ""}  # fmt: skip
-    assert "Points not completed: xla 1" in item.caption
+    assert "Points not completed: xla 4" in item.caption
 
 
-def test_the_profile_of_one_point_is_refused():
-    item = picture(plugins.figures()["performance_profile"], one_workload())
-    assert "needs two workload points" in item.reason
+@pytest.mark.parametrize(("batches", "drawn"), [(7, False), (8, True)])
+def test_a_profile_over_few_points_is_not_drawn_and_says_from_how_many_on_it_is(batches, drawn):
+    points = llm_points(("decode",), batches=range(1, batches + 1))
+    run = synthetic_run(backends=("eager", "xla"), rounds=3, points=points, headline="decode", shape=Shape(calls=40))
+    item = picture(plugins.figures()["performance_profile"], build(run), saved=False)
+    reason = f"means nothing below 8 with a time; this run has {batches}"
+    assert item.reason.endswith(reason) != drawn
+    assert bool(item.csv) == drawn
+
+
+@pytest.fixture(scope="module")
+def axes_of(drawn):
+    """The axes of each figure as they are saved: over a run with a backend 100 times faster than the others, and over one
+    that is so at one workload point alone."""
+    found = {}
+    shape = Shape(calls=40)
+    uneven = build(synthetic_run(effect={"xla": 0.9, "xla|decode": 0.03}, backends=("eager", "xla"), shape=shape))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, data in (("far", drawn[0]), ("uneven", uneven)):
+            for figure in plugins.figures().values():
+                kept = []
+                patch.setattr(drawing, "_files", lambda made, kept=kept: (kept.append(made), (b"", b"", b""))[1])
+                picture(figure, data)
+                if kept:
+                    found[name, figure.name] = kept[0]
+    return found
+
+
+def test_every_log_axis_says_so_and_panels_that_share_a_label_share_its_scale(axes_of):
+    logarithmic = set()
+    for (run, name), figure in axes_of.items():
+        for side in ("x", "y"):
+            shared = {}
+            for panel in figure.axes:
+                own = getattr(panel, f"get_{side}label")()
+                label = (
+                    own or getattr(figure, f"get_sup{side}label")() or getattr(figure.axes[-1], f"get_{side}label")()
+                )
+                shared.setdefault(label, set()).add(getattr(panel, f"get_{side}scale")())
+            for label, scales in shared.items():
+                assert len(scales) == 1, (run, name, label, scales)
+                assert label.endswith("log scale") == (scales == {"log"}), (run, name, label)
+                logarithmic |= {name} if scales == {"log"} else set()
+    assert logarithmic == {
+        *("break_even", "ecdf", "energy", "latency", "performance_profile", "roofline", "scaling", "speedup")
+    }
+
+
+def test_the_bars_of_a_start_fill_their_panel_whatever_cold_compiling_took():
+    with pytest.MonkeyPatch.context() as patch:
+        kept = []
+        patch.setattr(drawing, "_files", lambda made: (kept.append(made), (b"", b"", b""))[1])
+        picture(
+            plugins.figures()["compilation"], build(synthetic_run(points=llm_points(("decode",)), headline="decode"))
+        )
+    warm = kept[0].axes[0]
+    ends = [bar.get_x() + bar.get_width() for bar in warm.patches]
+    assert max(ends) > 10
+    assert warm.get_xlim()[1] <= 1.5 * max(ends)
+
+
+@given(st.floats(-3, 6), st.floats(0.02, 9))
+def test_a_log_axis_has_ticks_that_do_not_touch(low, decades):
+    low, high = 10.0**low, 10.0 ** (low + decades)
+    ticks = log_ticks(low, high)
+    assert len(ticks) >= 2
+    assert all(low <= tick <= high for tick in ticks)
+    if high / low >= 2:
+        assert all(math.log(right / left) >= 0.149 * math.log(high / low) for left, right in pairwise(ticks))
 
 
 def test_break_even_crosses_where_the_table_says():
@@ -225,7 +293,7 @@ def test_break_even_crosses_where_the_table_says():
 
 def test_scaling_has_a_line_for_each_backend_over_the_batch(drawn):
     rows = list(csv.DictReader(io.StringIO(drawn[1]["scaling"].csv)))
-    assert {(row["axis"], row["value"]) for row in rows} == {("batch", "1.0"), ("batch", "4.0")}
+    assert {(row["axis"], row["value"]) for row in rows} == {("batch", "1.0"), ("batch", "2.0"), ("batch", "4.0")}
     assert {row["backend"] for row in rows} == {"eager", "xla", "onnxruntime"}
 
 
