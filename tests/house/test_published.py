@@ -1,7 +1,10 @@
 """What README shows is what the published run holds: recomputed from its samples."""
 
+import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -55,6 +58,24 @@ def test_a_published_run_is_traced_to_its_samples_sums_and_digest(path: Path):
 def test_the_sums_name_every_published_file_and_no_other():
     found = {f"{path.name}/{name}" for path in PUBLISHED for name in run_files(path)}
     assert set(read_sums(ROOT / "results/published/SHA256SUMS")) == found
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/store.md"])
+def test_the_example_in_sql_pools_nothing_that_did_different_work(document: str):
+    (sql,) = re.findall(r'^bench store query "(.*)"$', (ROOT / document).read_text(), re.M)
+    done = CliRunner().invoke(
+        app, ["store", "query", sql, "--runs", str(ROOT / "results/published"), "--format", "json"]
+    )
+    assert done.exit_code == 0, done.output
+    told = {tuple(row[:-1]): row[-1] for row in json.loads(done.stdout)["rows"]}
+    samples: dict[tuple[str, ...], list[float]] = {}
+    for run in map(open_run, PUBLISHED):
+        titles = {case.id: case.point.title for case in run.manifest.cases}
+        for result in run.results:
+            for taken in result.measurements:
+                key = (run.manifest.run_id, titles[result.case_id], result.arm, taken.metric)
+                samples.setdefault(key, []).extend(taken.samples)
+    assert told == {key: pytest.approx(np.median(values), rel=1e-12) for key, values in samples.items() if values}
 
 
 def test_readme_shows_the_rows_of_its_run(tmp_path: Path):

@@ -221,9 +221,9 @@ def test_a_profile_over_few_points_is_not_drawn_and_says_from_how_many_on_it_is(
 
 
 @pytest.fixture(scope="module")
-def axes_of(drawn):
-    """The axes of each figure as they are saved: over a run with a backend 100 times faster than the others, and over one
-    that is so at one workload point alone."""
+def saved(drawn):
+    """Each figure as it is saved: over a run with a backend 100 times faster than the others, and over one with a
+    backend that is so at one workload point alone."""
     found = {}
     shape = Shape(calls=40)
     uneven = build(synthetic_run(effect={"xla": 0.9, "xla|decode": 0.03}, backends=("eager", "xla"), shape=shape))
@@ -238,16 +238,14 @@ def axes_of(drawn):
     return found
 
 
-def test_every_log_axis_says_so_and_panels_that_share_a_label_share_its_scale(axes_of):
+def test_every_log_axis_says_so_and_panels_that_share_a_label_share_its_scale(saved):
     logarithmic = set()
-    for (run, name), figure in axes_of.items():
+    for (run, name), figure in saved.items():
         for side in ("x", "y"):
+            below = getattr(figure, f"get_sup{side}label")() or getattr(figure.axes[-1], f"get_{side}label")()
             shared = {}
             for panel in figure.axes:
-                own = getattr(panel, f"get_{side}label")()
-                label = (
-                    own or getattr(figure, f"get_sup{side}label")() or getattr(figure.axes[-1], f"get_{side}label")()
-                )
+                label = getattr(panel, f"get_{side}label")() or below
                 shared.setdefault(label, set()).add(getattr(panel, f"get_{side}scale")())
             for label, scales in shared.items():
                 assert len(scales) == 1, (run, name, label, scales)
@@ -259,13 +257,8 @@ def test_every_log_axis_says_so_and_panels_that_share_a_label_share_its_scale(ax
 
 
 def test_the_bars_of_a_start_fill_their_panel_whatever_cold_compiling_took():
-    with pytest.MonkeyPatch.context() as patch:
-        kept = []
-        patch.setattr(drawing, "_files", lambda made: (kept.append(made), (b"", b"", b""))[1])
-        picture(
-            plugins.figures()["compilation"], build(synthetic_run(points=llm_points(("decode",)), headline="decode"))
-        )
-    warm = kept[0].axes[0]
+    data = build(synthetic_run(points=llm_points(("decode",)), headline="decode"))
+    warm = plugins.figures()["compilation"].draw(data, look_of("")).figure.axes[0]
     ends = [bar.get_x() + bar.get_width() for bar in warm.patches]
     assert max(ends) > 10
     assert warm.get_xlim()[1] <= 1.5 * max(ends)
