@@ -132,7 +132,7 @@ def bars(
             axis.axvline(mark.value, color=INK, lw=0.5, ls=(0, (2, 2)), zorder=0.8)
     if logarithmic:
         span = farthest / min(values)
-        log_axis(axis, "x", min(values) / max(1.1, span**0.08), farthest * max(2.0, span**0.22))
+        log_axis(axis, "x", min(values) / max(1.1, span**0.08), farthest * max(1.1, span**0.25))
     else:
         axis.set_xlim(0, farthest * 1.2)
         axis.xaxis.set_major_locator(few_ticks())
@@ -197,7 +197,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     least = (high / low) ** _APART
     ticks: list[float] = []
-    for step in _ROUND if high / low < 100 else _ROUND[:1]:
+    for step in _ROUND if high / low < 1000 else _ROUND[:1]:
         for tick in (step * 10.0**power for power in powers):
             if low <= tick <= high and all(max(tick, other) / min(tick, other) >= least for other in ticks):
                 ticks.append(tick)
