@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steelyard.cli import ceilings
+from steelyard.cli.interruption import ended_only_when_asked
 from steelyard.cli.output import print_json, print_table, printable
 from steelyard.cli.terminal import folded, this_terminal
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="What this machine is, and what it can reach.", invoke_without_command=True, rich_markup_mode=None
 )
-app.command("ceilings")(ceilings.ceilings)
+app.command("ceilings")(ended_only_when_asked()(ceilings.ceilings))
 
 _WIDEST = 120
 _NAMES = {

@@ -22,9 +22,11 @@ from steelyard.cli import (
     verify,
 )
 from steelyard.cli import list as listing
+from steelyard.cli.interruption import ended_only_when_asked
 from steelyard.cli.output import printable
+from steelyard.cli.streams import take_over
 from steelyard.cli.terminal import degrade
-from steelyard.core.errors import SteelyardError
+from steelyard.core.errors import SteelyardError, UsageError
 
 app = typer.Typer(
     name="bench",
@@ -34,17 +36,19 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("run")(run.run)
+measures = ended_only_when_asked()
+
+app.command("run")(measures(run.run))
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
 app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)
 app.command("bundle")(bundle.bundle)
-app.command("replay")(replay.replay)
+app.command("replay")(measures(replay.replay))
 app.command("list")(listing.list_)
 app.command("doctor")(doctor.doctor)
-app.command("selftest")(selftest.selftest)
+app.command("selftest")(measures(selftest.selftest))
 app.add_typer(hardware.app, name="hardware")
 app.add_typer(cache.app, name="cache")
 app.add_typer(store.app, name="store")
@@ -65,14 +69,21 @@ def _root(
     ] = False,
 ) -> None:
     """Benchmark the same model workloads through AI compilers and runtimes."""
+    try:
+        sys.path.append(os.getcwd())  # last: a plug-in of the user's is found there, and shadows no package
+    except OSError as error:
+        raise UsageError(f"the working directory: {error.strerror}; change to one that exists (cd)") from error
 
 
 def main() -> None:
     """The console script. Errors of this project end with their message and exit code, without a traceback."""
+    take_over()
     degrade()
-    sys.path.append(os.getcwd())  # last: a plug-in of the user's is found there, and shadows no package
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where a failure is still met
     except SteelyardError as error:
         typer.echo(printable(f"bench: {error}"), err=True)  # it may quote what a stored file says
         sys.exit(error.exit_code)

@@ -15,7 +15,6 @@ import typer
 from steelyard import __version__, plugins
 from steelyard.cli.command import stored_command
 from steelyard.cli.exit_codes import FAILED, INTERRUPTED
-from steelyard.cli.interruption import ended_like_ctrl_c
 from steelyard.cli.planning import describe, plan_of, rounds_done
 from steelyard.cli.progress import Screen
 from steelyard.cli.recorder import Recorder
@@ -79,7 +78,6 @@ def run_plan(
     """
     request = plan.request
     with (
-        ended_like_ctrl_c(),
         occupied(request.device, request.budget, _waits if request.wait else None) as waited_s,
         _in_use(),
         _screen(plan, started_s + waited_s, json) as screen,
@@ -114,7 +112,7 @@ def resume_run(
     """A further segment of whole rounds of a stored run. Returns the exit code."""
     path = find_run(output, which)
     manifest = read_manifest(path)
-    with ended_like_ctrl_c(), occupied(manifest.device, manifest.budget, _waits if wait else None):
+    with occupied(manifest.device, manifest.budget, _waits if wait else None):
         _alone(manifest.device, allowed=allow_foreign or manifest.plan.get("allow_foreign_processes", False))
         code = _go_on(path, weights=weights, time_s=time_s, rounds=rounds, timeouts=timeouts, json=json, meter=meter)
     return _finish(path, code, report=report)

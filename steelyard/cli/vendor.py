@@ -9,7 +9,6 @@ import typer
 from steelyard import __version__, plugins, wire
 from steelyard.cli import path_tax
 from steelyard.cli.exit_codes import INTERRUPTED
-from steelyard.cli.interruption import ended_like_ctrl_c
 from steelyard.cli.output import print_json, print_table
 from steelyard.core.agreement import Agreement, AgreementRow
 from steelyard.core.backend import Budget, Device, parse_backend
@@ -75,7 +74,7 @@ def run_vendor(
     if dry_run:
         return 0
     prepare_root(folder)
-    with ended_like_ctrl_c(), occupied(device, budget), Cache(cache_root()).lease(), RunLock(folder):
+    with occupied(device, budget), Cache(cache_root()).lease(), RunLock(folder):
         matches, unlowered = _matches(usable, points, device)
         campaign = Campaign(terms=terms, matches=matches, folder=folder)
         campaign.load()

@@ -1,12 +1,15 @@
 """`bench run` from the outside: real processes, a real run directory, every way it can end."""
 
+import fcntl
 import getpass
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections import Counter
 from pathlib import Path
@@ -278,3 +281,46 @@ def test_time_ends_the_run_between_rounds(bench) -> None:
     assert time.monotonic() - begun < 60
     (segment,) = run_of(bench).segments
     assert segment.ended in ("time", "precision", "rounds")
+
+
+def test_a_terminal_that_is_closed_ends_nothing(bench) -> None:
+    """The kernel sends SIGHUP, and writing to the terminal is an error from then on."""
+    screen, terminal = pty.openpty()
+    process = subprocess.Popen(
+        bench.command(*small(bench, f"{PATH}[sleep=0.001]"), "--rounds", "1"),
+        cwd=ROOT,
+        env=bench.env,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+    seen = b""
+    while b"cold round" not in seen:
+        seen += os.read(screen, 4096)
+    os.close(screen)
+    assert process.wait(timeout=120) == 0
+    (segment,) = run_of(bench).segments
+    assert (segment.ended, segment.rounds) == ("rounds", (0, 1))
+
+
+def test_ctrl_c_that_also_ends_the_reader_of_all_output_is_130(bench) -> None:
+    """As `bench run 2>&1 | tee log`: Ctrl-C goes to both."""
+    process = subprocess.Popen(
+        bench.command(*small(bench, f"{PATH}[sleep=0.01]"), "--rounds", "30"),
+        cwd=ROOT,
+        env=bench.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert any(line.startswith("round 1 ") for line in process.stdout)
+    process.stdout.close()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    (segment,) = run_of(bench).segments
+    assert segment.ended == "interrupted"
+    assert 0 in segment.rounds

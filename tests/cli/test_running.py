@@ -4,7 +4,7 @@ import os
 import signal
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from steelyard import plugins
 from steelyard.cli import running
-from steelyard.cli.interruption import ended_like_ctrl_c
+from steelyard.cli.interruption import ended_only_when_asked
 from steelyard.cli.main import app
 from steelyard.cli.planning import describe
 from steelyard.cli.recorder import Recorder
@@ -125,25 +125,25 @@ def test_a_plan_of_cold_starts_promises_no_warm_round_and_no_verdict(plan_of):  
     assert "verdicts" not in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_who_is_asked_to_end_ends_as_on_ctrl_c(number):
-    before = signal.signal(number, signal.SIG_DFL)  # the tests themselves may run under nohup
-    try:
-        with pytest.raises(KeyboardInterrupt), ended_like_ctrl_c():
-            signal.raise_signal(number)
-        assert signal.getsignal(number) is signal.SIG_DFL
-    finally:
-        signal.signal(number, before)
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGHUP])
+def number(request):
+    before = signal.signal(request.param, signal.SIG_DFL)  # the tests themselves may run under nohup
+    yield request.param
+    signal.signal(request.param, before)
 
 
-def test_a_signal_that_is_ignored_stays_so():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with ended_like_ctrl_c():
-            signal.raise_signal(signal.SIGHUP)
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
+def test_who_is_asked_to_end_ends_as_on_ctrl_c_and_a_closed_terminal_ends_nothing(number):
+    ends = number == signal.SIGTERM
+    with pytest.raises(KeyboardInterrupt) if ends else nullcontext(), ended_only_when_asked():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_so(number):
+    signal.signal(number, signal.SIG_IGN)
+    with ended_only_when_asked():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is signal.SIG_IGN
 
 
 def test_code_that_only_a_stored_file_names_is_not_run_by_going_on(tmp_path):

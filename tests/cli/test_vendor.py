@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from steelyard.cli import vendor
 from steelyard.cli.exit_codes import INTERRUPTED
+from steelyard.cli.main import app
 from steelyard.core.backend import Budget
 from steelyard.core.errors import SteelyardError, StoreError
 from steelyard.hardware.choice import choose_cpus, pick_device
@@ -81,9 +83,10 @@ def test_two_with_other_caches_do_not_write_into_one_campaign(campaign, monkeypa
         campaign()
 
 
-def test_who_is_asked_to_end_ends_its_tools_as_on_ctrl_c(campaign, monkeypatch):
+def test_who_is_asked_to_end_ends_its_tools_as_on_ctrl_c(campaign, monkeypatch, tmp_path):
     handlers: list[object] = []
     monkeypatch.setattr(Campaign, "measure", lambda *_: bool(handlers.append(signal.getsignal(signal.SIGTERM))))
-    assert campaign() == INTERRUPTED
+    arguments = ["selftest", "--vendor", "--threads", "1", "--rounds", "1", "--json", "--output", str(tmp_path)]
+    assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == INTERRUPTED
     assert handlers == [signal.default_int_handler]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
