@@ -14,6 +14,7 @@ from typing import cast
 
 from steelyard import wire
 from steelyard.core.result import Result, Stage
+from steelyard.engine.exits import exit_of
 from steelyard.engine.protocol import Event, LaunchRequest
 from steelyard.guard.presence import Presence
 
@@ -48,26 +49,22 @@ class Listener:
 
     def listen(self) -> str:
         """`done`, `exited` or `timed_out`."""
-        pidfd = os.pidfd_open(self._process.pid)
         deadline = self._deadline()
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._pipe, selectors.EVENT_READ)
-                selector.register(pidfd, selectors.EVENT_READ)
-                while not self._done:
-                    away_s = self.presence.away_s
-                    ready = self.presence.select(selector, deadline - time.monotonic())
-                    away_s = self.presence.away_s - away_s
-                    self._missed_s += away_s
-                    if not ready:
-                        return "timed_out"
-                    # The process alone is ready once it is dead. A child that it left behind may hold the pipe open:
-                    # end of file is not waited for.
-                    if self._pipe not in ready or not self._read(away_s):
-                        return "exited"
-                    deadline = self._deadline()
-        finally:
-            os.close(pidfd)
+        with exit_of(self._process.pid) as ended, selectors.DefaultSelector() as selector:
+            selector.register(self._pipe, selectors.EVENT_READ)
+            selector.register(ended, selectors.EVENT_READ)
+            while not self._done:
+                away_s = self.presence.away_s
+                ready = self.presence.select(selector, deadline - time.monotonic())
+                away_s = self.presence.away_s - away_s
+                self._missed_s += away_s
+                if not ready:
+                    return "timed_out"
+                # The process alone is ready once it is dead. A child that it left behind may hold the pipe open:
+                # end of file is not waited for.
+                if self._pipe not in ready or not self._read(away_s):
+                    return "exited"
+                deadline = self._deadline()
         return "done"
 
     def _deadline(self) -> float:

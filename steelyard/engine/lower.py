@@ -13,6 +13,7 @@ from steelyard.core.lowered import LoweredPoint
 from steelyard.core.run import LoweredFacts
 from steelyard.core.workload import Point
 from steelyard.engine.ends import signal_name
+from steelyard.engine.exits import exit_of
 from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
 from steelyard.guard.scratch import scratch
@@ -107,22 +108,18 @@ def facts(lowered: LoweredPoint) -> LoweredFacts:
 
 def _follow(pipe: int, process: "subprocess.Popen[bytes]", say: Callable[[str], None]) -> None:
     """Pass on each step until the child ends. Blocks."""
-    pidfd = os.pidfd_open(process.pid)
     buffer = b""
-    try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(pipe, selectors.EVENT_READ)
-            selector.register(pidfd, selectors.EVENT_READ)
-            while True:
-                ready = {key.fd for key, _ in selector.select()}
-                if pipe in ready:
-                    *lines, buffer = (buffer + os.read(pipe, 1 << 16)).split(b"\n")
-                    for line in lines:
-                        _tell(wire.decode(line, Progress, "a step of lowering"), say)
-                elif pidfd in ready:
-                    return
-    finally:
-        os.close(pidfd)
+    with exit_of(process.pid) as ended, selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        selector.register(ended, selectors.EVENT_READ)
+        while True:
+            ready = {key.fd for key, _ in selector.select()}
+            if pipe in ready:
+                *lines, buffer = (buffer + os.read(pipe, 1 << 16)).split(b"\n")
+                for line in lines:
+                    _tell(wire.decode(line, Progress, "a step of lowering"), say)
+            elif ended in ready:
+                return
 
 
 def _tell(step: Progress, say: Callable[[str], None]) -> None:

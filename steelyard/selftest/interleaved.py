@@ -24,6 +24,7 @@ from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result
+from steelyard.engine.exits import exit_of
 from steelyard.engine.launch import Interrupted, environment, run_launch
 from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
@@ -300,13 +301,9 @@ def _watched(tool: Tool, request: LaunchRequest, told: Path, origin_s: float) ->
 def _wait(pid: int, timeout_s: float) -> Presence:
     """Until the process has ended, which leaves it to be waited for, or the time is over."""
     presence = Presence()
-    pidfd = os.pidfd_open(pid)
-    try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(pidfd, selectors.EVENT_READ)
-            presence.select(selector, timeout_s)
-    finally:
-        os.close(pidfd)
+    with exit_of(pid) as ended, selectors.DefaultSelector() as selector:
+        selector.register(ended, selectors.EVENT_READ)
+        presence.select(selector, timeout_s)
     return presence
 
 

@@ -26,11 +26,16 @@ def forked(call: Callable[[Item], Found], items: Sequence[Item], count: int) -> 
     """What `call` returns for each item, in their order, found by `count` processes.
 
     A fork has all memory of its parent, so that neither the call nor the items are pickled; what is found is. What the
-    call changes stays in the fork, and an error that it raises is raised here. One process is this one.
+    call changes stays in the fork, and an error that it raises is raised here. One process is this one, and so it is
+    where forks cannot have semaphores, as without a writable /dev/shm: that takes longer and finds the same.
     """
     if count < 2 or len(items) < 2:
         return tuple(map(call, items))
-    with ProcessPoolExecutor(min(count, len(items)), get_context("fork"), _begin, (os.getpid(), call, items)) as pool:
+    try:
+        pool = ProcessPoolExecutor(min(count, len(items)), get_context("fork"), _begin, (os.getpid(), call, items))
+    except (OSError, ImportError, NotImplementedError):  # the ways in which Python says that it has no semaphores
+        return tuple(map(call, items))
+    with pool:
         return tuple(pool.map(_find, range(len(items))))
 
 

@@ -1,5 +1,6 @@
 """What forks find is what one process finds, in order; their errors arrive; what cannot be pickled need not be."""
 
+import errno
 import os
 
 import pytest
@@ -31,3 +32,13 @@ def test_there_are_not_more_processes_than_cpus(monkeypatch):
     assert 1 <= few() <= len(os.sched_getaffinity(0))
     monkeypatch.setattr("sys.platform", "darwin")
     assert few() == 1
+
+
+def test_without_semaphores_one_process_finds_it_all(monkeypatch):
+    """As in a container whose /dev/shm is read-only, or has none."""
+
+    def refuse(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("_multiprocessing.SemLock", refuse)
+    assert forked(lambda item: (item, os.getpid()), "ab", 2) == (("a", os.getpid()), ("b", os.getpid()))
