@@ -222,10 +222,12 @@ def _write(data: "ReportData", made: "Across", formats: Sequence[str], directory
     from steelyard.cli.report import write_all
     from steelyard.tables.output import ReportInputs, save
 
-    for line in write_all(ReportInputs(data=data), [plugins.reports()[name] for name in formats], directory):
+    written = write_all(ReportInputs(data=data), [plugins.reports()[name] for name in formats], directory)
+    for line in written.lines:
         typer.echo(line, err=quiet)
     first = made.sides[0][0]
-    batch = receipt.Batch(formats=tuple(formats))
+    batch = receipt.Batch(formats=written.formats)
     before = receipt.read_receipt(directory)
     now = receipt.with_batch(before, first.run, first.digest, batch, made)
     save(directory / receipt.NAME, receipt.receipt_text(now))
+    written.whole()

@@ -238,7 +238,8 @@ def _show(found: Largest, folder: Path, *, report: bool, json: bool) -> None:
         from steelyard.tables.output import ReportInputs
 
         chosen = [plugins.reports()[name] for name in _FORMATS]
-        for line in write_all(ReportInputs(data=data), chosen, folder / "report"):
+        written = write_all(ReportInputs(data=data), chosen, folder / "report")
+        for line in (*written.lines, *(f"not written: {line}" for line in written.failed)):
             typer.echo(line, err=True)
 
 

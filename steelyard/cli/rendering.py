@@ -39,6 +39,8 @@ def renderer(runs: Path, beside: Sequence[Path] = (), *, saved: bool = True) -> 
             venue=batch.venue,
             saved=saved,
         )
+        if failed := [f"figure {picture.name}: {picture.reason}" for picture in inputs.pictures if picture.failed]:
+            raise SteelyardError("; ".join(failed))
         inputs = replace(inputs, figures_beside=batch.figures_beside, remark=lambda _: None)
         return _written(chosen, inputs)
 
@@ -60,11 +62,15 @@ def render_across(
 
 def _written(chosen: Sequence["Report"], inputs: "ReportInputs") -> Mapping[str, Mapping[str, bytes]]:
     from steelyard.artifact.report import files_of
+    from steelyard.core.errors import SteelyardError, one_line
     from steelyard.guard.scratch import scratch
 
     made: dict[str, Mapping[str, bytes]] = {}
     for entry in chosen:
         with scratch() as directory:
-            entry.write(inputs, directory)
+            try:
+                entry.write(inputs, directory)
+            except Exception as error:  # a report may be of another package
+                raise SteelyardError(f"{entry.name}: {one_line(error)}") from error
             made[entry.name] = {name: path.read_bytes() for name, path in files_of(directory).items()}
     return made

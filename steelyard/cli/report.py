@@ -1,14 +1,15 @@
 """`bench report`: print a stored run as Markdown, CSV, LaTeX, typst, HTML and figures, or write it for another tool."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from steelyard.cli.output import RUNS, printable
-from steelyard.core.errors import unknown_name
+from steelyard.core.errors import SteelyardError, UsageError, one_line, unknown_name
 
 if TYPE_CHECKING:
     from steelyard.core.run import Run
@@ -16,6 +17,29 @@ if TYPE_CHECKING:
 
 FOLDER = "report"
 """Where a report lies inside its run, unless told otherwise."""
+
+
+class PartsFailed(SteelyardError):
+    """Figures or formats of a report failed; the others were written, as `lines` say."""
+
+    def __init__(self, lines: Sequence[str], failed: Sequence[str]) -> None:
+        super().__init__(f"not all of the report could be made: {'; '.join(failed)}")
+        self.lines = tuple(lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What came of a report: the formats that were written, a line for each of them, and what failed and why."""
+
+    formats: tuple[str, ...]
+    lines: tuple[str, ...]
+    failed: tuple[str, ...]
+
+    def whole(self) -> tuple[str, ...]:
+        """The lines. Raises PartsFailed if anything failed."""
+        if self.failed:
+            raise PartsFailed(self.lines, self.failed)
+        return self.lines
 
 
 def report(
@@ -57,13 +81,30 @@ def report(
     ] = None,
     runs: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
 ) -> None:
-    """Write the report of a stored run. It adds no numbers; the same run gives the same bytes."""
+    """Write the report of a stored run. It adds no numbers; the same run gives the same bytes.
+
+    Exit code 0; 1 if a figure or a format could not be made, which keeps no other from being written.
+    """
     from steelyard.store import find_run
 
     wanted = tuple(name.strip() for name in formats.split(",") if name.strip())
     *earlier, path = [find_run(runs, name) for name in names]
-    for line in write_report(path, wanted, output, beside=beside or (), earlier=earlier, venue=venue):
-        typer.echo(line)
+    try:
+        lines = write_report(path, wanted, output, beside=beside or (), earlier=earlier, venue=venue)
+    except PartsFailed as error:
+        typer.echo("\n".join(error.lines))
+        raise
+    typer.echo("\n".join(lines))
+
+
+def reported(path: Path) -> Iterator[str]:
+    """Write the report of a run that has just been stored, and tell it in lines. It may fail; the run stays whole."""
+    try:
+        yield from write_report(path)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is no reason to end a run as if it had failed)
+        yield from getattr(error, "lines", ())
+        again = shlex.join(("bench", "report", str(path)))
+        yield f"the report failed: {one_line(error)}; the run is stored whole, and {again} makes its report"
 
 
 def write_report(
@@ -80,7 +121,7 @@ def write_report(
     `beside` are files of other benchmark tools, `earlier` runs of the same history, `venue` is where figures are to
     appear. Raises UsageError for an unknown format or venue, for a format that holds no history, and for a file of
     another form; StoreError for a run that cannot be read,
-    SteelyardError for a directory that cannot be written.
+    SteelyardError for a directory that cannot be written, PartsFailed once all that can be made is written.
     """
     from steelyard.store import open_run
     from steelyard.tables.venue import look_of
@@ -108,9 +149,9 @@ def write_run(
 
     with uncollected():
         inputs, chosen = inputs_of(run, formats, beside=beside, earlier=earlier, venue=venue)
-        lines = write_all(inputs, chosen, directory)
+        written = write_all(inputs, chosen, directory)
     batch = receipt.Batch(
-        formats=tuple(entry.name for entry in chosen),
+        formats=written.formats,
         figures_beside=inputs.figures_beside,
         beside=receipt.beside_of(beside),
         earlier=tuple(item.manifest.run_id for item in earlier),
@@ -118,7 +159,7 @@ def write_run(
     )
     made = receipt.with_batch(receipt.read_receipt(directory), run.manifest.run_id, run.digest, batch)
     save(directory / receipt.NAME, receipt.receipt_text(made))
-    return lines
+    return written.whole()
 
 
 def inputs_of(
@@ -135,7 +176,6 @@ def inputs_of(
     `saved` says whether pictures are made or only their numbers and captions.
     """
     from steelyard import plugins
-    from steelyard.core.errors import UsageError
     from steelyard.tables.build import lay_out
     from steelyard.tables.case_details import cases
     from steelyard.tables.cases import Cases
@@ -172,20 +212,29 @@ def inputs_of(
     return inputs, chosen
 
 
-def write_all(inputs: "ReportInputs", chosen: "Sequence[Report]", directory: Path) -> tuple[str, ...]:
-    """Write the chosen reports of the same inputs, and return their lines."""
-    from steelyard.core.errors import SteelyardError
+def write_all(inputs: "ReportInputs", chosen: "Sequence[Report]", directory: Path) -> Written:
+    """Write the chosen reports of the same inputs. One that fails keeps no other from being written.
 
+    Raises UsageError for what a report refuses, SteelyardError for a directory that cannot be made.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SteelyardError(f"{directory}: cannot be made: {error.strerror}; give another directory") from error
-    return tuple(f"{entry.name}: {_entry(entry.write(inputs, directory), directory)}" for entry in chosen)
+    lines: dict[str, str] = {}
+    failed = [f"figure {picture.name}: {picture.reason}" for picture in inputs.pictures if picture.failed]
+    for entry in chosen:
+        try:
+            lines[entry.name] = f"{entry.name}: {_entry(entry.write(inputs, directory), directory)}"
+        except UsageError:
+            raise
+        except Exception as error:  # noqa: BLE001 (a report may be of another package)
+            failed.append(f"{entry.name}: {one_line(error)}")
+    return Written(formats=tuple(lines), lines=tuple(lines.values()), failed=tuple(failed))
 
 
 def _formats(formats: Sequence[str]) -> tuple[str, ...]:
     from steelyard import plugins
-    from steelyard.core.errors import UsageError
     from steelyard.tables.output import kind
 
     known = plugins.reports()

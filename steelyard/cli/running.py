@@ -355,8 +355,8 @@ def _now() -> str:
 def _finish(path: Path, code: int, *, report: bool) -> int:
     typer.echo(f"run: {path}", err=True)
     if report:
-        from steelyard.cli.report import write_report
+        from steelyard.cli.report import reported
 
-        for line in write_report(path):
+        for line in reported(path):
             typer.echo(line, err=True)
     return code

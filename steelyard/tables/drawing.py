@@ -8,12 +8,13 @@ import threading
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Protocol
 
+from steelyard.core.errors import one_line
 from steelyard.core.visible import visible
-from steelyard.store import uncollected
+from steelyard.store import scrub, uncollected
 from steelyard.tables.forked import few, forked
+from steelyard.tables.plotting import matplotlib
 from steelyard.tables.style import Look
 from steelyard.tables.table import ReportData
 
@@ -50,19 +51,20 @@ class Figure(Protocol):
 class Picture:
     """A figure as files. `pdf`, `svg` and `png` are empty where `reason` says why nothing was drawn.
 
-    `width_in` is how wide it is printed.
+    `width_in` is how wide it is printed; `failed` says that drawing it was an error.
     """
 
     name: str
     title: str
-    caption: str
-    alternative: str
-    pdf: bytes
-    svg: str
-    png: bytes
-    csv: str
+    caption: str = ""
+    alternative: str = ""
+    pdf: bytes = b""
+    svg: str = ""
+    png: bytes = b""
+    csv: str = ""
     reason: str = ""
     width_in: float = 0.0
+    failed: bool = False
 
 
 _LOCK = threading.Lock()  # matplotlib's settings are global to the process
@@ -74,8 +76,7 @@ def picture(figure: Figure, data: ReportData, look: Look | None = None, *, saved
     With `saved=False` its numbers, caption and size are made, and its files are empty: laying out and saving is most
     of the work.
     """
-    import matplotlib as mpl
-
+    mpl = matplotlib()
     look = look or Look()
     with _LOCK, mpl.rc_context():
         mpl.rcdefaults()
@@ -87,17 +88,7 @@ def picture(figure: Figure, data: ReportData, look: Look | None = None, *, saved
             if drawing.figure is None:
                 if not drawing.reason:
                     raise ValueError(f"figure {figure.name}: drew nothing and gave no reason")
-                return Picture(
-                    name=figure.name,
-                    title=figure.title,
-                    caption="",
-                    alternative="",
-                    pdf=b"",
-                    svg="",
-                    png=b"",
-                    csv="",
-                    reason=drawing.reason,
-                )
+                return Picture(name=figure.name, title=figure.title, reason=drawing.reason)
             say_log_scales(drawing.figure)
             pdf, svg, png = _files(drawing.figure) if saved else (b"", b"<svg></svg>", b"")
             width = float(drawing.figure.get_figwidth())
@@ -124,23 +115,35 @@ def pictures(
 ) -> tuple[Picture, ...]:
     """Draw every figure, in the order of their names, in forks of this process: one for each CPU, or `processes`.
 
-    A figure is full of cycles, and a run of a thousand cases is a million objects that all stay: after each figure
-    only what was made meanwhile is looked at for garbage.
+    One that raises an error has it as its reason and takes no other with it. A figure is full of cycles, and a run of
+    a thousand cases is a million objects that all stay: after each figure only what was made meanwhile is looked at for
+    garbage.
     """
 
     def drawn(figure: Figure) -> Picture:
-        found = picture(figure, data, look, saved=saved)
-        gc.collect(0)
-        return found
+        try:
+            return picture(figure, data, look, saved=saved)
+        except Exception as error:  # noqa: BLE001 (a figure may be of another package)
+            return _failed(figure, error)
+        finally:
+            gc.collect(0)
 
-    for kind in ("agg", "pdf", "svg"):  # imported once, before there are forks
-        import_module(f"matplotlib.backends.backend_{kind}")
-    with uncollected():
-        return forked(drawn, sorted(figures, key=lambda figure: figure.name), processes or few())
+    ordered = sorted(figures, key=lambda figure: figure.name)
+    try:
+        matplotlib()  # imported once, before there are forks
+        with uncollected():
+            return forked(drawn, ordered, processes or few())
+    except Exception as error:  # noqa: BLE001 (it cannot be imported, or a fork was killed: what needs no figure goes on)
+        return tuple(_failed(figure, error) for figure in ordered)
+
+
+def _failed(figure: Figure, error: Exception) -> Picture:
+    return Picture(name=figure.name, title=figure.title, reason=scrub(one_line(error)), failed=True)
 
 
 def new_figure(width_in: float, height_in: float) -> Any:
     """An empty figure with constrained layout, drawn by Agg and bound to no window system."""
+    matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as MplFigure
 

@@ -4,15 +4,22 @@ Two figures stand for all, which tests/reports/test_figures.py draws: one with b
 """
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from steelyard import plugins
+from steelyard.artifact.receipt import Batch, read_receipt
+from steelyard.cli import running
+from steelyard.cli.exit_codes import FAILED
 from steelyard.cli.main import app
-from steelyard.cli.report import write_report
-from steelyard.core.errors import StoreError, UsageError
+from steelyard.cli.rendering import renderer
+from steelyard.cli.report import PartsFailed, write_report
+from steelyard.core.errors import SteelyardError, StoreError, UsageError
+from steelyard.store import open_run
+from steelyard.tables import drawing
 from steelyard.tables.venue import VENUES
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.fakes.stored import store
@@ -82,3 +89,72 @@ def test_a_wrong_venue_and_a_venue_without_figures_are_told(stored, tmp_path):
         write_report(tmp_path / "nowhere", venue="icmm")
     with pytest.raises(UsageError, match="--venue is about figures"):
         write_report(stored, ["csv"], tmp_path / "out", venue="icml")
+
+
+class Broken:
+    """A figure, or a report, of somebody who made a mistake."""
+
+    name, title, draws = "broken", "A broken one", False
+
+    def draw(self, data, look):
+        raise ValueError("nothing\nto be drawn")
+
+    def write(self, inputs, directory):
+        (directory / "half").write_text("of it")
+        raise LookupError("no place")
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    figures, reports = plugins.figures(), plugins.reports()
+    monkeypatch.setattr(plugins, "figures", lambda: {"latency": figures["latency"], "broken": Broken()})
+    monkeypatch.setattr(plugins, "reports", lambda: {**reports, "broken": Broken()})
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_figure_and_a_format_that_fail_are_said_and_take_no_other_with_them(stored, tmp_path):
+    arguments = ["report", str(stored), "--format", "broken,figures,markdown", "--output", str(tmp_path)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.stdout.splitlines() == [f"figures: {tmp_path}/figures", f"markdown: {tmp_path}/report.md"]
+    assert isinstance(result.exception, PartsFailed)
+    assert result.exception.exit_code == 1
+    told = str(result.exception)
+    assert re.search(r"figure broken: ValueError: nothing to be drawn \(test_report.py, line \d+\)", told)
+    assert re.search(r"; broken: LookupError: no place \(test_report.py, line \d+\)$", told)
+    assert "A broken one: ValueError: nothing to be drawn" in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "figures/latency.pdf").is_file()
+    assert read_receipt(tmp_path).batches[0].formats == ("figures", "markdown")
+
+
+@pytest.mark.usefixtures("broken")
+def test_what_cannot_be_rendered_anew_is_untraced_and_named(stored, tmp_path):
+    render = renderer(stored.parent)
+    with pytest.raises(SteelyardError, match=r"^broken: LookupError: no place"):
+        render(open_run(stored), Batch(formats=("broken",)))
+    with pytest.raises(SteelyardError, match=r"^figure broken: ValueError: nothing to be drawn"):
+        render(open_run(stored), Batch(formats=("figures",)))
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_report_that_fails_does_not_end_a_run_that_was_stored(stored, tmp_path, monkeypatch, capsys):
+    run = tmp_path / "the run"
+    shutil.copytree(stored, run)
+    monkeypatch.setattr("steelyard.cli.report.FOLDER", "made")
+    assert running._finish(run, FAILED, report=True) == FAILED
+    *written, last = capsys.readouterr().err.splitlines()
+    assert f"markdown: {run}/made/report.md" in written
+    assert last.startswith("the report failed: not all of the report could be made: figure broken: ValueError")
+    assert last.endswith(f"; the run is stored whole, and bench report '{run}' makes its report")
+    (run / "manifest.json").write_text("{")
+    assert running._finish(run, 0, report=True) == 0
+    assert "the report failed: " in capsys.readouterr().err
+
+
+def test_without_matplotlib_everything_else_is_written(stored, tmp_path, monkeypatch):
+    def missing():
+        raise ImportError("no library for pictures")
+
+    monkeypatch.setattr(drawing, "matplotlib", missing)
+    with pytest.raises(PartsFailed, match="figure latency: ImportError: no library for pictures") as failed:
+        write_report(stored, ["html", "latex"], tmp_path)
+    assert [line.partition(":")[0] for line in failed.value.lines] == ["html", "latex"]
