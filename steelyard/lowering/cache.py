@@ -35,11 +35,19 @@ _REMOVED = "removed-"
 
 
 def cache_root() -> Path:
-    """`$STEELYARD_CACHE`, else `$XDG_CACHE_HOME/steelyard`, else `~/.cache/steelyard`."""
-    if chosen := os.environ.get("STEELYARD_CACHE"):
-        return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "steelyard"
+    """`$STEELYARD_CACHE`, else `$XDG_CACHE_HOME/steelyard`, else `~/.cache/steelyard`.
+
+    Raises UsageError where there is no home: no HOME, and a user id without an account, as in many containers.
+    """
+    try:
+        if chosen := os.environ.get("STEELYARD_CACHE"):
+            return Path(chosen).expanduser().absolute()
+        base = os.environ.get("XDG_CACHE_HOME")
+        return (Path(base) if base else Path.home() / ".cache") / "steelyard"
+    except RuntimeError as error:
+        raise UsageError(
+            "there is no home directory to keep a cache in; set STEELYARD_CACHE to a writable directory"
+        ) from error
 
 
 class Cache:

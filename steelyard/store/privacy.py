@@ -52,7 +52,8 @@ def scrub_tree(value: Any, key: str = "", free: bool = False) -> Any:
 @cache
 def _homes() -> tuple[re.Pattern[str], ...]:
     found = {os.environ.get("HOME", ""), os.path.expanduser("~"), _account_home()}
-    found |= {os.path.realpath(home) for home in found if home}
+    found = {home for home in found if os.path.isabs(home)}  # without a home, "~" stays "~"
+    found |= {os.path.realpath(home) for home in found}
     useful = sorted((home.rstrip("/") for home in found if home.strip("/")), key=len, reverse=True)
     return tuple(re.compile(re.escape(home) + r"(?![\w-])") for home in useful)
 

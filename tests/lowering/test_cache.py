@@ -4,6 +4,7 @@ import errno
 import importlib.metadata
 import multiprocessing
 import os
+import pwd
 import time
 from pathlib import Path
 
@@ -225,6 +226,17 @@ def test_the_root(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_root() == tmp_path / ".cache" / "steelyard"
+
+
+@pytest.mark.parametrize("chosen", ["", "~/cache"])
+def test_without_a_home_a_root_must_be_named(chosen, monkeypatch):
+    """No HOME, and a user id that has no account."""
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STEELYARD_CACHE", chosen)
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: {}[number])
+    with pytest.raises(UsageError, match="set STEELYARD_CACHE to a writable directory"):
+        cache_root()
 
 
 def test_a_root_that_cannot_be_used(tmp_path):

@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import pwd
 import re
 import socket
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from steelyard.core.backend import Budget
 from steelyard.core.errors import StoreError, UsageError
-from steelyard.store import create_run, find_run, list_runs, new_run_id, open_run, resume, scrub
+from steelyard.store import create_run, find_run, list_runs, new_run_id, open_run, privacy, resume, scrub
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.store.test_store_round_trip import NOISE, write
 
@@ -126,6 +127,17 @@ def test_resuming_another_experiment_names_every_difference(tmp_path, run):
     with pytest.raises(StoreError, match=r"identity of point .*, weights: "):
         resume(path, other)
     resume(path, replace(manifest, run_id="x", created_utc="later", plan={}, command=("other",))).close()
+
+
+def test_without_a_home_a_tilde_is_none(monkeypatch):
+    """No HOME, and a user id that has no account: `~` stays `~`, and is no path to be hidden."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: {}[number])
+    privacy._homes.cache_clear()
+    try:
+        assert scrub("~ 5 ms, below ~/models") == "~ 5 ms, below ~/models"
+    finally:
+        privacy._homes.cache_clear()
 
 
 def test_a_stored_run_names_neither_machine_nor_user(tmp_path, run):
