@@ -2,20 +2,81 @@
 
 A file in `runners/` exports `RUNNERS = {"name": Class}`; in `suites/` `SUITE`; in `reports/` `REPORT`;
 in `reports/figures/` `FIGURE`. An installed package offers the same through the entry-point groups
-`steelyard.runners`, `steelyard.suites` and `steelyard.reports`. A name given twice is an error.
+`steelyard.runners`, `steelyard.suites` and `steelyard.reports`. A name offered twice, and what a package offers and
+cannot be used, is an error for whoever asks for that name, and for nobody else.
 """
 
+import contextlib
 import importlib
 import importlib.metadata
 import pkgutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from steelyard.core.errors import SteelyardError, UsageError, unknown_name
+from steelyard.core.errors import SteelyardError, UsageError, one_line, unknown_name
 from steelyard.core.runner import Runner
 from steelyard.core.workload import Suite
+
+Kind = Literal["backend", "suite", "report", "figure"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where a kind is found: the package whose files are looked at, which is also the group of entry points; what such
+    a file exports; and what an entry must be."""
+
+    package: str
+    attribute: str
+    fits: Callable[[Any], bool]
+    must_be: str
+
+
+_PLACES: Mapping[Kind, _Place] = {
+    "backend": _Place(
+        package="steelyard.runners",
+        attribute="RUNNERS",
+        fits=lambda entry: isinstance(entry, type) and issubclass(entry, Runner),
+        must_be="a subclass of steelyard.core.runner.Runner",
+    ),
+    "suite": _Place(
+        package="steelyard.suites",
+        attribute="SUITE",
+        fits=lambda entry: isinstance(entry, Suite),
+        must_be="a steelyard.core.workload.Suite",
+    ),
+    "report": _Place(
+        package="steelyard.reports",
+        attribute="REPORT",
+        fits=lambda entry: all(hasattr(entry, name) for name in ("name", "draws", "write")),
+        must_be="a report, which has name, draws and write",
+    ),
+    "figure": _Place(
+        package="steelyard.reports.figures",
+        attribute="FIGURE",
+        fits=lambda entry: all(hasattr(entry, name) for name in ("name", "title", "draw")),
+        must_be="a figure, which has name, title and draw",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A name, the distribution that offers it, and what it stands for, or `reason` why that cannot be used."""
+
+    kind: Kind
+    name: str
+    distribution: str = "steelyard"
+    entry: Any = None
+    reason: str = ""
+
+    @property
+    def problem(self) -> str:
+        """Whose it is and why it cannot be used; empty where it can."""
+        return self.reason and f"offered by {self.distribution}: {self.reason}"
 
 
 def load_attribute(path: str) -> Any:
@@ -32,60 +93,103 @@ def load_attribute(path: str) -> Any:
 
 
 def runner(name: str) -> type[Runner]:
-    """The runner of a registered name or of `module.path:Class`."""
-    if ":" in name:
-        found = load_attribute(name)
-        if not (isinstance(found, type) and issubclass(found, Runner)):
-            raise UsageError(f"'{name}' is not a subclass of steelyard.core.runner.Runner")
-        return found
-    return cast(type[Runner], _pick("backend", name, runners()))
+    """The runner of a registered name or of `module.path:Class`.
+
+    Of other packages only its own is imported: no launch holds the framework of a backend that it does not run.
+    """
+    return cast(type[Runner], _named("backend", name, name))
 
 
 def suite(name: str) -> Suite:
     """The suite of a registered name or of `module.path:attr`."""
-    found = load_attribute(name) if ":" in name else _pick("suite", name, suites())
-    if not isinstance(found, Suite):
-        raise UsageError(f"'{name}' is not a steelyard.core.workload.Suite")
-    return found
+    return cast(Suite, _named("suite", name))
 
 
-@cache
 def runners() -> Mapping[str, type[Runner]]:
     """All registered runners. Imports no runtime: runner files import theirs inside methods."""
-    found: dict[str, type[Runner]] = {}
-    for module in _files("steelyard.runners", "RUNNERS"):
-        for name, entry in module.RUNNERS.items():
-            _register("runner", found, name, entry)
-    for point in importlib.metadata.entry_points(group="steelyard.runners"):
-        _register("runner", found, point.name, point.load())
-    return found
+    return _usable("backend")
 
 
-@cache
 def suites() -> Mapping[str, Suite]:
     """All registered suites."""
-    return _single("steelyard.suites", "SUITE")
+    return _usable("suite")
 
 
-@cache
 def reports() -> Mapping[str, Any]:
     """All registered reports."""
-    return _single("steelyard.reports", "REPORT")
+    return _usable("report")
+
+
+def figures() -> Mapping[str, Any]:
+    """All registered figures."""
+    return _usable("figure")
+
+
+def unusable(*kinds: Kind) -> tuple[Offer, ...]:
+    """What other packages offer of these kinds, or of all, and cannot be used; by name."""
+    found = [offer for kind in kinds or _PLACES for offer in _offers(kind).values() if offer.reason]
+    return tuple(sorted(found, key=lambda offer: (offer.kind, offer.name)))
+
+
+def _usable(kind: Kind) -> dict[str, Any]:
+    return {name: offer.entry for name, offer in _offers(kind).items() if not offer.reason}
+
+
+def _named(kind: Kind, name: str, only: str = "") -> Any:
+    if ":" in name:
+        return _checked(kind, name, load_attribute(name))
+    offer = _offers(kind, only).get(name)
+    if offer is None:
+        raise unknown_name(kind, name, _usable(kind))
+    if offer.reason:
+        raise UsageError(f"{kind} '{name}' cannot be used; {offer.problem}")
+    return offer.entry
 
 
 @cache
-def figures() -> Mapping[str, Any]:
-    """All registered figures."""
-    return _single("steelyard.reports.figures", "FIGURE")
-
-
-def _single(package: str, attribute: str) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
-    entries = [getattr(module, attribute) for module in _files(package, attribute)]
-    entries += [point.load() for point in importlib.metadata.entry_points(group=package)]
-    for entry in entries:
-        _register(attribute.lower(), found, entry.name, entry)
+def _offers(kind: Kind, only: str = "") -> Mapping[str, Offer]:
+    """Everything offered of a kind, by name; of other packages' entry points `only` that one, if it is given."""
+    place = _PLACES[kind]
+    offers = []
+    for module in _files(place.package, place.attribute):
+        exported = getattr(module, place.attribute)
+        named = exported if kind == "backend" else {exported.name: exported}
+        offers += [Offer(kind=kind, name=name, entry=entry) for name, entry in named.items()]
+    for point in importlib.metadata.entry_points(group=place.package):
+        if only in ("", point.name):
+            offers.append(_offered(kind, point))
+    found: dict[str, Offer] = {}
+    for offer in offers:
+        if (other := found.get(offer.name)) is not None:
+            both = f"{other.distribution} and {offer.distribution}"
+            offer = replace(
+                offer, distribution=both, reason="a name stands for one thing; uninstall or rename the other"
+            )
+        found[offer.name] = offer
     return found
+
+
+def _offered(kind: Kind, point: importlib.metadata.EntryPoint) -> Offer:
+    """What an entry point stands for. Whatever comes of loading it is the reason why it cannot be used."""
+    distribution = "an unnamed package" if point.dist is None else str(point.dist.name)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # what a module prints as it is imported is no data of ours
+            entry = _checked(kind, point.value, point.load())
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 (a module may also exit, or skip itself as a test)
+        reason = f"{one_line(error)}; update or uninstall that package"
+        return Offer(kind=kind, name=point.name, distribution=distribution, reason=reason)
+    return Offer(
+        kind=kind, name=point.name if kind == "backend" else entry.name, distribution=distribution, entry=entry
+    )
+
+
+def _checked(kind: Kind, name: str, entry: Any) -> Any:
+    """The entry. Raises UsageError for one that is of another kind."""
+    if not _PLACES[kind].fits(entry):
+        raise UsageError(f"'{name}' is not {_PLACES[kind].must_be}")
+    return entry
 
 
 def _files(package: str, attribute: str) -> list[ModuleType]:
@@ -99,15 +203,3 @@ def _files(package: str, attribute: str) -> list[ModuleType]:
         elif not item.ispkg:
             raise SteelyardError(f"{module.__file__}: exports no {attribute}; see the docstring of {package}")
     return found
-
-
-def _register(kind: str, found: dict[str, Any], name: str, entry: Any) -> None:
-    if name in found:
-        raise SteelyardError(f"two {kind}s are named '{name}': {found[name]!r} and {entry!r}; rename one")
-    found[name] = entry
-
-
-def _pick(kind: str, name: str, found: Mapping[str, Any]) -> Any:
-    if name not in found:
-        raise unknown_name(kind, name, found)
-    return found[name]

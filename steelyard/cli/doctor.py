@@ -24,6 +24,7 @@ def doctor(
     from steelyard.hardware.choice import pick_device
     from steelyard.hardware.devices import survey
     from steelyard.hardware.processors import default_cpus, format_cpus
+    from steelyard.plugins import unusable
 
     here = survey()
     asked = here.devices if device is None else (pick_device(device, here),)
@@ -35,6 +36,8 @@ def doctor(
     backends = _backends(asked)
     meters = energy_meters()
     notes = advice(backends, meters, noise)
+    others = unusable("suite", "report", "figure")
+    notes += [f"{offer.kind} {offer.name} cannot be used; {offer.problem}" for offer in others]
     if json:
         fields = {"devices": asked, "backends": backends, "meters": meters, "noise": noise, "advice": notes}
         print_json("doctor", fields)
@@ -126,6 +129,9 @@ def _backends(asked: "tuple[Device, ...]") -> list[dict[str, Any]]:
                     "devices": list(answer.devices) if answer is not None else [],
                 }
             )
+        for offer in plugins.unusable("backend"):
+            said = {"available": False, "idle": False, "reason": offer.problem, "versions": {}, "devices": []}
+            rows.append({"backend": offer.name, "device": device.id, **said})
     return rows
 
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from steelyard.cli.output import RUNS, print_json, print_table
+
+if TYPE_CHECKING:
+    from steelyard.plugins import Kind
 
 Rows = Sequence[dict[str, Any]]
 
@@ -16,18 +19,20 @@ _DATA_ONLY = {
     "backends": ("formats", "options"),
     "devices": (),
     "workloads": (),
+    "reports": (),
     "runs": ("created_utc", "device"),
 }
 
 
 def list_(
     what: Annotated[
-        str | None, typer.Argument(metavar="[suites|backends|devices|workloads|runs]", help="One kind; default: all.")
+        str | None,
+        typer.Argument(metavar="[suites|backends|devices|workloads|reports|runs]", help="One kind; default: all."),
     ] = None,
     runs: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
     json: Annotated[bool, typer.Option("--json", help="Print data instead of tables.")] = False,
 ) -> None:
-    """List suites, backends, devices, workloads and runs. Nothing is probed: `bench doctor` does that."""
+    """List suites, backends, devices, workloads, reports and runs. Nothing is probed: `bench doctor` does that."""
     from steelyard.core.errors import unknown_name
     from steelyard.core.targets import EXPERIMENTAL
 
@@ -36,6 +41,7 @@ def list_(
         "backends": _backends,
         "devices": _devices,
         "workloads": _workloads,
+        "reports": _reports,
         "runs": lambda: _runs(runs),
     }
     if what is not None and what not in kinds:
@@ -59,10 +65,11 @@ def list_(
 def _suites() -> Rows:
     from steelyard import plugins
 
-    return [
+    rows: list[dict[str, Any]] = [
         {"suite": suite.name, "version": suite.version, "headline": suite.headline, "question": suite.question}
         for suite in plugins.suites().values()
     ]
+    return _and_unusable("suite", rows)
 
 
 def _backends() -> Rows:
@@ -72,7 +79,7 @@ def _backends() -> Rows:
     from steelyard.core.backend import parse_backend
     from steelyard.core.targets import is_seen
 
-    return [
+    rows: list[dict[str, Any]] = [
         {
             "backend": name,
             "what": (inspect.getdoc(runner) or "").partition("\n")[0],
@@ -84,6 +91,7 @@ def _backends() -> Rows:
         }
         for name, runner in sorted(plugins.runners().items())
     ]
+    return _and_unusable("backend", rows)
 
 
 def _devices() -> Rows:
@@ -105,6 +113,25 @@ def _workloads() -> Rows:
         for suite in plugins.suites().values()
         for name, meaning in suite.workloads.items()
     ]
+
+
+def _reports() -> Rows:
+    from steelyard import plugins
+    from steelyard.tables.output import kind
+
+    rows: list[dict[str, Any]] = [
+        {"report": name, "kind": kind(entry)} for name, entry in sorted(plugins.reports().items())
+    ]
+    return _and_unusable("report", rows)
+
+
+def _and_unusable(kind: "Kind", rows: list[dict[str, Any]]) -> Rows:
+    """The rows with their `problem`, and behind them a row for each name of other packages that cannot be used."""
+    from steelyard import plugins
+
+    nothing: dict[str, Any] = {name: [] if isinstance(value, list) else None for name, value in rows[0].items()}
+    broken = [{**nothing, kind: offer.name, "problem": offer.problem} for offer in plugins.unusable(kind)]
+    return [{**row, "problem": ""} for row in rows] + broken
 
 
 def _runs(root: Path) -> Rows:

@@ -160,6 +160,8 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
     left_out = [
         LeftOut(backend=spec.text, reason=found[spec.text].reason) for spec in wanted if not found[spec.text].available
     ]
+    if "all" in request.backends:
+        left_out += [LeftOut(backend=offer.name, reason=offer.problem) for offer in plugins.unusable("backend")]
     if request.budget.memory_cap_by == "runtime":
         usable, uncapped = _capping(usable, request.device)
         left_out += uncapped
