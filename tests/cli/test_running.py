@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import tempfile
 import time
 from contextlib import ExitStack, nullcontext
@@ -137,6 +138,23 @@ def test_who_is_asked_to_end_ends_as_on_ctrl_c_and_a_closed_terminal_ends_nothin
     with pytest.raises(KeyboardInterrupt) if ends else nullcontext(), ended_only_when_asked():
         signal.raise_signal(number)
     assert signal.getsignal(number) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize(
+    ("verb", "called"),
+    [
+        ("run", "steelyard.cli.run._request"),
+        ("replay bundle", "steelyard.artifact.verify.opened"),
+        ("selftest", "steelyard.cli.faults.run_faults"),
+        ("hardware ceilings", "steelyard.hardware.choice.choose_cpus"),
+    ],
+)
+def test_every_verb_that_measures_is_ended_only_when_asked(verb, called, number, monkeypatch):
+    seen = []
+    monkeypatch.setattr(called, lambda *_, **__: seen.append(signal.getsignal(number)) or sys.exit(0))
+    CliRunner().invoke(app, verb.split())
+    assert seen
+    assert seen[0] is not signal.SIG_DFL
 
 
 def test_a_signal_that_is_ignored_stays_so(number):
