@@ -180,7 +180,7 @@ class Session:
         self._disturbed = disturbed_rounds(self._records)
         if number in self._disturbed:
             another = self._spent() <= self._plan.repeats
-            outlook = "another is appended for it" if another else "no further one can be appended for it"
+            outlook = "another is appended for it" if another else "no further round can be appended for it"
             self._sink.note(f"round {number} was disturbed; {outlook}: {self._disturbed[number]}")
 
     def _round(self, number: int, *, steady: bool) -> None:
