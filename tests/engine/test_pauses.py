@@ -11,7 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAUSE_S = 4.0
 SUPERVISOR = """
-import json, sys
+import json, os, sys
+from dataclasses import replace
 from pathlib import Path
 from tests.engine.test_launch import PATH, launch
 import tests.engine.test_launch as module
@@ -22,7 +23,9 @@ def tell(event):
         print("now", flush=True)
 
 run = module.run_launch
-module.run_launch = lambda request, **given: run(request, on_event=tell, **given)
+# A name of its own: whoever ends a launch of that name on this machine ends its processes.
+named = f"run/{os.getpid()}"
+module.run_launch = lambda request, **given: run(replace(request, launch=named), on_event=tell, **given)
 outcome = launch(Path(sys.argv[2]), PATH, seconds=0.5, cap_s=2.0)
 (result,) = outcome.results
 print(json.dumps([result.status, result.reason, disturbance(outcome.record.noise)]))

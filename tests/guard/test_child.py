@@ -58,7 +58,7 @@ def worker():
     from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
     pace = Pace(seconds=0.05, minimum=10, maximum=50, cap_s=1.0)
     request = LaunchRequest(
-        launch="run/0001", arm="a", round=1, position=0, backend=parse_backend("held.slow:Hangs"),
+        launch=f"run/{os.getpid()}", arm="a", round=1, position=0, backend=parse_backend("held.slow:Hangs"),
         device=Device(kind="cpu", index=0, name="a CPU", memory_bytes=None),
         budget=Budget(threads=1, cpus=(min(os.sched_getaffinity(0)),)), compile_cache="compiled", scratch="scratch",
         seed=3, steady=True, cases=(CaseRequest(case_id="c", lowered=point(), pace=pace),),
