@@ -45,8 +45,8 @@ class Interrupted(Exception):
 def environment(request: LaunchRequest) -> dict[str, str]:
     """The worker's environment: that of every child, the runner's own, random padding.
 
-    What the runtime writes and forgets goes to the scratch folder: Inductor keeps compiled headers in the temporary
-    folder, whatever its cache is, and a cold launch would find those of an earlier run.
+    Its temporary folder is the launch's compile cache: Inductor keeps compiled headers there, whatever its own cache is.
+    So a cold launch makes them, and finds none of an earlier run, and the arm's warm ones find them.
 
     The size of the environment moves the stack and with it the speed of some programs; a random one
     per launch turns that bias into noise that the intervals see.
@@ -62,7 +62,7 @@ def environment(request: LaunchRequest) -> dict[str, str]:
         "STEELYARD_PADDING": "x" * source.randrange(4096),
         _MARK: request.launch,
     }
-    return for_child(own, temporary=Path(request.scratch))
+    return for_child(own, temporary=Path(request.compile_cache))
 
 
 def run_launch(

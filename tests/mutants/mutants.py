@@ -386,7 +386,7 @@ MUTANTS = (
     Mutant(
         name="files left by a launch",
         file="steelyard/engine/launch.py",
-        old="    return for_child(own, temporary=Path(request.scratch))\n",
+        old="    return for_child(own, temporary=Path(request.compile_cache))\n",
         new="    return for_child(own)\n",
         tests=(QUIET,),
         through="worker",
