@@ -77,7 +77,7 @@ def test_an_undecided_backend_far_behind_takes_nobodys_bold_away():
 
 
 def test_a_fast_backend_without_a_verdict_leaves_nobody_in_bold():
-    statuses = {("xla", "generate"): Outcome(status="crashed", reason="now and then", rounds=(1, 2, 3))}
+    statuses = {("xla", "generate"): Outcome(status="crashed", reason="now and then", rounds=(1, 2, 3, 4, 5))}
     made = build(
         synthetic_run(effect={"xla": 0.5, "openvino": 0.5}, backends=("eager", "xla", "openvino"), statuses=statuses)
     )
