@@ -17,7 +17,9 @@ from functools import cache
 from types import ModuleType
 from typing import Any, Literal, cast
 
-from steelyard.core.errors import SteelyardError, UsageError, one_line, unknown_name
+from steelyard.core.backend import BackendSpec, parse_backend
+from steelyard.core.errors import SteelyardError, UsageError, unknown_name
+from steelyard.core.reason import reason_of
 from steelyard.core.runner import Runner
 from steelyard.core.workload import Suite
 
@@ -86,10 +88,21 @@ def load_attribute(path: str) -> Any:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise UsageError(f"'{path}': cannot import module '{module_name}': {error}") from error
+    except Exception as error:  # whatever its own code raises
+        raise UsageError(f"'{path}': importing module '{module_name}' failed: {reason_of(error)}") from error
     try:
         return getattr(module, attribute)
     except AttributeError:
         raise UsageError(f"'{path}': module '{module_name}' has no attribute '{attribute}'") from None
+
+
+def backend(text: str) -> BackendSpec:
+    """A backend as the user spells it. What stands behind the colon is the provider of a registered name, and the class
+    in the module of any other."""
+    spec = parse_backend(text)
+    if spec.provider is None or spec.runner in _offers("backend"):
+        return spec
+    return replace(spec, runner=f"{spec.runner}:{spec.provider}", provider=None)
 
 
 def runner(name: str) -> type[Runner]:
@@ -98,6 +111,19 @@ def runner(name: str) -> type[Runner]:
     Of other packages only its own is imported: no launch holds the framework of a backend that it does not run.
     """
     return cast(type[Runner], _named("backend", name, name))
+
+
+def _runner_in_module(name: str) -> Any:
+    """What a module holds; where there is no such module either, the error says that the name is not registered."""
+    try:
+        return load_attribute(name)
+    except UsageError as error:
+        head = name.partition(":")[0]
+        if "." in head:
+            raise
+        raise UsageError(
+            f"{unknown_name('backend', head, runners())}. Nor is it a module to be had: {error}"
+        ) from error
 
 
 def suite(name: str) -> Suite:
@@ -137,7 +163,7 @@ def _usable(kind: Kind) -> dict[str, Any]:
 
 def _named(kind: Kind, name: str, only: str = "") -> Any:
     if ":" in name:
-        return _checked(kind, name, load_attribute(name))
+        return _checked(kind, name, _runner_in_module(name) if kind == "backend" else load_attribute(name))
     offer = _offers(kind, only).get(name)
     if offer is None:
         raise unknown_name(kind, name, _usable(kind))
@@ -178,7 +204,7 @@ def _offered(kind: Kind, point: importlib.metadata.EntryPoint) -> Offer:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 (a module may also exit, or skip itself as a test)
-        reason = f"{one_line(error)}; update or uninstall that package"
+        reason = f"{reason_of(error)}; update or uninstall that package"
         return Offer(kind=kind, name=point.name, distribution=distribution, reason=reason)
     return Offer(
         kind=kind, name=point.name if kind == "backend" else entry.name, distribution=distribution, entry=entry

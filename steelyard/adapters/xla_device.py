@@ -6,6 +6,7 @@ from typing import Any
 
 from steelyard.core.backend import Budget, Device
 from steelyard.core.errors import Unsupported
+from steelyard.core.reason import said
 
 PLATFORMS: Mapping[str, str] = {"cpu": "cpu", "cuda": "gpu", "rocm": "gpu", "tpu": "tpu"}
 """What a device says of its platform, by the kind that `jax.devices` and JAX_PLATFORMS take."""
@@ -31,7 +32,7 @@ def check_kind(kind: str) -> None:
 def no_device(kind: str, error: Exception) -> str:
     """Why JAX offers no device of a kind, and what to install."""
     hint = f" ({_INSTALL[kind]})" if kind in _INSTALL else ""
-    return f"JAX offers no {kind} device: {str(error).splitlines()[0]}{hint}"
+    return f"JAX offers no {kind} device: {said(error)}{hint}"
 
 
 def memory_share(device: Device, budget: Budget) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from steelyard.cli.output import print_json, print_table, printable
 from steelyard.cli.running import run_plan
 from steelyard.core.errors import LoweringError, UsageError
 from steelyard.core.largest import Attempt, Largest, LargestRow, next_value
+from steelyard.core.reason import said
 from steelyard.core.result import Result
 from steelyard.core.run import Run
 from steelyard.core.workload import Point
@@ -138,7 +139,7 @@ class Search:
                     started_s=time.monotonic(),
                 )
             except LoweringError as error:
-                failed = Attempt(value=value, status="failed", stage="lower", reason=str(error).splitlines()[0])
+                failed = Attempt(value=value, status="failed", stage="lower", reason=said(error))
                 return dict.fromkeys(backends, failed)
             self._keep(open_run(path))
             for backend in missing:

@@ -23,7 +23,7 @@ import pytest
 from steelyard import plugins, wire
 from steelyard.contract import program as tiny
 from steelyard.contract.launch import ContractRequest, Observed
-from steelyard.core.backend import Budget, Device, parse_backend
+from steelyard.core.backend import Budget, Device
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.result import READ_BACK
 from steelyard.guard.child import module_command
@@ -55,7 +55,7 @@ class RunnerContract:
     def launch(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Observed, Outputs]:
         """One launch for the whole class: what was observed, and the arrays by `case/output`."""
         directory = tmp_path_factory.mktemp("contract")
-        spec = parse_backend(cls.backend)
+        spec = plugins.backend(cls.backend)
         kind = plugins.runner(spec.runner)
         asked = ContractRequest(
             backend=spec,
@@ -90,13 +90,13 @@ class RunnerContract:
 
     def test_unknown_device_kinds_are_refused_with_a_reason(self) -> None:
         """`availability` answers for every kind of device."""
-        spec = parse_backend(self.backend)
+        spec = plugins.backend(self.backend)
         found = plugins.runner(spec.runner).availability(spec, "npu")
         assert found.available or found.reason
 
     def test_declares_both_tunings(self) -> None:
         """The report prints these tables."""
-        kind = plugins.runner(parse_backend(self.backend).runner)
+        kind = plugins.runner(plugins.backend(self.backend).runner)
         assert {"default", "max"} <= set(kind.tunings)
         assert isinstance(kind.keeps_cache, str)
 

@@ -17,7 +17,7 @@ _BACKEND = re.compile(r"^(?P<head>[^\[\]]+?)(?:\[(?P<options>[^\[\]]*)\])?$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendSpec:
-    """`NAME[:PROVIDER][opt=value,...]`; a dot before the colon means `module.path:Class`.
+    """`NAME[:PROVIDER][opt=value,...]`, or `module.path:Class` with options.
 
     `runner` is the registered name or `module.path:Class`; `provider` what stands behind the colon
     of a registered name; an option without `=` has the value "true".
@@ -29,7 +29,7 @@ class BackendSpec:
 
     @property
     def text(self) -> str:
-        """The canonical spelling; parsing it gives this object back."""
+        """The canonical spelling; `plugins.backend` gives this object back."""
         head = self.runner if self.provider is None else f"{self.runner}:{self.provider}"
         if not self.options:
             return head
@@ -38,7 +38,10 @@ class BackendSpec:
 
 
 def parse_backend(text: str) -> BackendSpec:
-    """Read one backend from the command line. Raises UsageError naming the form."""
+    """Read one backend from the command line. Raises UsageError naming the form.
+
+    A dot before the colon tells a module; without one, only the registered names can tell (`plugins.backend`).
+    """
     match = _BACKEND.match(text.strip())
     if match is None:
         raise UsageError(f"backend '{text}' is not of the form NAME[:PROVIDER][opt=value,...]")

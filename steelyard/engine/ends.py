@@ -3,8 +3,8 @@
 import signal
 
 from steelyard.core.backend import Budget
+from steelyard.core.exhaustion import out_of_memory
 from steelyard.core.result import Result, Stage, Status
-from steelyard.engine.exhaustion import out_of_memory
 from steelyard.engine.listener import Listener
 from steelyard.engine.protocol import LaunchRequest
 

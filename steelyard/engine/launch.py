@@ -45,7 +45,7 @@ class Interrupted(Exception):
 def environment(request: LaunchRequest) -> dict[str, str]:
     """The worker's environment: that of every child, the runner's own, random padding.
 
-    Its temporary folder is the launch's compile cache: Inductor keeps compiled headers there, whatever its own cache is.
+    Its temporary folder is the launch's compile cache: Inductor keeps compiled headers there, whatever its own is.
     So a cold launch makes them, and finds none of an earlier run, and the arm's warm ones find them.
 
     The size of the environment moves the stack and with it the speed of some programs; a random one

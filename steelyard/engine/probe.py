@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import cast
 
 from steelyard import plugins, wire
-from steelyard.core.backend import Availability, BackendSpec, Budget, Device, DeviceKind, parse_backend
+from steelyard.core.backend import Availability, BackendSpec, Budget, Device, DeviceKind
 from steelyard.core.errors import StoreError
+from steelyard.core.reason import reason_of
 from steelyard.core.runner import LaunchContext
 from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
@@ -34,7 +35,7 @@ def probe(backends: Sequence[str], device_kind: str, *, timeout_s: float = TIMEO
     A few children run at once, one per CPU this process may use. Raises UsageError for a name that does
     not exist; the caller's process imports no runtime.
     """
-    specs = {parse_backend(text).text: parse_backend(text) for text in backends}
+    specs = {spec.text: spec for spec in map(plugins.backend, backends)}
     for spec in specs.values():
         plugins.runner(spec.runner)  # unknown names are the user's error, not the child's
     waiting, found = list(specs), {}
@@ -87,11 +88,11 @@ def _finish(child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -
 
 
 def _answer(text: str, device_kind: str) -> Availability:
-    spec = parse_backend(text)
+    spec = plugins.backend(text)
     try:
         return plugins.runner(spec.runner).availability(spec, device_kind)
     except Exception as error:  # noqa: BLE001 (whatever a runtime raises while it is imported is the reason)
-        return Availability(available=False, reason=f"{type(error).__name__}: {error}")
+        return Availability(available=False, reason=reason_of(error))
 
 
 if __name__ == "__main__":

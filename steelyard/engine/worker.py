@@ -15,10 +15,11 @@ from typing import Any
 
 from steelyard import plugins, wire
 from steelyard.core.errors import FellBack, Unsupported
+from steelyard.core.exhaustion import limit_own_memory, out_of_memory
 from steelyard.core.metrics import Reading
+from steelyard.core.reason import log_of, reason_of
 from steelyard.core.result import Result, Stage, Status
 from steelyard.core.runner import Executable, LaunchContext, Runner
-from steelyard.engine.exhaustion import limit_own_memory, out_of_memory
 from steelyard.engine.memory import LaunchMemory, larger
 from steelyard.engine.metering import Metering
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest
@@ -26,8 +27,6 @@ from steelyard.guard.board import Window
 from steelyard.measure import clock  # held before any runner is imported, which might replace what it holds
 from steelyard.measure.memory import HostMemory
 from steelyard.measure.telemetry import without_telemetry
-
-_LOG_LINES = 30
 
 
 def main() -> None:
@@ -147,8 +146,8 @@ class Launch:
             case,
             first=first,
             status=_status_of(error),
-            reason=f"{type(error).__name__}: {error}".strip().splitlines()[0][:500],
-            log_tail="".join(traceback.format_exception(error)[-_LOG_LINES:])[-4000:],
+            reason=reason_of(error),
+            log_tail=log_of(error),
         )
         self._send(Event(kind="result", case_id=case.case_id, result=result))
 

@@ -9,6 +9,7 @@ from typing import Any
 from steelyard.core.errors import Denied, LoweringError, SteelyardError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import Artifact, LoweredProgram
+from steelyard.core.reason import reason_of
 from steelyard.core.workload import Program
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Entry
@@ -53,7 +54,7 @@ class Exporter:
                 exported = torch.export.export(module, example_inputs(program), strict=False)
         except Exception as error:  # whatever the tracer or the model's code raises
             traceback.print_exception(error)
-            raise LoweringError(f"{program.name}: torch.export failed: {_first_line(error)}") from error
+            raise LoweringError(f"{program.name}: torch.export failed: {reason_of(error)}") from error
         return Source(
             program=program,
             exported=exported,
@@ -79,7 +80,7 @@ class Exporter:
                 raise
             except Exception as error:  # converters raise whatever they like
                 traceback.print_exception(error)
-                raise LoweringError(f"{program.name} as {form}: {_first_line(error)}") from error
+                raise LoweringError(f"{program.name} as {form}: {reason_of(error)}") from error
             return {
                 "entry": draft.entry,
                 "weight_bytes": draft.weight_bytes,
@@ -144,8 +145,3 @@ def lower_program(
         failures=failures,
         work={TORCH: counted, XLA: count_by_xla(cache, program, artifacts.get("stablehlo"))},
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

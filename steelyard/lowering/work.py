@@ -13,6 +13,7 @@ from typing import Any
 from steelyard.core.errors import Denied
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import Artifact, WorkCount
+from steelyard.core.reason import reason_of
 from steelyard.core.workload import Program
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Entry
@@ -63,8 +64,7 @@ def _kept(
         raise
     except Exception as error:  # noqa: BLE001 (as above)
         traceback.print_exception(error)
-        lines = str(error).strip().splitlines()
-        return WorkCount(flop=None, reason=f"{type(error).__name__}: {lines[0] if lines else 'no message'}")
+        return WorkCount(flop=None, reason=reason_of(error))
     return WorkCount(flop=facts["flop"], bytes=facts["bytes"])
 
 

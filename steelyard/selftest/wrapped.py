@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from steelyard import plugins
-from steelyard.core.backend import Availability, BackendSpec, parse_backend
+from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import UsageError
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading
@@ -97,7 +97,7 @@ class Wrapped(Runner):
         name = backend.options.get("of", "")
         if not name:
             raise UsageError(f"backend '{backend.text}' wraps another: name it, e.g. [of=onnxruntime]")
-        return parse_backend(name)
+        return plugins.backend(name)
 
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:

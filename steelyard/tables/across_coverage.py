@@ -51,7 +51,7 @@ def _never_run(sides: Sequence[Labelled]) -> tuple[str, ...]:
     """The backends that were asked for and ran on no side."""
     manifests = [run.manifest for side in sides for run in side.group.runs]
     ran = {name for manifest in manifests for arm in manifest.arms for name in (arm.label, arm.backend.text)}
-    asked = (entry.backend for manifest in manifests for entry in manifest.left_out)
+    asked = (entry.backend for manifest in manifests for entry in manifest.left_out if entry.backend != "all")
     return tuple(dict.fromkeys(name for name in asked if name not in ran))
 
 
@@ -71,8 +71,8 @@ def _remarks(found: Sequence[Outcome], runs: int, side: Labelled, arm: str, labe
         yield f"{outcome.status.replace('_', ' ')} in {never} of {counted(runs, 'run')}: {outcome.reason}"
     elif outcome.remark:
         yield outcome.remark
-    if tail := outcome.log_tail.strip().splitlines()[-1:]:
-        yield f"Log of {arm} on {side.label}, {label}: {tail[0]}"
+    if words := outcome.last_words:
+        yield f"Log of {arm} on {side.label}, {label}: {words}"
     if len(found) < runs:
         yield f"part of {len(found)} of {counted(runs, 'run')} of {side.label}"
 

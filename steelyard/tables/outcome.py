@@ -42,6 +42,12 @@ class Outcome:
         return self.ok > 0 and self.status not in _WITHOUT_SPEED
 
     @property
+    def last_words(self) -> str:
+        """The last line of the log, where the reason does not say it."""
+        line = (self.log_tail.strip().splitlines() or [""])[-1].strip()
+        return "" if (line.partition(": ")[2] or line) in self.reason else line
+
+    @property
     def remark(self) -> str:
         """The footnote of an outcome that is not plain ok; empty where it is."""
         if self.status == "ok":

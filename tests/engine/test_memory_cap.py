@@ -11,9 +11,9 @@ import pytest
 from steelyard.compare.factor import find_factor
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.case import Case
+from steelyard.core.exhaustion import out_of_memory
 from steelyard.core.workload import Selection
 from steelyard.engine.ends import why
-from steelyard.engine.exhaustion import out_of_memory
 from steelyard.engine.launch import run_launch
 from steelyard.engine.plan import DEFAULT_TIMEOUTS, Plan, Request
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace

@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from steelyard import plugins
 from steelyard.cli.main import app
-from steelyard.core.backend import parse_backend, split_backends
+from steelyard.core.backend import split_backends
 from steelyard.lowering.tolerance import BOUNDS
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def test_bench_commands_exist(words):
     for option, value in pairwise(rest):
         if option in ("--backend", "--baseline") and "backend" in {p.name for p in command.params}:
             for text in split_backends(value):
-                name = parse_backend(text).runner
+                name = plugins.backend(text).runner
                 assert ":" in name or name in {"all", *plugins.runners()}, f"no such backend: {name}"
         if option == "--suite":
             assert value in plugins.suites()

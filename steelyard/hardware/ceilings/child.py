@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from steelyard import wire
 from steelyard.core.errors import Unsupported
+from steelyard.core.reason import reason_of
 from steelyard.hardware.ceilings.jobs import Prepare, Ready, Sample, Seen, Start, Visit
 from steelyard.measure.telemetry import without_telemetry
 
@@ -62,7 +63,7 @@ def _seen(asked: list[tuple[int, Sample | None]]) -> Seen:
             values[place] = sample()
         except Exception as error:  # noqa: BLE001 (whatever a runtime raises ends one offer, not the others)
             traceback.print_exception(error)
-            failures[place] = f"{type(error).__name__}: {error}"
+            failures[place] = reason_of(error)
     return Seen(values=values, failures=failures)
 
 

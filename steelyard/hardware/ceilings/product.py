@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.core.errors import SteelyardError
+from steelyard.core.reason import reason_of
 from steelyard.hardware.ceilings.jobs import Offer, Sample, Terms
 from steelyard.hardware.ceilings.pace import Calls, calls_within, per_group, second_per_call, timed
 
@@ -48,10 +49,7 @@ def offer(make: Make, dtype: str, terms: Terms) -> tuple[Offer, Sample | None]:
     try:
         edge, product, seconds = _fastest(make, dtype, terms)
     except Exception as error:  # noqa: BLE001 (a runtime may raise anything at a dtype that it does not know)
-        reason = (str(error).strip().splitlines() or ["no message"])[0]
-        if not isinstance(error, SteelyardError):
-            reason = f"{type(error).__name__}: {reason}"
-        return Offer(what="gemm", unit="1/s", threads=terms.threads, dtype=dtype, reason=reason), None
+        return Offer(what="gemm", unit="1/s", threads=terms.threads, dtype=dtype, reason=reason_of(error)), None
     count = max(1, round(per_group(terms.sample_s) / seconds))
 
     def sample() -> float:

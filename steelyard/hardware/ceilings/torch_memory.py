@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from steelyard.core.ceilings import BANDWIDTHS, MEMORY, What
+from steelyard.core.reason import said
 from steelyard.hardware.ceilings.jobs import Offer, Sample, Terms
 from steelyard.hardware.ceilings.levels import BEYOND, WITHOUT_CACHES_BYTES
 from steelyard.hardware.ceilings.pace import Calls, calls_within, per_group, second_per_call
@@ -69,7 +70,7 @@ def copies(device: Any, terms: Terms, wait: Calls) -> Iterator[tuple[Offer, Samp
         host = torch.empty(size, dtype=torch.uint8, pin_memory=True)
         there = torch.empty(size, dtype=torch.uint8, device=device)
     except RuntimeError as error:  # no memory, or none that may be pinned
-        yield from no_copies(terms, str(error).splitlines()[0])
+        yield from no_copies(terms, said(error))
         return
     for what, (to, source) in zip(_COPIES, ((there, host), (host, there)), strict=True):
 
