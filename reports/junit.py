@@ -75,7 +75,7 @@ def _case(case: CaseRecord) -> ElementTree.Element:
 def _left_out(run: Records, entry: LeftOut) -> ElementTree.Element:
     name = " ".join(filter(None, (entry.backend, entry.point)))
     test = ElementTree.Element("testcase", {"classname": _text(f"{run.suite}.left out"), "name": _text(name)})
-    _outcome(test, "skipped", "unsupported", entry.reason)
+    _outcome(test, "error" if entry.status == "suite error" else "skipped", entry.status, entry.reason)
     return test
 
 

@@ -10,13 +10,14 @@ from typing import Any, ClassVar, cast
 
 from steelyard.adapters.bound import artifact_of
 from steelyard.adapters.inductor import MAX, MAX_AOT, graphs, no_compiler
-from steelyard.adapters.torch_binding import Call, Tensors, zeros
+from steelyard.adapters.torch_binding import Call, Tensors, as_tuple, zeros
 from steelyard.adapters.torch_module import PINNED, TorchExecutable, TorchRunner
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
 from steelyard.core.errors import Unsupported, UsageError, unknown_name
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import LoweredProgram
+from steelyard.core.reason import said
 from steelyard.core.runner import Executable, LaunchContext
 from steelyard.core.workload import Program
 from steelyard.plugins import load_attribute
@@ -64,8 +65,8 @@ class CompiledExecutable(TorchExecutable):
         try:
             super().compile()
         except (Broken, FailOnRecompileLimitHit) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise Unsupported(f"{self._where}: torch.compile(fullgraph=True) cannot capture it: {reason}") from error
+            refused = f"{self._where}: torch.compile(fullgraph=True) cannot capture it: {said(error)}"
+            raise Unsupported(refused) from error
         self._compiler.asked_compilations += self._compiler.counters()["compilations"] - before
         self._graphs = counters["stats"]["unique_graphs"] - captured
 
@@ -76,7 +77,7 @@ class CompiledExecutable(TorchExecutable):
         kept = [index for index, spec in enumerate(outputs) if spec.name not in self._held]
 
         def step(*tensors: Any) -> Tensors:
-            results = module(*tensors)
+            results = as_tuple(module(*tensors))
             return tuple([results[index] for index in kept])
 
         call = torch.compile(

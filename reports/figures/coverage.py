@@ -20,6 +20,7 @@ GLYPHS = {
     "crashed": ("✗", "#f0b79a"),
     "failed": ("F", "#f0b79a"),
     "skipped": ("·", "#e4e4e4"),
+    "suite error": ("S", "#f0b79a"),
 }
 """Glyph and shade of each status; the glyph alone tells them apart."""
 

@@ -11,6 +11,9 @@ from steelyard.core.workload import TensorSpec
 
 ONNX_TYPES = {
     "float32": ("tensor(float)", 1),
+    "uint8": ("tensor(uint8)", 2),
+    "int8": ("tensor(int8)", 3),
+    "int16": ("tensor(int16)", 5),
     "int32": ("tensor(int32)", 6),
     "int64": ("tensor(int64)", 7),
     "bool": ("tensor(bool)", 9),

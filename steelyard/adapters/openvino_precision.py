@@ -61,5 +61,5 @@ def plain(value: Any) -> Any:
 
 
 def short(dtype: str) -> str:
-    """`float32` as `f32`, `int64` as `i64`."""
-    return dtype.replace("float", "f").replace("int", "i")
+    """`float32` as `f32`, `int64` as `i64`, `uint8` as `u8`."""
+    return dtype.replace("float", "f").replace("uint", "u").replace("int", "i")

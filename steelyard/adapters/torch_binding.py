@@ -58,7 +58,7 @@ class TorchBinding(Binding):
             raise SteelyardError(f"output '{name}' was asked for outside run() and settle(): call run() first")
         index = self._returned.get(name)
         if index is not None:
-            return self._result[index]
+            return as_tuple(self._result)[index]
         if name not in self._state:
             raise unknown_name("output", name, self._outputs)
         return self._arguments[self._place[name]]
@@ -87,6 +87,14 @@ class TorchBinding(Binding):
 
     def close(self) -> None:  # noqa: D102
         self._result, self._arguments = None, []
+
+
+def as_tuple(returned: Any) -> Tensors:
+    """What a module returned; one with a single output may return the tensor itself."""
+    import torch
+
+    found: Tensors = (returned,) if isinstance(returned, torch.Tensor) else returned
+    return found
 
 
 def zeros(spec: TensorSpec, device: Any) -> Any:

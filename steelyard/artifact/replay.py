@@ -13,7 +13,8 @@ from typing import Any
 from steelyard import __version__, plugins
 from steelyard.core.backend import Budget, Device
 from steelyard.core.energy import settings_of
-from steelyard.core.errors import CheckpointError, StoreError, UsageError, unknown_name
+from steelyard.core.errors import CheckpointError, StoreError, SuiteError, UsageError, unknown_name
+from steelyard.core.points import points_of
 from steelyard.core.run import LeftOut, Manifest
 from steelyard.core.workload import Point, Selection, Suite
 from steelyard.engine.plan import Request
@@ -163,8 +164,8 @@ def _points(
             missing.append(LeftOut(backend="all", reason="not chosen with --workload", point=point.title))
             continue
         try:
-            candidates = suite.points(_selection(stored, suite, point, weights))
-        except (UsageError, CheckpointError) as error:
+            candidates = points_of(suite, _selection(stored, suite, point, weights))
+        except (UsageError, CheckpointError, SuiteError) as error:
             missing.append(LeftOut(backend="all", reason=str(error), point=point.title))
             continue
         same = next((candidate for candidate in candidates if candidate.key == key), None)

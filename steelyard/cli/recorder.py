@@ -41,12 +41,13 @@ class Recorder:
 
     @property
     def sound(self) -> bool:
-        """Whether every case that was planned ended ok or unsupported. A wrong answer or a fallback in any launch
-        counts, however later ones ended: it makes the case incomparable."""
+        """Whether the suite made every point and every case ended ok or unsupported. A wrong answer or a fallback in
+        any launch counts, however later ones ended: it makes the case incomparable."""
         plan = self._plan
         planned = {(arm.label, plan.case(arm, point).id) for arm in plan.arms for point in plan.points}
         return (
-            planned <= self.last.keys()
+            plan.sound
+            and planned <= self.last.keys()
             and all(result.status in ("ok", "unsupported") for result in self.last.values())
             and not any(result.status in ("incorrect", "fallback") for result in self._results)
         )

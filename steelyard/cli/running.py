@@ -20,7 +20,7 @@ from steelyard.cli.progress import Screen
 from steelyard.cli.recorder import Recorder
 from steelyard.core.backend import TUNINGS, Device
 from steelyard.core.ceilings import Ceilings
-from steelyard.core.errors import SteelyardError, StoreError
+from steelyard.core.errors import SteelyardError, StoreError, SuiteError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.run import Manifest, Noise, Run, TuningRow
 from steelyard.core.shams import Shams
@@ -85,7 +85,8 @@ def run_plan(
         _alone(request.device, allowed=request.allow_foreign)
         prepare_root(output)
         _clear(screen.line)
-        lowered, unlowered = _lower(plan, weights, screen)
+        lowered, unlowered, faults = _lower(plan, weights, screen)
+        plan = plan.without(faults)
         manifest = _manifest(plan, lowered)
         allow(manifest)
         with create_run(output, manifest) as writer:
@@ -140,7 +141,9 @@ def _go_on(
     )
     with _in_use(), _screen(plan, started, json, before=first_round - 1) as screen:
         _clear(screen.line)
-        lowered, unlowered = _lower(plan, weights, screen)
+        lowered, unlowered, faults = _lower(plan, weights, screen)
+        if faults:
+            raise SuiteError("; ".join(dict.fromkeys(faults.values())))
         now = dataclasses.replace(
             run.manifest,
             tool_version=__version__,
@@ -174,9 +177,12 @@ def _screen(plan: Plan, started_s: float, as_json: bool, before: int = 0) -> Scr
     return Screen(launches=launches, as_json=as_json, time_s=plan.request.time_s, started_s=started_s, before=before)
 
 
-def _lower(plan: Plan, weights: Path | None, screen: Screen) -> tuple[dict[str, LoweredPoint], dict[str, str]]:
+def _lower(
+    plan: Plan, weights: Path | None, screen: Screen
+) -> tuple[dict[str, LoweredPoint], dict[str, str], dict[str, str]]:
+    """What was lowered, and by point key why the rest was not: for another reason, or by the suite's own mistake."""
     formats = sorted({name for needed in plan.formats.values() for name in needed if name != "module"})
-    return lower_points(
+    lowered, failures = lower_points(
         plan.points,
         formats,
         weights_dir=weights,
@@ -184,6 +190,8 @@ def _lower(plan: Plan, weights: Path | None, screen: Screen) -> tuple[dict[str, 
         say=screen.line,
         pool=ATTEMPT_POOL if plan.request.attempt else POOL,
     )
+    others = {key: failure.reason for key, failure in failures.items() if not failure.by_suite}
+    return lowered, others, {key: failure.reason for key, failure in failures.items() if failure.by_suite}
 
 
 def _segment(

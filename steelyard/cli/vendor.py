@@ -13,6 +13,7 @@ from steelyard.cli.output import print_json, print_table
 from steelyard.core.agreement import Agreement, AgreementRow
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import unknown_name
+from steelyard.core.points import points_of
 from steelyard.core.workload import Point, Selection
 from steelyard.engine.lower import lower_points
 from steelyard.engine.probe import probe
@@ -123,7 +124,7 @@ def _points(device: Device) -> tuple[Point, ...]:
     selection = Selection(
         device_kind=device.kind, size="tiny", device_memory_bytes=device.memory_bytes, workloads=WORKLOADS
     )
-    return plugins.suite(SUITE).points(selection)
+    return points_of(plugins.suite(SUITE), selection)
 
 
 def _matches(
@@ -141,7 +142,7 @@ def _matches(
     matches, rows = [], []
     for tool in tools:
         for point in points:
-            why = failed.get(point.key, "")
+            why = failed[point.key].reason if point.key in failed else ""
             if not why:
                 failures = lowered[point.key].programs["main"].failures
                 why = "; ".join(failures[form] for form in needs[tool.our_runner] if form in failures)

@@ -33,6 +33,12 @@ class LoweringError(SteelyardError):
     """A point could not be turned into a format that a backend consumes."""
 
 
+class SuiteError(SteelyardError):
+    """A suite's own mistake, which no backend can help: what it declares is not what it does."""
+
+    exit_code = 2
+
+
 class FellBack(SteelyardError):
     """The runtime did the work elsewhere or otherwise than it was told to."""
 

@@ -29,11 +29,13 @@ class Noise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A backend or case that was not run, and why. `point` is empty when a whole backend is meant."""
+    """A backend or case that was not run, and why. `point` is empty when a whole backend is meant, `backend` is `all`
+    when a whole point is. A `suite error` is none of any backend."""
 
     backend: str
     reason: str
     point: str = ""
+    status: Literal["unsupported", "suite error"] = "unsupported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

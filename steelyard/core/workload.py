@@ -8,7 +8,7 @@ from steelyard.core.citation import Citation
 from steelyard.core.hashing import Remembers, later, stable_hash
 
 Json = Any
-DType = Literal["float32", "float16", "bfloat16", "float64", "int64", "int32", "bool"]
+DType = Literal["float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool"]
 Role = Literal["data", "state"]
 
 DTYPE_BYTES: Mapping[str, int] = {
@@ -18,6 +18,9 @@ DTYPE_BYTES: Mapping[str, int] = {
     "bfloat16": 2,
     "int64": 8,
     "int32": 4,
+    "int16": 2,
+    "int8": 1,
+    "uint8": 1,
     "bool": 1,
 }
 

@@ -18,7 +18,7 @@ from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
 from steelyard.guard.scratch import scratch
 from steelyard.lowering.cache import cache_root
-from steelyard.lowering.request import POOL, LoweringRequest, LoweringResponse, Progress
+from steelyard.lowering.request import POOL, LoweringFailure, LoweringRequest, LoweringResponse, Progress
 
 _TAIL_BYTES = 2000
 
@@ -31,8 +31,8 @@ def lower_points(
     device_kind: str,
     say: Callable[[str], None],
     pool: int = POOL,
-) -> tuple[dict[str, LoweredPoint], dict[str, str]]:
-    """Lower in a child process, which may import every framework. Returns points and reasons of failure by point key.
+) -> tuple[dict[str, LoweredPoint], dict[str, LoweringFailure]]:
+    """Lower in a child process, which may import every framework. Returns points and failures by point key.
 
     `pool` is how many input sets a point gets.
 
@@ -77,7 +77,7 @@ def lower_points(
         response = wire.read(base / "response.json", LoweringResponse)
     return (
         {entry.point.key: entry for entry in response.points},
-        {failure.point: f"{failure.error}: {failure.reason}" for failure in response.failures},
+        {failure.point: failure for failure in response.failures},
     )
 
 

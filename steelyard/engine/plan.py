@@ -1,13 +1,14 @@
 """From what the user asked to cases: points x backends, formats, minutes and gigabytes, before anything starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from steelyard import plugins
 from steelyard.core.backend import BackendSpec, Budget, Device, parse_backend
 from steelyard.core.case import CONTROL_SUFFIX, Arm, Case, Scenario
 from steelyard.core.energy import EnergySettings
-from steelyard.core.errors import UsageError, unknown_name
+from steelyard.core.errors import SuiteError, UsageError, unknown_name
+from steelyard.core.points import points_of
 from steelyard.core.run import LeftOut
 from steelyard.core.tolerance import check_stated
 from steelyard.core.workload import Point, Selection, Suite
@@ -106,6 +107,28 @@ class Plan:
         )
 
     @property
+    def sound(self) -> bool:
+        """Whether the suite could make every point."""
+        return not any(entry.status == "suite error" for entry in self.left_out)
+
+    def without(self, faults: Mapping[str, str]) -> "Plan":
+        """Without the points that the suite got wrong, each told once; `faults` says how, by point key.
+
+        Raises SuiteError where no point is left.
+        """
+        if not faults:
+            return self
+        points = tuple(point for point in self.points if point.key not in faults)
+        if not points:
+            raise SuiteError("; ".join(dict.fromkeys(faults.values())))
+        wrong = tuple(
+            LeftOut(backend="all", point=point.title, reason=faults[point.key], status="suite error")
+            for point in self.points
+            if point.key in faults
+        )
+        return replace(self, points=points, left_out=(*self.left_out, *wrong))
+
+    @property
     def bundles(self) -> tuple[tuple[Point, ...], ...]:
         """The points grouped by their weights, in order: a launch runs one group, so that weights are loaded once.
 
@@ -148,7 +171,7 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
     `points` are given where they are known already, as in a replay; otherwise the suite selects them.
     """
     suite = plugins.suite(request.suite)
-    points = suite.points(request.selection) if points is None else points
+    points = points_of(suite, request.selection) if points is None else points
     if not points:
         raise UsageError(f"suite '{suite.name}': nothing is left to run after --workload and --exclude")
     check_stated(request.budget.tolerance, "--tolerance")
@@ -229,7 +252,7 @@ def _wanted(request: Request) -> list[BackendSpec]:
         names.insert(0, request.baseline)
     specs: dict[str, BackendSpec] = {}
     for text in names:
-        spec = parse_backend(text)
+        spec = plugins.backend(text)
         kind = plugins.runner(spec.runner)
         for option in spec.options:
             if option not in kind.accepts:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from steelyard.core.errors import UsageError, unknown_name
+from steelyard.core.points import points_of
 from steelyard.core.workload import Json, Point, Selection, Suite, Sweep
 
 
@@ -47,7 +48,7 @@ def questions(suite: Suite, selection: Selection, sweep: Sweep) -> tuple[Questio
         for name in searched:
             if name in selection.axes:
                 raise UsageError(f"--set {name}=... and --largest {sweep.name}: its values are what is searched")
-        for point in suite.points(_at(suite, selection, sweep, workload, {}, sweep.start)):
+        for point in points_of(suite, _at(suite, selection, sweep, workload, {}, sweep.start)):
             fixed = {name: value for name, value in point.axes.items() if name not in searched}
             found.append(Question(workload=workload, fixed=fixed))
     return tuple(found)
@@ -56,7 +57,7 @@ def questions(suite: Suite, selection: Selection, sweep: Sweep) -> tuple[Questio
 def point_at(suite: Suite, selection: Selection, sweep: Sweep, question: Question, value: int) -> Point:
     """The one point of a question at a value. Raises UsageError where there is none, as beyond a model's positions."""
     fixed = question.fixed
-    for point in suite.points(_at(suite, selection, sweep, question.workload, fixed, value)):
+    for point in points_of(suite, _at(suite, selection, sweep, question.workload, fixed, value)):
         if all(point.axes.get(name) == wanted for name, wanted in fixed.items()):
             return point
     raise UsageError(f"suite '{suite.name}' has no point {question.title} with {sweep.name}={value}")

@@ -11,13 +11,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from steelyard.core.errors import Denied, LoweringError, SteelyardError
+from steelyard.core.errors import Denied, SteelyardError, SuiteError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import LoweredPoint, LoweredProgram
+from steelyard.core.points import of_point
+from steelyard.core.reason import reason_of
 from steelyard.core.workload import Identity, Point, Program
 from steelyard.lowering.artifacts import lower_program
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Entry
+from steelyard.lowering.declared import check_forward
 from steelyard.lowering.format import EAGER_FORMAT, split
 from steelyard.lowering.references import make_pool, point_key, point_made_with, read_point, write_point
 from steelyard.lowering.request import LoweringFailure, LoweringRequest, LoweringResponse, Progress
@@ -113,9 +116,10 @@ class _Job:
         count = self._request.pool
         models = {program.weights.key for program in point.programs.values()}
         if len(models) != 1:
-            raise LoweringError(f"{point.title}: its programs have {len(models)} sets of weights; a point has one")
+            raise SuiteError(f"its programs have {len(models)} sets of weights; a point has one")
 
         def build(directory: Path) -> Mapping[str, Any]:
+            check_forward(point, shared.modules(point))
             pool = make_pool(point, shared.exact(), shared.exact_modules, tokenizer(weights), count)
             return write_point(point, pool, shared.modules(point), directory)
 
@@ -146,7 +150,7 @@ class _Job:
             raise error
         if not isinstance(error, SteelyardError):
             traceback.print_exception(error)  # to the log: the message alone does not tell where
-        said = str(error) if isinstance(error, SteelyardError) else f"{type(error).__name__}: {error}"
+        said = str(of_point(point, str(error)) if isinstance(error, SuiteError) else reason_of(error))
         self.failures[point.key] = LoweringFailure(
             point=point.key, title=point.title, error=type(error).__name__, reason=said
         )

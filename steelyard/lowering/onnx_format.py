@@ -33,6 +33,9 @@ _DTYPES = {
     "DOUBLE": "float64",
     "INT64": "int64",
     "INT32": "int32",
+    "INT16": "int16",
+    "INT8": "int8",
+    "UINT8": "uint8",
     "BOOL": "bool",
 }
 

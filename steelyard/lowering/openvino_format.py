@@ -17,6 +17,9 @@ _DTYPES = {
     "f64": "float64",
     "i64": "int64",
     "i32": "int32",
+    "i16": "int16",
+    "i8": "int8",
+    "u8": "uint8",
     "boolean": "bool",
 }
 

@@ -7,16 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steelyard.core.errors import LoweringError
+from steelyard.core.errors import SuiteError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import InputSet, Tolerance
-from steelyard.core.workload import Point, Program, StateWindow
+from steelyard.core.workload import Point, StateWindow
 from steelyard.lowering.cached import Entry
+from steelyard.lowering.declared import check_pool, check_repeatable, run
 from steelyard.lowering.entry import PoolEntry
 from steelyard.lowering.format import WEIGHTS_MADE_BY, versions
 from steelyard.lowering.source import build_with
+from steelyard.lowering.suites_code import suites_code
 from steelyard.lowering.tolerance import forced_from, relative_l2, tolerance
 from steelyard.lowering.written import Written
+from steelyard.measure.distance import difference
 from steelyard.plugins import load_attribute
 
 if TYPE_CHECKING:
@@ -47,9 +50,11 @@ def make_pool(
         if program.key not in modules:
             modules[program.key] = build_with(program, tensors, in_place=False, dtype="float64")
     by_role = {role: modules[program.key] for role, program in point.programs.items()}
-    pool = list(load_attribute(point.pool)(point, by_role, tokenizer, count))
+    with suites_code(point.pool):
+        pool = list(load_attribute(point.pool)(point, by_role, tokenizer, count))
     if len(pool) != count:
-        raise LoweringError(f"{point.title}: {point.pool} made {len(pool)} input sets instead of {count}")
+        raise SuiteError(f"{point.pool} made {len(pool)} input sets instead of {count}")
+    check_pool(point, pool)
     return pool
 
 
@@ -64,17 +69,20 @@ def write_point(
 
     errors: dict[str, list[float]] = {}
     logit_errors: list[float] = []
-    for entry in pool:
-        outputs = _answer(point, entry, modules) if point.driver == "generate" else _call(point, entry, modules)
+    last = list(point.programs.values())[-1]
+    call = _answer if point.driver == "generate" else _call
+    for index, entry in enumerate(pool):
+        given = {name: tensor.clone() for name, tensor in entry.inputs.items()} if index == 0 else {}
+        outputs = call(point, entry, modules)
+        if index == 0:
+            check_repeatable(last, given, entry.inputs, outputs, call(point, entry, modules))
         for name, reference in entry.references.items():
-            if name not in outputs:
-                raise LoweringError(f"{point.title}: {point.pool} gives a reference for '{name}', which is no output")
             if reference.is_floating_point():
                 errors.setdefault(name, []).append(relative_l2(outputs[name], reference))
                 if "logits" in name:
-                    logit_errors.append(float((outputs[name].double() - reference).abs().max()))
-    last = list(point.programs.values())[-1]
-    tolerances = {name: tolerance(point.title, name, last.dtype, found) for name, found in errors.items()}
+                    apart = difference(outputs[name].double().numpy(), reference.double().numpy())
+                    logit_errors.append(float(abs(apart).max()))
+    tolerances = {name: tolerance(f"program '{last.name}'", name, last.dtype, found) for name, found in errors.items()}
     logit_error = max(logit_errors, default=0.0)
     sets = []
     for index, entry in enumerate(pool):
@@ -120,7 +128,7 @@ def read_point(entry: Entry) -> tuple[tuple[InputSet, ...], dict[str, Tolerance]
 def _call(point: Point, entry: PoolEntry, modules: "Mapping[str, torch.nn.Module]") -> "Tensors":
     """One run of the program `main`, state outputs cut to the window."""
     program = point.programs["main"]
-    outputs = _run(program, modules["main"], entry.inputs)
+    outputs = run(program, modules["main"], entry.inputs)
     window = point.window
     if window is not None:
         for spec in program.state:
@@ -134,7 +142,7 @@ def _answer(point: Point, entry: PoolEntry, modules: "Mapping[str, torch.nn.Modu
     import torch
 
     prefill, decode = point.programs["prefill"], point.programs["decode"]
-    outputs = _run(prefill, modules["prefill"], entry.inputs)
+    outputs = run(prefill, modules["prefill"], entry.inputs)
     first = outputs["logits"]
     tokens = torch.tensor(entry.tokens, dtype=torch.int64)
     for step in range(1, tokens.shape[1]):
@@ -143,21 +151,8 @@ def _answer(point: Point, entry: PoolEntry, modules: "Mapping[str, torch.nn.Modu
             "input_ids": tokens[:, step - 1 : step],
             "position": torch.tensor([int(point.settings["prompt"]) + step - 1]),
         }
-        outputs = _run(decode, modules["decode"], fed)
+        outputs = run(decode, modules["decode"], fed)
     return {"first_logits": first, "logits": outputs["logits"]}
-
-
-def _run(program: Program, module: "torch.nn.Module", inputs: "Tensors") -> "dict[str, torch.Tensor]":
-    import torch
-
-    lost = [spec.name for spec in program.inputs if spec.name not in inputs]
-    if lost:
-        raise LoweringError(f"{program.name}: the input set lacks {', '.join(lost)}")
-    with torch.inference_mode():
-        outputs = module(*(inputs[spec.name] for spec in program.inputs))
-    if len(outputs) != len(program.outputs):
-        raise LoweringError(f"{program.name}: the module gave {len(outputs)} outputs instead of {len(program.outputs)}")
-    return {spec.name: value for spec, value in zip(program.outputs, outputs, strict=True)}
 
 
 def _inside(tensor: "torch.Tensor", window: StateWindow) -> "torch.Tensor":
@@ -180,10 +175,12 @@ def _rounded(tensor: "torch.Tensor") -> "torch.Tensor":
     if not tensor.is_floating_point() or not tensor.numel():
         return tensor
     values = tensor.detach().to(torch.float64)
-    largest = float(values.abs().max())
+    known = values[values.isfinite()]
+    largest = float(known.abs().max()) if known.numel() else 0.0
     # Powers of two, so that the scale itself does not hang on the last bits of the largest value.
     scale = 2.0 ** math.ceil(math.log2(largest)) if largest > 0 else 1.0
-    return torch.round(values / scale * 1e4).to(torch.int32)
+    values = torch.nan_to_num(values / scale, posinf=2.0, neginf=-2.0)  # finite ones lie between -1 and 1
+    return torch.round(values * 1e4).to(torch.int32)
 
 
 def tensor_sha256(tensor: "torch.Tensor") -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from steelyard.core.errors import SuiteError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.workload import Point
 from steelyard.lowering.cache import Cache
@@ -45,12 +46,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoweringFailure:
-    """A point of which nothing can be measured. `error` is the class of the error, `reason` its message."""
+    """A point of which nothing can be measured. `error` is the class of the error, `reason` what is said of it."""
 
     point: str
     title: str
     error: str
     reason: str
+
+    @property
+    def by_suite(self) -> bool:
+        """Whether the suite itself is wrong, and no backend."""
+        return self.error == SuiteError.__name__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steelyard.core.errors import CheckpointError, LoweringError
+from steelyard.core.errors import CheckpointError, SuiteError
 from steelyard.core.workload import DType, Program
+from steelyard.lowering.suites_code import suites_code
 from steelyard.plugins import load_attribute
 
 if TYPE_CHECKING:
@@ -55,17 +56,25 @@ def build_with(
     casts_itself = "dtype" in arguments
     if dtype is not None and casts_itself:
         arguments["dtype"] = dtype
-    module = load_attribute(program.source)(in_place=in_place, **arguments)
+    with suites_code(f"program '{program.name}': {program.source}"):
+        module = load_attribute(program.source)(in_place=in_place, **arguments)
     if not isinstance(module, torch.nn.Module):
-        raise LoweringError(f"{program.name}: {program.source} returned {type(module).__name__}, not a torch module")
-    _attach(module, tensors, where)
+        raise SuiteError(
+            f"program '{program.name}': {program.source} returned {type(module).__name__}, not a torch module"
+        )
+    if unfit := _attach(module, tensors):
+        if program.weights.origin == "seeded":
+            raise SuiteError(f"{program.weights.source} wrote other weights than {program.source} has: {unfit}")
+        raise CheckpointError(
+            f"{where} does not fit the model: {unfit}. Check that weights and configuration belong together."
+        )
     if dtype is not None and not casts_itself:
         module.to(getattr(torch, dtype))
     if device != "cpu":
         module.to(device)
     stranded = [name for name, tensor in _tensors(module) if tensor.device.type == "meta"]
     if stranded:
-        raise LoweringError(f"{program.name}: {program.source} left on the meta device: {_some(stranded)}")
+        raise SuiteError(f"program '{program.name}': {program.source} left on the meta device: {_some(stranded)}")
     return module.eval().requires_grad_(False)
 
 
@@ -110,7 +119,8 @@ def stored_names(module: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"
     }
 
 
-def _attach(module: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"], where: str) -> None:
+def _attach(module: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"]) -> str:
+    """Put the tensors into the module; otherwise what does not fit."""
     import torch
 
     stored = dict(_stored(module))
@@ -125,9 +135,7 @@ def _attach(module: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"], wh
     faults = (("missing", missing), ("not part of the model", extra), ("of another shape", misshapen))
     said = [f"{len(names)} tensors {what}: {_some(names)}" for what, names in faults if names]
     if said:
-        raise CheckpointError(
-            f"{where} does not fit the model: {'; '.join(said)}. Check that weights and configuration belong together."
-        )
+        return "; ".join(said)
     made: dict[str, torch.Tensor] = {}
     for name, source in in_file.items():
         if source not in made:
@@ -136,6 +144,7 @@ def _attach(module: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"], wh
             made[source] = torch.nn.Parameter(value, requires_grad=False) if is_parameter else value
         owner, _, leaf = name.rpartition(".")
         setattr(module.get_submodule(owner), leaf, made[source])
+    return ""
 
 
 def _stored(module: "torch.nn.Module") -> Iterator[tuple[str, "torch.Tensor"]]:

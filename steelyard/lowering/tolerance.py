@@ -8,9 +8,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from steelyard.core.errors import LoweringError
+from steelyard.core.errors import SuiteError
 from steelyard.core.lowered import Tolerance
 from steelyard.core.workload import DType
+from steelyard.measure.distance import difference, finite, norm
 
 if TYPE_CHECKING:
     import torch
@@ -31,13 +32,13 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
 def tolerance(program: str, output: str, dtype: DType, errors: Iterable[float]) -> Tolerance:
     """The tolerance of an output from eager's errors over the pool.
 
-    Raises LoweringError where eager itself is beyond the bound: no result could be told from a wrong one.
+    Raises SuiteError where eager itself is beyond the bound: no result could be told from a wrong one.
     """
     floor = max(errors)
     low, high = BOUNDS[dtype]
     if not floor <= high:
-        raise LoweringError(
-            f"{program}: output '{output}' computed by PyTorch eager in {dtype} differs from float64 by {floor:.2g} "
+        raise SuiteError(
+            f"{program}, output '{output}' computed by PyTorch eager in {dtype} differs from float64 by {floor:.2g} "
             f"(relative), more than the {high:g} within which a {dtype} result can be checked; use a wider dtype"
         )
     return Tolerance(floor=floor, limit=min(max(FACTOR * floor, low), high))
@@ -45,11 +46,11 @@ def tolerance(program: str, output: str, dtype: DType, errors: Iterable[float]) 
 
 def relative_l2(actual: "torch.Tensor", reference: "torch.Tensor") -> float:
     """|actual - reference| / |reference| in the 2-norm; infinite for a wrong non-zero where zeros are right."""
-    difference = float((actual.double() - reference.double()).norm())
-    size = float(reference.double().norm())
-    if math.isnan(difference):
+    computed, right = (tensor.detach().double().numpy() for tensor in (actual, reference))
+    apart, size = norm(difference(computed, right)), norm(finite(right))
+    if math.isnan(apart):
         return math.inf
-    return difference / size if size else (math.inf if difference else 0.0)
+    return apart / size if size else (math.inf if apart else 0.0)
 
 
 def forced_from(margins: Sequence[float], logit_error: float) -> int | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from steelyard.core.errors import LoweringError
+from steelyard.core.errors import SuiteError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.workload import Point, Weights
 from steelyard.lowering.cache import Cache
@@ -12,6 +12,7 @@ from steelyard.lowering.cached import Entry
 from steelyard.lowering.format import WEIGHTS_MADE_BY, versions
 from steelyard.lowering.references import tensor_sha256
 from steelyard.lowering.source import load_weights
+from steelyard.lowering.suites_code import suites_code
 from steelyard.lowering.written import written_by
 from steelyard.plugins import load_attribute
 
@@ -26,9 +27,10 @@ def obtain_weights(cache: Cache, point: Point, weights: Weights, local: Path | N
     """
 
     def build(directory: Path) -> Mapping[str, Any]:
-        load_attribute(weights.source)(weights.arguments, directory, local)
+        with suites_code(weights.source):
+            load_attribute(weights.source)(weights.arguments, directory, local)
         if not (directory / FILE).is_file():
-            raise LoweringError(f"{label}: {weights.source} wrote no {FILE}")
+            raise SuiteError(f"{weights.source} wrote no {FILE}")
         tensors = load_weights(directory / FILE)
         return {"sha256": stable_hash({name: tensor_sha256(tensor) for name, tensor in tensors.items()})}
 

@@ -16,6 +16,7 @@ from steelyard.core.result import Correctness, OutputCheck
 from steelyard.core.runner import Binding
 from steelyard.core.tolerance import needed
 from steelyard.core.workload import Program, TensorSpec
+from steelyard.measure.distance import alike_finite, difference, finite, norm
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -160,9 +161,9 @@ class Checker:
                 self._record(name, 1.0, 1.0, f"token {token} is not in the vocabulary")
                 continue
             gap = float(logits[row].max() - logits[row, token])
-            allowed = 2 * limit * _norm(logits[row])
+            allowed = 2 * limit * norm(finite(logits[row]))
             reason = "" if gap <= allowed else f"token {token} is not the most likely one (gap {gap:.2g})"
-            self._record(name, 0.0 if not reason else 1.0, gap, reason)
+            self._record(name, 0.0 if not reason else 1.0, gap if np.isfinite(gap) else 1.0, reason)
 
     def _compare(self, name: str, actual: Array, reference: Array) -> None:
         actual64 = np.asarray(actual).astype(np.float64)
@@ -170,18 +171,19 @@ class Checker:
         if actual64.shape != reference64.shape:
             self._record(name, 1.0, 1.0, f"shape {actual64.shape} instead of {reference64.shape}")
             return
-        if not np.isfinite(actual64).all():
-            self._record(name, 1.0, 1.0, "holds NaN or infinity")
+        if not alike_finite(actual64, reference64):
+            infinite = not np.isfinite(reference64).all()
+            self._record(name, 1.0, 1.0, "holds NaN or infinity" + (" elsewhere than its reference" * infinite))
             return
-        difference = actual64 - reference64
-        scale, error = _norm(reference64), _norm(difference)
+        apart = difference(actual64, reference64)
+        scale, error = norm(finite(reference64)), norm(apart)
         relative = error / scale if scale else error
         reason = ""
         if scale and not actual64.any():
             reason = "all zeros"
-        elif actual64.size > 1 and np.ptp(actual64) == 0 and np.ptp(reference64) > 0:
+        elif finite(actual64).size > 1 and np.ptp(finite(actual64)) == 0 and np.ptp(finite(reference64)) > 0:
             reason = "a constant"
-        self._record(name, relative, float(np.abs(difference).max(initial=0.0)), reason)
+        self._record(name, relative, float(np.abs(apart).max(initial=0.0)), reason)
 
     def _ignores_input(self, slot: int, name: str, actual: Array, reference: Array) -> None:
         """Bit-identical outputs for input sets whose references differ: cached, or blind to the input."""
@@ -198,8 +200,3 @@ class Checker:
         worst.max_abs = max(worst.max_abs, max_abs)
         if reason:
             worst.reasons.append(reason)
-
-
-def _norm(values: Array) -> float:
-    """The 2-norm without BLAS, whose threads would fight for the CPUs with those of the runtime under test."""
-    return float(np.sqrt(np.square(values).sum()))

@@ -9,6 +9,7 @@ from steelyard import plugins
 from steelyard.compare.sides import metrics_of
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import StoreError, UsageError
+from steelyard.core.points import points_of
 from steelyard.core.run import Run
 from steelyard.core.shams import Condition, Shams
 from steelyard.core.workload import Selection
@@ -113,7 +114,7 @@ def _enough(terms: Terms, name: str, batches: tuple[int, ...], wanted: int) -> l
 
 
 def _leg(terms: Terms, name: str, batches: tuple[int, ...], number: int) -> Leg:
-    points = plugins.suite(terms.suite).points(_selection(terms, batches))
+    points = points_of(plugins.suite(terms.suite), _selection(terms, batches))
     launch_s, point_s, cold = _COST.get(parse_backend(name).runner, _OTHER)
     launch = launch_s + len(points) * (point_s + 1.1 * terms.window_s)
     return Leg(

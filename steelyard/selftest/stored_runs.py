@@ -5,6 +5,7 @@ from pathlib import Path
 
 from steelyard import __version__, plugins
 from steelyard.core.backend import parse_backend
+from steelyard.core.points import points_of
 from steelyard.core.run import Run
 from steelyard.engine.plan import Request
 from steelyard.hardware.fingerprint import packages
@@ -17,7 +18,7 @@ def runs_of(request: Request, folder: Path) -> Iterator[tuple[Path, Run]]:
     A run that cannot be read is none.
     """
     today = packages()
-    points = {point.key for point in plugins.suite(request.suite).points(request.selection)}
+    points = {point.key for point in points_of(plugins.suite(request.suite), request.selection)}
     wanted = {parse_backend(text).text for text in request.backends}
     for entry in list_runs(folder):
         if entry.problem:

@@ -15,8 +15,8 @@ def coverage_table(facts: Facts) -> Table:
             outcome = facts.outcome(arm, point)
             ok = outcome.status == "ok"
             reason = outcome.approximate if ok else outcome.reason or "no reason was recorded"
-            tail = outcome.log_tail.strip().splitlines()[-1:] if not ok else []
-            marks = (foot.mark(f"Log of {arm.label}, {facts.label(point)}: {tail[0]}"),) if tail else ()
+            words = "" if ok else outcome.last_words
+            marks = (foot.mark(f"Log of {arm.label}, {facts.label(point)}: {words}"),) if words else ()
             cells = (
                 Cell(text=facts.label(point)),
                 Cell(text=arm.label),
@@ -29,18 +29,19 @@ def coverage_table(facts: Facts) -> Table:
             rows.append(Row(cells=cells, tags=tags(facts, arm, point)))
     for entry in facts.run.manifest.left_out:
         found = next((item for item in facts.points if entry.point in (item.key, item.title)), None)
-        label = "all" if found is None else facts.label(found)
+        label = entry.point or "all" if found is None else facts.label(found)
         cells = (
             Cell(text=label),
             Cell(text=entry.backend),
-            Cell(text="unsupported", flags=("failed",)),
+            Cell(text=entry.status, flags=("failed",)),
             Cell(value=0),
             Cell(value=0),
-            Cell(text="plan"),
+            Cell(text="lower" if entry.status == "suite error" else "plan"),
             Cell(text=entry.reason),
         )
-        about = {"arm": entry.backend, "point": "" if found is None else label, "status": "unsupported"}
-        rows.append(Row(cells=cells, tags=about | {"workload": "" if found is None else found.workload}))
+        workload = entry.point if found is None else found.workload
+        about = {"arm": entry.backend, "point": label if workload else "", "status": entry.status}
+        rows.append(Row(cells=cells, tags=about | {"workload": workload}))
     return Table(
         name="coverage",
         title="Coverage",

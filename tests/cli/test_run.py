@@ -206,17 +206,29 @@ def test_a_baseline_that_is_not_there_is_said(bench) -> None:
     assert f"the baseline {absent} cannot run here" in done.stdout
 
 
-def test_a_point_that_cannot_be_lowered_is_a_row_with_its_reason(bench) -> None:
+def test_a_point_that_the_suite_gets_wrong_is_told_once_and_is_no_backends_fault(bench) -> None:
     arguments = small(bench, PATH)
     arguments[arguments.index(SUITE)] = "tests.fakes.small_suite:HALF"
     bench(*arguments, "--rounds", "1", code=3)
     run = run_of(bench)
-    for result in run.results:
-        if run.case(result.case_id).point.workload == "narrow":
-            assert (result.status, result.stage) == ("failed", "lower")
-            assert "there are no inputs to be had" in result.reason
-        else:
-            assert result.status == "ok"
+    (left,) = run.manifest.left_out
+    assert (left.backend, left.status, left.point) == ("all", "suite error", "narrow batch=4")
+    assert left.reason.startswith("suite error: suite 'small', workload 'narrow batch=4': ")
+    assert "ValueError: there are no inputs to be had (tests/fakes/small_suite.py:" in left.reason
+    assert {run.case(result.case_id).point.workload for result in run.results} == {"wide"}
+    assert {result.status for result in run.results} == {"ok"}
+    told = bench("show", "latest", "--runs", str(bench.output))
+    assert "all on narrow batch=4: suite error: suite 'small'" in " ".join(told.stdout.split())
+
+
+def test_a_suite_of_which_no_point_is_right_ends_before_anything_is_stored(bench) -> None:
+    arguments = small(bench, PATH)
+    arguments[arguments.index(SUITE)] = "tests.fakes.mistaken:SUITE"
+    done = bench(*arguments, "--workload", "shape,dict", code=2)
+    told = next(line for line in done.stderr.splitlines() if line.startswith("bench: suite error: "))
+    for name in ("shape", "dict"):
+        assert told.count(f"suite error: suite 'mistaken', workload '{name}': program 'forward'") == 1
+    assert not list(bench.output.glob("*/manifest.json"))
 
 
 def test_a_dry_run_prints_the_plan_and_measures_nothing(bench) -> None:

@@ -30,7 +30,7 @@ from tests.fakes.stored import store
 
 def test_nothing_is_cleaned_between_lowering_and_the_first_launch(monkeypatch, tmp_path, plan_of):  # noqa: F811
     monkeypatch.setenv("STEELYARD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(running, "_lower", lambda *_: ({}, {}))
+    monkeypatch.setattr(running, "_lower", lambda *_: ({}, {}, {}))
     plan = plan_of(1)
     plan = replace(plan, request=replace(plan.request, budget=replace(plan.request.budget, cpus=(0,))))
 

@@ -93,7 +93,9 @@ def test_the_same_as_data(root):
     assert rows["openvino"]["status"] == "crashed"
     assert rows["openvino"]["launches_ok"] == 0
     assert rows["openvino"]["metrics"].get("latency_s", {}).get("estimate") is None
-    assert data["left_out"] == [{"backend": "tensorrt", "reason": "no CUDA device", "point": ""}]
+    assert data["left_out"] == [
+        {"backend": "tensorrt", "reason": "no CUDA device", "point": "", "status": "unsupported"}
+    ]
     assert data["segments"][0]["noise"]["grade"] == "A"
 
 

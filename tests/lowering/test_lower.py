@@ -159,8 +159,11 @@ def test_what_fails_is_said_per_point_and_the_rest_goes_on(tmp_path):
     failures = {failure.point: failure for failure in response.failures}
     assert failures[points[0].key].error == "CheckpointError"
     assert failures[points[0].key].reason == "the checkpoint lacks 'key.weight'"
-    assert failures[points[1].key].reason == "ZeroDivisionError: a bug in the suite"
-    assert failures[points[2].key].error == "LoweringError"
+    assert failures[points[1].key].error == "SuiteError"
+    assert "programs:broken_weights failed: ZeroDivisionError: a bug in the suite (programs.py:" in (
+        failures[points[1].key].reason
+    )
+    assert failures[points[2].key].error == "SuiteError"
     assert "gave 3 outputs instead of 4" in failures[points[2].key].reason
     assert "ZeroDivisionError" in said  # the log has the traceback
     unexportable, whole = response.points

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.core.errors import LoweringError
+from steelyard.core.errors import SuiteError
 from steelyard.lowering.tolerance import BOUNDS, FACTOR, forced_from, relative_l2, tolerance
 
 torch = pytest.importorskip("torch")
@@ -27,7 +27,7 @@ def test_the_limit_is_ten_floors_within_bounds(errors, dtype):
 
 @pytest.mark.parametrize("error", [2e-3, math.inf, math.nan])
 def test_an_ill_conditioned_program_is_refused(error):
-    with pytest.raises(LoweringError, match=r"decode: output 'logits' .* float32 .* use a wider dtype"):
+    with pytest.raises(SuiteError, match=r"decode, output 'logits' .* float32 .* use a wider dtype"):
         tolerance("decode", "logits", "float32", [error])
 
 
@@ -51,6 +51,14 @@ def test_the_relative_error_of_zeros_and_nan():
     assert relative_l2(zeros, zeros) == 0.0
     assert relative_l2(zeros + 1, zeros) == math.inf
     assert relative_l2(zeros * math.nan, zeros + 1) == math.inf
+
+
+def test_equal_infinities_do_not_differ_and_have_no_size():
+    reference = torch.tensor([3.0, -math.inf, 4.0], dtype=torch.float64)
+    assert relative_l2(reference.clone(), reference) == 0.0
+    assert relative_l2(torch.tensor([3.0, -math.inf, 4.5]), reference) == pytest.approx(0.1)
+    assert relative_l2(torch.tensor([3.0, 0.0, 4.0]), reference) == math.inf
+    assert relative_l2(torch.tensor([3.0, -math.inf, -math.inf]), reference) == math.inf
 
 
 @given(st.lists(st.floats(0, 10)), st.floats(1e-9, 1))

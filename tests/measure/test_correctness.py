@@ -1,6 +1,7 @@
 """The checker on a decode-like program: scale-aware errors, tokens near a tie, untouched places of a cache."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,28 @@ def test_the_error_does_not_depend_on_scale(exponent: float, relative: float) ->
     assert check.relative_l2 == pytest.approx(relative, rel=1e-6, abs=1e-12)
     if abs(relative - LIMIT) > 1e-9:
         assert check.passed == (relative <= LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (3, -np.inf, ""),
+        (3, np.inf, "logits: holds NaN or infinity elsewhere than its reference"),
+        (3, -3.0, "logits: holds NaN or infinity elsewhere than its reference"),
+        (0, -np.inf, "logits: holds NaN or infinity elsewhere than its reference"),
+        (0, np.nan, "logits: holds NaN or infinity elsewhere than its reference"),
+        (0, 1.1, "logits: relative error 0.014 exceeds 0.0001"),
+    ],
+)
+def test_an_infinity_is_right_where_the_reference_has_it_and_nowhere_else(place: int, value: float, said: str) -> None:
+    reference = LOGITS.copy()
+    reference[0, 3] = -np.inf
+    actual = reference.copy()
+    actual[0, place] = value
+    checker = Checker(lowered(), [{"logits": reference}], [{}])
+    spec = PROGRAM.outputs[1]
+    checker.program_call(0, replace(PROGRAM, outputs=(spec,)), Outputs(logits=actual))  # type: ignore[arg-type]
+    assert checker.verdict().reason == said
 
 
 def test_a_token_may_differ_only_within_the_tolerance_of_the_logits() -> None:
