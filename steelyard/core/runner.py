@@ -56,16 +56,26 @@ class Binding(ABC):
     def settle(self) -> None:
         """After the clock stopped: adopt updated state as the next run's input, release what else the run made."""
 
-    @abstractmethod
     def update(self, inputs: Arrays) -> None:
-        """Replace some data inputs (small ones: a token, a position). Part of the sample in generate."""
+        """Replace some data inputs (small ones: a token, a position). Part of the sample in generate.
 
-    @abstractmethod
+        As it stands, for a binding that keeps its arrays in `self.inputs` by name and reads them there in each run.
+        Every launch checks that the next run follows the new inputs.
+        """
+        held = getattr(self, "inputs", None)
+        if not isinstance(held, dict):
+            raise Unsupported(
+                f"{type(self).__name__} takes no new inputs, by which a launch sees that answers are computed: keep "
+                "the arrays in a dict `self.inputs` that run() reads, or write update()"
+            )
+        held |= {name: array.copy() for name, array in inputs.items()}
+
     def adopt(self, source: "Binding") -> None:
         """Take the state outputs of another binding's last run as this one's state, without a host copy
         where the runtime allows it. Called between `source.run()` and `source.settle()`; in generate it
-        belongs to the sample.
+        belongs to the sample. As it stands, for a runner without state.
         """
+        raise Unsupported(f"{type(self).__name__} carries no state from call to call: write adopt() to run `generate`")
 
     def device_seconds(self) -> float:
         """One more call as `run` makes it; the time that it took on the device's own clock.

@@ -104,12 +104,15 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         energy = use.per_call
         if launch.request.energy.estimate:
             estimate = estimated(launch.request.energy, cpu_s, len(window.durations_ns), os.cpu_count() or 1)
+        launch.enter("check")  # last: it may change what the runtime holds
+        fresh = driver.fresh_calls()
+        fresh.once()
     else:
         launch.enter("check")
         fresh = driver.fresh_calls()
         fresh.make(launch.phases["second_run_s"])
         facts["mixtures"] = fresh.mixtures
-        checker.doubt(fresh.doubts)
+    checker.doubt(fresh.doubts)
 
     _believe(clock.replaced(loop.CLOCK, generate.CLOCK))
     correctness = checker.verdict()

@@ -138,7 +138,7 @@ MUTANTS = (
     Mutant(
         name="NaN accepted",
         file="steelyard/measure/correctness.py",
-        old="        if not np.isfinite(actual64).all():\n",
+        old="        if not alike_finite(actual64, reference64):\n",
         new="        if False:\n",
         tests=(f"{FAILS}[nan-incorrect-check-NaN]",),
         through="worker",
@@ -510,5 +510,25 @@ MUTANTS = (
         new="",
         tests=("tests/cli/test_energy.py::test_a_log_of_yesterday_is_refused_before_anything_starts[resumed]",),
         through="command line",
+    ),
+    Mutant(
+        name="update looked at in the cold launch alone",
+        file="steelyard/engine/measuring.py",
+        old="        fresh.once()\n",
+        new="",
+        tests=(
+            "tests/engine/test_update.py::test_an_update_that_does_nothing_is_found_in_the_cold_launch_and_in_every_other[True]",
+        ),
+        through="worker",
+    ),
+    Mutant(
+        name="a suite's forward not looked at",
+        file="steelyard/lowering/lower.py",
+        old="            check_forward(point, shared.modules(point))\n",
+        new="",
+        tests=(
+            "tests/lowering/test_declared.py::test_a_mistake_is_the_suites_and_names_workload_program_and_remedy[dict]",
+        ),
+        through="part",
     ),
 )
