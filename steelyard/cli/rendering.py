@@ -62,7 +62,8 @@ def render_across(
 
 def _written(chosen: Sequence["Report"], inputs: "ReportInputs") -> Mapping[str, Mapping[str, bytes]]:
     from steelyard.artifact.report import files_of
-    from steelyard.core.errors import SteelyardError, one_line
+    from steelyard.core.errors import SteelyardError
+    from steelyard.core.reason import reason_of
     from steelyard.guard.scratch import scratch
 
     made: dict[str, Mapping[str, bytes]] = {}
@@ -71,6 +72,6 @@ def _written(chosen: Sequence["Report"], inputs: "ReportInputs") -> Mapping[str,
             try:
                 entry.write(inputs, directory)
             except Exception as error:  # a report may be of another package
-                raise SteelyardError(f"{entry.name}: {one_line(error)}") from error
+                raise SteelyardError(f"{entry.name}: {reason_of(error)}") from error
             made[entry.name] = {name: path.read_bytes() for name, path in files_of(directory).items()}
     return made

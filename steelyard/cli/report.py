@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steelyard.cli.output import RUNS, printable
-from steelyard.core.errors import SteelyardError, UsageError, one_line, unknown_name
+from steelyard.core.errors import SteelyardError, UsageError, unknown_name
+from steelyard.core.reason import reason_of
 
 if TYPE_CHECKING:
     from steelyard.core.run import Run
@@ -104,7 +105,7 @@ def reported(path: Path) -> Iterator[str]:
     except Exception as error:  # noqa: BLE001 (whatever it is, it is no reason to end a run as if it had failed)
         yield from getattr(error, "lines", ())
         again = shlex.join(("bench", "report", str(path)))
-        yield f"the report failed: {one_line(error)}; the run is stored whole, and {again} makes its report"
+        yield f"the report failed: {reason_of(error)}; the run is stored whole, and {again} makes its report"
 
 
 def write_report(
@@ -229,7 +230,7 @@ def write_all(inputs: "ReportInputs", chosen: "Sequence[Report]", directory: Pat
         except UsageError:
             raise
         except Exception as error:  # noqa: BLE001 (a report may be of another package)
-            failed.append(f"{entry.name}: {one_line(error)}")
+            failed.append(f"{entry.name}: {reason_of(error)}")
     return Written(formats=tuple(lines), lines=tuple(lines.values()), failed=tuple(failed))
 
 

@@ -1,9 +1,7 @@
 """The one error tree. Every message says what, where, and what to do next."""
 
 import difflib
-import traceback
 from collections.abc import Iterable
-from pathlib import Path
 
 
 class SteelyardError(Exception):
@@ -65,13 +63,3 @@ def unknown_name(kind: str, given: str, valid: Iterable[str]) -> UsageError:
     hint = f"; did you mean '{closest[0]}'?" if closest else "."
     listed = ", ".join(ordered) if ordered else "none"
     return UsageError(f"unknown {kind} '{given}'{hint} Valid: {listed}")
-
-
-def one_line(error: BaseException) -> str:
-    """What an error says, in one line: one of this project its message, any other also its type and where it arose."""
-    message = " ".join(str(error).split())
-    if isinstance(error, SteelyardError):
-        return message
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}{': ' if message else ''}{message}{where}"

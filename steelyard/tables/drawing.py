@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from steelyard.core.errors import one_line
+from steelyard.core.reason import reason_of
 from steelyard.core.visible import visible
 from steelyard.store import scrub, uncollected
 from steelyard.tables.forked import few, forked
@@ -138,7 +138,7 @@ def pictures(
 
 
 def _failed(figure: Figure, error: Exception) -> Picture:
-    return Picture(name=figure.name, title=figure.title, reason=scrub(one_line(error)), failed=True)
+    return Picture(name=figure.name, title=figure.title, reason=scrub(reason_of(error)), failed=True)
 
 
 def new_figure(width_in: float, height_in: float) -> Any:
