@@ -104,7 +104,7 @@ def on_a_gpu(tmp_path, monkeypatch):
 
     def launch(backend, l2):
         request = LaunchRequest(
-            launch="run/0001",
+            launch=f"run-{os.getpid()}/0001",
             arm=backend,
             round=1,
             position=0,

@@ -36,7 +36,7 @@ def launch(
 ) -> Outcome:
     points = [lowered_point(tmp_path / f"p{index}", name=f"affine{index}", seed=index) for index in range(cases)]
     request = LaunchRequest(
-        launch="run/0001",
+        launch=f"run-{os.getpid()}/0001",
         arm=backend,
         round=1,
         position=0,

@@ -28,7 +28,7 @@ CAPPED = Budget(threads=1, cpus=(0,), memory_cap_bytes=CAP, memory_cap_by="rlimi
 def launch(tmp_path: Path, fault: str, budget: Budget):
     backend = f"{PATH}[fault={fault}]"
     request = LaunchRequest(
-        launch="run/0001",
+        launch=f"run-{os.getpid()}/0001",
         arm=backend,
         round=0,
         position=0,

@@ -22,7 +22,7 @@ def launched(tmp_path: Path, stated: float | None) -> Result:
     """A launch of a backend that is off by 1 %."""
     cpu = min(os.sched_getaffinity(0))
     request = LaunchRequest(
-        launch="run/0001",
+        launch=f"run-{os.getpid()}/0001",
         arm=PATH,
         round=0,
         position=0,

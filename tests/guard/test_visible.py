@@ -1,6 +1,7 @@
 """CUDA's index and NVML's: joined by UUID over the stand-in library, whose boards lie on the bus in another order."""
 
 import ctypes
+import os
 
 import pytest
 from hypothesis import given
@@ -116,7 +117,7 @@ def test_every_launch_counts_by_the_bus(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     request = LaunchRequest(
-        launch="run/0001",
+        launch=f"run-{os.getpid()}/0001",
         arm="numpy",
         round=1,
         position=0,

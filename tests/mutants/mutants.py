@@ -444,7 +444,7 @@ MUTANTS = (
     Mutant(
         name="a pause of bench charged to the worker",
         file="steelyard/engine/listener.py",
-        old="                    self._missed_s += away_s\n",
+        old="                self._missed_s += away_s\n",
         new="",
         tests=("tests/engine/test_pauses.py::test_a_supervisor_stopped_inside_a_window_charges_it_to_nobody",),
         through="worker",

@@ -50,7 +50,7 @@ stranger = others:OBJECT
 """
 REASONS = {
     "gone": "offered by other-package: ModuleNotFoundError: No module named 'removed_module'",
-    "raising": "offered by other-package: ValueError: made for another version (raising.py, line 1)",
+    "raising": "offered by other-package: ValueError: made for another version (raising.py:1)",
     "leaving": "offered by other-package: SystemExit: 7",
     "skipping": "offered by other-package: Skipped",
     "lacking": "offered by other-package: AttributeError: module 'others' has no attribute 'Absent'",

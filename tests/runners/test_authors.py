@@ -50,7 +50,7 @@ def launch(points: Mapping[str, LoweredPoint], monkeypatch: pytest.MonkeyPatch, 
 
     def call(backend: str) -> Mapping[str, Result]:
         request = LaunchRequest(
-            launch="run/0001",
+            launch=f"run-{os.getpid()}/0001",
             arm=backend,
             round=0,
             position=0,

@@ -44,7 +44,7 @@ def launch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     def call(lowered: LoweredPoint, backend: str, **budget) -> Result:
         budget = {"threads": len(CPUS), "cpus": CPUS, **budget}
         request = LaunchRequest(
-            launch="run/0001",
+            launch=f"run-{os.getpid()}/0001",
             arm=backend,
             round=1,
             position=0,

@@ -21,7 +21,7 @@ def test_the_meter_is_read_while_the_calls_are_timed(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     spec = parse_backend(f"{PATH}[every=0.01,of={numpy_work.PATH}]")
     request = LaunchRequest(
-        launch="run/0001",
+        launch=f"run-{os.getpid()}/0001",
         arm=spec.text,
         round=1,
         position=0,
