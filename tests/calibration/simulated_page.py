@@ -10,7 +10,8 @@ TARGET = (0.93, 0.97)
 _ORDERS = METHODS[:2]
 _REASONS = {
     "above": "The balanced order takes a trend out of the estimate, as every arm has every position equally often, "
-    "but not out of the scatter between rounds that the width is made from: the interval is wider than it need be.",
+    "but not out of the scatter between rounds that the width is made from, and Student's interval is wider than it "
+    "need be where few launches take one of two levels.",
     "below": "The ranks ask that a round favours either arm by any amount with the same chance, independently of the "
     "other rounds, and Student's interval that log ratios are normal; this noise does not keep to that.",
 }

@@ -53,7 +53,7 @@ def test_the_published_rates_keep_the_promise(found: Counts) -> None:
     false = sum(found.verdicts["paired rounds"][0].get(name, 0) for name in ("faster", "slower"))
     assert false / found.repetitions <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / found.repetitions)
     covered = found.covered / found.repetitions
-    if found.model in EXCHANGEABLE:
+    if found.model in EXCHANGEABLE and found.rounds >= 8:  # Student's is wider than need be for two levels
         assert 0.93 <= covered <= 0.97
     else:
         assert covered >= 0.93
