@@ -108,7 +108,7 @@ def _judged(run: Run) -> Iterator[Finding]:
         values = np.asarray(entry.samples, dtype=np.float64)
         if not (np.isfinite(values) & (values > 0)).all():
             continue
-        found = judge(entry.samples)
+        found = judge(entry.samples, entry.turns)
         if (found.cut, found.steady) != (entry.cut, entry.steady):
             text = f"{entry.metric}: {entry.steady}, {entry.cut} cut; its samples are {found.steady}, {found.cut} cut"
             yield _wrong(_place(result), text)

@@ -69,6 +69,7 @@ def replay_of(
         window_s=plan["window_s"],
         energy=settings_of(plan),
         seed=plan["seed"],
+        turns=plan.get("turns", False),
     )
     return Replay(request=request, points=points, left_out=left_out)
 

@@ -18,8 +18,8 @@ _LOOKED_AT = 3 * ENOUGH_RUNS
 def noise_seen(root: Path, manifest: Manifest) -> dict[tuple[str, str], Seen]:
     """The noise of the ten newest earlier runs under `root`, by point key and timed metric.
 
-    A run counts where it was made before this one, on the same machine and device, with the same budget, window, time
-    and baseline, and has at least 8 rounds that count. `--quick` and cold starts have none.
+    A run counts where it was made before this one, on the same machine and device, with the same budget, window, time,
+    turns and baseline, and has at least 8 rounds that count. `--quick` and cold starts have none.
     """
     found: dict[tuple[str, str], list[float]] = {}
     for path in islice(_alike(root, manifest), _LOOKED_AT):
@@ -56,4 +56,5 @@ def _terms(manifest: Manifest) -> tuple[object, ...]:
     """`time_s` is among them because it may shorten the windows."""
     baseline = next(arm.backend.text for arm in manifest.arms if arm.label == manifest.baseline)
     planned = tuple(manifest.plan.get(name) for name in ("scenario", "window_s", "time_s"))
-    return machine_key(manifest.environment), manifest.device, manifest.budget, planned, baseline
+    turns = bool(manifest.plan.get("turns"))  # runs from before there were any do not say
+    return machine_key(manifest.environment), manifest.device, manifest.budget, planned, turns, baseline

@@ -48,6 +48,13 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
     rounds = f"one cold, then {plan.minimum_rounds} to {plan.maximum_rounds}"
     rounds = f"{plan.maximum_rounds}, each with empty compile caches" if always_cold else rounds
     yield f"rounds: {rounds}; {len(plan.points)} cases x {len(plan.arms)} launches a round"
+    if not always_cold:
+        yield (
+            "in turns: the launches of a warm round are alive together, one runs at a time, the others are stopped; "
+            "one after the other if the cold round shows that memory does not hold all"
+            if request.turns
+            else "the launches of a round run one after the other (--turns off)"
+        )
     others = len(labels) - 1
     headline = sum(point.workload == plan.suite.headline for point in plan.points)
     metrics = sum(3 if point.driver == "generate" else 1 for point in plan.points)
@@ -134,6 +141,7 @@ def plan_of(
         window_s=stored["window_s"],
         energy=settings_of(stored, meter),
         seed=stored["seed"],
+        turns=stored.get("turns", False),  # a run from before there were turns goes on as it began
         timeouts=timeouts,
         shams=sum(arm.sham for arm in manifest.arms),
     )

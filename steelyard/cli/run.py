@@ -67,6 +67,13 @@ def run(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait while another run measures on the same CPUs or device.")
     ] = False,
+    turns: Annotated[
+        str,
+        typer.Option(
+            metavar="on|off",
+            help="Whether the launches of a round take turns, alive together. off: one after the other.",
+        ),
+    ] = "on",
     energy: Annotated[
         bool, typer.Option("--energy/--no-energy", help="Meter energy after each timed window, where there is a meter.")
     ] = True,
@@ -138,6 +145,7 @@ def run(
         tolerance=tolerance,
         allow_foreign=allow_foreign_processes,
         wait=wait,
+        turns=_choice("turns", turns, ("on", "off")) == "on",
     )
     if largest is not None:
         if quick or rounds is not None or scenario != "single-stream":

@@ -234,7 +234,12 @@ def _segment(
         done = session.run()
     at_end = graded_at_end(noise, recorder.launches)
     writer.finish(
-        ended=done.ended, rounds=done.rounds, supervisor=done.supervisor, noise=at_end, disturbed=done.disturbed
+        ended=done.ended,
+        rounds=done.rounds,
+        supervisor=done.supervisor,
+        noise=at_end,
+        disturbed=done.disturbed,
+        turns=done.turns,
     )
     say(f"ended: {_ENDED[done.ended]}; {max(0, len(done.rounds) - 1)} rounds after the cold one")
     for line in _noise_during(noise, at_end, done.disturbed):
@@ -301,6 +306,7 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
             "window_s": request.window_s,
             "energy": request.energy.stored,
             "seed": request.seed,
+            "turns": request.turns,
             **({} if request.device.kind == "cpu" else {"allow_foreign_processes": request.allow_foreign}),
         },
         environment=environment,

@@ -14,7 +14,7 @@ from steelyard.core.case import Arm
 from steelyard.core.result import Measurement, Result, Steady
 from steelyard.core.run import Run
 from steelyard.core.workload import Point
-from steelyard.measure.steady import aligned_cut
+from steelyard.measure.steady import aligned_cut, place_of, settled
 from steelyard.stats.alike import alike
 from steelyard.stats.spread import middles
 
@@ -64,7 +64,7 @@ class Launched(NamedTuple):
     """One launch's steady samples of one metric: their median, and the measurement they come from.
 
     `cut` is the measurement's own, or for `too_short` the one found from all launches aligned; `samples` are
-    those after it.
+    those after it, without the first calls of turns.
     """
 
     round: int
@@ -264,12 +264,27 @@ def _taken(results: Sequence[Result], metric: str) -> list[tuple[int, Measuremen
         and (measurement := result.measurement(metric)) is not None
         and len(measurement.samples)
     ]
-    short = [measurement.samples for _, measurement in measured if measurement.steady == "too_short"]
+    short = [_settled(measurement) for _, measurement in measured if measurement.steady == "too_short"]
     common = aligned_cut(short) if short else 0
     return [
-        (number, measurement, common if measurement.steady == "too_short" else measurement.cut)
+        (
+            number,
+            measurement,
+            place_of(common, settled(len(measurement.samples), measurement.turns))
+            if measurement.steady == "too_short"
+            else measurement.cut,
+        )
         for number, measurement in measured
     ]
+
+
+def _settled(measurement: Measurement, cut: int = 0) -> NDArray[np.float64]:
+    """The samples from the cut on, without the first calls of turns."""
+    values = np.asarray(measurement.samples, dtype=np.float64)
+    if not measurement.turns:
+        return values[cut:]
+    kept = settled(len(values), measurement.turns)
+    return values[kept[kept >= cut]]
 
 
 def _launch(sides: Iterable[Side]) -> None:
@@ -279,11 +294,7 @@ def _launch(sides: Iterable[Side]) -> None:
         for side in sides
         for metric in metrics_of(side.point)
     }
-    samples = [
-        np.asarray(measurement.samples, dtype=np.float64)[cut:]
-        for _, launches in taken.values()
-        for _, measurement, cut in launches
-    ]
+    samples = [_settled(measurement, cut) for _, launches in taken.values() for _, measurement, cut in launches]
     medians = [0.0] * len(samples)
     for places, rows in alike(samples):
         rows.sort(axis=1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from steelyard.compare.sides import Side, Sides, disturbed_warm, metrics_of, sides_of
+from steelyard.compare.turns import log_levels, log_ratio
 from steelyard.compare.verdict import ALPHA, MARGIN, Question, as_ratio, decide
 from steelyard.core.comparison import Comparison, Family, Verdict
 from steelyard.core.run import Run
@@ -18,7 +19,8 @@ from steelyard.stats.few import FEWEST, Location, Mean, all_paired, paired
 class Pairs:
     """The rounds in which both sides ended ok with samples of the metric, and the log ratio of each round.
 
-    A log ratio is log(candidate's launch median / baseline's). `timed` is the timed metric that says at which layer the
+    A log ratio is log(candidate's launch median / baseline's), or of launches that took turns together the median over
+    their turns (`steelyard.compare.turns`). `timed` is the timed metric that says at which layer the
     calls were made and whether a launch was steady: the metric itself, but for energy.
     """
 
@@ -112,7 +114,7 @@ def floor_from(location: Location | None) -> float | None:
 
 def pair(baseline: Side, candidate: Side, metric: str) -> Pairs:
     """Pair two sides by round."""
-    before, after = baseline.medians(metric), candidate.medians(metric)
+    before, after = ({launch.round: launch for launch in side.launched(metric)} for side in (baseline, candidate))
     rounds = tuple(number for number in before if number in after)
     return Pairs(
         baseline=baseline,
@@ -120,7 +122,7 @@ def pair(baseline: Side, candidate: Side, metric: str) -> Pairs:
         metric=metric,
         timed=metric,
         rounds=rounds,
-        log_ratios=tuple(math.log(after[number] / before[number]) for number in rounds),
+        log_ratios=tuple(log_ratio(before[number], after[number]) for number in rounds),
     )
 
 
@@ -223,10 +225,9 @@ def span(pairs: Pairs) -> tuple[Location, Location] | None:
     sides = (pairs.baseline, pairs.candidate)
     if not any(side.unsteady(pairs.timed, pairs.rounds).too_many for side in sides):
         return None
-    before, after = (side.levels(pairs.metric) for side in sides)
-    low, high = (
-        paired([math.log(after[number][end] / before[number][1 - end]) for number in pairs.rounds]) for end in (0, 1)
-    )
+    before, after = ({launch.round: launch for launch in side.launched(pairs.metric)} for side in sides)
+    ends = [log_levels(before[number], after[number]) for number in pairs.rounds]
+    low, high = (paired([levels[end] for levels in ends]) for end in (0, 1))
     return low, high
 
 

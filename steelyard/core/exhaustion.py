@@ -4,6 +4,8 @@ What a runtime says when it gets no memory is a sentence of its own; the marks b
 them raises or prints. A runtime that says none of them is `failed` or `crashed`, and its reason is kept.
 """
 
+from pathlib import Path
+
 _MARKS = (
     "outofmemory",  # torch.OutOfMemoryError, hipErrorOutOfMemory
     "out of memory",  # CUDA, XLA, the kernel
@@ -37,3 +39,12 @@ def limit_own_memory(limit_bytes: int | None) -> None:
 
     if limit_bytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has ended for want of memory, as far as it tells."""
+    try:
+        text = Path("/proc/vmstat").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from steelyard.core.energy import EnergyUse
 from steelyard.core.metrics import Reading
+from steelyard.core.turns import first_calls
 
 Status = Literal[
     "ok", "incorrect", "fallback", "unsupported", "out_of_memory", "timed_out", "crashed", "failed", "skipped"
@@ -28,6 +29,8 @@ class Measurement:
     `cut` is the number of leading samples judged to be warm-up; nothing is dropped.
     `starts_s` are the sample starts on the launch's monotonic clock, counted from the window's start.
     `digest` is what the worker made of all of it (`steelyard.measure.digest`); empty in runs older than that.
+    `turns` are the indices of the first sample of each turn, and `begun_s` is when the first sample began, on the clock
+    of `LaunchRecord.started_s`; () and None where the window was in one piece.
     """
 
     metric: str
@@ -38,11 +41,14 @@ class Measurement:
     steady: Steady
     stop: StopReason
     digest: str = ""
+    turns: tuple[int, ...] = ()
+    begun_s: float | None = None
 
     @property
     def steady_samples(self) -> Sequence[float]:
-        """The samples after the cut."""
-        return self.samples[self.cut :]
+        """The samples after the cut, without the first calls of turns (`steelyard.core.turns`)."""
+        left_out = set(first_calls(self.turns, len(self.samples)))
+        return [value for index, value in enumerate(self.samples) if index >= self.cut and index not in left_out]
 
 
 READ_BACK: Mapping[str, str] = {
@@ -183,6 +189,10 @@ class LaunchRecord:
     `noise` holds the readings of the noise guard: short samples at both ends (`before/...`, `after/...`) and
     what others did over the whole launch (`during/...`). `supervisor_cpu_s` is the CPU time that the
     supervisor itself used while the launch ran.
+
+    A launch that took turns with the others of its round was stopped for `stopped_s` of that time and ran for the rest,
+    and `handover_s` is the median time from the end of another's turn to the beginning of the next; all None where the
+    launches ran one after the other.
     """
 
     launch: str
@@ -194,3 +204,6 @@ class LaunchRecord:
     exit_code: int | None
     supervisor_cpu_s: float
     noise: Mapping[str, Reading] = field(default_factory=dict)
+    ran_s: float | None = None
+    stopped_s: float | None = None
+    handover_s: float | None = None

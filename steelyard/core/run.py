@@ -117,7 +117,8 @@ class Segment:
 
     `ended` is one of `precision`, `rounds`, `time`, `interrupted`, `recovered`. `noise` is the worse of the
     preflight's grade and of that of the typical launch. `disturbed` says of rounds which neighbour touched
-    them: they are kept, and give no pairs and no steady numbers.
+    them: they are kept, and give no pairs and no steady numbers. `turns` says whether the launches of its warm rounds
+    took turns: `on`, or why they ran one after the other; empty in runs older than turns.
     """
 
     index: int
@@ -127,6 +128,7 @@ class Segment:
     noise: Noise
     supervisor: Mapping[str, Reading] = field(default_factory=dict)
     disturbed: Mapping[int, str] = field(default_factory=dict)
+    turns: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,12 +153,12 @@ class Run:
 
 
 def launches_by_segment(launches: Sequence[LaunchRecord]) -> list[list[LaunchRecord]]:
-    """The launches of each segment that has any: they are stored in the order in which they ran, and a segment begins
+    """The launches of each segment that has any: they are stored in the order in which they ended, and a segment begins
     with a cold round of its own, on a clock of its own."""
     parts: list[list[LaunchRecord]] = []
     for record in launches:
         before = parts[-1][-1] if parts else None
-        if before is None or record.round < before.round or record.started_s < before.started_s:
+        if before is None or record.round < before.round or record.ended_s < before.ended_s:
             parts.append([])
         parts[-1].append(record)
     return parts

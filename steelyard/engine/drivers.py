@@ -176,7 +176,8 @@ class Answers:
             _measurement("ttft_s", window, [row[0] for row in gaps]),
         ]
         if token_times:
-            cut, steady = judge(token_times)
+            turns = tuple(index * (len(gaps[0]) - 1) for index in window.turns)
+            cut, steady = judge(token_times, turns)
             tokens = Measurement(
                 metric="tpot_s",
                 layer="bound_wall",
@@ -185,6 +186,8 @@ class Answers:
                 cut=cut,
                 steady=steady,
                 stop=window.stop,
+                turns=turns,
+                begun_s=window.begun_s,
             )
             found.append(sealed(tokens))
         return tuple(found)
@@ -215,7 +218,7 @@ DRIVERS: Mapping[str, type[Driver]] = {"call": SingleCalls, "generate": Answers}
 
 def _measurement(metric: str, window: Window, samples: Sequence[float]) -> Measurement:
     origin = window.starts_ns[0]
-    cut, steady = judge(samples)
+    cut, steady = judge(samples, window.turns)
     return sealed(
         Measurement(
             metric=metric,
@@ -225,6 +228,8 @@ def _measurement(metric: str, window: Window, samples: Sequence[float]) -> Measu
             cut=cut,
             steady=steady,
             stop=window.stop,
+            turns=tuple(window.turns),
+            begun_s=window.begun_s,
         )
     )
 

@@ -1,4 +1,4 @@
-"""One launch seen from outside: start the worker, listen until it ends, turn every end into rows."""
+"""One launch seen from outside: start the worker, listen until it stands or ends, turn every end into rows."""
 
 import os
 import random
@@ -6,23 +6,29 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
+from types import TracebackType
+from typing import Self
 
 from steelyard import plugins, wire
 from steelyard.core.errors import SteelyardError, StoreError
+from steelyard.core.exhaustion import oom_kills
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.runner import LaunchContext
 from steelyard.engine.ends import unfinished, why
+from steelyard.engine.exits import exit_of
 from steelyard.engine.listener import Listener
 from steelyard.engine.protocol import Event, LaunchRequest
 from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
 from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
-from steelyard.guard.memory_group import MemoryGroup, parent_group
+from steelyard.guard.halt import Halt, Watchman
+from steelyard.guard.memory_group import MemoryGroup, group_for
 from steelyard.guard.tree import left_behind
 
 _MARK = "STEELYARD_LAUNCH"  # every process that a launch starts inherits it
@@ -73,81 +79,156 @@ def run_launch(
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Outcome:
     """Run one launch to its end, whatever that is. Raises Interrupted on Ctrl-C, SteelyardError if it cannot start."""
-    budget = request.budget
-    if budget.memory_cap_by != "cgroup" or budget.memory_cap_bytes is None:
-        return _run(request, None, origin_s=origin_s, timeouts=timeouts, on_event=on_event)
-    parent, reason = parent_group()
-    if parent is None:
-        raise SteelyardError(f"the memory cap cannot be kept as it was in this run: {reason}")
-    with MemoryGroup(parent, request.launch, budget.memory_cap_bytes) as group:
-        return _run(request, group, origin_s=origin_s, timeouts=timeouts, on_event=on_event)
+    with Running(request, origin_s=origin_s, timeouts=timeouts, on_event=on_event) as launch:
+        try:
+            return launch.ended(launch.go())
+        except KeyboardInterrupt:
+            raise Interrupted from None
 
 
-def _run(
-    request: LaunchRequest,
-    group: MemoryGroup | None,
-    *,
-    origin_s: float,
-    timeouts: Mapping[str, float],
-    on_event: Callable[[Event], None],
-) -> Outcome:
-    request_file, log_file = _prepared(request)
-    before = boundary_sample(request.budget.cpus or None)
-    oom_before = _oom_kills()
-    cpu_start, started = time.process_time(), time.monotonic()
-    watch = during.begin(request.budget.cpus)
-    read_end, write_end = os.pipe()
-    # The working directory is not on the path while the worker's own imports happen.
-    command = module_command("steelyard.engine.worker", str(request_file), str(write_end))
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            command if group is None else group.command(command),
-            pass_fds=(write_end,),
-            env=environment(request),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+class Running:
+    """A launch from its start to its end. A context manager: on leaving it, no process of the launch is left.
+
+    `go` lets it run until it ends, or stands before or after a turn; then it is stopped until the next `go`. `ended`
+    makes the rows of it.
+    """
+
+    def __init__(
+        self,
+        request: LaunchRequest,
+        *,
+        origin_s: float,
+        timeouts: Mapping[str, float],
+        on_event: Callable[[Event], None],
+        watchman: Watchman | None = None,
+    ) -> None:
+        self.request = replace(request, origin_s=origin_s)
+        self.handovers: list[float] = []
+        self._timeouts, self._on_event = timeouts, on_event
+        self._watchman = watchman
+        self._group: MemoryGroup | None = None
+        self._stopped: during.Watch | None = None
+        self._stopped_s = 0.0
+        self._over = False
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        request = self.request
+        with ExitStack() as opened:
+            if (group := group_for(request.budget, request.launch)) is not None:
+                self._group = opened.enter_context(group)
+            request_file, self._log_file = _prepared(request)
+            self._before = boundary_sample(request.budget.cpus or None)
+            self._oom_before = oom_kills()
+            self._started = time.monotonic()
+            self._watch = during.begin(request.budget.cpus)
+            events, events_out = os.pipe()
+            go_in, self._go = os.pipe()
+            opened.callback(os.close, events)
+            opened.callback(os.close, self._go)
+            # The working directory is not on the path while the worker's own imports happen.
+            command = module_command("steelyard.engine.worker", str(request_file), str(events_out), str(go_in))
+            with self._log_file.open("wb") as log:
+                self._process = subprocess.Popen(
+                    command if self._group is None else self._group.command(command),
+                    pass_fds=(events_out, go_in),
+                    env=environment(request),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            os.close(events_out)
+            os.close(go_in)
+            opened.callback(self._end)
+            exited = opened.enter_context(exit_of(self._process.pid))
+            self._listener = Listener(request, events, exited, self._timeouts, self._on_event)
+            self._halt = None
+            if self._watchman is not None:
+                self._halt = Halt(self._process.pid, f"{_MARK}={request.launch}", self._watchman)
+            self._open = opened.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what is left of it and release what it held."""
+        self._open.close()
+
+    @property
+    def stands(self) -> Event:
+        """Where it stands: the worker's word before or after a turn. Only after a `go` that said `turn`."""
+        assert self._listener.turn is not None
+        return self._listener.turn
+
+    def go(self) -> str:
+        """Let it run until it stands (`turn`) or is over: `done`, `exited`, `timed_out`, or what is wrong with what it
+        said."""
+        if self._stopped is not None and self._halt is not None:
+            stopped_s, self._watch = self._watch.begun_s, during.resumed(self._watch, self._stopped)
+            self._stopped_s += self._watch.begun_s - stopped_s
+            self._stopped = None
+            self._halt.go_on()
+            with suppress(BrokenPipeError):  # it was ended meanwhile, which the listener sees
+                os.write(self._go, b"\n")
+        try:
+            ended = self._listener.listen()
+        except StoreError as error:
+            return str(error)
+        if ended == "turn":
+            assert self._halt is not None, "a launch that takes turns has others beside it"
+            if self.stands.turn is None:
+                self._halt.look()
+            self._halt.stop()
+            self._stopped = during.begin(self._watch.cpus)
+        return ended
+
+    def ended(self, how: str) -> Outcome:
+        """What came of it. `how` is what the last `go` said."""
+        request, listener, group = self.request, self._listener, self._group
+        meanwhile = during.end(self._watch, self._process.pid)  # while the worker is not yet waited for
+        supervisor_cpu_s = time.process_time() - self._watch.own_s
+        stayed = self._end(grace_s=_EXIT_GRACE_S if how in ("done", "exited") else 0.0)
+        exit_code = self._process.returncode
+        ended = time.monotonic()
+        record = LaunchRecord(
+            launch=request.launch,
+            arm=request.arm,
+            round=request.round,
+            position=request.position,
+            started_s=self._started - request.origin_s,
+            ended_s=ended - request.origin_s,
+            exit_code=exit_code,
+            supervisor_cpu_s=supervisor_cpu_s,
+            noise=_noise(
+                before=self._before,
+                during={**meanwhile, "away_s": listener.presence.reading()},
+                end={
+                    "left_behind": Reading(value=float(stayed), unit="1", method="processes that outlived the worker")
+                },
+                after=boundary_sample(request.budget.cpus or None),
+            ),
+            ran_s=None if self._halt is None else ended - self._started - self._stopped_s,
+            stopped_s=None if self._halt is None else self._stopped_s,
+            handover_s=median(self.handovers) if self.handovers else None,
         )
-    os.close(write_end)
-    listener = Listener(request, read_end, process, timeouts, on_event)
-    ended = "interrupted"
-    try:
-        ended = listener.listen()
-    except KeyboardInterrupt:
-        raise Interrupted from None
-    except StoreError as error:
-        ended = str(error)
-    finally:
-        meanwhile = during.end(watch, process.pid)  # while the worker is not yet waited for
-        stayed = _end_all(process, request.launch, grace_s=_EXIT_GRACE_S if ended in ("done", "exited") else 0.0)
-        os.close(read_end)
-    exit_code = process.returncode
-    record = LaunchRecord(
-        launch=request.launch,
-        arm=request.arm,
-        round=request.round,
-        position=request.position,
-        started_s=started - origin_s,
-        ended_s=time.monotonic() - origin_s,
-        exit_code=exit_code,
-        supervisor_cpu_s=time.process_time() - cpu_start,
-        noise=_noise(
-            before=before,
-            during={**meanwhile, "away_s": listener.presence.reading()},
-            end={"left_behind": Reading(value=float(stayed), unit="1", method="processes that outlived the worker")},
-            after=boundary_sample(request.budget.cpus or None),
-        ),
-    )
-    outcome = Outcome(record=record, results=[_left_children(result, stayed) for result in listener.results])
-    if ended != "done":
-        last_words = _tail(log_file)
-        starved = (group.kills() > 0) if group is not None else _oom_kills() > oom_before
-        status, reason = why(ended, exit_code, listener.stage, starved, last_words, request.budget)
-        outcome.results += unfinished(request, listener, status, reason, last_words)
-    if request.budget.memory_cap_bytes is not None:
-        outcome.results = [_capped(result, request, group) for result in outcome.results]
-    return outcome
+        outcome = Outcome(record=record, results=[_left_children(result, stayed) for result in listener.results])
+        if how != "done":
+            last_words = _tail(self._log_file)
+            starved = (group.kills() > 0) if group is not None else oom_kills() > self._oom_before
+            status, reason = why(how, exit_code, listener.stage, starved, last_words, request.budget)
+            outcome.results += unfinished(request, listener, status, reason, last_words)
+        if request.budget.memory_cap_bytes is not None:
+            outcome.results = [_capped(result, request, group) for result in outcome.results]
+        return outcome
+
+    def _end(self, grace_s: float = 0.0) -> int:
+        """End what is left of it; returns how many processes outlived the worker."""
+        if self._over:
+            return 0
+        self._over = True
+        return _end_all(self._process, self.request.launch, grace_s=grace_s)
 
 
 def _prepared(request: LaunchRequest) -> tuple[Path, Path]:
@@ -198,14 +279,6 @@ def _end_all(process: "subprocess.Popen[bytes]", launch: str, grace_s: float) ->
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return len(stayed)
-
-
-def _oom_kills() -> int:
-    try:
-        text = Path("/proc/vmstat").read_text()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))
 
 
 def _noise(**parts: Mapping[str, Reading]) -> dict[str, Reading]:

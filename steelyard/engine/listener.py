@@ -6,7 +6,6 @@ away: what it missed is not charged to the worker.
 
 import os
 import selectors
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,7 +13,6 @@ from typing import cast
 
 from steelyard import wire
 from steelyard.core.result import Result, Stage
-from steelyard.engine.exits import exit_of
 from steelyard.engine.protocol import Event, LaunchRequest
 from steelyard.guard.presence import Presence
 
@@ -22,21 +20,25 @@ _UNSEEN_S = 1.0  # the worker collects garbage before its window, and the superv
 
 
 class Listener:
-    """Reads events until the launch is done, dies, or outstays a stage's time-out."""
+    """Reads events until the launch is done, stands before or after a turn, dies, or outstays a stage's time-out.
+
+    `pipe` is the end that the worker's events come from, `exited` becomes readable once it has ended.
+    """
 
     def __init__(
         self,
         request: LaunchRequest,
         pipe: int,
-        process: "subprocess.Popen[bytes]",
+        exited: int,
         timeouts: Mapping[str, float],
         on_event: Callable[[Event], None],
     ) -> None:
         self.stage: Stage = "spawn"
         self.case_id = ""
         self.results: list[Result] = []
+        self.turn: Event | None = None
         self._pipe = pipe
-        self._process = process
+        self._exited = exited
         self._timeouts = timeouts
         self._on_event = on_event
         self._caps = {case.case_id: case.pace.cap_s for case in request.cases}
@@ -45,15 +47,25 @@ class Listener:
         self._window_began: float | None = None
         self._window_s: float | None = None
         self._missed_s = 0.0  # of the window, at most: either of its ends may have been seen so late
+        self._spent_s = 0.0  # of the stage's time-out, before the worker was stopped in it
+        self._since = time.monotonic()
         self.presence = Presence()
 
     def listen(self) -> str:
-        """`done`, `exited` or `timed_out`."""
+        """`done`, `exited` or `timed_out`; `turn` once the worker stands before or after one: listen again to go on.
+
+        Time-outs count no time between two calls.
+        """
+        self._since = time.monotonic()
+        self.presence.begin()  # while this launch was stopped, the supervisor was there for another
+        if self.turn is not None and self.turn.more:
+            self._window_began = self._since
+        self.turn = None
         deadline = self._deadline()
-        with exit_of(self._process.pid) as ended, selectors.DefaultSelector() as selector:
+        with selectors.DefaultSelector() as selector:
             selector.register(self._pipe, selectors.EVENT_READ)
-            selector.register(ended, selectors.EVENT_READ)
-            while not self._done:
+            selector.register(self._exited, selectors.EVENT_READ)
+            while not self._done and self.turn is None:
                 away_s = self.presence.away_s
                 ready = self.presence.select(selector, deadline - time.monotonic())
                 away_s = self.presence.away_s - away_s
@@ -65,13 +77,13 @@ class Listener:
                 if self._pipe not in ready or not self._read(away_s):
                     return "exited"
                 deadline = self._deadline()
-        return "done"
+        return "done" if self._done else "turn"
 
     def _deadline(self) -> float:
         allowed = self._timeouts[self.stage]
         if self.stage == "steady":
             allowed += self._caps.get(self.case_id, 0.0)
-        return time.monotonic() + allowed
+        return self._since + allowed - self._spent_s
 
     def _read(self, away_s: float) -> bool:
         data = os.read(self._pipe, 1 << 20)
@@ -82,21 +94,30 @@ class Listener:
             if event.kind == "stage":
                 self.stage, self.case_id = event.stage, event.case_id
                 self._time_window(event.stage, away_s)
+            elif event.kind == "turn":
+                self.turn = event
+                self._spent_s += time.monotonic() - self._since
+                self._end_piece()
             elif event.kind == "result" and event.result is not None:
                 event = replace(event, result=believed(event.result, self._window_s, self._missed_s))
                 self.results.append(cast(Result, event.result))
             elif event.kind == "done":
                 self._done = True
+            if event.kind != "turn":
+                self._spent_s, self._since = 0.0, time.monotonic()
             self._on_event(event)
         return bool(data)
 
     def _time_window(self, stage: Stage, away_s: float) -> None:
-        """How long the timed window was for the supervisor, from the event before it to the next."""
-        began, self._window_began = self._window_began, None
+        """How long the timed window was for the supervisor, event to event; of turns, all together."""
+        self._end_piece()
         if stage == "steady":
             self._window_began, self._window_s, self._missed_s = time.monotonic(), None, away_s
-        elif began is not None:
-            self._window_s = time.monotonic() - began
+
+    def _end_piece(self) -> None:
+        if self._window_began is not None:
+            self._window_s = (self._window_s or 0.0) + time.monotonic() - self._window_began
+        self._window_began = None
 
 
 def believed(result: Result, window_s: float | None, missed_s: float = 0.0) -> Result:

@@ -16,6 +16,7 @@ from steelyard.core.errors import SteelyardError
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Correctness, Measurement, Proof, Result, Stage, Status
 from steelyard.core.runner import Runner
+from steelyard.core.turns import first_call_ratio, first_calls
 from steelyard.core.workload import DType
 from steelyard.engine.device import device_time, flush_of
 from steelyard.engine.drivers import DRIVERS
@@ -80,12 +81,22 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
                 minimum=case.pace.minimum,
                 maximum=case.pace.maximum,
                 cap_s=case.pace.cap_s,
+                turn_s=case.pace.turn_s,
             ),
             inspect=inspect,
             checks=CheckPoints(launch.request.seed, early=case.pace.minimum),
+            stand=launch.stand,
         )
+        if window.turns:
+            window = dataclasses.replace(window, begun_s=window.starts_ns[0] * 1e-9 - launch.request.origin_s)
+            samples = [float(duration) for duration in window.durations_ns]
+            facts["turns"] = {
+                "number": len(window.turns),
+                "first_calls_left_out": len(first_calls(window.turns, len(samples))),
+                "first_call_over_the_rest": first_call_ratio(samples, window.turns),
+            }
         cpu_s = time.process_time() - cpu_s
-        facts |= launch.board.end()
+        facts |= launch.board.end(launch.request.beside)
         growth.note(len(window.durations_ns))
         launch.memory_ends("steady", memory)
         _believe(clock.disagreement(window.elapsed_ns, window.witness_ns))

@@ -50,6 +50,7 @@ class Request:
 
     `shams` is how many times the baseline is launched again in each round as if it were a candidate. An `attempt`
     only asks whether its cases complete: one cold launch of each backend, no control arm, one input set bound.
+    `turns` lets the launches of a warm round take turns where there is room for all of them (`engine.room`).
     """
 
     suite: str
@@ -70,6 +71,7 @@ class Request:
     energy: EnergySettings = field(default_factory=EnergySettings)
     allow_foreign: bool = False
     wait: bool = False
+    turns: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,16 @@ from steelyard.core.result import Result, Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How long a timed window lasts: at least `seconds` and `minimum` calls, at most `maximum` calls or `cap_s`."""
+    """How long a timed window lasts: at least `seconds` and `minimum` calls, at most `maximum` calls or `cap_s`.
+
+    In turns of `turn_s` each, or in one piece (None).
+    """
 
     seconds: float
     minimum: int
     maximum: int
     cap_s: float
+    turn_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,8 @@ class LaunchRequest:
     """One launch: an arm, its budget, its place in the run, and the bundle of cases in their order.
 
     A launch that is not `steady` gives the phases, two runs and the check, and no timed window. `bound` is how many
-    input sets of a case are bound at once, each with a state of its own; None binds all.
+    input sets of a case are bound at once, each with a state of its own; None binds all. `origin_s` is when the segment
+    began on the machine's monotonic clock. `beside` is how many other launches of its round are alive meanwhile.
     """
 
     launch: str
@@ -50,13 +55,21 @@ class LaunchRequest:
     cases: tuple[CaseRequest, ...]
     bound: int | None = None
     energy: EnergySettings = field(default_factory=EnergySettings)
+    origin_s: float = 0.0
+    beside: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One line from the worker. `stage` says what begins for which case; `result` ends a case; `done` the launch."""
+    """One line from the worker. `stage` says what begins for which case; `result` ends a case; `done` the launch.
 
-    kind: Literal["stage", "result", "done"]
+    `turn` says that the worker stands still until it is told to go on: before a turn of its window (`more`), or with
+    all of the window behind it. `turn` is the one that ended, beginning and end on the machine's monotonic clock.
+    """
+
+    kind: Literal["stage", "turn", "result", "done"]
     case_id: str = ""
     stage: Stage = "spawn"
     result: Result | None = None
+    more: bool = False
+    turn: tuple[float, float] | None = None

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from steelyard.core.case import Arm
 from steelyard.core.hashing import stable_hash
@@ -20,7 +20,9 @@ from steelyard.engine.metering import metering_s
 from steelyard.engine.own_code import changed, noted
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
+from steelyard.engine.room import ON, apart
 from steelyard.engine.rounds import balanced_orders, rotated
+from steelyard.engine.turns import Together, turn_s
 from steelyard.guard.disturbance import disturbed_rounds
 from steelyard.measure.memory import read_peak
 
@@ -28,6 +30,7 @@ _MAXIMUM_CALLS = 5_000
 _MINIMUM_CALLS = {"call": 10, "generate": 3}
 _SHORTEST_WINDOW_S = 0.5
 _CAP_FACTOR = 10.0
+_SWEEPS = 1 << 31  # apart from the seeds of the orders of launches
 _LOWERING = "lowering"  # in the place of a launch's name
 _WARM_SHARE = 0.5  # what a warm round takes of a cold one, besides its windows: as seen on the suite llm
 
@@ -60,12 +63,13 @@ class Sink(Protocol):
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """What a session did: the complete rounds, why it ended, what the supervisor itself used, and which of the
-    rounds were disturbed by whom."""
+    rounds were disturbed by whom, and `turns` as the stored segment says it."""
 
     rounds: tuple[int, ...]
     ended: str
     supervisor: Mapping[str, Reading]
     disturbed: Mapping[int, str]
+    turns: str = ""
 
 
 class Session:
@@ -115,6 +119,14 @@ class Session:
             balanced_orders(plan.arms, (bundle << 32) + plan.request.seed + first_round)
             for bundle in range(len(plan.bundles))
         ]
+        self._arms = {arm.label: arm for arm in plan.arms}
+        # The order of turns goes on from window to window and round to round, so that it is balanced over the run.
+        self._sweeps = [
+            balanced_orders(list(self._arms), (bundle << 32) + plan.request.seed + first_round + _SWEEPS)
+            for bundle in range(len(plan.bundles))
+        ]
+        self._turns = ""
+        self._cold: list[Result] = []
 
     def run(self) -> Segment:
         """The cold round, then whole rounds. Ctrl-C ends it and keeps every finished launch.
@@ -133,6 +145,10 @@ class Session:
             self._unsupported()
             self._round(0, steady=False)
             complete.append(0)
+            reason = "" if cold_start or request.attempt else apart(plan, self._cold)
+            self._turns = reason or ON
+            if request.turns and reason:
+                self._sink.note(f"the launches of a round run one after the other: {reason}")
             self._fit_window(time.monotonic() - begun)
             expected = (time.monotonic() - begun) * _WARM_SHARE
             for number in range(self._first_round, self._first_round + self._planned + plan.repeats):
@@ -160,7 +176,8 @@ class Session:
             rounds=tuple(complete),
             ended=ended,
             supervisor=self._supervisor(time.monotonic() - begun),
-            disturbed={number: told for number, told in disturbed_rounds(self._records).items() if number in complete},
+            disturbed={number: text for number, text in disturbed_rounds(self._records).items() if number in complete},
+            turns="" if cold_start else self._turns,
         )
 
     def _undisturbed(self, complete: Sequence[int]) -> int:
@@ -186,54 +203,67 @@ class Session:
     def _round(self, number: int, *, steady: bool) -> None:
         remaining = self._remaining_s() if self._plan.request.time_s is not None else None
         self._sink.round_begins(number, self._last(), remaining)
-        for bundle, orders in zip(self._plan.bundles, self._orders, strict=True):
-            for position, arm in enumerate(next(orders)):
-                cases = self._cases(arm, bundle, number)
-                if not cases:
-                    continue
-                self._sink.launch_begins(arm, number, position)
-                outcome = self._launch(arm, number, position, cases, steady=steady)
-                self._supervisor_cpu_s += outcome.record.supervisor_cpu_s
-                self._records.append(outcome.record)
-                self._sink.launch(outcome.record)
-                for result in outcome.results:
-                    self._keep(result)
+        timeouts = self._plan.request.timeouts
+        how: dict[str, Any] = {
+            "timeouts": {**timeouts, "energy": timeouts["energy"] + self._metering_s},
+            "origin_s": self._started_s,
+            "on_event": self._sink.event,
+        }
+        for bundle, orders, sweeps in zip(self._plan.bundles, self._orders, self._sweeps, strict=True):
+            requests = [
+                self._request(arm, number, position, cases, steady=steady)
+                for position, arm in enumerate(next(orders))
+                if (cases := self._cases(arm, bundle, number, in_turns=steady and self._turns == ON))
+            ]
+            if steady and self._turns == ON:
+                beside = [dataclasses.replace(request, beside=len(requests) - 1) for request in requests]
+                points = [point.key for point in self._ordered(bundle, number)]
+                Together(beside, sweeps, points=points, begin=self._begin, keep=self._ended, **how).run()
+            else:
+                for request in requests:
+                    self._begin(request)
+                    self._ended(request, run_launch(request, **how))
 
-    def _launch(self, arm: Arm, number: int, position: int, cases: tuple[CaseRequest, ...], *, steady: bool) -> Outcome:
+    def _begin(self, request: LaunchRequest) -> None:
+        """A launch begins. A cold one finds nothing of an earlier launch."""
+        self._sink.launch_begins(self._arms[request.arm], request.round, request.position)
+        if not request.steady:
+            shutil.rmtree(request.compile_cache, ignore_errors=True)
+
+    def _ended(self, request: LaunchRequest, outcome: Outcome) -> None:
+        """A launch ended: keep what came of it."""
+        shutil.rmtree(request.scratch, ignore_errors=True)
+        self._supervisor_cpu_s += outcome.record.supervisor_cpu_s
+        self._records.append(outcome.record)
+        self._sink.launch(outcome.record)
+        for result in self._checked(self._arms[request.arm], request.cases, outcome.results):
+            self._keep(result)
+
+    def _request(
+        self, arm: Arm, number: int, position: int, cases: tuple[CaseRequest, ...], *, steady: bool
+    ) -> LaunchRequest:
         request = self._plan.request
         self._launches += 1
         name = f"{self._run_id}/{self._first_round}-{self._launches:04d}"
         scratch = self._work / f"launch-{self._launches:04d}"
         weights = next(iter(cases[0].lowered.programs.values())).program.weights.key
         compile_cache = self._work / "compile" / f"arm-{self._plan.arms.index(arm)}-{weights}"
-        if not steady:  # cold: nothing from an earlier launch may remain
-            shutil.rmtree(compile_cache, ignore_errors=True)
-        try:
-            outcome = run_launch(
-                LaunchRequest(
-                    launch=name,
-                    arm=arm.label,
-                    round=number,
-                    position=position,
-                    backend=arm.backend,
-                    device=request.device,
-                    budget=request.budget,
-                    compile_cache=str(compile_cache),
-                    scratch=str(scratch),
-                    seed=int(stable_hash([request.seed, self._first_round, number, position], 8), 16),
-                    steady=steady,
-                    cases=cases,
-                    bound=1 if request.attempt else None,
-                    energy=request.energy,
-                ),
-                origin_s=self._started_s,
-                timeouts={**request.timeouts, "energy": request.timeouts["energy"] + self._metering_s},
-                on_event=self._sink.event,
-            )
-            outcome.results = self._checked(arm, cases, outcome.results)
-            return outcome
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        return LaunchRequest(
+            launch=name,
+            arm=arm.label,
+            round=number,
+            position=position,
+            backend=arm.backend,
+            device=request.device,
+            budget=request.budget,
+            compile_cache=str(compile_cache),
+            scratch=str(scratch),
+            seed=int(stable_hash([request.seed, self._first_round, number, position], 8), 16),
+            steady=steady,
+            cases=cases,
+            bound=1 if request.attempt else None,
+            energy=request.energy,
+        )
 
     def _checked(self, arm: Arm, cases: tuple[CaseRequest, ...], results: Sequence[Result]) -> list[Result]:
         """The results with the code that they come from; failed where that is no longer what the run began with."""
@@ -243,7 +273,7 @@ class Session:
             return [dataclasses.replace(result, status="failed", reason=told) for result in results]
         return [noted(result, code) for result in results]
 
-    def _cases(self, arm: Arm, bundle: tuple[Point, ...], number: int) -> tuple[CaseRequest, ...]:
+    def _cases(self, arm: Arm, bundle: tuple[Point, ...], number: int, *, in_turns: bool) -> tuple[CaseRequest, ...]:
         """The arm's cases: the headline first in the cold round, another first in each later one.
 
         Cases that failed before come last, so that a crash takes no other case with it; a case that
@@ -260,6 +290,7 @@ class Session:
                 minimum=_MINIMUM_CALLS[point.driver],
                 maximum=_MAXIMUM_CALLS,
                 cap_s=self._window_s * _CAP_FACTOR,
+                turn_s=turn_s(self._window_s) if in_turns else None,
             )
             lowered = self._lowered[point.key].within(case.tolerance)
             cases.append((bool(failures), CaseRequest(case_id=case.id, lowered=lowered, pace=pace)))
@@ -304,6 +335,8 @@ class Session:
 
     def _keep(self, result: Result) -> None:
         self._remember(result)
+        if result.round == 0:
+            self._cold.append(result)
         self._sink.result(result)
 
     def _remember(self, result: Result) -> None:

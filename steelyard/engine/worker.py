@@ -1,8 +1,9 @@
 """The launch: one fresh process, one backend, a bundle of cases.
 
-Started as `python -m steelyard.engine.worker REQUEST EVENTS_FD`. It imports the standard library,
+Started as `python -m steelyard.engine.worker REQUEST EVENTS_FD GO_FD`. It imports the standard library,
 numpy and the one runtime of its runner. Its own output goes to the launch's log; what it has to say
-goes to the event pipe, one JSON line each, so that nothing said is lost when it dies.
+goes to the event pipe, one JSON line each, so that nothing said is lost when it dies. Between the turns of a window it
+waits for a byte of the other pipe.
 """
 
 import os
@@ -25,13 +26,14 @@ from steelyard.engine.metering import Metering
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest
 from steelyard.guard.board import Window
 from steelyard.measure import clock  # held before any runner is imported, which might replace what it holds
+from steelyard.measure.loop import Turn
 from steelyard.measure.memory import HostMemory
 from steelyard.measure.telemetry import without_telemetry
 
 
 def main() -> None:
     """Read the request, pin the process, run the bundle."""
-    request_path, events_fd = Path(sys.argv[1]), int(sys.argv[2])
+    request_path, events_fd, go_fd = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     without_telemetry()
     # The working directory goes last on the path: a user's `onnx.py` must not shadow a package.
     sys.path = [entry for entry in sys.path if entry not in ("", os.getcwd())] + [os.getcwd()]
@@ -40,7 +42,7 @@ def main() -> None:
         os.sched_setaffinity(0, request.budget.cpus)
     if request.budget.memory_cap_by == "rlimit":
         limit_own_memory(request.budget.memory_cap_bytes)
-    Launch(request, events_fd).run()
+    Launch(request, events_fd, go_fd).run()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # all is said; a runtime's teardown takes a second and has crashed before
@@ -49,9 +51,9 @@ def main() -> None:
 class Launch:
     """Runs the cases in order and reports each. One runner, programs compiled once and shared."""
 
-    def __init__(self, request: LaunchRequest, events_fd: int) -> None:
+    def __init__(self, request: LaunchRequest, events_fd: int, go_fd: int) -> None:
         self.request = request
-        self._fd = events_fd
+        self._fd, self._go_fd = events_fd, go_fd
         self._stage: Stage = "import"
         self._compiled: dict[str, Executable] = {}
         self._case_id = ""
@@ -110,6 +112,13 @@ class Launch:
         """Tell the supervisor which stage begins: its time-out starts here."""
         self._stage = stage
         self._send(Event(kind="stage", case_id=self._case_id, stage=stage))
+
+    def stand(self, turn: Turn | None, more: bool) -> None:
+        """Tell the supervisor which turn of the window is over and whether another is to come; wait for its word."""
+        span = None if turn is None else (turn[0] * 1e-9, turn[1] * 1e-9)
+        self._send(Event(kind="turn", case_id=self._case_id, stage=self._stage, more=more, turn=span))
+        if not os.read(self._go_fd, 1):
+            os._exit(1)  # the supervisor is gone
 
     def _start(self) -> Runner:
         request = self.request

@@ -91,11 +91,14 @@ class Window:
         if self._board is not None:
             self._told(self._board.begin)
 
-    def end(self) -> dict[str, Any]:
-        """The facts for the row."""
+    def end(self, beside: int = 0) -> dict[str, Any]:
+        """The facts for the row. `beside` of the others there are launches of the same round, stopped meanwhile; what
+        slowed the clocks in their turns is told as well."""
         if self._kind == "cpu":
             return {}
         found = self._told(self._board.end) if self._board is not None else None
+        if found is not None:
+            found["foreign_processes"] = max(0, found["foreign_processes"] - beside)
         return {"board": {"value": None, "reason": self._reason} if found is None else found}
 
     def _open(self, index: int) -> None:

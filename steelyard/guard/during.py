@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steelyard.core.metrics import Reading, absent
@@ -13,7 +13,8 @@ from steelyard.guard.tree import tree_cpu_s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """The counters of the kernel at the beginning of a launch; `cpus` are the measured ones."""
+    """The counters of the kernel at the beginning of a launch, moved on by as much as they counted while it was
+    stopped; `cpus` are the measured ones."""
 
     cpus: tuple[int, ...]
     ticks: Mapping[int, proc.CpuTicks]
@@ -33,6 +34,30 @@ def begin(cpus: Collection[int] | None = None, root: Path = proc.ROOT) -> Watch:
         own_s=time.process_time(),
         begun_s=time.monotonic(),
         root=root,
+    )
+
+
+def resumed(watch: Watch, stopped: Watch) -> Watch:
+    """The watch of a launch that runs again now, without what was since it was `stopped` (counters read then)."""
+    now = begin(watch.cpus, watch.root)
+    return replace(
+        watch,
+        ticks={
+            cpu: proc.CpuTicks(
+                busy=ticks.busy + now.ticks[cpu].busy - stopped.ticks[cpu].busy,
+                idle=ticks.idle + now.ticks[cpu].idle - stopped.ticks[cpu].idle,
+                steal=ticks.steal + now.ticks[cpu].steal - stopped.ticks[cpu].steal,
+            )
+            for cpu, ticks in watch.ticks.items()
+            if cpu in now.ticks and cpu in stopped.ticks
+        },
+        periods={
+            name: count + now.periods[name] - stopped.periods[name]
+            for name, count in watch.periods.items()
+            if name in now.periods and name in stopped.periods
+        },
+        own_s=watch.own_s + now.own_s - stopped.own_s,
+        begun_s=watch.begun_s + now.begun_s - stopped.begun_s,
     )
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from steelyard.core.backend import Budget
 from steelyard.core.errors import SteelyardError
 from steelyard.core.metrics import Reading, absent
 from steelyard.guard.proc import ROOT, number, text
@@ -37,6 +38,17 @@ def parent_group(root: Path = ROOT) -> tuple[Path | None, str]:
             return group, ""
         reason = "the control group may not be written; systemd-run --user --scope -p Delegate=yes gives one that may"
     return None, reason
+
+
+def group_for(budget: Budget, name: str) -> "MemoryGroup | None":
+    """The group of the launch `name`, where its budget has a limit that a group keeps. Raises SteelyardError where none
+    can be made any more."""
+    if budget.memory_cap_by != "cgroup" or budget.memory_cap_bytes is None:
+        return None
+    parent, reason = parent_group()
+    if parent is None:
+        raise SteelyardError(f"the memory cap cannot be kept as it was in this run: {reason}")
+    return MemoryGroup(parent, name, budget.memory_cap_bytes)
 
 
 class MemoryGroup:

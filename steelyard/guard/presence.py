@@ -29,6 +29,10 @@ class Presence:
         self._clock = clock
         self._looked_s = clock()
 
+    def begin(self) -> None:
+        """It waits for something anew: what was since it last looked is not looked at."""
+        self._looked_s = self._clock()
+
     def select(self, selector: selectors.BaseSelector, seconds: float) -> set[int]:
         """The descriptors that are ready, after at most so many seconds of presence; none if it was so long."""
         until = time.monotonic() + seconds

@@ -1,6 +1,7 @@
 """The timed loop: one host clock, samples in time order, nothing but the call inside a sample."""
 
 import gc
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from steelyard.measure import clock as clocks
 from steelyard.measure.clock import witness_ns
 
 CLOCK = clocks.CLOCK
+Turn = tuple[int, int]
+"""Beginning and end on that clock."""
 
 
 class Call(Protocol):
@@ -29,7 +32,8 @@ class Window:
     """When each call started and how long it took, nanoseconds on one monotonic clock, in time order.
 
     `elapsed_ns` is the whole window on that clock, `witness_ns` the same window on the other (see `measure.clock`), as
-    near to it as the reads around both ends allow.
+    near to it as the reads around both ends allow. Of a window in turns both are sums over its turns, `turns` the index
+    of the first call of each, and `begun_s` when the first began, on the clock of the whole run.
     """
 
     starts_ns: Sequence[int]
@@ -37,16 +41,30 @@ class Window:
     stop: StopReason
     elapsed_ns: int
     witness_ns: int
+    turns: Sequence[int] = ()
+    begun_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """A window ends once it has lasted `seconds` and has `minimum` calls, or at `maximum` calls, or after `cap_s`."""
+    """A window ends once it has lasted `seconds` and has `minimum` calls, or at `maximum` calls, or after `cap_s`.
+
+    Seconds are those of its turns together. A turn lasts `turn_s` and at least one call, and has no more than its part
+    of `maximum` calls; None is one turn.
+    """
 
     seconds: float
     minimum: int
     maximum: int
     cap_s: float
+    turn_s: float | None = None
+
+    @property
+    def calls_a_turn(self) -> int:
+        """The most calls of one turn."""
+        if self.turn_s is None:
+            return self.maximum
+        return max(1, math.ceil(self.maximum * min(1.0, self.turn_s / self.seconds)))
 
 
 @contextmanager
@@ -65,53 +83,77 @@ def quiet_collector() -> Iterator[None]:
 
 
 def timed_window(
-    calls: Sequence[Call], limits: Limits, inspect: Callable[[int], None], checks: "CheckPoints"
+    calls: Sequence[Call],
+    limits: Limits,
+    inspect: Callable[[int], None],
+    checks: "CheckPoints",
+    stand: Callable[[Turn | None, bool], None] = lambda turn, more: None,
 ) -> Window:
     """Run the calls in rotation and time each.
 
     A sample holds one `run()` and a pair of clock reads. `inspect(index)` is called between `run()`
     and `settle()`, outside the sample, for the calls that `checks` picks; the runner cannot know which.
+    Of a window in turns `stand(turn, more)` is called before each turn with the one that ended (None before the first),
+    and once more when all are over; it returns when this process may go on.
     """
     clock = CLOCK
     count = len(calls)
     starts = [0] * limits.maximum
     durations = [0] * limits.maximum
+    turns: list[int] = []
     shortest = round(limits.seconds * 1e9)
     longest = round(limits.cap_s * 1e9)
+    turn_ns = None if limits.turn_s is None else round(limits.turn_s * 1e9)
+    a_turn = limits.calls_a_turn
     checked = checks.first
-    index = 0
+    index = elapsed_ns = seen_ns = 0
+    stop: StopReason | None = None
+    turn: Turn | None = None
     with quiet_collector():
-        before, begin, after = witness_ns(), clock(), witness_ns()
-        while True:
-            call = calls[index % count]
-            run = call.run
-            start = clock()
-            run()
-            end = clock()
-            starts[index] = start
-            durations[index] = end - start
-            if index == checked:
-                inspect(index)
-                checked = checks.after(index)
-            call.settle()
-            index += 1
-            elapsed = end - begin
-            if index >= limits.maximum:
-                stop: StopReason = "calls"
-                break
-            if elapsed >= shortest and index >= limits.minimum:
-                stop = "samples" if elapsed > shortest * 2 else "time"
-                break
-            if elapsed >= longest:
-                stop = "time"
-                break
-        first, whole, last = witness_ns(), clock() - begin, witness_ns()
+        while stop is None:
+            if turn_ns is not None:
+                stand(turn, True)
+            turns.append(index)
+            full = min(limits.maximum, index + a_turn)
+            before, begin, after = witness_ns(), clock(), witness_ns()
+            while True:
+                call = calls[index % count]
+                run = call.run
+                start = clock()
+                run()
+                end = clock()
+                starts[index] = start
+                durations[index] = end - start
+                if index == checked:
+                    inspect(index)
+                    checked = checks.after(index)
+                call.settle()
+                index += 1
+                elapsed = elapsed_ns + end - begin
+                if index >= limits.maximum:
+                    stop = "calls"
+                    break
+                if elapsed >= shortest and index >= limits.minimum:
+                    stop = "samples" if elapsed > shortest * 2 else "time"
+                    break
+                if elapsed >= longest:
+                    stop = "time"
+                    break
+                if turn_ns is not None and (end - begin >= turn_ns or index >= full):
+                    break
+            first, over, last = witness_ns(), clock(), witness_ns()
+            elapsed_ns += over - begin
+            seen_ns += clocks.nearest(over - begin, first - after, last - before)
+            turn = begin, over
+        if turn_ns is not None:
+            stand(turn, False)
     return Window(
         starts_ns=starts[:index],
         durations_ns=durations[:index],
         stop=stop,
-        elapsed_ns=whole,
-        witness_ns=clocks.nearest(whole, first - after, last - before),
+        elapsed_ns=elapsed_ns,
+        witness_ns=seen_ns,
+        turns=turns if turn_ns is not None else (),
     )
 
 

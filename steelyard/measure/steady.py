@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from steelyard.core.result import Steady
+from steelyard.core.turns import first_calls
 
 Floats = NDArray[np.float64]
 
@@ -42,8 +43,15 @@ class Judgement(NamedTuple):
     steady: Steady
 
 
-def judge(samples: Sequence[float]) -> Judgement:
-    """Judge the samples of one launch, in time order. Raises ValueError for one that is not finite and positive."""
+def judge(samples: Sequence[float], turns: Sequence[int] = ()) -> Judgement:
+    """Judge the samples of one launch, in time order. Raises ValueError for one that is not finite and positive.
+
+    The first calls of `turns` are no part of what is judged; the cut counts them.
+    """
+    if turns:
+        kept = settled(len(samples), turns)
+        judged = judge([samples[index] for index in kept])
+        return Judgement(place_of(judged.cut, kept), judged.steady)
     data = _checked(samples)
     if data.size < FEWEST:
         return Judgement(0, "too_short")
@@ -65,7 +73,17 @@ def judge(samples: Sequence[float]) -> Judgement:
     return Judgement(cut, "warmed" if cut else "flat")
 
 
-def aligned_cut(launches: Sequence[Sequence[float]]) -> int:
+def settled(count: int, turns: Sequence[int]) -> NDArray[np.intp]:
+    """The indices of `count` samples without the first calls of turns."""
+    return np.delete(np.arange(count), first_calls(turns, count))
+
+
+def place_of(cut: int, kept: NDArray[np.intp]) -> int:
+    """A cut found among the samples of the indices `kept`, as a cut of all samples."""
+    return int(kept[cut]) if cut else 0
+
+
+def aligned_cut(launches: Sequence[ArrayLike]) -> int:
     """The warm-up cut of launches that are each too short, from all of them aligned by call index.
 
     Each launch is divided by the median of its second half; the median over launches at each index is
@@ -73,7 +91,7 @@ def aligned_cut(launches: Sequence[Sequence[float]]) -> int:
     above the second half by more than 2 % and by more than the second half's own scatter explains; at
     most half of the shortest launch. 0 with fewer than 2 samples each.
     """
-    curves = [_checked(samples) for samples in launches if len(samples)]
+    curves = [curve for samples in launches if (curve := _checked(samples)).size]
     length = min((curve.size for curve in curves), default=0)
     if length < 2:
         return 0

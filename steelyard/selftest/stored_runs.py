@@ -31,6 +31,7 @@ def runs_of(request: Request, folder: Path) -> Iterator[tuple[Path, Run]]:
             and (manifest.device, manifest.budget) == (request.device, request.budget)
             and (manifest.plan["suite"], manifest.plan["seed"]) == (request.suite, request.seed)
             and manifest.plan["window_s"] == request.window_s
+            and manifest.plan.get("turns", False) == request.turns
             and {arm.backend.text for arm in manifest.arms} | left_out == wanted
             and sum(arm.sham for arm in manifest.arms) == request.shams
             and {case.point.key for case in manifest.cases} == points

@@ -39,7 +39,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("segment", "round", "position"), "integer"),
         **dict.fromkeys(("started_s", "ended_s"), "double"),
         "exit_code": "integer",
-        "supervisor_cpu_s": "double",
+        **dict.fromkeys(("supervisor_cpu_s", "ran_s", "stopped_s", "handover_s"), "double"),
         "noise": _NUMBERS,
     },
     "runs": {
@@ -145,6 +145,9 @@ def _launch(record: LaunchRecord) -> tuple[Any, ...]:
         record.ended_s,
         record.exit_code,
         record.supervisor_cpu_s,
+        record.ran_s,
+        record.stopped_s,
+        record.handover_s,
         _known(record.noise),
     )
 

@@ -71,10 +71,12 @@ class RunWriter:
         noise: Noise | None = None,
         supervisor: Mapping[str, Reading] | None = None,
         disturbed: Mapping[int, str] | None = None,
+        turns: str = "",
     ) -> None:
         """End the segment and publish it. `rounds` are the whole ones; `noise` replaces the preflight's verdict."""
         end = {"ended": ended, "rounds": list(rounds), "supervisor": codec.to_plain(dict(supervisor or {}))}
         end["disturbed"] = codec.to_plain(dict(disturbed or {}))
+        end["turns"] = turns
         if noise is not None:
             end["noise"] = codec.to_plain(noise)
         self._append("end", end)

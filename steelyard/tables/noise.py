@@ -1,10 +1,12 @@
 """What the machine did meanwhile: the control arm, the segments with their grades, every launch in time order."""
 
+import statistics
+
 from steelyard.core.metrics import METRICS, Reading
-from steelyard.core.run import launches_by_segment
+from steelyard.core.run import Run, Segment, launches_by_segment
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
-from steelyard.tables.format import ABSENT, duration, percent, plain, size
+from steelyard.tables.format import ABSENT, duration, fixed, percent, plain, size
 from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 
@@ -76,6 +78,7 @@ def segments_table(facts: Facts) -> Table:
             Cell(text="; ".join(segment.noise.evidence) or readings or "nothing was read"),
             Cell(text=supervisor or "nothing was read"),
             Cell(text="; ".join(f"{number}: {told}" for number, told in segment.disturbed.items()) or "none"),
+            Cell(text=_turns(facts.run, segment)),
         )
         rows.append(Row(cells=cells))
     return Table(
@@ -83,7 +86,8 @@ def segments_table(facts: Facts) -> Table:
         title="Segments and noise grade",
         caption="What was measured in one go, why it ended, and the grade (A to F) of the machine: the worse of what "
         "it got beforehand and that of the typical launch. At F all verdicts are withheld. Disturbed rounds are "
-        "those that others than the run touched; their times count nowhere.",
+        "those that others than the run touched; their times count nowhere. Of launches that took turns the medians of "
+        "what a turn costs are told.",
         columns=(
             Column(key="segment", title="Segment", kind="integer"),
             Column(key="started", title="Started"),
@@ -93,11 +97,27 @@ def segments_table(facts: Facts) -> Table:
             Column(key="evidence", title="Evidence", wide=True),
             Column(key="supervisor", title="Supervisor", wide=True),
             Column(key="disturbed", title="Disturbed rounds", wide=True),
+            Column(key="turns", title="Launches of a round", wide=True),
         ),
         rows=tuple(rows),
         place="detail",
         empty="no segment was finished",
     )
+
+
+def _turns(run: Run, segment: Segment) -> str:
+    """Whether the launches of its warm rounds took turns, and what that cost: the hand-over from one to the next, and
+    the first call of a turn beside the rest of it."""
+    if segment.turns != "on":
+        return "one after the other" + (f": {segment.turns}" if segment.turns else "")
+    warm = {number for number in segment.rounds if number > 0}
+    handovers = [each.handover_s for each in run.launches if each.round in warm and each.handover_s is not None]
+    told = [result.details.get("turns", {}) for result in run.results if result.round in warm]
+    ratios = [ratio for each in told if (ratio := each.get("first_call_over_the_rest")) is not None]
+    parts = ["in turns"]
+    parts += [f"hand-over {duration(statistics.median(handovers))}"] if handovers else []
+    parts += [f"first call of a turn {fixed(statistics.median(ratios), 2)} x the rest, left out"] if ratios else []
+    return "; ".join(parts)
 
 
 def _told(name: str, reading: Reading) -> str:

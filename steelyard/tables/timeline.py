@@ -139,8 +139,9 @@ def _case(result: Result, cases: Mapping[str, Case], start_s: float) -> Span | N
             "steady": window.steady,
             "stop": window.stop,
         }
-        parts.append(Span(name="timed window", start_s=clock, end_s=clock + length, facts=facts))
-        clock += length
+        begun_s = clock if window.begun_s is None else window.begun_s  # of a window in turns that is known
+        parts.append(Span(name="timed window", start_s=begun_s, end_s=begun_s + length, facts=facts))
+        clock = begun_s + length
     if not parts:
         return None
     case = cases.get(result.case_id)

@@ -84,6 +84,9 @@ def render(data: Mapping[str, Any]) -> str:
         "[calibration/](calibration/); `make calibrate STAGES=simulate` runs one stage alone. Shares are in percent; "
         "brackets are 95 % Clopper-Pearson intervals.",
         "",
+        "All figures of real backends on this page were measured with the launches of a round one after the other, as "
+        "`--turns off` does; they are still to be measured in [turns](measurement.md#turns).",
+        "",
     ]
     missing: dict[str, list[str]] = {}
     for part in PARTS:

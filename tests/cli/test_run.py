@@ -12,12 +12,13 @@ import sys
 import termios
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from steelyard.compare import compare_run
-from steelyard.core.run import Run
+from steelyard.core.run import Run, launches_by_segment
 from steelyard.store import find_run, open_run
 from tests.fakes.numpy_work import PATH
 
@@ -101,6 +102,22 @@ def test_a_resumed_run_has_whole_rounds_and_goes_on_from_the_last(bench) -> None
     rounds = Counter((result.arm, result.round) for result in run.results if result.round > 0)
     assert set(rounds.values()) == {2}
     assert len(rounds) == 9  # 3 arms x 3 rounds
+    assert [segment.turns for segment in run.segments] == ["on", "on"]
+    assert all((record.stopped_s is None) == (record.round == 0) for record in run.launches)
+    taken = [result.measurements[0].turns for result in run.results if result.round > 0]
+    assert all(len(turns) > 1 for turns in taken)
+
+
+def test_without_turns_launches_run_one_after_the_other_and_a_resumed_run_goes_on_so(bench) -> None:
+    bench(*small(bench, f"{PATH}[sleep=0.001]"), "--rounds", "1", "--turns", "off")
+    bench("run", "--resume", "latest", "--output", str(bench.output), "--rounds", "1", "--no-report")
+    run = run_of(bench)
+    assert [segment.turns for segment in run.segments] == ["--turns off"] * 2
+    assert all(not entry.turns for result in run.results for entry in result.measurements)
+    for part in launches_by_segment(run.launches):
+        assert all(early.ended_s <= late.started_s for early, late in pairwise(part))
+    refused = bench("run", "--resume", "latest", "--output", str(bench.output), "--turns", "on", code=2)
+    assert "--turns" in refused.stderr
 
 
 def test_a_killed_supervisor_loses_no_finished_launch_and_the_run_can_be_resumed(bench) -> None:

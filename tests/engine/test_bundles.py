@@ -33,6 +33,7 @@ def plan() -> Plan:
             baseline=PATH,
             rounds=11,
             window_s=0.5,
+            turns=False,
         )
     )
 

@@ -61,6 +61,7 @@ def plan_of() -> Callable[..., Plan]:
                 rounds=rounds,
                 time_s=time_s,
                 window_s=0.5,
+                turns=False,
             )
         )
 

@@ -45,6 +45,7 @@ def plan() -> Plan:
             baseline=PATH,
             rounds=8,
             window_s=0.5,
+            turns=False,
         )
     )
 

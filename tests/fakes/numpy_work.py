@@ -25,6 +25,10 @@ from steelyard.core.workload import Identity, Point, Program, TensorSpec, Weight
 
 PATH = "tests.fakes.numpy_work:NumpyRunner"
 POOL = 8
+LATE = 12
+"""After so many calls, which is in the timed window, a fault that is `late` happens."""
+MARK = "STEELYARD_LAUNCH"
+MARK_ = MARK.encode() + b"="
 
 
 def lowered_point(directory: Path, *, name: str = "affine", seed: int = 0) -> LoweredPoint:
@@ -86,6 +90,21 @@ class NumpyRunner(Runner):
         self.compilations = 1
         self.calls = 0
         self.found_cache = False
+        self.seen: dict[str, int] = {}
+        """How often processes of other launches were seen during a call, by the letter of their state."""
+
+    def look_around(self) -> None:
+        """Note in which state the processes of all other launches are."""
+        own = os.environ[MARK]
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                mark = next(part for part in (entry / "environ").read_bytes().split(b"\0") if part[:17] == MARK_)
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            except (OSError, StopIteration):
+                continue  # it is not ours to look at, or has ended
+            other = mark.decode().partition("=")[2]
+            if other != own and other.partition("/")[0] == own.partition("/")[0]:
+                self.seen[state] = self.seen.get(state, 0) + 1
 
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
@@ -118,6 +137,8 @@ class NumpyExecutable(Executable):
     def compile(self) -> None:
         if self.runner.fault == "child":
             subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        if self.runner.fault == "stray":
+            subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
         if self.runner.fault == "compile":
             raise RuntimeError("cannot compile this")
 
@@ -151,6 +172,7 @@ class NumpyExecutable(Executable):
             "fault": self.runner.fault,
             "found_cache": self.runner.found_cache,
             "pid": os.getpid(),
+            "seen": dict(self.runner.seen),
             "cpus": sorted(os.sched_getaffinity(0)),
         }
 
@@ -170,6 +192,12 @@ class NumpyBinding(Binding):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "signalled":  # one that Python has no name for
                 os.kill(os.getpid(), signal.SIGRTMIN + 6)
+            case "killed late" if runner.calls > LATE:
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "hang late" if runner.calls > LATE:
+                time.sleep(600)
+            case "watch":
+                runner.look_around()
             case "exit":
                 os._exit(7)
             case "hang":

@@ -222,3 +222,22 @@ def test_the_grade_at_the_end_is_the_worse_of_the_preflight_and_the_typical_laun
 def test_a_quiet_run_does_not_mend_a_noisy_preflight():
     loud = Noise(grade="F", readings={}, evidence=("F: loud",))
     assert graded_at_end(loud, [launch(1, during=0.0)]).grade == "F"
+
+
+def test_what_others_do_while_a_launch_is_stopped_is_not_told_of_it(tree, monkeypatch):
+    clock = iter([0.0, 2.0, 9.0, 10.0])
+    monkeypatch.setattr(during.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(during.time, "process_time", lambda: 0.0)
+    tree.process(10, 1, 10, ticks=0)
+    tree.cpus((0, 0, 0))
+    watch = during.begin([0], tree.root)
+    tree.cpus((100, 100, 0))
+    stopped = during.begin([0], tree.root)
+    tree.cpus((900, 150, 50))  # another launch of the round at work, and the hypervisor with it
+    watch = during.resumed(watch, stopped)
+    tree.process(10, 1, 10, ticks=150)
+    tree.cpus((1000, 200, 50))
+    found = {name: reading.value for name, reading in during.end(watch, 10).items()}
+    assert found["watched_s"] == 3.0
+    assert found["foreign_cpu_share"] == pytest.approx((200 - 150) / 350)
+    assert found["steal_share"] == 0.0

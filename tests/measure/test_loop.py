@@ -100,3 +100,43 @@ def test_the_collector_is_off_inside_and_restored_after(monkeypatch) -> None:
     window(monkeypatch, [call], clock)
     assert set(states) == {False}
     assert gc.isenabled()
+
+
+def in_turns(monkeypatch, duration: int, **limits):
+    """A window in turns of 10 ms with calls of `duration`; what was said before, between and after the turns."""
+    clock, said = Clock(), []
+    monkeypatch.setattr(loop, "CLOCK", clock)
+
+    def stand(turn, more: bool) -> None:
+        said.append((turn, more))
+        clock.now += 3_000_000_000
+
+    values = {"seconds": 0.05, "minimum": 10, "maximum": 1000, "cap_s": 100.0, "turn_s": 0.01} | limits
+    made = [Timed(clock, [duration])]
+    checks = CheckPoints(seed=1, early=10)
+    return timed_window(made, Limits(**values), inspect=lambda index: None, checks=checks, stand=stand), said
+
+
+def test_a_window_in_turns_is_its_turns_together(monkeypatch) -> None:
+    found, said = in_turns(monkeypatch, 2_000_000)  # settling takes half as long again
+    assert list(found.turns) == [0, 4, 8, 12, 16]
+    assert set(found.durations_ns) == {2_000_000}
+    assert found.elapsed_ns == 17 * 3_000_000, "waiting between the turns is no part of it"
+    assert (found.stop, len(found.durations_ns)) == ("time", 17)
+    assert [more for _, more in said] == [True] * 5 + [False]
+    assert said[0][0] is None
+    spans = [turn for turn, _ in said[1:]]
+    assert [end - begin for begin, end in spans] == [12_000_000] * 4 + [3_000_000]
+    assert [found.starts_ns[first] for first in found.turns] == [begin for begin, _ in spans]
+
+
+def test_a_turn_has_at_least_a_call_and_at_most_its_part_of_the_calls(monkeypatch) -> None:
+    slow, _ = in_turns(monkeypatch, 70_000_000, minimum=3)
+    assert (list(slow.turns), slow.stop) == ([0, 1, 2], "samples")
+    fast, _ = in_turns(monkeypatch, 1, maximum=20)
+    assert (list(fast.turns), fast.stop) == ([0, 4, 8, 12, 16], "calls")
+
+
+def test_the_limits_of_a_window_are_over_its_turns(monkeypatch) -> None:
+    capped, _ = in_turns(monkeypatch, 30_000_000, cap_s=0.1)
+    assert (len(capped.durations_ns), capped.stop) == (4, "time")

@@ -7,6 +7,7 @@ the house says so at every change.
 from dataclasses import dataclass
 
 WORKER = "tests/engine/test_launch.py"
+TURNS = "tests/engine/test_turns.py"
 RUN = "tests/cli/test_run.py"
 GUARDS = "tests/cli/test_guards.py"
 CHEATS = "tests/selftest/test_faults.py"
@@ -36,7 +37,7 @@ MUTANTS = (
     Mutant(
         name="pooled test",
         file="steelyard/compare/within.py",
-        old="        log_ratios=tuple(math.log(after[number] / before[number]) for number in rounds),\n",
+        old="        log_ratios=tuple(log_ratio(before[number], after[number]) for number in rounds),\n",
         new=(
             "        log_ratios=tuple(\n"
             "            math.log(late / early)\n"
@@ -58,7 +59,7 @@ MUTANTS = (
     Mutant(
         name="warm compile cache in the cold round",
         file="steelyard/engine/session.py",
-        old="            shutil.rmtree(compile_cache, ignore_errors=True)\n",
+        old="            shutil.rmtree(request.compile_cache, ignore_errors=True)\n",
         new="            pass\n",
         tests=(f"{RUN}::test_cold_start_launches_five_times_with_an_empty_cache_and_no_window",),
         through="command line",
@@ -530,5 +531,63 @@ MUTANTS = (
             "tests/lowering/test_declared.py::test_a_mistake_is_the_suites_and_names_workload_program_and_remedy[dict]",
         ),
         through="part",
+    ),
+    Mutant(
+        name="a turn beside launches that were not stopped",
+        file="steelyard/guard/halt.py",
+        old="        self._signal(signal.SIGSTOP)\n",
+        new="",
+        tests=(f"{TURNS}::test_one_runs_at_a_time_in_a_balanced_order_and_all_others_are_stopped",),
+        through="worker",
+    ),
+    Mutant(
+        name="a child in a session of its own that runs on in others' turns",
+        file="steelyard/guard/halt.py",
+        old="        for pid in self._strays:\n",
+        new="        for pid in ():\n",
+        tests=(f"{TURNS}::test_one_runs_at_a_time_in_a_balanced_order_and_all_others_are_stopped",),
+        through="worker",
+    ),
+    Mutant(
+        name="two turns at one time",
+        file="steelyard/engine/worker.py",
+        old="        if not os.read(self._go_fd, 1):\n",
+        new="        if False:\n",
+        tests=(f"{TURNS}::test_one_runs_at_a_time_in_a_balanced_order_and_all_others_are_stopped",),
+        through="worker",
+    ),
+    Mutant(
+        name="turns always in the same order",
+        file="steelyard/engine/turns.py",
+        old="            for arm in next(self._sweeps):\n",
+        new="            for arm in sorted(waiting):\n",
+        tests=(f"{TURNS}::test_one_runs_at_a_time_in_a_balanced_order_and_all_others_are_stopped",),
+        through="worker",
+    ),
+    Mutant(
+        name="turns taken for launches",
+        file="steelyard/compare/within.py",
+        old=(
+            "        rounds=rounds,\n"
+            "        log_ratios=tuple(log_ratio(before[number], after[number]) for number in rounds),\n"
+        ),
+        new=(
+            "        rounds=rounds,\n"
+            "        log_ratios=tuple(\n"
+            "            math.log(after[number].samples[place] / before[number].samples[place])\n"
+            "            for number in rounds\n"
+            "            for place in range(0, min(len(after[number].samples), len(before[number].samples)), 9)\n"
+            "        ),\n"
+        ),
+        tests=("tests/compare/test_turns.py::test_turns_are_no_launches",),
+        through="part",
+    ),
+    Mutant(
+        name="a stopped process left behind by a killed supervisor",
+        file="steelyard/guard/halt.py",
+        old="        self._watchman.tell(-self._leader, *self._strays)\n",
+        new="",
+        tests=(f"{TURNS}::test_a_supervisor_that_is_killed_leaves_no_stopped_process_behind",),
+        through="worker",
     ),
 )
