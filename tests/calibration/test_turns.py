@@ -19,7 +19,7 @@ from tests.calibration.noise import MODELS, Floats, _autoregression
 TURNS, CALLS = 8, 10
 SETUP = 40
 """Stretches between the windows of two launches one after the other, in which the second one starts and compiles."""
-ROUNDS = 8
+ROUNDS, RUNS = 8, 120
 
 
 def quiet(rng: np.random.Generator, rows: int, stretches: int) -> Floats:
@@ -93,11 +93,11 @@ def simulated(machine: str, launches: str, rows: int, seed: int) -> tuple[Floats
 @pytest.mark.parametrize("launches", ["process effect", "heavy tail"])
 @pytest.mark.parametrize("machine", MACHINES)
 def test_intervals_hold_and_turns_take_out_what_the_machine_does(machine: str, launches: str) -> None:
-    rows = 200 * ROUNDS
+    rows = RUNS * ROUNDS
     apart, plain, found = simulated(machine, launches, rows, seed=5)
     _, low, high = intervals(found.reshape(-1, ROUNDS))
     covered = float(((low <= 0) & (high >= 0)).mean())
-    assert covered >= 0.95 - 4 * math.sqrt(0.05 * 0.95 / 200)
+    assert covered >= 0.95 - 4 * math.sqrt(0.05 * 0.95 / RUNS)
     assert found.std() <= 1.1 * plain.std(), "never much worse than the ratio of the medians of the windows"
     if machine in ("wandering", "two states"):
         assert found.std() <= 0.5 * apart.std()

@@ -25,6 +25,8 @@ from tests.fakes.numpy_work import PATH, lowered_point
 
 ROOT = Path(__file__).parents[2]
 SLOW = f"{PATH}[sleep=0.002]"
+RUN = f"turns-{os.getpid()}"
+"""The mark of these launches, whatever else is tested on the machine."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,14 +40,13 @@ def together(
     cases: int = 1,
     timeouts=DEFAULT_TIMEOUTS,
     at: Callable[[LaunchRequest], None] = lambda request: None,
-    run: str = "run",
 ) -> list[Outcome]:
     """The outcomes of a round with these backends, in the order of their ends. `at` is called as each launch begins."""
     points = [lowered_point(tmp_path / f"p{index}", name=f"affine{index}", seed=index) for index in range(cases)]
     arms = [f"{index}" for index in range(len(backends))]
     requests = [
         LaunchRequest(
-            launch=f"{run}/{arm}",
+            launch=f"{RUN}/{arm}",
             arm=arm,
             round=1,
             position=int(arm),
@@ -96,7 +97,7 @@ def turns_of(results: Sequence[Result]) -> list[tuple[float, float, str, int]]:
 
 def ours() -> list[int]:
     """The processes that descend from this one, and what has left them that bears the mark of a launch."""
-    return [child.pid for child in psutil.Process().children(recursive=True)] + marked("run/")
+    return [child.pid for child in psutil.Process().children(recursive=True)] + marked(f"{RUN}/")
 
 
 def gone(left: Callable[[], list[int]]) -> bool:
@@ -183,7 +184,7 @@ def test_a_crash_and_a_hang_in_a_turn_are_rows_and_leave_the_others_alone(tmp_pa
 def test_a_launch_that_is_killed_while_it_is_stopped_is_a_row(tmp_path: Path) -> None:
     def kill_the_first(request: LaunchRequest) -> None:
         if request.arm == "1":
-            (pid,) = marked("run/0")
+            (pid,) = marked(f"{RUN}/0")
             assert psutil.Process(pid).status() == psutil.STATUS_STOPPED
             os.kill(pid, signal.SIGKILL)
 
@@ -195,7 +196,7 @@ def test_a_launch_that_is_killed_while_it_is_stopped_is_a_row(tmp_path: Path) ->
 def test_an_interruption_leaves_no_stopped_process_behind(tmp_path: Path) -> None:
     def interrupt(request: LaunchRequest) -> None:
         if request.arm == "2":
-            assert len(marked("run/")) == 3, "a worker with a child of its own, and another worker"
+            assert len(marked(f"{RUN}/")) == 3, "a worker with a child of its own, and another worker"
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -206,14 +207,14 @@ def test_an_interruption_leaves_no_stopped_process_behind(tmp_path: Path) -> Non
 _SUPERVISOR = """
 import sys, time
 from pathlib import Path
-from tests.engine.test_turns import PATH, SLOW, marked, together
+from tests.engine.test_turns import PATH, RUN, SLOW, marked, together
 
 def wait(request):
     if request.arm == "2":
-        print(*marked("killed/"), flush=True)
+        print(*marked(f"{RUN}/"), flush=True)
         time.sleep(60)
 
-together(Path(sys.argv[1]), f"{PATH}[fault=stray]", SLOW, SLOW, at=wait, run="killed")
+together(Path(sys.argv[1]), f"{PATH}[fault=stray]", SLOW, SLOW, at=wait)
 """
 
 
