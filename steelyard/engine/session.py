@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import shutil
 import time
 from collections import defaultdict
@@ -31,6 +32,7 @@ _MINIMUM_CALLS = {"call": 10, "generate": 3}
 _SHORTEST_WINDOW_S = 0.5
 _CAP_FACTOR = 10.0
 _SWEEPS = 1 << 31  # apart from the seeds of the orders of launches
+_NUMBER = re.compile(r"\d[\w.+-]*")
 _LOWERING = "lowering"  # in the place of a launch's name
 _WARM_SHARE = 0.5  # what a warm round takes of a cold one, besides its windows: as seen on the suite llm
 
@@ -340,12 +342,13 @@ class Session:
         self._sink.result(result)
 
     def _remember(self, result: Result) -> None:
-        """Failures, so that a case is not launched a third time for the same one; `unsupported` is final at once."""
+        """Failures, so that a case is not launched a third time for the same one, whatever numbers it names;
+        `unsupported` is final at once."""
         seen = self._failures[result.arm, result.case_id]
         if result.status == "unsupported":
             seen += [(result.stage, result.reason)] * 2
         elif result.status not in ("ok", "skipped"):
-            seen.append((result.stage, result.reason))
+            seen.append((result.stage, _NUMBER.sub("#", result.reason)))
 
     def _fit_window(self, cold_round_s: float) -> None:
         """After the cold round: shorten the windows if the rounds that a verdict needs would not fit the time."""

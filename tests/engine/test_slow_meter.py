@@ -32,7 +32,8 @@ def allowed(plan, monkeypatch, tmp_path) -> dict[str, float]:
 @pytest.mark.parametrize("asked", [DEFAULT_TIMEOUTS["energy"], 20.0])
 def test_the_time_out_of_energy_begins_where_its_windows_end(monkeypatch, tmp_path, plan_of, asked):  # noqa: F811
     log = tmp_path / "power.csv"
-    log.write_text("unix_time_s,power_w\n" + "".join(f"{n * PERIOD_S},42\n" for n in range(5)))
+    now = time.time()
+    log.write_text("unix_time_s,power_w\n" + "".join(f"{now + (n - 4) * PERIOD_S},42\n" for n in range(5)))
     plan = plan_of(1)
     settings = {
         "energy": EnergySettings(enabled=True, meter=str(log)),

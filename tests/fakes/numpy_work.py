@@ -16,6 +16,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from steelyard.core.backend import Availability, BackendSpec
+from steelyard.core.code import code_of
 from steelyard.core.errors import FellBack, Unsupported
 from steelyard.core.lowered import InputSet, LoweredPoint, LoweredProgram, Tolerance
 from steelyard.core.metrics import Reading
@@ -72,6 +73,7 @@ def lowered_point(directory: Path, *, name: str = "affine", seed: int = 0) -> Lo
         programs={"main": LoweredProgram(program=program, weights_file=str(weights_file), artifacts={})},
         pool=tuple(pool),
         tolerances={"y": Tolerance(floor=1e-7, limit=1e-5)},
+        code=code_of(point.sources),
     )
 
 
