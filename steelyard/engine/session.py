@@ -234,11 +234,12 @@ class Session:
 
     def _ended(self, request: LaunchRequest, outcome: Outcome) -> None:
         """A launch ended: keep what came of it."""
+        results = self._checked(self._arms[request.arm], request.cases, outcome.results)
         shutil.rmtree(request.scratch, ignore_errors=True)
         self._supervisor_cpu_s += outcome.record.supervisor_cpu_s
         self._records.append(outcome.record)
         self._sink.launch(outcome.record)
-        for result in self._checked(self._arms[request.arm], request.cases, outcome.results):
+        for result in results:
             self._keep(result)
 
     def _request(
