@@ -38,7 +38,7 @@ def test_what_a_mutant_leaves_behind_is_ended():
     leaving = (
         "import subprocess, sys\n"
         "told = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True,\n"
-        "    stdout=subprocess.DEVNULL)\n"
+        "    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
         "print(told.pid)"
     )
     with nobody_stays():

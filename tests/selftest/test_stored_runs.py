@@ -22,7 +22,7 @@ SELECTION = Selection(device_kind="cpu", size="tiny", workloads=("decode",))
 def made() -> Run:
     """A run of two warm rounds, made with the software of today."""
     run = synthetic_run(backends=("eager",), points=plugins.suite("llm").points(SELECTION), rounds=2, left_out=())
-    plan = {**run.manifest.plan, "suite": "llm", "seed": 3, "window_s": 0.5}
+    plan = {**run.manifest.plan, "suite": "llm", "seed": 3, "window_s": 0.5, "turns": True}
     environment = {**run.manifest.environment, "packages": packages()}
     manifest = replace(run.manifest, tool_version=__version__, environment=environment, plan=plan)
     return replace(run, manifest=manifest)
@@ -57,6 +57,7 @@ OTHERS = {
     "another suite": lambda manifest: _planned(manifest, suite="tests.fakes.small_suite:SUITE"),
     "another seed": lambda manifest: _planned(manifest, seed=4),
     "another window": lambda manifest: _planned(manifest, window_s=2.0),
+    "launches one after the other": lambda manifest: _planned(manifest, turns=False),
     "one backend more": lambda manifest: replace(manifest, left_out=(LeftOut(backend="xla", reason="not there"),)),
     "other points": lambda manifest: replace(manifest, cases=()),
 }
