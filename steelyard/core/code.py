@@ -64,12 +64,17 @@ def _is_installed(file: Path) -> bool:
     return any(file.is_relative_to(folder) for folder in _installed())
 
 
-@lru_cache
 def _records(package: str) -> dict[str, str]:
-    """By folder of each distribution that a top-level package came with, the digest of its RECORD."""
-    names = dict.fromkeys(importlib.metadata.packages_distributions().get(package, ()))
+    """By folder of each distribution that a top-level package came with, the digest of its RECORD, which is read each
+    time: the package may be installed again meanwhile."""
+    names = dict.fromkeys(_distributions().get(package, ()))
     records = {name: importlib.metadata.distribution(name).read_text("RECORD") for name in names}
     return {f"{name}.dist-info": hashlib.sha256(text.encode()).hexdigest() for name, text in records.items() if text}
+
+
+@lru_cache(maxsize=1)
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
 
 
 @lru_cache(maxsize=1)
