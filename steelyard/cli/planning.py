@@ -56,10 +56,9 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
             else "the launches of a round run one after the other (--turns off)"
         )
     others = len(labels) - 1
-    headline = sum(point.workload == plan.suite.headline for point in plan.points)
     metrics = sum(3 if point.driver == "generate" else 1 for point in plan.points)
     if not request.quick and others and not always_cold:
-        yield _families(others * headline, others * (metrics - headline))
+        yield _families(plan.primary, others * metrics - plan.primary)
     terms = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in guess.terms.items() if seconds >= 3)
     yield (
         f"estimate: lowering {guess.lower_s / 60:.1f} min{f' ({terms})' if terms else ''}, a round "
@@ -160,4 +159,5 @@ def plan_of(
         minimum_rounds=max(0, stored["minimum_rounds"] - done),
         maximum_rounds=maximum,
         code=own_code(backends.values()),
+        done=done,
     )

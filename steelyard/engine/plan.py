@@ -15,7 +15,7 @@ from steelyard.core.workload import Point, Selection, Suite
 from steelyard.engine.metering import metering_s
 from steelyard.engine.own_code import own_code
 from steelyard.engine.probe import probe
-from steelyard.stats.planning import MINIMUM_ROUNDS
+from steelyard.stats.planning import MINIMUM_ROUNDS, rounds_to_fire
 
 QUICK_ROUNDS = 3
 MAXIMUM_ROUNDS = 30
@@ -78,7 +78,8 @@ class Request:
 class Plan:
     """What will run: arms (the control arm among them), points, the formats each point needs, what is left out.
 
-    `code` is that of backends which are somebody's own, as it was when the plan was made (`own_code`).
+    `code` is that of backends which are somebody's own, as it was when the plan was made (`own_code`). `done` is how
+    many rounds that count earlier segments of the run have; minimum and maximum are of those still to come.
     """
 
     request: Request
@@ -91,6 +92,21 @@ class Plan:
     minimum_rounds: int
     maximum_rounds: int
     code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    done: int = 0
+
+    @property
+    def primary(self) -> int:
+        """The size of the primary family: a comparison for each backend but the baseline at each point of the
+        headline."""
+        others = sum(1 for arm in self.arms[1:] if not arm.control)
+        return others * sum(point.workload == self.suite.headline for point in self.points)
+
+    @property
+    def fewest_rounds(self) -> int:
+        """How many more warm rounds the primary family needs to give a verdict; 0 where none is asked for."""
+        request = self.request
+        asked = not (request.quick or request.attempt or request.scenario == "cold-start")
+        return max(0, rounds_to_fire(self.primary) - self.done) if asked and self.primary else 0
 
     @property
     def repeats(self) -> int:

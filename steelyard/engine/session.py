@@ -1,6 +1,7 @@
 """The rounds of one segment: every arm once per round in a fresh process, until a cap or the precision is reached."""
 
 import dataclasses
+import math
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from steelyard.core.workload import Point
 from steelyard.engine.launch import Interrupted, Outcome, run_launch
 from steelyard.engine.metering import metering_s
 from steelyard.engine.own_code import changed, noted
+from steelyard.engine.pacing import Pacing
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
 from steelyard.engine.room import ON, apart
@@ -28,13 +30,10 @@ from steelyard.guard.disturbance import disturbed_rounds
 from steelyard.measure.memory import read_peak
 
 _MAXIMUM_CALLS = 5_000
-_MINIMUM_CALLS = {"call": 10, "generate": 3}
-_SHORTEST_WINDOW_S = 0.5
 _CAP_FACTOR = 10.0
 _SWEEPS = 1 << 31  # apart from the seeds of the orders of launches
 _NUMBER = re.compile(r"\d[\w.+-]*")
 _LOWERING = "lowering"  # in the place of a launch's name
-_WARM_SHARE = 0.5  # what a warm round takes of a cold one, besides its windows: as seen on the suite llm
 
 
 class Sink(Protocol):
@@ -108,7 +107,7 @@ class Session:
         for result in earlier:
             self._remember(result)
         self._ruled_out = {(result.arm, result.case_id) for result in earlier if result.launch == _LOWERING}
-        self._window_s = plan.request.window_s
+        self._pacing = Pacing(plan, started_s)
         # Of cold starts round 0 is one.
         self._planned = max(0, plan.maximum_rounds - (plan.request.scenario == "cold-start"))
         self._metering_s = metering_s(plan.request.energy, plan.request.device)
@@ -129,6 +128,7 @@ class Session:
         ]
         self._turns = ""
         self._cold: list[Result] = []
+        self._warm: list[Result] = []  # of the round under way
 
     def run(self) -> Segment:
         """The cold round, then whole rounds. Ctrl-C ends it and keeps every finished launch.
@@ -147,25 +147,29 @@ class Session:
             self._unsupported()
             self._round(0, steady=False)
             complete.append(0)
+            lasted_s = time.monotonic() - begun
             reason = "" if cold_start or request.attempt else apart(plan, self._cold)
             self._turns = reason or ON
             if request.turns and reason:
                 self._sink.note(f"the launches of a round run one after the other: {reason}")
-            self._fit_window(time.monotonic() - begun)
-            expected = (time.monotonic() - begun) * _WARM_SHARE
+            if not cold_start:
+                self._pacing.saw_cold(self._cold)
+                self._plan_on(complete)
             for number in range(self._first_round, self._first_round + self._planned + plan.repeats):
                 if self._undisturbed(complete) >= self._planned:
                     break
-                if request.time_s is not None and self._remaining_s() < expected:
+                if self._pacing.left_s() < (self._pacing.round_s or lasted_s):
                     ended = "time"
                     break
-                round_begun = time.monotonic()
+                round_begun, self._warm = time.monotonic(), []
                 self._round(number, steady=not cold_start)
                 complete.append(number)
-                expected = time.monotonic() - round_begun
+                lasted_s = time.monotonic() - round_begun
                 if cold_start:
                     continue
+                self._pacing.saw_warm(self._warm, lasted_s)
                 self._judge(number)
+                self._plan_on(complete)
                 enough = self._sink.round_ends(number)
                 if enough and self._undisturbed(complete) >= plan.minimum_rounds:
                     ended = "precision"
@@ -202,9 +206,14 @@ class Session:
             outlook = "another is appended for it" if another else "no further round can be appended for it"
             self._sink.note(f"round {number} was disturbed; {outlook}: {self._disturbed[number]}")
 
+    def _plan_on(self, complete: Sequence[int]) -> None:
+        """Share out the rest of the time, and tell what follows from it."""
+        if told := self._pacing.plan_on(self._undisturbed(complete)):
+            self._sink.note(told)
+
     def _round(self, number: int, *, steady: bool) -> None:
-        remaining = self._remaining_s() if self._plan.request.time_s is not None else None
-        self._sink.round_begins(number, self._last(), remaining)
+        remaining = self._pacing.left_s()
+        self._sink.round_begins(number, self._last(), remaining if math.isfinite(remaining) else None)
         timeouts = self._plan.request.timeouts
         how: dict[str, Any] = {
             "timeouts": {**timeouts, "energy": timeouts["energy"] + self._metering_s},
@@ -288,12 +297,13 @@ class Session:
             failures = self._failures[arm.label, case.id]
             if not self._runnable(arm, point) or (len(failures) > 1 and failures[-1] == failures[-2]):
                 continue
+            window_s = self._pacing.windows[point.key]
             pace = Pace(
-                seconds=self._window_s,
-                minimum=_MINIMUM_CALLS[point.driver],
+                seconds=window_s,
+                minimum=self._pacing.minimum[point.key],
                 maximum=_MAXIMUM_CALLS,
-                cap_s=self._window_s * _CAP_FACTOR,
-                turn_s=turn_s(self._window_s) if in_turns else None,
+                cap_s=self._plan.request.window_s * _CAP_FACTOR,
+                turn_s=turn_s(window_s) if in_turns else None,
             )
             lowered = self._lowered[point.key].within(case.tolerance)
             cases.append((bool(failures), CaseRequest(case_id=case.id, lowered=lowered, pace=pace)))
@@ -338,8 +348,7 @@ class Session:
 
     def _keep(self, result: Result) -> None:
         self._remember(result)
-        if result.round == 0:
-            self._cold.append(result)
+        (self._cold if result.round == 0 else self._warm).append(result)
         self._sink.result(result)
 
     def _remember(self, result: Result) -> None:
@@ -350,22 +359,6 @@ class Session:
             seen += [(result.stage, result.reason)] * 2
         elif result.status not in ("ok", "skipped"):
             seen.append((result.stage, _NUMBER.sub("#", result.reason)))
-
-    def _fit_window(self, cold_round_s: float) -> None:
-        """After the cold round: shorten the windows if the rounds that a verdict needs would not fit the time."""
-        request = self._plan.request
-        if request.time_s is None or request.scenario == "cold-start":
-            return
-        per_round = self._remaining_s() / max(1, self._plan.minimum_rounds)  # a resumed run may have them all
-        windows = len(self._plan.arms) * len(self._plan.points)
-        room = (per_round - cold_round_s * _WARM_SHARE) / windows - self._metering_s
-        fitted = max(_SHORTEST_WINDOW_S, min(request.window_s, room / 1.5))
-        if fitted < request.window_s:
-            self._window_s = fitted
-            self._sink.note(f"timed windows shortened from {request.window_s:g} s to {fitted:.2g} s to fit the time")
-
-    def _remaining_s(self) -> float:
-        return (self._plan.request.time_s or 0.0) - (time.monotonic() - self._started_s)
 
     def _supervisor(self, wall_s: float) -> dict[str, Reading]:
         spare = os.sched_getaffinity(0) - set(self._plan.request.budget.cpus)

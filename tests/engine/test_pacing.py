@@ -1,0 +1,114 @@
+"""What a segment learns of its own costs, and what it tells when the time is short."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from steelyard.core.backend import Budget, Device
+from steelyard.core.energy import EnergySettings
+from steelyard.core.result import Measurement, Result
+from steelyard.core.workload import Selection
+from steelyard.engine.pacing import Pacing
+from steelyard.engine.plan import Plan, Request, make_plan
+from tests.fakes.numpy_work import PATH
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return make_plan(
+        Request(
+            suite="tests.fakes.small_suite:SUITE",
+            backends=(PATH,),
+            device=Device(kind="cpu", index=0, name="CPU", memory_bytes=None),
+            budget=Budget(threads=1, cpus=()),
+            selection=Selection(device_kind="cpu", workloads=("wide",)),
+            baseline=PATH,
+            time_s=600.0,
+            energy=EnergySettings(enabled=False),
+            shams=1,
+        )
+    )
+
+
+def results_of(plan: Plan, number: int, phases: Mapping[str, float], samples: tuple[float, ...] = ()) -> list[Result]:
+    """One result of each arm at the run's only point; of a warm round with a window of these samples."""
+    latency = Measurement(
+        metric="latency_s",
+        layer="bound_wall",
+        samples=samples,
+        starts_s=tuple(0.1 * index for index in range(len(samples))),
+        cut=0,
+        steady="flat",
+        stop="time",
+    )
+    return [
+        Result(
+            case_id=plan.case(arm, plan.points[0]).id,
+            arm=arm.label,
+            round=number,
+            position=position,
+            launch=f"{number}-{position}",
+            status="ok",
+            stage="check",
+            phases=phases,
+            measurements=(latency,) if samples else (),
+            details={"window_s": sum(samples)} if samples else {},
+        )
+        for position, arm in enumerate(plan.arms)
+    ]
+
+
+def paced(plan: Plan, used_s: float = 0.0) -> Pacing:
+    """After a cold round whose launches took 10 s, `used_s` into the run."""
+    pacing = Pacing(plan, time.monotonic() - used_s)
+    pacing.saw_cold(results_of(plan, 0, {"import_s": 4.0, "load_s": 5.8, "first_run_s": 0.1, "second_run_s": 0.1}))
+    return pacing
+
+
+def test_the_cold_round_says_what_a_warm_one_takes(plan):
+    pacing = paced(plan)
+    launch_s = 10.0 + 1.0 + 0.3 + 2 * 0.1
+    assert pacing.round_s == pytest.approx(3 * (launch_s + 2.0 + 0.05))
+
+
+def test_a_warm_round_corrects_it(plan):
+    pacing = paced(plan)
+    pacing.saw_warm(results_of(plan, 1, {}, samples=(0.25,) * 8), wall_s=18.0)
+    assert pacing.round_s == pytest.approx(18.0 - 3 * 2.0 + 3 * (10 * 0.25 + 0.125)), "10 calls take longer than 2 s"
+
+
+def test_time_enough_is_nothing_to_tell(plan):
+    pacing = paced(plan)
+    assert pacing.plan_on(0) == ""
+    assert set(pacing.windows.values()) == {2.0}
+
+
+def test_windows_are_shortened_and_told_once(plan):
+    pacing = paced(plan, used_s=600.0 - 8 * 3 * (11.5 + 1.5 + 0.05))
+    told = pacing.plan_on(0)
+    assert told == "for 8 rounds to fit the time, timed windows: wide 1.5 s (asked for: 2 s)"
+    assert pacing.plan_on(0) == ""
+
+
+def test_fewer_rounds_are_told_with_their_length(plan):
+    pacing = paced(plan, used_s=600.0 - 6.5 * 3 * (11.5 + 1.05))
+    assert pacing.plan_on(0).startswith("6 rounds fit the time instead of 8, each of 41 s; timed windows: wide")
+
+
+def test_too_little_time_for_a_verdict_says_how_much_more_would_do(plan):
+    pacing = paced(plan, used_s=600.0 - 2.2 * 3 * (11.5 + 1.05))
+    assert pacing.plan_on(0) == "too little time for verdicts: they need 4 rounds, and 2 fit; 1.1 min more would do"
+    assert pacing.plan_on(1) == "", "1 done and 2 that fit are more than was told"
+
+
+def test_rounds_of_earlier_segments_count(plan):
+    resumed = replace(plan, done=3, minimum_rounds=5, request=replace(plan.request, time_s=60.0))
+    assert paced(resumed).plan_on(0).startswith("4 rounds fit the time instead of 8, each of 41 s")
+
+
+def test_without_a_limit_nothing_is_cut(plan):
+    pacing = paced(replace(plan, request=replace(plan.request, time_s=None)), used_s=1e6)
+    assert pacing.plan_on(0) == ""
+    assert pacing.left_s() == float("inf")
