@@ -71,6 +71,7 @@ def split(estimate: "Estimate | None", unit: str = "") -> tuple[str, str]:
 
 def _head(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterator[str]:
     from steelyard.tables.shams import sentences
+    from steelyard.tables.words import how_to_go_on
 
     manifest = facts.run.manifest
     budget = manifest.budget
@@ -93,6 +94,8 @@ def _head(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterator[s
             yield from wrapped(f"round {number} was disturbed{_outcome(facts, number)}: {why}", terminal, indent="  ")
     for sentence in sentences(facts):
         yield from wrapped(sentence, terminal, style="dim")
+    if told := how_to_go_on(facts):
+        yield from wrapped(told, terminal, style="doubt")
 
 
 def _outcome(facts: "Facts", number: int) -> str:

@@ -7,6 +7,7 @@ from steelyard.compare.pairs import count_pairs, other_pairs, turned
 from steelyard.compare.pilot import Outlook, control_spreads, pilot, widest_half_width
 from steelyard.compare.sides import disturbed_warm, set_aside
 from steelyard.compare.summary import Summary, launch_medians, summaries
+from steelyard.compare.unfinished import Unfinished, unfinished
 from steelyard.compare.within import compare_run
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Outlook",
     "Overall",
     "Summary",
+    "Unfinished",
     "break_even",
     "compare_run",
     "compare_runs",
@@ -27,5 +29,6 @@ __all__ = [
     "set_aside",
     "summaries",
     "turned",
+    "unfinished",
     "widest_half_width",
 ]

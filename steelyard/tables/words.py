@@ -1,7 +1,9 @@
 """The run in sentences: the summary, and paragraphs on method, hardware and threats with the run's own values."""
 
+import math
 from collections.abc import Mapping, Sequence
 
+from steelyard.compare.unfinished import MOST_ROUNDS, unfinished
 from steelyard.core.backend import Budget
 from steelyard.core.comparison import Comparison
 from steelyard.tables import provenance, shams
@@ -11,6 +13,9 @@ from steelyard.tables.facts import Facts
 from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain, size
 from steelyard.tables.table import About, Paragraph, Reference
 from steelyard.tables.threats import threats
+
+_SLACK = 1.15  # rounds do not all take the same time
+_STEP_MIN = 5
 
 _ENDED: Mapping[str, str] = {
     "precision": "as soon as the intervals were as narrow as asked",
@@ -22,8 +27,8 @@ _ENDED: Mapping[str, str] = {
 
 
 def headline(facts: Facts) -> tuple[str, ...]:
-    """Three sentences: what ran, what the headline workload says, what a reader must beware of."""
-    return (_what_ran(facts), _what_it_says(facts), _beware(facts))
+    """What ran, what the headline workload says, what is still open, what a reader must beware of: a sentence each."""
+    return tuple(filter(None, (_what_ran(facts), what_it_says(facts), how_to_go_on(facts), _beware(facts))))
 
 
 def _what_ran(facts: Facts) -> str:
@@ -36,7 +41,8 @@ def _what_ran(facts: Facts) -> str:
     )
 
 
-def _what_it_says(facts: Facts) -> str:
+def what_it_says(facts: Facts) -> str:
+    """Who is faster than the baseline on the headline workload, by how much, how sure."""
     manifest = facts.run.manifest
     points = facts.at(manifest.headline)
     if not points:
@@ -50,6 +56,25 @@ def _what_it_says(facts: Facts) -> str:
     claims = [_claim(comparison) for arm in facts.arms[1:] if (comparison := _shown(facts, arm.label, point.key))]
     first = f"On {facts.label(point)} the baseline {baseline.label} took {duration(base.value)} a call"
     return f"{first}; {'; '.join(claims)}." if claims else f"{first}; nothing was compared with it."
+
+
+def how_to_go_on(facts: Facts) -> str:
+    """Which verdicts of the headline workload are still open, and the command that is likely to bring them; empty where
+    none is."""
+    left = unfinished(facts.run, facts.comparisons)
+    if left is None:
+        return ""
+    manifest = facts.run.manifest
+    who = f"No verdict on {manifest.headline} yet for {', '.join(left.candidates)} ({counted(left.rounds, 'round')})"
+    if left.more is None:
+        return (
+            f"{who}: at this noise more than {MOST_ROUNDS} rounds would be needed; a quieter machine would do better."
+        )
+    limit = "" if left.time_s is None else f" --time {_STEP_MIN * math.ceil(left.time_s * _SLACK / 60 / _STEP_MIN)}m"
+    return (
+        f"{who}: about {counted(left.more, 'more round')} would do, as things are; "
+        f"bench run --resume {manifest.run_id}{limit} goes on."
+    )
 
 
 def _shown(facts: Facts, label: str, point: str) -> Comparison | None:
