@@ -20,19 +20,17 @@ class Screen:
     `launches` are those of a round, `before` is the number of the last round of earlier segments.
     """
 
-    def __init__(
-        self, *, launches: int, as_json: bool, time_s: float | None, started_s: float, before: int = 0
-    ) -> None:
+    def __init__(self, *, launches: int, as_json: bool, before: int = 0) -> None:
         self._json = as_json
         self._launches = launches
-        self._time_s = time_s
-        self._started_s = started_s
         self._before = before
         self._counts: Counter[str] = Counter()
         self._told: set[tuple[str, str, str]] = set()
         self._bar: Any = None
         self._task: Any = None
         self._round = ""
+        self._number = self._last = 0
+        self._ends_s: float | None = None
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty() and not self._json:
@@ -67,15 +65,18 @@ class Screen:
             print(text, file=sys.stderr, flush=True)
 
     def round_begins(self, number: int, last: int, remaining_s: float | None) -> None:
-        """A round begins; `last` is the number of the last that may come."""
+        """A round begins; `last` is the number of the last that may come, and the run has about `remaining_s` to go,
+        where that is known."""
         self._round = "cold round" if number == 0 else f"round {number}"
+        self._number, self._last = number, last
+        self._ends_s = None if remaining_s is None else time.monotonic() + remaining_s
         if self._json:
             self._data("round", round=number, planned=last, remaining_s=remaining_s)
         elif self._bar is None:
-            self.line(f"{self._round} ({self._left(number, last)})")
+            self.line(f"{self._round} ({self._left()})")
         else:
             total = (last - self._before + 1) * self._launches
-            self._bar.update(self._task, total=total, left=self._left(number, last))
+            self._bar.update(self._task, total=total, left=self._left())
 
     def launch_begins(self, arm: Arm, number: int, position: int) -> None:
         """A launch begins."""
@@ -91,10 +92,15 @@ class Screen:
 
     def launch(self, record: LaunchRecord) -> None:
         """A launch ended."""
+        seconds = record.ended_s - record.started_s
         if self._json:
-            self._data("launch_end", arm=record.arm, round=record.round, seconds=record.ended_s - record.started_s)
+            self._data("launch_end", arm=record.arm, round=record.round, seconds=seconds)
         elif self._bar is not None:
             self._bar.advance(self._task)
+            self._bar.update(self._task, left=self._left())
+        else:
+            ran_s = seconds if record.ran_s is None else record.ran_s
+            self.line(f"  {record.arm}: {ran_s:.0f} s; {self._left()}")
 
     def result(self, result: Result, title: str) -> None:
         """A case ended. A failure is said once per arm, case and reason; it is stored each time."""
@@ -110,11 +116,11 @@ class Screen:
                 self._told.add((result.arm, result.case_id, "remark"))
                 self.line(f"  {result.arm}, {title}: {remark}")
 
-    def _left(self, number: int, last: int) -> str:
-        elapsed = time.monotonic() - self._started_s
-        if self._time_s is not None:
-            return f"at most {max(0.0, self._time_s - elapsed) / 60:.0f} min left"
-        return f"of at most {last}" if number else f"then up to {last - self._before} more"
+    def _left(self) -> str:
+        if self._ends_s is not None:
+            left_s = max(0.0, self._ends_s - time.monotonic())
+            return f"about {left_s:.0f} s left" if left_s < 90 else f"about {left_s / 60:.0f} min left"
+        return f"of at most {self._last}" if self._number else f"then up to {self._last - self._before} more"
 
     def _data(self, kind: str, **fields: Any) -> None:
         print(json.dumps({"event": kind, **fields}), flush=True)

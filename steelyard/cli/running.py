@@ -81,7 +81,7 @@ def run_plan(
     with (
         occupied(request.device, request.budget, _waits if request.wait else None) as waited_s,
         _in_use(),
-        _screen(plan, started_s + waited_s, json) as screen,
+        _screen(plan, json) as screen,
     ):
         _alone(request.device, allowed=request.allow_foreign)
         prepare_root(output)
@@ -140,7 +140,7 @@ def _go_on(
     plan = plan_of(
         run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done, weights=weights, meter=meter
     )
-    with _in_use(), _screen(plan, started, json, before=first_round - 1) as screen:
+    with _in_use(), _screen(plan, json, before=first_round - 1) as screen:
         _clear(screen.line)
         lowered, unlowered, faults = _lower(plan, weights, screen)
         if faults:
@@ -173,9 +173,9 @@ def _clear(say: Callable[[str], None]) -> None:
         say(f"removed {left}, which a killed process had left")
 
 
-def _screen(plan: Plan, started_s: float, as_json: bool, before: int = 0) -> Screen:
+def _screen(plan: Plan, as_json: bool, before: int = 0) -> Screen:
     launches = len(plan.arms) * len(plan.bundles)
-    return Screen(launches=launches, as_json=as_json, time_s=plan.request.time_s, started_s=started_s, before=before)
+    return Screen(launches=launches, as_json=as_json, before=before)
 
 
 def _lower(

@@ -38,16 +38,17 @@ if TYPE_CHECKING:
 def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first: bool) -> Result:
     """Everything one launch says about one case. Raises whatever the runtime raises."""
     lowered = case.lowered
-    executables = launch.compiled(runner, case)
+    executables, new = launch.compiled(runner, case)
     inputs = [_tensors(entry.inputs) for entry in lowered.pool]
     references = [_tensors(entry.reference) for entry in lowered.pool]
     checker = Checker(lowered, references, inputs)
     driver = DRIVERS[lowered.point.driver](case, executables, inputs, checker, bound=launch.request.bound)
-    stages: tuple[Stage, ...] = ("first_run", "second_run")
+    # Programs that have run before, in an earlier case of the launch, are warm after one run.
+    stages: tuple[Stage, ...] = ("first_run", "second_run") if new or not launch.request.steady else ("first_run",)
     for stage in stages:
         with launch.phase(stage):
             driver.calls[0].run()
-        if stage == "second_run":
+        if stage == stages[-1]:
             driver.inspect(0)
         driver.calls[0].settle()
     runner.stop()

@@ -3,6 +3,7 @@
 The cold round says what launches and calls take, each warm round says it again; after each the rest is planned anew.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -82,6 +83,14 @@ class Pacing:
         """Of the time that the run was given, in seconds; infinite where it was given none."""
         limit = self._plan.request.time_s
         return float("inf") if limit is None else limit - (time.monotonic() - self._started_s)
+
+    def remaining_s(self, done: int) -> float | None:
+        """About how long the run has to go after `done` rounds of this segment that count: until the rounds that it
+        plans for at least, or, where it has these or knows nothing of them yet, until its time is used up."""
+        limit_s, to_go = self.left_s(), self._plan.minimum_rounds - done
+        expected_s = to_go * self.round_s if to_go > 0 and self._costs is not None else limit_s
+        found = min(limit_s, expected_s)
+        return found if math.isfinite(found) else None
 
     @property
     def round_s(self) -> float:

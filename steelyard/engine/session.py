@@ -1,7 +1,6 @@
 """The rounds of one segment: every arm once per round in a fresh process, until a cap or the precision is reached."""
 
 import dataclasses
-import math
 import os
 import re
 import shutil
@@ -46,7 +45,8 @@ class Sink(Protocol):
         """A case ended."""
 
     def round_begins(self, number: int, last: int, remaining_s: float | None) -> None:
-        """A round begins; round 0 is the cold one, and `last` the number of the last that may come."""
+        """A round begins; round 0 is the cold one, `last` the number of the last that may come; `remaining_s` is about
+        how long the run has to go, None where that is not known."""
 
     def round_ends(self, number: int) -> bool:
         """A warm round is complete. Whether the intervals are as narrow as asked for; never sees a verdict."""
@@ -129,6 +129,7 @@ class Session:
         self._turns = ""
         self._cold: list[Result] = []
         self._warm: list[Result] = []  # of the round under way
+        self._complete: list[int] = []
 
     def run(self) -> Segment:
         """The cold round, then whole rounds. Ctrl-C ends it and keeps every finished launch.
@@ -141,7 +142,7 @@ class Session:
         begun = time.monotonic()
         affinity = os.sched_getaffinity(0)
         _step_aside(request.budget.cpus)
-        complete: list[int] = []
+        complete = self._complete
         ended = "rounds"
         try:
             self._unsupported()
@@ -154,9 +155,9 @@ class Session:
                 self._sink.note(f"the launches of a round run one after the other: {reason}")
             if not cold_start:
                 self._pacing.saw_cold(self._cold)
-                self._plan_on(complete)
+                self._plan_on()
             for number in range(self._first_round, self._first_round + self._planned + plan.repeats):
-                if self._undisturbed(complete) >= self._planned:
+                if self._undisturbed() >= self._planned:
                     break
                 if self._pacing.left_s() < (self._pacing.round_s or lasted_s):
                     ended = "time"
@@ -169,9 +170,9 @@ class Session:
                     continue
                 self._pacing.saw_warm(self._warm, lasted_s)
                 self._judge(number)
-                self._plan_on(complete)
+                self._plan_on()
                 enough = self._sink.round_ends(number)
-                if enough and self._undisturbed(complete) >= plan.minimum_rounds:
+                if enough and self._undisturbed() >= plan.minimum_rounds:
                     ended = "precision"
                     break
         except (Interrupted, KeyboardInterrupt):
@@ -186,9 +187,9 @@ class Session:
             turns="" if cold_start else self._turns,
         )
 
-    def _undisturbed(self, complete: Sequence[int]) -> int:
+    def _undisturbed(self) -> int:
         """How many of the complete warm rounds count."""
-        return sum(1 for number in complete if number > 0 and number not in self._disturbed)
+        return sum(1 for number in self._complete if number > 0 and number not in self._disturbed)
 
     def _spent(self) -> int:
         """How many warm rounds of this segment were disturbed, each of which asks for another."""
@@ -206,14 +207,13 @@ class Session:
             outlook = "another is appended for it" if another else "no further round can be appended for it"
             self._sink.note(f"round {number} was disturbed; {outlook}: {self._disturbed[number]}")
 
-    def _plan_on(self, complete: Sequence[int]) -> None:
+    def _plan_on(self) -> None:
         """Share out the rest of the time, and tell what follows from it."""
-        if told := self._pacing.plan_on(self._undisturbed(complete)):
+        if told := self._pacing.plan_on(self._undisturbed()):
             self._sink.note(told)
 
     def _round(self, number: int, *, steady: bool) -> None:
-        remaining = self._pacing.left_s()
-        self._sink.round_begins(number, self._last(), remaining if math.isfinite(remaining) else None)
+        self._sink.round_begins(number, self._last(), self._pacing.remaining_s(self._undisturbed()))
         timeouts = self._plan.request.timeouts
         how: dict[str, Any] = {
             "timeouts": {**timeouts, "energy": timeouts["energy"] + self._metering_s},

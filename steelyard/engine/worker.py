@@ -75,9 +75,10 @@ class Launch:
                 self._run_case(runner, case, first=index == 0)
         self._send(Event(kind="done"))
 
-    def compiled(self, runner: Runner, case: CaseRequest) -> Mapping[str, Executable]:
-        """The executables of a case by role; loads and compiles what this launch has not compiled yet."""
-        found = {}
+    def compiled(self, runner: Runner, case: CaseRequest) -> tuple[Mapping[str, Executable], bool]:
+        """The executables of a case by role, and whether any is new: it loads and compiles what this launch has not
+        compiled yet."""
+        found, before = {}, len(self._compiled)
         for role, lowered in case.lowered.programs.items():
             key = lowered.program.key
             if key not in self._compiled:
@@ -87,7 +88,7 @@ class Launch:
                     executable.compile()
                 self._compiled[key] = executable
             found[role] = self._compiled[key]
-        return found
+        return found, len(self._compiled) > before
 
     @contextmanager
     def phase(self, stage: Stage) -> Iterator[None]:

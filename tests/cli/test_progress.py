@@ -1,12 +1,14 @@
 """What a run says of its rounds: numbers of the whole run, however many segments it has."""
 
 import json
+from dataclasses import replace
 
 from steelyard.cli.progress import Screen
+from steelyard.core.result import LaunchRecord
 
 
 def screen(*, before: int = 0, as_json: bool = False) -> Screen:
-    return Screen(launches=3, as_json=as_json, time_s=None, started_s=0.0, before=before)
+    return Screen(launches=3, as_json=as_json, before=before)
 
 
 def test_a_new_run_counts_from_one(capsys):
@@ -27,3 +29,20 @@ def test_json_has_the_number_of_the_last_round_that_may_come(capsys):
     with screen(before=20, as_json=True) as told:
         told.round_begins(21, 22, None)
     assert json.loads(capsys.readouterr().out) == {"event": "round", "round": 21, "planned": 22, "remaining_s": None}
+
+
+def test_each_launch_is_told_with_the_time_that_is_left(capsys):
+    record = LaunchRecord(
+        launch="a", arm="xla", round=0, position=0, started_s=1.0, ended_s=13.4, exit_code=0, supervisor_cpu_s=0.0
+    )
+    with screen() as told:
+        told.round_begins(0, 30, 600.2)
+        told.launch(record)
+        told.round_begins(1, 30, 45.2)
+        told.launch(replace(record, round=1, ran_s=4.1))
+    assert capsys.readouterr().err.splitlines() == [
+        "cold round (about 10 min left)",
+        "  xla: 12 s; about 10 min left",
+        "round 1 (about 45 s left)",
+        "  xla: 4 s; about 45 s left",
+    ]

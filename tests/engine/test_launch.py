@@ -29,12 +29,14 @@ def launch(
     backend: str,
     *,
     cases: int = 1,
+    alike: bool = False,
     steady: bool = True,
     timeouts=DEFAULT_TIMEOUTS,
     seconds: float = 0.05,
     cap_s: float = 1.0,
 ) -> Outcome:
-    points = [lowered_point(tmp_path / f"p{index}", name=f"affine{index}", seed=index) for index in range(cases)]
+    seeds = [0 if alike else index for index in range(cases)]
+    points = [lowered_point(tmp_path / f"p{seed}", name=f"affine{seed}", seed=seed) for seed in seeds]
     request = LaunchRequest(
         launch=f"run-{os.getpid()}/0001",
         arm=backend,
@@ -91,6 +93,14 @@ def test_a_cold_launch_has_no_timed_window(tmp_path: Path) -> None:
     assert result.energy is not None
     assert result.energy.value is None, "what was not measured is absent, not 0"
     assert result.energy.reason
+
+
+@pytest.mark.parametrize(("steady", "runs"), [(True, {"first_run_s"}), (False, {"first_run_s", "second_run_s"})])
+def test_programs_that_have_run_before_are_run_once_before_a_window(tmp_path: Path, steady: bool, runs: set) -> None:
+    first, second = launch(tmp_path, PATH, cases=2, alike=True, steady=steady).results
+    assert (first.status, second.status) == ("ok", "ok")
+    assert {"compile_s", "second_run_s"} <= set(first.phases)
+    assert set(second.phases) == runs, "of the second run of a cold launch the pace of the warm ones is planned"
 
 
 def test_the_worker_is_held_to_the_budgets_cpus(tmp_path: Path) -> None:

@@ -112,3 +112,13 @@ def test_without_a_limit_nothing_is_cut(plan):
     pacing = paced(replace(plan, request=replace(plan.request, time_s=None)), used_s=1e6)
     assert pacing.plan_on(0) == ""
     assert pacing.left_s() == float("inf")
+
+
+def test_it_says_about_how_long_the_run_has_to_go(plan):
+    pacing = paced(plan)
+    assert pacing.remaining_s(0) == pytest.approx(8 * pacing.round_s)
+    assert pacing.remaining_s(6) == pytest.approx(2 * pacing.round_s)
+    assert pacing.remaining_s(8) == pytest.approx(600.0, abs=1.0), "it goes on until the time is used up"
+    assert paced(plan, used_s=590.0).remaining_s(0) == pytest.approx(10.0, abs=1.0)
+    unlimited = replace(plan, request=replace(plan.request, time_s=None))
+    assert Pacing(unlimited, 0.0).remaining_s(0) is None
