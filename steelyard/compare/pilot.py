@@ -81,6 +81,7 @@ def pilot(
         for pairs, spread in zip(every, spreads, strict=True)
         if pairs.candidate.arm == sides.control
     }
+    pooled = _pooled(every, spreads)
     families = [_family(run, pairs) for pairs in every]
     sizes = Counter(family for pairs, family in zip(every, families, strict=True) if not pairs.candidate.arm.control)
     return tuple(
@@ -93,6 +94,7 @@ def pilot(
             rounds,
             target,
             seen=seen.get((pairs.candidate.key, pairs.metric)),
+            pooled=pooled.get((pairs.candidate.key, pairs.metric)),
             calls=_calls(pairs.candidate, moments) if pairs.metric == LATENCY else None,
         )
         for pairs, spread, family in zip(every, spreads, families, strict=True)
@@ -141,6 +143,18 @@ def widest_half_width(run: Run) -> float | None:
     return widest
 
 
+def _pooled(every: Sequence[Pairs], spreads: Sequence[float | None]) -> dict[tuple[str, str], planning.Pooled]:
+    """By point key and metric the spread of all arms together, the control arm among them."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for pairs, spread in zip(every, spreads, strict=True):
+        if spread is not None:
+            found.setdefault((pairs.candidate.key, pairs.metric), []).append(spread)
+    return {
+        name: planning.Pooled(spread=float(np.sqrt(np.mean(np.square(values)))), arms=len(values))
+        for name, values in found.items()
+    }
+
+
 def _family(run: Run, pairs: Pairs) -> Family:
     primary = pairs.candidate.point.workload == run.manifest.headline and pairs.metric == LATENCY
     return "primary" if primary else "exploratory"
@@ -156,6 +170,7 @@ def _outlook(
     target: float,
     *,
     seen: planning.Seen | None,
+    pooled: planning.Pooled | None,
     calls: int | None,
 ) -> Outlook:
     side = pairs.candidate
@@ -188,6 +203,7 @@ def _outlook(
             margin=MARGIN,
             family=size,
             seen=seen,
+            pooled=pooled,
         ),
         can_fire=can_fire,
         calls=calls,

@@ -195,7 +195,11 @@ def test_a_pilot_tells_what_more_rounds_will_bring() -> None:
     assert 0.03 < xla.detectable < 0.1
     assert xla.calls == 1 or xla.calls is not None
     control = next(item for arm, item in found.items() if arm.endswith("(control)"))
-    assert xla.detectable == planning.promised_effect(xla.spread, control.spread, pairs=40, control_pairs=40, rounds=12)
+    together = planning.Pooled(spread=((xla.spread**2 + control.spread**2) / 2) ** 0.5, arms=2)
+    known = {"pairs": 40, "control_pairs": 40, "rounds": 12}
+    assert xla.detectable == pytest.approx(
+        planning.promised_effect(xla.spread, control.spread, pooled=together, **known)
+    )
     three = {item.arm: item for item in pilot(small(rounds=3, shape=shape), rounds=12)}["xla"]
     assert three.spread_upper is not None
     assert three.spread is not None

@@ -1,5 +1,7 @@
 """Planning formulas against simulation and scipy."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -67,6 +69,42 @@ def test_what_a_pilot_of_three_rounds_promises_is_found_in_nine_of_ten_runs(roun
     _, low, _ = intervals(candidate, 1 - 0.05 / family)
     found = np.mean(low + np.log1p(np.array(promised, float)) > np.maximum(floor, np.log1p(0.02)))
     assert 0.93 <= found <= 0.995
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(
+    ("noise", "least"), [("normal", 0.94), ("unlike arms", 0.94), ("heavy tails", 0.9), ("bursts", 0.87)]
+)
+def test_what_all_arms_saw_together_promises_less_and_keeps_it(noise, least) -> None:
+    repetitions, arms, rounds, family = 800, 5, 8, 4
+    rng = np.random.default_rng(7)
+    unlike = np.exp(rng.normal(0, 0.35, (arms + 1, repetitions, 1))) if noise == "unlike arms" else 1.0
+
+    def log_ratios(count: int) -> np.ndarray:
+        """By arm: the control first, then the candidate."""
+        size = (arms + 1, repetitions, count)
+        errors = rng.standard_t(3, size) / 3**0.5 if noise == "heavy tails" else rng.normal(0, 1, size)
+        if noise == "bursts":
+            errors *= np.where(rng.random(size) < 0.1, 4, 1)
+        errors *= 0.014 * unlike
+        return errors[1:] - errors[0]
+
+    spreads = log_ratios(3).std(axis=2, ddof=1)
+    together = [planning.Pooled(spread=float(each), arms=arms) for each in np.sqrt(np.square(spreads).mean(axis=0))]
+
+    def promised(pooled: Sequence[planning.Pooled | None]) -> np.ndarray:
+        known = {"pairs": 3, "control_pairs": 3, "rounds": rounds, "family": family}
+        pilots = zip(spreads[1], spreads[0], pooled, strict=True)
+        return np.array(
+            [planning.promised_effect(own, control, pooled=each, **known) for own, control, each in pilots], float
+        )
+
+    control, candidate, *_ = log_ratios(rounds)
+    floor = np.abs(np.stack(intervals(control)[1:])).max(axis=0)
+    _, low, _ = intervals(candidate, 1 - 0.05 / family)
+    effects = promised(together)
+    assert np.mean(low + np.log1p(effects) > np.maximum(floor, np.log1p(0.02))) >= least
+    assert np.median(effects) < 0.75 * np.median(promised([None] * repetitions))
 
 
 @pytest.mark.statistical
