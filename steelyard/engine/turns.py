@@ -86,16 +86,14 @@ class Together:
                 if arm not in waiting:
                     continue
                 launch = waiting[arm]
-                if not self._advance(launch):
-                    del waiting[arm]
+                if not self._advance(launch) or (turn := launch.stands.turn) is None:
+                    del waiting[arm]  # the window failed: the launch has ended, or stands before that of its next case
                     ended_s = None
                     continue
-                stands = launch.stands
-                assert stands.turn is not None, "it stands after a turn"
                 if ended_s is not None:
-                    handovers.append(stands.turn[0] - ended_s)
-                ended_s = stands.turn[1]
-                if not stands.more:
+                    handovers.append(turn[0] - ended_s)
+                ended_s = turn[1]
+                if not launch.stands.more:
                     through.append(waiting.pop(arm))
         for launch in through:
             launch.handovers += handovers

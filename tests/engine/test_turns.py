@@ -181,6 +181,19 @@ def test_a_crash_and_a_hang_in_a_turn_are_rows_and_leave_the_others_alone(tmp_pa
     assert gone(ours)
 
 
+def test_a_case_that_fails_in_a_turn_ends_its_window_and_the_next_case_has_its_own(tmp_path: Path) -> None:
+    outcomes = together(tmp_path, f"{PATH}[fault=raise once]", SLOW, cases=2)
+    rows = {(result.arm, result.case_id[-1]): result for outcome in outcomes for result in outcome.results}
+    assert {key: (row.status, row.stage) for key, row in rows.items()} == {
+        ("0", "0"): ("failed", "steady"),
+        ("0", "1"): ("ok", "check"),
+        ("1", "0"): ("ok", "check"),
+        ("1", "1"): ("ok", "check"),
+    }
+    turns = turns_of([row for row in rows.values() if row.case_id[-1] == "1"])
+    assert {arm for _, _, arm, _ in turns[:4]} == {"0", "1"}, "its next window is in turns, too"
+
+
 def test_a_launch_that_is_killed_while_it_is_stopped_is_a_row(tmp_path: Path) -> None:
     def kill_the_first(request: LaunchRequest) -> None:
         if request.arm == "1":

@@ -198,6 +198,8 @@ class NumpyBinding(Binding):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "hang late" if runner.calls > LATE:
                 time.sleep(600)
+            case "raise once" if runner.calls == LATE:
+                raise RuntimeError("<boom> & more")
             case "watch":
                 runner.look_around()
             case "exit":
