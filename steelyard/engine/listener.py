@@ -32,6 +32,7 @@ class Listener:
         exited: int,
         timeouts: Mapping[str, float],
         on_event: Callable[[Event], None],
+        presence: Presence | None = None,
     ) -> None:
         self.stage: Stage = "spawn"
         self.case_id = ""
@@ -47,27 +48,26 @@ class Listener:
         self._window_began: float | None = None
         self._window_s: float | None = None
         self._missed_s = 0.0  # of the window, at most: either of its ends may have been seen so late
+        self.presence = presence or Presence()
         self._spent_s = 0.0  # of the stage's time-out, before the worker was stopped in it
-        self._since = time.monotonic()
-        self.presence = Presence()
+        self._since_s = self.presence.time_s()  # when the stage began, or went on
 
     def listen(self) -> str:
         """`done`, `exited` or `timed_out`; `turn` once the worker stands before or after one: listen again to go on.
 
-        Time-outs count no time between two calls.
+        Time-outs count no time between two calls, and none in which the supervisor was away.
         """
-        self._since = time.monotonic()
         self.presence.begin()  # while this launch was stopped, the supervisor was there for another
+        self._since_s = self.presence.time_s()
         if self.turn is not None and self.turn.more:
-            self._window_began = self._since
+            self._window_began = time.monotonic()
         self.turn = None
-        deadline = self._deadline()
         with selectors.DefaultSelector() as selector:
             selector.register(self._pipe, selectors.EVENT_READ)
             selector.register(self._exited, selectors.EVENT_READ)
             while not self._done and self.turn is None:
                 away_s = self.presence.away_s
-                ready = self.presence.select(selector, deadline - time.monotonic())
+                ready = self.presence.select(selector, self._deadline_s())
                 away_s = self.presence.away_s - away_s
                 self._missed_s += away_s
                 if not ready:
@@ -76,14 +76,13 @@ class Listener:
                 # end of file is not waited for.
                 if self._pipe not in ready or not self._read(away_s):
                     return "exited"
-                deadline = self._deadline()
         return "done" if self._done else "turn"
 
-    def _deadline(self) -> float:
+    def _deadline_s(self) -> float:
         allowed = self._timeouts[self.stage]
         if self.stage == "steady":
             allowed += self._caps.get(self.case_id, 0.0)
-        return self._since + allowed - self._spent_s
+        return self._since_s + allowed - self._spent_s
 
     def _read(self, away_s: float) -> bool:
         data = os.read(self._pipe, 1 << 20)
@@ -96,7 +95,7 @@ class Listener:
                 self._time_window(event.stage, away_s)
             elif event.kind == "turn":
                 self.turn = event
-                self._spent_s += time.monotonic() - self._since
+                self._spent_s += self.presence.time_s() - self._since_s
                 self._end_piece()
             elif event.kind == "result" and event.result is not None:
                 event = replace(event, result=believed(event.result, self._window_s, self._missed_s))
@@ -104,7 +103,7 @@ class Listener:
             elif event.kind == "done":
                 self._done = True
             if event.kind != "turn":
-                self._spent_s, self._since = 0.0, time.monotonic()
+                self._spent_s, self._since_s = 0.0, self.presence.time_s()
             self._on_event(event)
         return bool(data)
 

@@ -2,7 +2,8 @@
 by a terminal that took no output, or asleep with the whole machine.
 
 It looks at a clock twice a second, on one that runs on while a machine sleeps: what lies between two looks beyond
-that, it was away. Twice a second, and not by a signal: most ways of being away send none.
+that, it was away. Not by a signal: most ways of being away send none. And not only when something happens: a container
+that was frozen inside a long window and woke before its end would have been there whenever it looked.
 """
 
 import selectors
@@ -29,28 +30,29 @@ class Presence:
         self._clock = clock
         self._looked_s = clock()
 
+    def time_s(self) -> float:
+        """A clock that stands while the supervisor is away, as far as that is known: time-outs go by it."""
+        return self._clock() - self.away_s
+
     def begin(self) -> None:
         """It waits for something anew: what was since it last looked is not looked at."""
         self._looked_s = self._clock()
 
-    def select(self, selector: selectors.BaseSelector, seconds: float) -> set[int]:
-        """The descriptors that are ready, after at most so many seconds of presence; none if it was so long."""
-        until = time.monotonic() + seconds
+    def select(self, selector: selectors.BaseSelector, until_s: float) -> set[int]:
+        """The descriptors that are ready; none if it is `until_s` on its clock before any is."""
         while True:
-            wait_s = min(BEAT_S, until - time.monotonic())
+            wait_s = min(BEAT_S, until_s - self.time_s())
             ready = {key.fd for key, _ in selector.select(max(0.0, wait_s))}
-            until += self._look()
-            if ready or time.monotonic() >= until:
+            self._look()
+            if ready or self.time_s() >= until_s:
                 return ready
 
     def reading(self) -> Reading:
         """How long it was away until now, for the record of a launch."""
         return Reading(value=self.away_s, unit="s", method=f"a clock that runs on in sleep, every {BEAT_S:g} s")
 
-    def _look(self) -> float:
+    def _look(self) -> None:
         now = self._clock()
         missed, self._looked_s = now - self._looked_s - BEAT_S, now
-        if missed <= LATE_S:
-            return 0.0
-        self.away_s += missed
-        return missed
+        if missed > LATE_S:
+            self.away_s += missed

@@ -303,7 +303,7 @@ def _wait(pid: int, timeout_s: float) -> Presence:
     presence = Presence()
     with exit_of(pid) as ended, selectors.DefaultSelector() as selector:
         selector.register(ended, selectors.EVENT_READ)
-        presence.select(selector, timeout_s)
+        presence.select(selector, presence.time_s() + timeout_s)
     return presence
 
 

@@ -1,15 +1,13 @@
 """Seconds in which the supervisor was away: told by a clock that runs on while the machine sleeps."""
 
-import itertools
 import os
 import selectors
-import threading
 
 import pytest
 
 from steelyard.core.metrics import Reading
 from steelyard.guard.disturbance import disturbance
-from steelyard.guard.presence import BEAT_S, Presence, boot_time_s
+from steelyard.guard.presence import BEAT_S, Presence
 
 
 @pytest.fixture
@@ -22,26 +20,44 @@ def pipe():
     os.close(write)
 
 
-def asleep_once(seconds: float):
-    """A clock that is ahead by so much from its second look on."""
-    ahead = itertools.chain((0.0,), itertools.repeat(seconds))
-    return lambda: boot_time_s() + next(ahead)
+class Waiting:
+    """A selector in which nothing ever happens, and the clock of a machine that sleeps `asleep_s` in its first wait."""
+
+    def __init__(self, asleep_s: float = 0.0) -> None:
+        self.now_s = 1000.0
+        self.waited_s = 0.0
+        self._asleep_s = asleep_s
+
+    def select(self, seconds: float) -> list:
+        self.waited_s += seconds
+        self.now_s += seconds + self._asleep_s
+        self._asleep_s = 0.0
+        return []
 
 
 def test_who_only_waits_was_never_away(pipe):
     presence = Presence()
-    assert presence.select(pipe[0], 1.2 * BEAT_S) == set()
+    assert presence.select(pipe[0], presence.time_s() + 1.2 * BEAT_S) == set()
     assert presence.away_s == 0
 
 
-def test_a_machine_that_slept_is_noticed_and_its_sleep_is_no_waiting_time(pipe):
+@pytest.mark.parametrize("asleep_s", [0.0, 30.0, 8 * 3600.0])
+def test_a_machine_that_slept_has_waited_no_shorter_and_no_longer(asleep_s):
+    machine = Waiting(asleep_s)
+    presence = Presence(lambda: machine.now_s)
+    assert presence.select(machine, presence.time_s() + 10.0) == set()
+    assert presence.away_s == pytest.approx(asleep_s)
+    assert machine.waited_s == pytest.approx(10.0)
+
+
+def test_what_is_ready_when_it_wakes_is_taken(pipe):
     selector, read, write = pipe
-    presence = Presence(asleep_once(30.0))
-    later = threading.Timer(1.0, os.write, (write, b"x"))
-    later.start()
-    assert presence.select(selector, 0.2) == {read}, "given up after 0.2 s, although it was asleep meanwhile"
-    assert presence.away_s == pytest.approx(30.0 - BEAT_S + 0.2, abs=0.5)
-    later.join()
+    machine = Waiting()
+    presence = Presence(lambda: machine.now_s)
+    machine.now_s += 30.0
+    os.write(write, b"x")
+    assert presence.select(selector, presence.time_s() + 0.2) == {read}
+    assert presence.away_s == pytest.approx(30.0 - BEAT_S)
 
 
 def test_a_launch_that_nobody_watched_counts_as_disturbed():
