@@ -7,6 +7,7 @@ data: without a reader the command ends at once and quietly, as Unix tools do.
 
 import io
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +33,9 @@ class _Stream(io.FileIO):
         if self.lost:
             return len(data)
         try:
-            return super().write(data)
+            while (written := super().write(data)) is None:  # it is full, and set not to block: whoever shares it may
+                select.select((), (self,), ())
+            return written
         except OSError as error:
             self.lost = True
             told = f"standard output cannot be written: {error.strerror}"
@@ -78,6 +81,6 @@ def _text(before: TextIO | None, raw: _Stream) -> io.TextIOWrapper:
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=None if before is None else before.encoding,
-        errors=None if before is None else before.errors,
+        errors="backslashreplace" if before is None else before.errors,
         line_buffering=raw.is_screen or raw.isatty(),
     )

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -18,6 +19,15 @@ with ended_only_when_asked():
         print("what standard output is told", line)
         print("what standard error is told", line, file=sys.stderr)
 open("stored", "w").write("whole")
+sys.exit(3)
+"""
+DATA = """
+from steelyard.cli.streams import take_over
+import sys
+take_over()
+for line in range(3000):
+    print("what standard output is told", line)
+sys.stdout.flush()
 sys.exit(3)
 """
 
@@ -86,6 +96,23 @@ def test_a_full_disk_ends_no_verb_that_measures_either_and_is_said(tmp_path):
     assert done.returncode == 3
     assert done.stderr.count("what standard error is told") == 3000
     assert done.stderr.count("No space left on device; what runs goes on, and is stored") == 1
+
+
+@pytest.mark.parametrize("command", [("-c", MEASURING), ("-c", DATA)])
+def test_a_reader_that_is_slow_is_waited_for_where_writing_does_not_block(command, tmp_path):
+    """Whoever shares a terminal or pipe may have switched that on, for all that hold it."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with (tmp_path / "told").open("wb") as told:
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=writer, stderr=told
+        )
+    os.close(writer)
+    time.sleep(0.5)
+    with open(reader, "rb") as stream:
+        assert stream.read().count(b"what standard output is told") == 3000
+    assert process.wait(60) == 3
+    assert b"Traceback" not in (tmp_path / "told").read_bytes()
 
 
 def test_without_a_working_directory_it_says_what_is_missing(tmp_path):
