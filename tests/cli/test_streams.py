@@ -21,6 +21,17 @@ with ended_only_when_asked():
 open("stored", "w").write("whole")
 sys.exit(3)
 """
+SAYING = """
+from steelyard.cli import main, progress
+
+def run():
+    with progress.Screen(launches=1, as_json=False, time_s=None, started_s=0.0) as screen:
+        screen.line("lowering")
+    open("stored", "w").write("whole")
+
+main.app = run
+main.main()
+"""
 DATA = """
 from steelyard.cli.streams import take_over
 import sys
@@ -52,6 +63,12 @@ def test_what_is_stored_does_not_land_where_a_closed_stream_writes(tmp_path):
     """A file would be opened as the number of the closed stream, and told what standard error is told."""
     text = "from steelyard.cli.streams import take_over; take_over(); print(open('file', 'w').fileno() > 2)"
     assert shell('"$@" 2>&- <&-', tmp_path, sys.executable, "-c", text).stdout == "True\n"
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_what_a_run_says_on_a_closed_stream_ends_no_run(closed, tmp_path):
+    shell(f'"$@" {closed}', tmp_path, sys.executable, "-c", SAYING)
+    assert (tmp_path / "stored").read_text() == "whole"
 
 
 def test_data_without_a_reader_ends_quietly(tmp_path):
