@@ -128,18 +128,13 @@ class Running:
             opened.callback(os.close, self._go)
             # The working directory is not on the path while the worker's own imports happen.
             command = module_command("steelyard.engine.worker", str(request_file), str(events_out), str(go_in))
-            with self._log_file.open("wb") as log:
-                self._process = subprocess.Popen(
-                    command if self._group is None else self._group.command(command),
-                    pass_fds=(events_out, go_in),
-                    env=environment(request),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            os.close(events_out)
-            os.close(go_in)
+            if self._group is not None:
+                command = self._group.command(command)
+            try:
+                self._process = _started(command, environment(request), self._log_file, events_out, go_in)
+            finally:
+                os.close(events_out)
+                os.close(go_in)
             opened.callback(self._end)
             exited = opened.enter_context(exit_of(self._process.pid))
             self._listener = Listener(request, events, exited, self._timeouts, self._on_event)
@@ -166,8 +161,8 @@ class Running:
         """Let it run until it stands (`turn`) or is over: `done`, `exited`, `timed_out`, or what is wrong with what it
         said."""
         if self._stopped is not None and self._halt is not None:
-            stopped_s, self._watch = self._watch.begun_s, during.resumed(self._watch, self._stopped)
-            self._stopped_s += self._watch.begun_s - stopped_s
+            before, self._watch = self._watch, during.resumed(self._watch, self._stopped)
+            self._stopped_s += self._watch.begun_s - before.begun_s
             self._stopped = None
             self._halt.go_on()
             with suppress(BrokenPipeError):  # it was ended meanwhile, which the listener sees
@@ -249,6 +244,28 @@ def _prepared(request: LaunchRequest) -> tuple[Path, Path]:
     return request_file, log_file
 
 
+def _started(
+    command: list[str], variables: Mapping[str, str], log_file: Path, *descriptors: int
+) -> "subprocess.Popen[bytes]":
+    """The worker, in a session of its own. Raises SteelyardError, as where no more processes are allowed."""
+    try:
+        with log_file.open("wb") as log:
+            return subprocess.Popen(
+                command,
+                pass_fds=descriptors,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise SteelyardError(
+            f"a launch cannot be started: {error.strerror or error}; end other programs, or raise the limits of "
+            "processes and memory (ulimit -a); what was measured is kept, and bench run --resume goes on"
+        ) from error
+
+
 def _left_children(result: Result, stayed: int) -> Result:
     if not stayed:
         return result
@@ -268,9 +285,11 @@ def _capped(result: Result, request: LaunchRequest, group: MemoryGroup | None) -
 
 
 def _end_all(process: "subprocess.Popen[bytes]", launch: str, grace_s: float) -> int:
-    """Give a finished worker a moment to exit, then end it and every child it left. Returns how many it left."""
+    """Give a finished worker a moment to exit, then end it and every child it left. Returns how many outlived it: none
+    where it had to be ended itself."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=grace_s)
+    ended_itself = process.returncode is not None
     stayed = left_behind(process.pid, f"{_MARK}={launch}")
     with suppress(ProcessLookupError):  # nobody is left
         os.killpg(process.pid, signal.SIGKILL)
@@ -278,7 +297,7 @@ def _end_all(process: "subprocess.Popen[bytes]", launch: str, grace_s: float) ->
     for pid in stayed:  # those that had left the session
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    return len(stayed)
+    return len(stayed) if ended_itself else 0
 
 
 def _noise(**parts: Mapping[str, Reading]) -> dict[str, Reading]:

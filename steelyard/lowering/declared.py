@@ -82,22 +82,25 @@ def check_repeatable(
     program: Program, given: "Tensors", inputs: "Tensors", outputs: "Tensors", again: "Tensors"
 ) -> None:
     """Raises SuiteError where a call changed its inputs (`given` as they were), or a second one gave something else."""
-    import torch
-
     for name, before in given.items():
-        if not torch.equal(before, inputs[name]):
+        if not _same(before, inputs[name]):
             raise SuiteError(
                 f"program '{program.name}' changes its input '{name}' in place, though its source was not asked for "
                 "in_place: clone it in the forward"
             )
     for name, value in outputs.items():
-        apart = relative_l2(again[name], value)
+        apart = 0.0 if _same(again[name], value) else relative_l2(again[name], value)
         if apart > (BOUNDS[program.dtype][0] if value.is_floating_point() else 0.0):
             raise SuiteError(
                 f"program '{program.name}', output '{name}': not deterministic: two calls with the same inputs differ "
                 f"by {apart:.2g} (relative), so that no reference is right; draw nothing at random in the forward (a "
                 "dropout must see that the module is in eval mode)"
             )
+
+
+def _same(one: "torch.Tensor", other: "torch.Tensor") -> bool:
+    """Whether all elements are equal; NaN is equal to NaN here."""
+    return bool(((one == other) | (one.isnan() & other.isnan())).all())
 
 
 def _check_tensor(value: Any, spec: TensorSpec, where: str) -> None:
@@ -116,7 +119,7 @@ def _wanted(point: Point, entry: PoolEntry) -> Iterator[tuple[str, tuple[int, ..
         for role, output, name in (("prefill", "logits", "first_logits"), ("decode", "logits", "logits")):
             shapes = {spec.name: spec.shape for spec in point.programs[role].outputs}
             if output not in shapes:
-                raise SuiteError(f"program '{role}' has no output 'logits', by which an answer is checked")
+                raise SuiteError(f"program '{role}' has no output '{output}', by which an answer is checked")
             yield name, shapes[output]
         return
     window = point.window

@@ -1,6 +1,8 @@
 """Real workers that end in every way: each end is the right row, and the neighbours' rows stay whole."""
 
+import errno
 import os
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -174,6 +176,21 @@ def test_a_launch_that_finds_no_place_for_its_files_says_what_to_do(tmp_path: Pa
         launch(tmp_path, PATH)
 
 
+def test_a_launch_that_cannot_be_started_says_why_and_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    held = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(
+        SteelyardError, match=r"cannot be started: Resource temporarily unavailable; .* --resume goes on"
+    ):
+        launch(tmp_path, PATH)
+    assert len(os.listdir("/proc/self/fd")) == held
+
+
 def test_a_hanging_stage_is_ended_at_its_time_out(tmp_path: Path) -> None:
     begun = time.monotonic()
     outcome = launch(tmp_path, f"{PATH}[fault=hang]", cases=2, timeouts={**DEFAULT_TIMEOUTS, "first_run": 0.5})
@@ -204,6 +221,15 @@ def test_children_that_a_launch_leaves_behind_are_ended(tmp_path: Path) -> None:
     before = sleepers()
     assert launch(tmp_path, f"{PATH}[fault=child]").results[0].status == "ok"
     assert sleepers() == before
+
+
+def test_a_worker_that_had_to_be_ended_was_outlived_by_nobody(tmp_path: Path) -> None:
+    timeouts = {**DEFAULT_TIMEOUTS, "first_run": 0.5}
+    outcome = launch(tmp_path, f"{PATH}[fault=child and hang]", cases=2, timeouts=timeouts)
+    first, second = outcome.results
+    assert (first.status, second.status) == ("ok", "timed_out")
+    assert "remarks" not in first.details
+    assert outcome.record.noise["end/left_behind"].value == 0
 
 
 def test_a_check_that_outlasts_the_window_is_no_wrong_clock() -> None:

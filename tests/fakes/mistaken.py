@@ -31,6 +31,7 @@ FORWARDS: Mapping[str, Callable[[Any], Any]] = {
     "reference shape": lambda y: (y,),
     "reference text": lambda y: (y,),
     "nan": lambda y: (y / 0 * 0,),
+    "overflow": lambda y: (y * 1e30 * 1e30 - y * 1e30 * 1e30 + y,),
     "input": lambda y: (y,),
     "in place": lambda y: (y,),
     "no such pool": lambda y: (y,),

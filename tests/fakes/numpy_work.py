@@ -90,7 +90,7 @@ class NumpyRunner(Runner):
         self.fault = context.backend.options.get("fault", "")
         self.sleep_s = float(context.backend.options.get("sleep", "0"))
         self.compilations = 1
-        self.calls = 0
+        self.calls = self.loaded = 0
         self.found_cache = False
         self.seen: dict[str, int] = {}
         """How often processes of other launches were seen during a call, by the letter of their state."""
@@ -126,6 +126,7 @@ class NumpyRunner(Runner):
             raise Unsupported("this program is not for us")
         if self.fault == "memory":
             raise MemoryError("want more")
+        self.loaded += 1
         return NumpyExecutable(self, load_file(program.weights_file)["w"])
 
     def counters(self) -> Mapping[str, int]:
@@ -137,7 +138,7 @@ class NumpyExecutable(Executable):
         self.runner, self.weights = runner, weights
 
     def compile(self) -> None:
-        if self.runner.fault == "child":
+        if self.runner.fault.startswith("child"):
             subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         if self.runner.fault == "stray":
             subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
@@ -204,6 +205,8 @@ class NumpyBinding(Binding):
                 runner.look_around()
             case "exit":
                 os._exit(7)
+            case "child and hang" if runner.loaded == 2:
+                time.sleep(600)
             case "hang":
                 time.sleep(600)
             case "raise":
