@@ -66,6 +66,7 @@ def _start(spec: BackendSpec, device_kind: str, folder: Path) -> subprocess.Pope
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        start_new_session=True,  # a terminal that is closed takes none along
     )
 
 
@@ -76,6 +77,9 @@ def _finish(child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -
         child.kill()
         child.communicate()
         return Availability(available=False, reason=f"it did not answer within {timeout_s:g} s of being asked")
+    except BaseException:  # Ctrl-C, which it does not hear
+        child.kill()
+        raise
     line = next((line for line in reversed(out.splitlines()) if line.startswith(_MARK)), None)
     if line is not None:
         try:

@@ -87,6 +87,7 @@ def hiccups(cpus: Collection[int], seconds: float, halfway: Callable[[], None] =
             env=for_child(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # a terminal that is closed takes none along
         )
         for cpu in cpus
     ]

@@ -1,6 +1,9 @@
 """Probing in child processes: a runner that crashes, hangs or babbles is unavailable or heard, and nothing else."""
 
+import os
 import re
+import signal
+import subprocess
 import sys
 import textwrap
 import time
@@ -48,6 +51,12 @@ class Raises(Base):
     def availability(cls, backend, device_kind):
         raise ImportError("libnothing.so: cannot open shared object file")
 
+class Slow(Good):
+    @classmethod
+    def availability(cls, backend, device_kind):
+        open("asked", "w").close(); time.sleep(1)
+        return super().availability(backend, device_kind)
+
 class Hangs(Base):
     @classmethod
     def availability(cls, backend, device_kind):
@@ -85,6 +94,25 @@ def test_a_hanging_runner_costs_its_timeout_only(own_runners):
     found = probe(["own.probed_runners:Hangs", "own.probed_runners:Good"], "cpu", timeout_s=3.0)
     assert time.monotonic() - begun < 30
     assert found["own.probed_runners:Hangs"].reason == "it did not answer within 3 s of being asked"
+
+
+def test_a_terminal_that_is_closed_meanwhile_makes_no_backend_unusable(own_runners, tmp_path):
+    asking = """
+import sys
+from steelyard.cli.interruption import ended_only_when_asked
+from steelyard.engine.probe import probe
+sys.path.append("")
+with ended_only_when_asked():
+    (answer,) = probe(["own.probed_runners:Slow"], "cpu").values()
+open("answer", "w").write(answer.reason or "available")
+"""
+    process = subprocess.Popen([sys.executable, "-P", "-c", asking], start_new_session=True)
+    while not (tmp_path / "asked").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGHUP)  # as the kernel does to all that the terminal has in front
+    assert process.wait(60) == 0
+    assert (tmp_path / "answer").read_text() == "available"
 
 
 def test_an_unknown_backend_is_the_users_error():
