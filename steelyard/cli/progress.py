@@ -43,6 +43,7 @@ class Screen:
                 TextColumn("{task.fields[left]}"),
                 TimeElapsedColumn(),
                 console=Console(stderr=True),
+                refresh_per_second=1,  # it is drawn while calls are timed, perhaps on their CPU
             )
             self._task = self._bar.add_task("lowering", total=None, left="")
             self._bar.start()

@@ -1,6 +1,7 @@
 """What a run says of its rounds: numbers of the whole run, however many segments it has."""
 
 import json
+import sys
 from dataclasses import replace
 
 from steelyard.cli.progress import Screen
@@ -46,3 +47,10 @@ def test_each_launch_is_told_with_the_time_that_is_left(capsys):
         "round 1 (about 45 s left)",
         "  xla: 4 s; about 45 s left",
     ]
+
+
+def test_the_bar_of_a_terminal_is_drawn_once_a_second(monkeypatch):
+    """Ten times, as unasked, it took 1 % of a CPU that may be a measured one."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with screen() as told:
+        assert told._bar.live.refresh_per_second == 1
