@@ -27,7 +27,7 @@ from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
 from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
-from steelyard.guard.halt import Halt, Watchman
+from steelyard.guard.halt import STOPPING_S, Halt, Watchman
 from steelyard.guard.memory_group import MemoryGroup, group_for
 from steelyard.guard.tree import left_behind
 
@@ -109,6 +109,7 @@ class Running:
         self._group: MemoryGroup | None = None
         self._stopped: during.Watch | None = None
         self._stopped_s = 0.0
+        self._moving = 0
         self._over = False
         self._open = ExitStack()
 
@@ -175,7 +176,7 @@ class Running:
             assert self._halt is not None, "a launch that takes turns has others beside it"
             if self.stands.turn is None:
                 self._halt.look()
-            self._halt.stop()
+            self._moving = max(self._moving, self._halt.stop())
             self._stopped = during.begin(self._watch.cpus)
         return ended
 
@@ -198,7 +199,7 @@ class Running:
             supervisor_cpu_s=supervisor_cpu_s,
             noise=_noise(
                 before=self._before,
-                during={**meanwhile, "away_s": listener.presence.reading()},
+                during={**meanwhile, "away_s": listener.presence.reading(), **self._stood()},
                 end={
                     "left_behind": Reading(value=float(stayed), unit="1", method="processes that outlived the worker")
                 },
@@ -217,6 +218,13 @@ class Running:
         if request.budget.memory_cap_bytes is not None:
             outcome.results = [_capped(result, request, group) for result in outcome.results]
         return outcome
+
+    def _stood(self) -> dict[str, Reading]:
+        """Whether it stood in the turns of the others; of a launch that had others beside it."""
+        if self._halt is None:
+            return {}
+        method = f"threads that ran {STOPPING_S:g} s after it was stopped, the most of any turn"
+        return {"moving_threads": Reading(value=float(self._moving), unit="1", method=method)}
 
     def _end(self, grace_s: float = 0.0) -> int:
         """End what is left of it; returns how many processes outlived the worker."""

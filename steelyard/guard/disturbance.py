@@ -6,7 +6,8 @@ A round counts as disturbed if in any of its launches others than the run itself
 - used half a CPU and one percent of all in one of the short samples before and after it;
 - or if the hypervisor took, or a CPU quota stopped, more than 5 % over the launch,
 - or the supervisor was away for more than a second (`steelyard.guard.presence`): it cannot vouch for what was
-  meanwhile, and a machine that slept is another one when it wakes.
+  meanwhile, and a machine that slept is another one when it wakes;
+- or if threads of the launch did not stand a second after they were stopped: they may have run in others' turns.
 
 On a virtual machine with two CPUs and nobody else at work, launches of five runtimes (0.3 to 19 s, compile
 workers included) read at most 0.05 of a CPU, and beside a program that spins on one of them 1.0: the limit,
@@ -20,6 +21,7 @@ from collections.abc import Iterable, Mapping
 
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord
+from steelyard.guard.halt import STOPPING_S
 
 SHARE_OF_ALL = 0.01
 CPUS_DURING = 0.1
@@ -58,6 +60,10 @@ def disturbance(noise: Mapping[str, Reading]) -> str:
     away_s = _value(noise, "during/away_s")
     if away_s is not None and away_s > AWAY_S:
         found.append(f"bench itself was stopped, or the machine slept, for {away_s:.3g} s while it ran")
+    moving = _value(noise, "during/moving_threads")
+    if moving:
+        threads = f"{moving:.0f} {'thread' if moving == 1 else 'threads'}"
+        found.append(f"{threads} of it did not stand within {STOPPING_S:g} s for the turns of others")
     return ", ".join(found)
 
 

@@ -18,7 +18,8 @@ from steelyard.guard.proc import text
 from steelyard.guard.tree import left_behind
 
 _UNTIL_THE_END = 'while read -r pid; do all="$all $pid"; done; kill -s KILL -- $all'
-_STOPPING_S = 1.0
+STOPPING_S = 1.0
+"""The longest wait for a launch to stand. What it does afterwards is done in the turn of another."""
 
 
 class Watchman:
@@ -65,18 +66,19 @@ class Halt:
         self._others = left_behind(self._leader, self._mark)
         self._strays = tuple(pid for pid in self._others if _group(pid) != self._leader)
 
-    def stop(self) -> None:
-        """Returns when all stand. Threads that wait in the kernel for more than a second are taken to stand, too."""
+    def stop(self) -> int:
+        """Returns 0 when all stand; after STOPPING_S how many threads do not, as those that wait in the kernel."""
         self._watchman.tell(-self._leader, *self._strays)
         self._signal(signal.SIGSTOP)
-        until, pause_s = time.monotonic() + _STOPPING_S, 2e-5
+        until, pause_s = time.monotonic() + STOPPING_S, 2e-5
         moving = set(self._others)
         states = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
-        while (moving := {pid for pid in moving if not _stands(pid)}) or not os.waitid(os.P_PID, self._leader, states):
+        while (moving := {pid for pid in moving if _moving(pid)}) or not os.waitid(os.P_PID, self._leader, states):
             if time.monotonic() > until:
-                return
+                return sum(_moving(pid) for pid in {self._leader, *moving})
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 1e-3)
+        return 0
 
     def go_on(self) -> None:
         """Everything that was stopped runs again."""
@@ -90,13 +92,13 @@ class Halt:
                 os.kill(pid, number)
 
 
-def _stands(pid: int) -> bool:
-    """Whether no thread of a process runs any more: stopped, or ended."""
+def _moving(pid: int) -> int:
+    """How many threads of a process neither are stopped nor have ended."""
     try:
         states = [text(task / "stat") or "" for task in Path("/proc", str(pid), "task").iterdir()]
     except OSError:
-        return True
-    return all(state.rpartition(")")[2].split()[:1] in ([], ["T"], ["t"], ["Z"], ["X"]) for state in states)
+        return 0
+    return sum(state.rpartition(")")[2].split()[:1] not in ([], ["T"], ["t"], ["Z"], ["X"]) for state in states)
 
 
 def _group(pid: int) -> int | None:

@@ -21,6 +21,9 @@ from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from steelyard.engine.rounds import balanced_orders
 from steelyard.engine.turns import Together
+from steelyard.guard import halt
+from steelyard.guard.disturbance import disturbed_rounds
+from steelyard.guard.proc import text
 from tests.fakes.numpy_work import PATH, lowered_point
 
 ROOT = Path(__file__).parents[2]
@@ -162,6 +165,29 @@ def test_the_record_says_how_long_it_ran_and_stood_and_what_a_turn_costs(tmp_pat
         told = result.details["turns"]
         assert told["number"] == len(latency.turns) > 3
         assert told["first_calls_left_out"] == len(latency.samples) - len(latency.steady_samples) - latency.cut
+
+
+def test_a_launch_that_does_not_stand_makes_its_round_a_disturbed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strays: list[str] = []
+
+    def state(file: Path) -> str | None:
+        """A thread that waits in the kernel: what it would take a broken disk to make."""
+        told = text(file)
+        return "9 (stray) D 1" if told and file.parts[2] in strays else told
+
+    def note_the_stray(request: LaunchRequest) -> None:
+        if request.arm == "1":
+            strays.extend(str(pid) for pid in marked(f"{RUN}/0") if psutil.Process(pid).ppid() != os.getpid())
+
+    monkeypatch.setattr(halt, "text", state)
+    monkeypatch.setattr(halt, "STOPPING_S", 0.1)
+    outcomes = together(tmp_path, f"{PATH}[fault=stray]", SLOW, at=note_the_stray)
+    records = {outcome.record.arm: outcome.record for outcome in outcomes}
+    assert {arm: record.noise["during/moving_threads"].value for arm, record in records.items()} == {"0": 1, "1": 0}
+    told = disturbed_rounds(records.values())[1]
+    assert "1 thread of it did not stand within 1 s for the turns of others" in told
 
 
 def test_a_crash_and_a_hang_in_a_turn_are_rows_and_leave_the_others_alone(tmp_path: Path) -> None:

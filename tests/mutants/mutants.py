@@ -590,4 +590,12 @@ MUTANTS = (
         tests=(f"{TURNS}::test_a_supervisor_that_is_killed_leaves_no_stopped_process_behind",),
         through="worker",
     ),
+    Mutant(
+        name="a launch that does not stand in others' turns and nothing tells",
+        file="steelyard/guard/halt.py",
+        old="                return sum(_moving(pid) for pid in {self._leader, *moving})\n",
+        new="                return 0\n",
+        tests=(f"{TURNS}::test_a_launch_that_does_not_stand_makes_its_round_a_disturbed_one",),
+        through="worker",
+    ),
 )
