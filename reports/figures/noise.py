@@ -10,6 +10,7 @@ from steelyard.tables.style import BAND, FAINT, GRID, INK, Look, arm_styles, sho
 from steelyard.tables.table import ReportData
 
 PANELS = 8
+CLOCK = "clock"
 
 
 class Noise:
@@ -33,26 +34,32 @@ class Noise:
         ratios = [row for row in control.rows if row.tags["metric"] == "latency_s" and control.cell(row, "ratio").value]
         ratios = ratios[:PANELS]
         names = shorts(dict.fromkeys(row.tags["arm"] for row in taken))
-        columns = key_columns(list(names.values()), look)
-        height = 1.35 + 0.1 * -(-len(names) // columns) + (0.5 + 0.15 * len(ratios) if ratios else 0.0)
+        clock = _clock(launches, taken)
+        entries = [*names.values(), *([CLOCK] if clock else [])]
+        height = (
+            1.35 + 0.1 * -(-len(entries) // key_columns(entries, look)) + (0.5 + 0.15 * len(ratios) if ratios else 0.0)
+        )
         figure = new_figure(look.column_in, look.scale * height)
         if ratios:
             upper, lower = figure.subplots(2, 1, height_ratios=[1.3, 0.35 + 0.15 * len(ratios)])
             self._control(lower, control, ratios, look)
         else:
             upper = figure.subplots()
+        if clock:
+            upper.plot(*zip(*clock, strict=True), color=FAINT, lw=0.8, label=CLOCK, zorder=1)
         written = self._order(upper, data, launches, taken, look, names)
         upper.set_title(short(points[0], look.characters(look.column_in) - 10))
+        line = " The line: a turn of the spin meter's loop likewise, which is what the clock did." if clock else ""
         return Drawing(
             figure=figure,
             caption=f"Above: the median of each launch of {points[0]} over the middle of its backend's "
             f"launches, in time order on {data.device}; a slope or a step that all backends share is drift of "
-            f"the machine. Below: the baseline launched a second time over the baseline, with intervals "
+            f"the machine.{line} Below: the baseline launched a second time over the baseline, with intervals "
             f"({_pairs(control, ratios)}); the end that lies farther from 0 is the noise floor, the band the margin of "
             f"equivalence."
             if ratios
             else f"The median of each launch of {points[0]} over the middle of its backend's launches, in "
-            f"time order on {data.device}; {control.empty}.",
+            f"time order on {data.device}; {control.empty}.{line}",
             columns=("backend", "round", "started_min", "median_over_middle"),
             rows=tuple(written),
             alternative="Scatter of launch medians over time, and intervals of the control arm; the numbers are in the "
@@ -83,7 +90,7 @@ class Noise:
         axis.set_xlabel("minutes since the run began")
         axis.set_ylabel("from the middle [%]")
         axis.grid(color=GRID, lw=0.4)
-        columns = key_columns(list(names.values()), look)
+        columns = key_columns([str(line.get_label()) for line in axis.get_legend_handles_labels()[0]], look)
         axis.figure.legend(ncols=columns, loc="outside upper center", handletextpad=0.1, columnspacing=0.8,
                            borderpad=0.2, labelspacing=0.2, fontsize=look.small_pt)  # fmt: skip
         return written
@@ -108,6 +115,16 @@ class Noise:
         axis.set_xlim(-1.1 * reach, 1.1 * reach)
         axis.set_xlabel("control against baseline [%]")
         axis.grid(axis="x", color=GRID, lw=0.4)
+
+
+def _clock(launches: Any, taken: list[Any]) -> list[tuple[float, float]]:
+    """Minutes and how much longer than in the middle a turn of the spin meter's loop took [%], in time order."""
+    cells = [(launches.cell(row, "started_s").value, launches.cell(row, "clock").value) for row in taken]
+    read = sorted((started_s, speed) for started_s, speed in cells if speed is not None)
+    if not read:
+        return []
+    middle = median(speed for _, speed in read)
+    return [(started_s * factor("s", "min"), 100 * (middle / speed - 1)) for started_s, speed in read]
 
 
 def _pairs(control: Any, ratios: list[Any]) -> str:

@@ -29,6 +29,8 @@ from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
 from steelyard.guard.halt import STOPPING_S, Halt, Watchman
 from steelyard.guard.memory_group import MemoryGroup, group_for
+from steelyard.guard.speed import between_turns
+from steelyard.guard.spin_meter import SpinMeter
 from steelyard.guard.tree import left_behind
 
 _MARK = "STEELYARD_LAUNCH"  # every process that a launch starts inherits it
@@ -77,9 +79,10 @@ def run_launch(
     origin_s: float,
     timeouts: Mapping[str, float],
     on_event: Callable[[Event], None] = lambda event: None,
+    meter: SpinMeter | None = None,
 ) -> Outcome:
     """Run one launch to its end, whatever that is. Raises Interrupted on Ctrl-C, SteelyardError if it cannot start."""
-    with Running(request, origin_s=origin_s, timeouts=timeouts, on_event=on_event) as launch:
+    with Running(request, origin_s=origin_s, timeouts=timeouts, on_event=on_event, meter=meter) as launch:
         try:
             return launch.ended(launch.go())
         except KeyboardInterrupt:
@@ -101,11 +104,13 @@ class Running:
         timeouts: Mapping[str, float],
         on_event: Callable[[Event], None],
         watchman: Watchman | None = None,
+        meter: SpinMeter | None = None,
     ) -> None:
         self.request = replace(request, origin_s=origin_s)
         self.handovers: list[float] = []
+        self.speeds: list[Reading] = []
         self._timeouts, self._on_event = timeouts, on_event
-        self._watchman = watchman
+        self._watchman, self._meter = watchman, meter
         self._group: MemoryGroup | None = None
         self._stopped: during.Watch | None = None
         self._stopped_s = 0.0
@@ -119,7 +124,7 @@ class Running:
             if (group := group_for(request.budget, request.launch)) is not None:
                 self._group = opened.enter_context(group)
             request_file, self._log_file = _prepared(request)
-            self._before = boundary_sample(request.budget.cpus or None)
+            self._before = self._boundary()
             self._oom_before = oom_kills()
             self._started = time.monotonic()
             self._watch = during.begin(request.budget.cpus)
@@ -199,11 +204,16 @@ class Running:
             supervisor_cpu_s=supervisor_cpu_s,
             noise=_noise(
                 before=self._before,
-                during={**meanwhile, "away_s": listener.presence.reading(), **self._stood()},
+                during={
+                    **meanwhile,
+                    "away_s": listener.presence.reading(),
+                    **self._stood(),
+                    **between_turns(self.speeds),
+                },
                 end={
                     "left_behind": Reading(value=float(stayed), unit="1", method="processes that outlived the worker")
                 },
-                after=boundary_sample(request.budget.cpus or None),
+                after=self._boundary(),
             ),
             ran_s=None if self._halt is None else ended - self._started - self._stopped_s,
             stopped_s=None if self._halt is None else self._stopped_s,
@@ -218,6 +228,11 @@ class Running:
         if request.budget.memory_cap_bytes is not None:
             outcome.results = [_capped(result, request, group) for result in outcome.results]
         return outcome
+
+    def _boundary(self) -> dict[str, Reading]:
+        """The machine just before or after it: the short sample, and the speed of the measured CPUs if that is read."""
+        found = dict(boundary_sample(self.request.budget.cpus or None))
+        return found if self._meter is None else {**found, "spin_hz": self._meter.read(rested=True)}
 
     def _stood(self) -> dict[str, Reading]:
         """Whether it stood in the turns of the others; of a launch that had others beside it."""

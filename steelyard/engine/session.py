@@ -7,6 +7,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ from steelyard.engine.room import ON, apart
 from steelyard.engine.rounds import balanced_orders, rotated
 from steelyard.engine.turns import Together, turn_s
 from steelyard.guard.disturbance import disturbed_rounds
+from steelyard.guard.spin_meter import SpinMeter
 from steelyard.measure.memory import read_peak
 
 _MAXIMUM_CALLS = 5_000
@@ -130,6 +132,7 @@ class Session:
         self._cold: list[Result] = []
         self._warm: list[Result] = []  # of the round under way
         self._complete: list[int] = []
+        self._meter: SpinMeter | None = None
 
     def run(self) -> Segment:
         """The cold round, then whole rounds. Ctrl-C ends it and keeps every finished launch.
@@ -144,7 +147,10 @@ class Session:
         _step_aside(request.budget.cpus)
         complete = self._complete
         ended = "rounds"
+        opened = ExitStack()
         try:
+            if request.device.kind == "cpu":  # elsewhere the CPUs rest while the device works, and so does their clock
+                self._meter = opened.enter_context(SpinMeter(request.budget.cpus))
             self._unsupported()
             self._round(0, steady=False)
             complete.append(0)
@@ -178,6 +184,7 @@ class Session:
         except (Interrupted, KeyboardInterrupt):
             ended = "interrupted"
         finally:
+            opened.close()
             os.sched_setaffinity(0, affinity)
         return Segment(
             rounds=tuple(complete),
@@ -219,6 +226,7 @@ class Session:
             "timeouts": {**timeouts, "energy": timeouts["energy"] + self._metering_s},
             "origin_s": self._started_s,
             "on_event": self._sink.event,
+            "meter": self._meter,
         }
         for bundle, orders, sweeps in zip(self._plan.bundles, self._orders, self._sweeps, strict=True):
             requests = [

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
+from steelyard.core.metrics import Reading
 from steelyard.engine.launch import Outcome, Running
 from steelyard.engine.protocol import Event, LaunchRequest
 from steelyard.guard.halt import Watchman
+from steelyard.guard.spin_meter import SpinMeter
 
 TURN_S = 0.25
 """The longest turn. Shorter ones share more of what drifts, and pay more often for cold caches."""
@@ -36,10 +38,12 @@ class Together:
         begin: Callable[[LaunchRequest], None],
         on_event: Callable[[Event], None],
         keep: Callable[[LaunchRequest, Outcome], None],
+        meter: SpinMeter | None = None,
     ) -> None:
         self._requests, self._sweeps, self._points = requests, sweeps, points
         self._timeouts, self._origin_s = timeouts, origin_s
         self._begin, self._on_event, self._keep = begin, on_event, keep
+        self._meter = meter
         self._standing: dict[str, Running] = {}
 
     def run(self) -> None:
@@ -55,6 +59,7 @@ class Together:
                         timeouts=self._timeouts,
                         on_event=self._on_event,
                         watchman=watchman,
+                        meter=self._meter,
                     )
                 )
                 self._advance(launch)
@@ -81,15 +86,19 @@ class Together:
         through: list[Running] = []
         handovers: list[float] = []
         ended_s: float | None = None
+        speed = self._speed()
         while waiting:
             for arm in next(self._sweeps):
                 if arm not in waiting:
                     continue
                 launch = waiting[arm]
-                if not self._advance(launch) or (turn := launch.stands.turn) is None:
+                launch.speeds += speed
+                stood, speed = self._advance(launch), self._speed()
+                if not stood or (turn := launch.stands.turn) is None:
                     del waiting[arm]  # the window failed: the launch has ended, or stands before that of its next case
                     ended_s = None
                     continue
+                launch.speeds += speed
                 if ended_s is not None:
                     handovers.append(turn[0] - ended_s)
                 ended_s = turn[1]
@@ -98,6 +107,10 @@ class Together:
         for launch in through:
             launch.handovers += handovers
         return through
+
+    def _speed(self) -> list[Reading]:
+        """The speed of the measured CPUs now, while all launches stand; empty where nobody reads it."""
+        return [] if self._meter is None else [self._meter.read()]
 
 
 def _point(launch: Running) -> str:

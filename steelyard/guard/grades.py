@@ -9,6 +9,7 @@ from typing import cast
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import LaunchRecord
 from steelyard.core.run import Grade, Noise
+from steelyard.guard import speed
 
 _ORDER = "ABCDF"
 
@@ -54,6 +55,18 @@ SCALES: Mapping[str, Scale] = {
         bounds=(0.05, 0.15, 0.30, 0.60),
         says="for {value:.0%} of an idle moment some program had to wait for a CPU",
         remedy="end other programs, or choose idle CPUs with --cpus",
+    ),
+    # Neither withholds a verdict: the first cancels in the ratio of two launches of a round, and the second falls on
+    # all arms at random, so that the intervals know it. Bounds and what was measured: docs/measurement.md.
+    speed.LAG: Scale(
+        bounds=(0.05, 0.10, 0.25, math.inf),
+        says="the clock of the measured CPUs was {value:.1%} slower in the typical launch than in the fastest",
+        remedy="cap the clock at what heat and neighbours leave, or use dedicated cores",
+    ),
+    speed.SPREAD: Scale(
+        bounds=(0.03, 0.06, 0.12, math.inf),
+        says="between two launches of a round the clock of the measured CPUs differed by {value:.1%}, typically",
+        remedy="let launches take turns (--turns on), cap the clock, or use dedicated cores",
     ),
     # Near the 95 to 105 degrees Celsius at which CPUs slow down; below that heat only shows in the clock.
     "temperature_k": Scale(
@@ -132,8 +145,8 @@ def graded_at_end(noise: Noise, launches: Sequence[LaunchRecord]) -> Noise:
 
     Noise that began after the preflight counts by the median over all launches, disturbed ones included:
     a neighbour that came and went costs the rounds it touched and not the grade, one that stayed for
-    more than half of the launches costs the grade as well. A machine that was noisy beforehand keeps
-    that grade even if it became quiet.
+    more than half of the launches costs the grade as well. So does a clock that was slow or that moved. A machine
+    that was noisy beforehand keeps that grade even if it became quiet.
     """
     readings = {}
     for name in _LAUNCH_READINGS:
@@ -144,12 +157,15 @@ def graded_at_end(noise: Noise, launches: Sequence[LaunchRecord]) -> Noise:
             readings[name] = Reading(value=median(values), unit="1", method=method)
         elif taken:
             readings[name] = absent("1", taken[0].reason)
-    found = _judged(readings)
+    found = [(letter, f"{sentence} (in the typical launch)") for letter, sentence in _judged(readings)]
+    clock = speed.moved(launches)
+    found += _judged(clock)
+    readings.update(clock)
     worst = max([noise.grade, *(letter for letter, _ in found)], key=_ORDER.index)
     return Noise(
         grade=worst,
         readings={**noise.readings, **{f"during/{name}": reading for name, reading in readings.items()}},
-        evidence=(*noise.evidence, *(f"{sentence} (in the typical launch)" for _, sentence in found)),
+        evidence=(*noise.evidence, *(sentence for _, sentence in found)),
     )
 
 

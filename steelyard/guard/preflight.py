@@ -76,7 +76,8 @@ def twice_if_noisy(
 
 def hiccups(cpus: Collection[int], seconds: float, halfway: Callable[[], None] = lambda: None) -> Mapping[str, Reading]:
     """What one spinning child per CPU lost to others: `hiccup_share` (the worst CPU), `hiccup_share/cpuN` for each
-    of them, and `hiccup_longest_s`. `halfway` is called once while they spin."""
+    of them, and `hiccup_longest_s`; and how fast it went outside of these gaps, `spin_hz` (the slowest CPU) and
+    `spin_hz/cpuN`. `halfway` is called once while they spin."""
     start = time.monotonic_ns() + round(_START_S * 1e9)
     end = start + round(seconds * 1e9)
     command = [sys.executable, "-I", "-S", spin.__file__]
@@ -94,6 +95,7 @@ def hiccups(cpus: Collection[int], seconds: float, halfway: Callable[[], None] =
     time.sleep(max(0.0, (start + end) / 2 - time.monotonic_ns()) / 1e9)
     halfway()
     lost: dict[int, float] = {}
+    speeds: dict[int, float] = {}
     longest, failed = [0.0], []
     for cpu, child in zip(cpus, children, strict=True):
         try:
@@ -105,19 +107,36 @@ def hiccups(cpus: Collection[int], seconds: float, halfway: Callable[[], None] =
             continue
         lines = out.decode(errors="replace").strip().splitlines()
         fields = lines[-1].split() if lines else []  # above it the loader may complain, as of LD_PRELOAD
-        if child.returncode != 0 or len(fields) != 3 or int(fields[1]) == 0:
+        if child.returncode != 0 or len(fields) != 4 or int(fields[1]) == 0:
             said = lines[-1] if child.returncode != 0 and lines else "the spin meter started too late"
             failed.append(f"CPU {cpu}: {said}")
             continue
         lost[cpu] = int(fields[0]) / int(fields[1])
         longest.append(int(fields[2]) / 1e9)
+        kept_ns = int(fields[1]) - int(fields[0])
+        if kept_ns > 0:
+            speeds[cpu] = int(fields[3]) / kept_ns * 1e9
     if failed or not children:
         reason = "; ".join(failed) or "no CPU to spin on"
-        return {"hiccup_share": absent("1", reason), "hiccup_longest_s": absent("s", reason)}
+        units = {"hiccup_share": "1", "hiccup_longest_s": "s", "spin_hz": "Hz"}
+        return {name: absent(unit, reason) for name, unit in units.items()}
     method = f"spin for {seconds:g} s on {len(children)} CPUs at once, gaps above {spin.GAP_NS // 1000} us"
     worst = max(lost, key=lambda cpu: lost[cpu])
     return {
         "hiccup_share": Reading(value=lost[worst], unit="1", method=f"{method}; the worst, CPU {worst}"),
         "hiccup_longest_s": Reading(value=max(longest), unit="s", method=f"{method}; the longest gap"),
         **{f"hiccup_share/cpu{cpu}": Reading(value=share, unit="1", method=method) for cpu, share in lost.items()},
+        **_spin_hz(speeds, f"spin for {seconds:g} s on {len(children)} CPUs at once, outside of gaps"),
+    }
+
+
+def _spin_hz(speeds: Mapping[int, float], method: str) -> dict[str, Reading]:
+    """How often the loop of the spin meter went round in a second. Each CPU had a process of its own, and two of these
+    differ by some percent on one CPU: these figures are for the eye, and what is judged comes from one process."""
+    if not speeds:
+        return {"spin_hz": absent("Hz", "others had all of the CPUs' time")}
+    slowest = min(speeds, key=lambda cpu: speeds[cpu])
+    return {
+        "spin_hz": Reading(value=speeds[slowest], unit="Hz", method=f"{method}; the slowest, CPU {slowest}"),
+        **{f"spin_hz/cpu{cpu}": Reading(value=speed, unit="Hz", method=method) for cpu, speed in speeds.items()},
     }

@@ -4,6 +4,7 @@ import statistics
 
 from steelyard.core.metrics import METRICS, Reading
 from steelyard.core.run import Run, Segment, launches_by_segment
+from steelyard.guard.speed import LAG, SPREAD, over_fastest
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, duration, fixed, percent, plain, size
@@ -79,6 +80,7 @@ def segments_table(facts: Facts) -> Table:
             Cell(text=supervisor or "nothing was read"),
             Cell(text="; ".join(f"{number}: {told}" for number, told in segment.disturbed.items()) or "none"),
             Cell(text=_turns(facts.run, segment)),
+            Cell(text=_clock(segment)),
         )
         rows.append(Row(cells=cells))
     return Table(
@@ -98,6 +100,7 @@ def segments_table(facts: Facts) -> Table:
             Column(key="supervisor", title="Supervisor", wide=True),
             Column(key="disturbed", title="Disturbed rounds", wide=True),
             Column(key="turns", title="Launches of a round", wide=True),
+            Column(key="clock", title="Clock", wide=True),
         ),
         rows=tuple(rows),
         place="detail",
@@ -118,6 +121,17 @@ def _turns(run: Run, segment: Segment) -> str:
     parts += [f"hand-over {duration(statistics.median(handovers))}"] if handovers else []
     parts += [f"first call of a turn {fixed(statistics.median(ratios), 2)} x the rest, left out"] if ratios else []
     return "; ".join(parts)
+
+
+def _clock(segment: Segment) -> str:
+    """How much the clock of the measured CPUs moved, as far as it was read."""
+    lag, spread = (segment.noise.readings.get(f"during/{name}") for name in (LAG, SPREAD))
+    parts = []
+    if lag is not None and lag.value is not None:
+        parts.append(f"{percent(lag.value)} slower in the typical launch than in the fastest")
+    if spread is not None and spread.value is not None:
+        parts.append(f"{percent(spread.value)} between two launches of a round")
+    return "; ".join(parts) or "not read"
 
 
 def _told(name: str, reading: Reading) -> str:
@@ -142,8 +156,10 @@ def launches_table(facts: Facts) -> Table:
     """One row per launch, point and metric: its median, in time order. The raw material of every estimate."""
     # A segment's clock begins at zero, so that later segments are set behind the earlier ones.
     started: dict[str, float] = {}
+    clocks: dict[str, float] = {}
     end = 0.0
     for launches in launches_by_segment(facts.run.launches):
+        clocks.update(over_fastest(launches))
         started.update((record.launch, end + record.started_s) for record in launches)
         end += max(record.ended_s for record in launches)
     points = {case.id: case.point for case in facts.run.manifest.cases}
@@ -168,13 +184,16 @@ def launches_table(facts: Facts) -> Table:
                 Cell(value=measurement.cut),
                 Cell(text=measurement.steady),
                 Cell(text=measurement.stop),
+                Cell(value=clocks[result.launch]) if result.launch in clocks else Cell(text="not read"),
             )
             about = {"arm": result.arm, "point": facts.label(point), "workload": point.workload}
             rows.append(Row(cells=cells, tags=about | {"metric": measurement.metric, "status": result.status}))
     return Table(
         name="launches",
         title="Medians of every launch",
-        caption="The median of the samples after the warm-up cut, per launch, workload and metric, in base units.",
+        caption="The median of the samples after the warm-up cut, per launch, workload and metric, in base units. "
+        "Clock: how fast the spin meter found the measured CPUs between the turns of the launch, or else before and "
+        "after it, over the fastest launch of its segment; no number is corrected for it.",
         columns=(
             Column(key="round", title="Round", kind="integer"),
             Column(key="position", title="Position", kind="integer"),
@@ -189,6 +208,7 @@ def launches_table(facts: Facts) -> Table:
             Column(key="cut", title="Warm-up", kind="integer"),
             Column(key="steady", title="Steady state"),
             Column(key="stop", title="Stopped by"),
+            Column(key="clock", title="Clock", kind="number", unit="1"),
         ),
         rows=tuple(rows),
         place="data",

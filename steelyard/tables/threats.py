@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from steelyard.core.run import LeftOut
+from steelyard.guard.grades import SCALES, letter_of
+from steelyard.guard.speed import LAG, SPREAD
 from steelyard.tables import provenance
 from steelyard.tables.energy import without_code
 from steelyard.tables.facts import Facts
-from steelyard.tables.format import counted
+from steelyard.tables.format import counted, percent
 from steelyard.tables.shams import differences
 from steelyard.tables.table import Paragraph
 
@@ -62,9 +64,28 @@ def _noise(facts: Facts) -> tuple[str, ...]:
         sentences.append(f"{_sentence_count(withheld, 'verdict')} withheld because the machine was too noisy.")
     if facts.disturbed:
         sentences.append(f"Left out of all times: {provenance.disturbed(facts)}.")
+    if moved := _clock(facts):
+        sentences.append(f"The clock of the measured CPUs moved: {moved}; no number is corrected for it.")
     if facts.control is None:
         sentences.append("There was no control arm, so that no noise floor of the verdicts is known.")
     return tuple(sentences)
+
+
+def _clock(facts: Facts) -> str:
+    """By how much the clock moved where that is below grade A, in the segment where it was most."""
+    told = []
+    for name, says in _MOVED:
+        readings = (segment.noise.readings.get(f"during/{name}") for segment in facts.run.segments)
+        most = max((reading.value for reading in readings if reading and reading.value is not None), default=0.0)
+        if letter_of(most, SCALES[name].bounds) != "A":
+            told.append(says.format(percent(most)))
+    return " and ".join(told)
+
+
+_MOVED = (
+    (LAG, "the typical launch was {} slower than the fastest, which all backends of a round share"),
+    (SPREAD, "two launches of one round differed by {}, which is in the ratio of the two"),
+)
 
 
 def _finding(evidence: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from steelyard.core.case import Case
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.run import Run, Segment, launches_by_segment
+from steelyard.guard.speed import speed_hz
 
 _PHASES = ("load_s", "compile_s", "first_run_s", "second_run_s")
 
@@ -117,6 +118,7 @@ def _launch(launch: LaunchRecord, results: Sequence[Result], cases: Mapping[str,
             "position": launch.position,
             "exit_code": launch.exit_code,
             "supervisor_cpu_s": launch.supervisor_cpu_s,
+            "spin_hz": speed_hz(launch.noise),
         },
         parts=tuple(parts),
     )

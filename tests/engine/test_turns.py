@@ -9,13 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
 
 from steelyard.core.backend import Budget, Device, parse_backend
+from steelyard.core.metrics import Reading
 from steelyard.core.result import Result
-from steelyard.core.turns import spans
+from steelyard.core.turns import first_calls, spans
 from steelyard.engine.launch import Outcome
 from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
@@ -24,6 +26,7 @@ from steelyard.engine.turns import Together
 from steelyard.guard import halt
 from steelyard.guard.disturbance import disturbed_rounds
 from steelyard.guard.proc import text
+from steelyard.guard.spin_meter import SpinMeter
 from tests.fakes.numpy_work import PATH, lowered_point
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +46,7 @@ def together(
     cases: int = 1,
     timeouts=DEFAULT_TIMEOUTS,
     at: Callable[[LaunchRequest], None] = lambda request: None,
+    meter: SpinMeter | None = None,
 ) -> list[Outcome]:
     """The outcomes of a round with these backends, in the order of their ends. `at` is called as each launch begins."""
     points = [lowered_point(tmp_path / f"p{index}", name=f"affine{index}", seed=index) for index in range(cases)]
@@ -81,6 +85,7 @@ def together(
         begin=at,
         on_event=lambda event: None,
         keep=lambda request, outcome: ended.append(outcome),
+        meter=meter,
     ).run()
     return ended
 
@@ -144,9 +149,14 @@ def test_one_runs_at_a_time_in_a_balanced_order_and_all_others_are_stopped(tmp_p
 
 
 def test_the_record_says_how_long_it_ran_and_stood_and_what_a_turn_costs(tmp_path: Path) -> None:
-    outcomes = together(tmp_path, SLOW, SLOW)
+    with SpinMeter([min(os.sched_getaffinity(0))]) as meter:
+        outcomes = together(tmp_path, SLOW, SLOW, meter=meter)
     for outcome in outcomes:
         record = outcome.record
+        low, typical = (record.noise[f"during/{name}"].value for name in ("spin_hz_low", "spin_hz"))
+        assert low is not None
+        assert typical is not None
+        assert 1e5 < low <= typical
         assert record.ran_s is not None
         assert record.stopped_s is not None
         assert record.handover_s is not None
@@ -164,7 +174,42 @@ def test_the_record_says_how_long_it_ran_and_stood_and_what_a_turn_costs(tmp_pat
         assert result.details["window_s"] < latency.starts_s[-1], "the window is its turns, without what lay between"
         told = result.details["turns"]
         assert told["number"] == len(latency.turns) > 3
-        assert told["first_calls_left_out"] == len(latency.samples) - len(latency.steady_samples) - latency.cut
+        left_out = first_calls(latency.turns, len(latency.samples))
+        assert told["first_calls_left_out"] == len(left_out)
+        kept = len(latency.samples) - latency.cut - sum(index >= latency.cut for index in left_out)
+        assert len(latency.steady_samples) == kept
+
+
+class Meter(SpinMeter):
+    """A spin meter of a test: it notes in what states the launches are when it reads, and finds a slower clock each
+    time."""
+
+    def __init__(self) -> None:
+        self.reads: list[tuple[float, bool]] = []
+        self.states: set[str] = set()
+
+    def read(self, *, rested: bool = False) -> Reading:
+        if not rested:
+            self.states |= {psutil.Process(pid).status() for pid in marked(f"{RUN}/")}
+        self.reads.append((1e6 / (1 + len(self.reads)), rested))
+        return Reading(value=self.reads[-1][0], unit="Hz", method="a test")
+
+
+def test_the_clock_is_read_before_between_and_after_turns_while_all_stand(tmp_path: Path) -> None:
+    meter = Meter()
+    outcomes = together(tmp_path, f"{PATH}[fault=stray]", SLOW, meter=meter)
+    assert meter.states == {psutil.STATUS_STOPPED}
+    between = [speed for speed, rested in meter.reads if not rested]
+    turns = turns_of([result for outcome in outcomes for result in outcome.results])
+    assert len(between) == len(turns) + 1
+    for outcome in outcomes:
+        record = outcome.record
+        own = [place for place, turn in enumerate(turns) if turn[2] == record.arm]
+        around = [between[place + after] for place in own for after in (0, 1)]
+        assert record.noise["during/spin_hz"].value == pytest.approx(median(around))
+        assert record.noise["during/spin_hz_low"].value == min(around)
+        assert {"before/spin_hz", "after/spin_hz"} <= set(record.noise)
+    assert sum(rested for _, rested in meter.reads) == 4, "before and after each launch"
 
 
 def test_a_launch_that_does_not_stand_makes_its_round_a_disturbed_one(

@@ -9,8 +9,8 @@ launch (`spread`), one per round shared by all arms (`round_spread`), and one pe
 Round 0 is cold: phases and memory, no timed window.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,9 @@ from steelyard.core.result import (
     Status,
     Steady,
 )
-from steelyard.core.run import LeftOut, LoweredFacts, Manifest, Noise, Run, Segment, TuningRow
+from steelyard.core.run import LeftOut, LoweredFacts, Manifest, Noise, Run, Segment, TuningRow, launches_by_segment
 from steelyard.core.workload import Identity, Point, Program, StateWindow, TensorSpec, Weights, Work
+from steelyard.guard.grades import graded_at_end
 
 BACKENDS = ("eager", "inductor", "xla", "onnxruntime", "openvino")
 EFFECT = {"eager": 1.0, "inductor": 0.83, "xla": 0.42, "onnxruntime": 0.40, "openvino": 0.48}
@@ -277,6 +278,17 @@ def synthetic_run(
         launches=tuple(launches),
         results=tuple(results),
     )
+
+
+def with_clock(run: Run, hz: Callable[[LaunchRecord], float]) -> Run:
+    """The run as it is where the spin meter found this speed in each launch, graded by it."""
+    launches = tuple(
+        replace(record, noise={**record.noise, "during/spin_hz": Reading(value=hz(record), unit="Hz", method="a loop")})
+        for record in run.launches
+    )
+    parts = zip(run.segments, launches_by_segment(launches), strict=True)
+    segments = tuple(replace(segment, noise=graded_at_end(segment.noise, part)) for segment, part in parts)
+    return replace(run, launches=launches, segments=segments)
 
 
 def _ordered(points: Sequence[Point], round_: int, headline: str) -> list[Point]:

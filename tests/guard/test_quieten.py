@@ -248,6 +248,9 @@ def test_the_clock_is_read_under_load_and_held_against_its_maximum(tree):
     assert {"hiccup_share/cpu0", "hiccup_share/cpu1"} <= set(noise.readings)
     worst = max(noise.readings[f"hiccup_share/cpu{n}"].value for n in (0, 1))
     assert noise.readings["hiccup_share"].value == worst
+    speeds = [noise.readings[f"spin_hz/cpu{n}"].value for n in (0, 1)]
+    assert noise.readings["spin_hz"].value == min(speeds) > 1e5
+    assert "outside of gaps; the slowest, CPU" in noise.readings["spin_hz"].method
 
 
 def test_turbo_alone_costs_the_best_grade():

@@ -30,7 +30,7 @@ from steelyard.tables.style import arm_styles, short, shorts
 from steelyard.tables.venue import VENUES, look_of
 from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.metered import metered_run
-from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
+from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run, with_clock
 from tests.reports.hostile import hostile_run
 
 NAMES = (
@@ -143,6 +143,13 @@ def test_a_figure_without_data_says_why():
 def test_figures_are_drawn_without_a_control_arm():
     noise = picture(plugins.figures()["noise"], one_workload(control=False))
     assert "no control arm" in noise.caption
+
+
+def test_the_clock_is_drawn_where_it_was_read():
+    run = synthetic_run(backends=("eager", "xla"), points=llm_points(("decode",)), headline="decode")
+    read = picture(plugins.figures()["noise"], build(with_clock(run, lambda launch: 10.0 - launch.round)))
+    assert "The line: a turn of the spin meter's loop" in read.caption
+    assert "The line" not in picture(plugins.figures()["noise"], build(run)).caption
 
 
 def test_hostile_names_are_drawn_as_text():

@@ -3,8 +3,8 @@
 import dataclasses
 
 from steelyard.tables.facts import gather
-from steelyard.tables.noise import launches_table
-from tests.fakes.runs import llm_points, synthetic_run
+from steelyard.tables.noise import launches_table, segments_table
+from tests.fakes.runs import llm_points, synthetic_run, with_clock
 
 
 def test_a_resumed_segment_stands_behind_the_earlier_one_whatever_its_own_cold_round_took():
@@ -27,3 +27,17 @@ def test_a_resumed_segment_stands_behind_the_earlier_one_whatever_its_own_cold_r
     started = [(table.cell(row, "round").value, table.cell(row, "started_s").value) for row in table.rows]
     end = max(record.ended_s for record in early)
     assert {value for number, value in started if number == 2} == {end + record.started_s for record in late}
+
+
+def test_the_clock_stands_beside_the_median_of_each_launch_and_over_the_segment_and_changes_neither():
+    run = synthetic_run(backends=("eager",), rounds=2, points=llm_points(("decode",)), headline="decode")
+    facts = gather(with_clock(run, lambda record: 12e6 if record.round == 1 else 9e6))
+    table, before = launches_table(facts), launches_table(gather(run))
+    assert {(table.cell(row, "round").value, table.cell(row, "clock").value) for row in table.rows} == {
+        (1, 1.0), (2, 0.75),
+    }  # fmt: skip
+    medians, same = ([found.cell(row, "median_s") for row in found.rows] for found in (table, before))
+    assert medians == same
+    assert {before.cell(row, "clock").text for row in before.rows} == {"not read"}
+    (told,) = (segments_table(facts).cell(row, "clock").text for row in segments_table(facts).rows)
+    assert told == "25 % slower in the typical launch than in the fastest; 0 % between two launches of a round"

@@ -16,7 +16,7 @@ from steelyard.tables.build import build
 from steelyard.tables.facts import gather
 from steelyard.tables.output import ReportInputs
 from steelyard.tables.threats import MOST, threats
-from tests.fakes.runs import Outcome, llm_points, synthetic_run
+from tests.fakes.runs import Outcome, llm_points, synthetic_run, with_clock
 
 PAIR = ("eager", "xla")
 
@@ -112,6 +112,17 @@ CASES: dict[str, tuple[str, Callable[[], Run], Callable[[], Run]]] = {
         lambda: run_of(grade="B", evidence=("steal of 3 %",)),
     ),
     "withheld": ("withheld because the machine was too noisy.", lambda: run_of(grade="F"), run_of),
+    "clock shared": (
+        "The clock of the measured CPUs moved: the typical launch was 20 % slower than the fastest, which all backends "
+        "of a round share; no number is corrected for it.",
+        lambda: with_clock(run_of(), lambda launch: 10.0 if launch.round == 3 else 8.0),
+        lambda: with_clock(run_of(), lambda launch: 10.0 if launch.round == 3 else 9.9),
+    ),
+    "clock of one launch": (
+        "two launches of one round differed by 10 %, which is in the ratio of the two; no number is corrected for it.",
+        lambda: with_clock(run_of(), lambda launch: 10.0 if launch.arm == "eager" else 9.0),
+        run_of,
+    ),
     "disturbed": ("Left out of all times: 1 round disturbed", disturbed, run_of),
     "no control arm": ("There was no control arm", lambda: run_of(control=False), run_of),
     "launches": ("Estimates rest on 8 launches of each backend in 1 session:", run_of, lambda: run_of(rounds=5)),
