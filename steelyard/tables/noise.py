@@ -136,13 +136,15 @@ def _clock(segment: Segment) -> str:
 
 def _told(name: str, reading: Reading) -> str:
     """A reading in words: `cpu share: 0.03 %`."""
-    words = name.removesuffix("_bytes").removesuffix("_s").replace("_", " ")
+    words = name.removesuffix("_bytes").removesuffix("_s").removesuffix("_hz").replace("_", " ")
     if reading.value is None:
         return f"{words}: {reading.reason}"
     if reading.unit == "B":
         return f"{words}: {size(reading.value)}"
     if reading.unit == "s":
         return f"{words}: {duration(reading.value)}"
+    if reading.unit == "Hz":
+        return f"{words}: {fixed(reading.value / 1e6, 1)} MHz"
     return f"{words}: {percent(reading.value) if name.endswith('share') else plain(reading.value)}"
 
 

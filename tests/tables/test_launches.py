@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from steelyard.core.metrics import Reading
 from steelyard.tables.facts import gather
 from steelyard.tables.noise import launches_table, segments_table
 from tests.fakes.runs import llm_points, synthetic_run, with_clock
@@ -41,3 +42,12 @@ def test_the_clock_stands_beside_the_median_of_each_launch_and_over_the_segment_
     assert {before.cell(row, "clock").text for row in before.rows} == {"not read"}
     (told,) = (segments_table(facts).cell(row, "clock").text for row in segments_table(facts).rows)
     assert told == "25 % slower in the typical launch than in the fastest; 0 % between two launches of a round"
+
+
+def test_the_speed_of_the_spin_meter_stands_in_the_table_of_noise():
+    run = synthetic_run(backends=("eager",), rounds=2, points=llm_points(("decode",)), headline="decode")
+    (segment,) = run.segments
+    readings = {"spin_hz": Reading(value=13.04e6, unit="Hz"), "spin_hz/cpu0": Reading(value=13.04e6, unit="Hz")}
+    noise = dataclasses.replace(segment.noise, readings=readings, evidence=())
+    table = segments_table(gather(dataclasses.replace(run, segments=(dataclasses.replace(segment, noise=noise),))))
+    assert [table.cell(row, "evidence").text for row in table.rows] == ["spin: 13.0 MHz"]
