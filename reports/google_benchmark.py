@@ -57,11 +57,11 @@ def _entries(run: Records, case: CaseRecord, value: Value, family: int, number: 
         "family_index": family,
         "per_family_instance_index": number,
         "run_name": name,
-        "repetitions": len(value.by_round),
+        "repetitions": len(value.launches),
         "threads": run.budget.threads,
         "time_unit": "ns",
     }
-    for repetition, seconds in enumerate(value.by_round.values()):
+    for repetition, seconds in enumerate(value.launches):
         yield {
             "name": name,
             **common,

@@ -23,7 +23,7 @@ class PytestBenchmark:
     def write(self, inputs: ReportInputs, directory: Path) -> tuple[Path, ...]:
         """Write `pytest-benchmark.json`."""
         run = inputs.measured(self.name)
-        if single := sum(len(value.by_round) == 1 for case in run.cases for value in case.timed):
+        if single := sum(len(value.launches) == 1 for case in run.cases for value in case.timed):
             inputs.remark(f"{self.name}: left out, of one launch only and thus without a spread: {single} metrics")
         document = {
             "machine_info": _machine(run),
@@ -43,7 +43,7 @@ def _machine(run: Records) -> dict[str, Any]:
 
 
 def _benchmark(run: Records, case: CaseRecord, value: Value) -> Iterator[dict[str, Any]]:
-    if value.estimate is None or len(value.by_round) < 2:
+    if value.estimate is None or len(value.launches) < 2:
         return
     metric = value.metric.removesuffix("_s")
     yield {
@@ -79,7 +79,7 @@ def _extra(run: Records, case: CaseRecord, value: Value) -> dict[str, Any]:
 
 
 def _stats(value: Value) -> dict[str, Any]:
-    data = list(value.by_round.values())
+    data = list(value.launches)
     found = described(data)
     return {
         "min": found.low,

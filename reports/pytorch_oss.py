@@ -61,7 +61,7 @@ def _record(run: Records, case: CaseRecord, value: Value) -> dict[str, Any]:
 
 def _values(value: Value) -> list[float]:
     assert value.estimate is not None
-    return list(value.by_round.values()) or [value.estimate.value]
+    return list(value.launches) or [value.estimate.value]
 
 
 def _about(case: CaseRecord, value: Value) -> dict[str, str]:
@@ -71,7 +71,7 @@ def _about(case: CaseRecord, value: Value) -> dict[str, str]:
         "unit": value.unit,
         "direction": f"{value.direction} is better",
         "estimate": repr(estimate.value),
-        "statistic": STATISTIC if value.by_round else "Hodges-Lehmann estimate over the launches",
+        "statistic": STATISTIC if value.launches else "Hodges-Lehmann estimate over the launches",
         "launches": str(estimate.n),
     }
     if estimate.interval is not None:

@@ -39,11 +39,11 @@ class TimeOrder:
         for axis, arm in zip(axes, arms, strict=True):
             beyond += self._strip(axis, timeline, arm, data, look, (low, high))
         axes[0].set_title(short(timeline.point, look.characters(look.column_in) - 12))
-        numbers = timeline.rounds
-        step = -(-len(numbers) // 12)
-        axes[-1].set_xticks([place + 0.5 for place in range(0, len(numbers), step)],
-                            [str(number) for number in numbers[::step]])  # fmt: skip
-        axes[-1].set_xlabel("round (within it the calls of a launch, in time order)")
+        grouped = any(column.group for column in timeline.columns)
+        names = [f"{column.round}.{column.group + 1}" if grouped else str(column.round) for column in timeline.columns]
+        step = -(-len(names) // 12)
+        axes[-1].set_xticks([place + 0.5 for place in range(0, len(names), step)], names[::step])
+        axes[-1].set_xlabel(f"round{'.group' if grouped else ''} (within it the calls of a launch, in time order)")
         room = strip * len(arms)
         label = next(text for text in _LABELS if text == _LABELS[-1] or look.inches(len(text)) <= room)
         figure.supylabel(label, fontsize=look.size_pt)
@@ -52,7 +52,7 @@ class TimeOrder:
             caption=self._caption(data, timeline, beyond, len(arms)),
             columns=("backend", "round", "position", "place_in_launch", "latency_s", "over_middle", "warm_up"),
             rows=tuple(
-                (*(launch.arm, launch.round, launch.position), float(place), float(value), float(ratio), word)
+                (*(launch.arm, launch.column.round, launch.position), float(place), float(value), float(ratio), word)
                 for launch in timeline.launches
                 for place, value, ratio, word in zip(
                     launch.places, launch.values_s, launch.over_middle, _warm_words(launch), strict=True
@@ -83,9 +83,9 @@ class TimeOrder:
     ) -> int:
         style = arm_styles(data.arms, data.baseline).get(arm)
         colour = INK if style is None else style.colour
-        places = {number: place for place, number in enumerate(timeline.rounds)}
+        places = {column: place for place, column in enumerate(timeline.columns)}
         launches = [launch for launch in timeline.launches if launch.arm == arm]
-        x = np.concatenate([places[launch.round] + 0.08 + 0.84 * launch.places for launch in launches])
+        x = np.concatenate([places[launch.column] + 0.08 + 0.84 * launch.places for launch in launches])
         y = np.concatenate([100 * (launch.over_middle - 1) for launch in launches])
         warm = np.concatenate([_warm(launch) for launch in launches])
         outside = (y < span[0]) | (y > span[1])
@@ -96,17 +96,17 @@ class TimeOrder:
         for chosen, edge, marker in ((outside & (y > span[1]), span[1], "^"), (outside & (y < span[0]), span[0], "v")):
             axis.plot(x[chosen], np.full(int(chosen.sum()), 0.94 * edge), ls="none", marker=marker, ms=2 * size, mew=0,
                       color=FAINT)  # fmt: skip
-        medians = {places[launch.round]: launch.median for launch in launches if launch.median is not None}
+        medians = {places[launch.column]: launch.median for launch in launches if launch.median is not None}
         left = np.array(list(medians)) + 0.1
         axis.hlines([100 * (median - 1) for median in medians.values()], left, left + 0.8, colors=INK, lw=0.9, zorder=5)
-        heavy = [number in timeline.resumed for number in places]
+        heavy = [column.round in timeline.resumed and column.group == 0 for column in places]
         axis.vlines(list(places.values()), 0, 1, transform=axis.get_xaxis_transform(), zorder=0.5,
                     colors=[INK if thick else GRID for thick in heavy],
                     lw=[1.0 if thick else 0.4 for thick in heavy])  # fmt: skip
-        for number, place in places.items():
-            if number in timeline.disturbed:
+        for column, place in places.items():
+            if column.round in timeline.disturbed:
                 axis.axvspan(place, place + 1, facecolor=BAND, edgecolor="#bbbbbb", hatch="////", lw=0, zorder=0)
-            word = timeline.failed.get((arm, number))
+            word = timeline.failed.get((arm, column))
             if word:
                 axis.text(place + 0.5, 0, "✗", ha="center", va="center", fontsize=look.small_pt, color=FAINT)
         axis.axhline(0, color=FAINT, lw=0.4, zorder=0.6)

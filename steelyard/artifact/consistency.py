@@ -58,10 +58,16 @@ def _structure(run: Run) -> Iterator[Finding]:
         elif labels.get(result.arm) != case.backend.text:
             yield _wrong(_place(result), f"arm '{result.arm}' does not run the backend of its case")
         record = launches.get(result.launch)
-        if record is not None and (record.arm, record.round) != (result.arm, result.round):
-            yield _wrong(_place(result), f"its launch was one of {record.arm} in round {record.round}")
+        if record is not None and (record.arm, record.round, record.group) != (result.arm, *result.place):
+            where = f"round {record.round}" + (f", group {record.group}" if record.group or result.group else "")
+            yield _wrong(_place(result), f"its launch was one of {record.arm} in {where}")
         elif record is None and result.measurements:
             yield _wrong(_place(result), "has samples, and its launch is not recorded")
+    launched = Counter((result.arm, result.case_id, result.place) for result in run.results if result.round > 0)
+    for (arm, case_id, place), count in launched.items():
+        if count > 1:
+            text = f"has {count} results of case {case_id} in round {place.round}, group {place.group}"
+            yield _wrong(f"arm {arm}", f"{text}: which of them make a pair is not told")
     points = {case.point.key for case in cases.values()}
     for key, facts in run.manifest.lowered.items():
         if key not in points or facts.point != key:

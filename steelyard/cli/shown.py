@@ -70,6 +70,7 @@ def split(estimate: "Estimate | None", unit: str = "") -> tuple[str, str]:
 
 
 def _head(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterator[str]:
+    from steelyard.tables.noise import launches_of_a_round
     from steelyard.tables.shams import sentences
     from steelyard.tables.words import how_to_go_on
 
@@ -88,6 +89,8 @@ def _head(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterator[s
         grade = segment.noise.grade
         told = f"segment {segment.index}: ended by {segment.ended}; machine noise: grade {grade}"
         yield from wrapped(told, terminal, style=_GRADES[grade])
+        if segment.turns:
+            yield from wrapped(f"launches of a round: {launches_of_a_round(facts.run, segment)}", terminal, indent="  ")
         for sentence in segment.noise.evidence:
             yield from wrapped(sentence, terminal, indent="  ")
         for number, why in segment.disturbed.items():

@@ -178,7 +178,7 @@ def _steady(side: Side) -> Estimate | None:
     """The share of a launch's time that was spent in calls after the warm-up cut: over phases and timed calls."""
     shares = []
     for launch in side.launched("latency_s"):
-        result = next((r for r in side.results if r.round == launch.round and r.status == "ok"), None)
+        result = next((r for r in side.results if r.place == launch.place and r.status == "ok"), None)
         if result is None:
             continue
         steady, calls = float(np.sum(launch.samples)), float(np.sum(np.asarray(launch.measurement.samples)))

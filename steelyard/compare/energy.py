@@ -13,6 +13,7 @@ from steelyard.compare.sides import Side, Sides, median, sides_of
 from steelyard.compare.verdict import Question
 from steelyard.compare.within import Pairs, floor_of, judge_control, settle, too_noisy, undecided, weigh, withhold
 from steelyard.core.comparison import Comparison, Estimate
+from steelyard.core.result import Place
 from steelyard.core.run import Run
 from steelyard.stats.hodges_lehmann import one_sample
 
@@ -46,10 +47,10 @@ def compare_energy(run: Run, *, sides: Sides | None = None) -> tuple[Comparison,
     return tuple(withhold(comparison, withheld) for comparison in found)
 
 
-def joules(side: Side) -> dict[int, float]:
-    """Metered joules of a call by round, of the launches whose times count."""
+def joules(side: Side) -> dict[Place, float]:
+    """Metered joules of a call by place, of the launches whose times count."""
     return {
-        result.round: result.energy.value
+        result.place: result.energy.value
         for result in side.quiet
         if result.status == "ok" and result.round > 0 and result.energy is not None and result.energy.value
     }
@@ -90,14 +91,14 @@ def scaled(estimate: Estimate, by: float) -> Estimate:
 
 def _pairs(baseline: Side, candidate: Side) -> Pairs:
     before, after = joules(baseline), joules(candidate)
-    rounds = tuple(number for number in before if number in after)
+    places = tuple(place for place in before if place in after)
     return Pairs(
         baseline=baseline,
         candidate=candidate,
         metric=METRIC,
         timed="latency_s",
-        rounds=rounds,
-        log_ratios=tuple(math.log(after[number] / before[number]) for number in rounds),
+        places=places,
+        log_ratios=tuple(math.log(after[place] / before[place]) for place in places),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from steelyard.core.backend import Budget
 from steelyard.core.errors import UsageError, unknown_name
-from steelyard.core.run import Run
+from steelyard.core.run import Run, protocol
 from steelyard.store.differences import HOST
 
 BUDGET_FIELDS = (
@@ -105,7 +105,7 @@ def _differences(one: Run, other: Run) -> dict[str, tuple[str, ...]]:
     host = "device" if "device" in found else "host"
     for name in HOST:
         note(host, name, before.environment.get(name), after.environment.get(name))
-    protocols = [_protocol(run) for run in (one, other)]
+    protocols = [protocol(run.launches) for run in (one, other)]
     if all(protocols):
         note("scenario", "launches of a round", *protocols)
     scenarios = [" and ".join(sorted({case.scenario for case in run.manifest.cases})) for run in (one, other)]
@@ -117,12 +117,6 @@ def as_given(budget: Budget, name: str) -> str:
     """A field of the budget as its option takes it."""
     value = getattr(budget, name)
     return ",".join(map(str, value)) if isinstance(value, tuple) else "none" if value is None else str(value)
-
-
-def _protocol(run: Run) -> str:
-    """Whether the launches of the warm rounds took turns; empty where there are none."""
-    found = {record.stopped_s is not None for record in run.launches if record.round > 0}
-    return " and ".join("in turns" if turns else "one after the other" for turns in sorted(found))
 
 
 def _device(run: Run) -> str:

@@ -219,7 +219,7 @@ def _no_promise(pairs: Pairs, spread: float | None, control: float | None) -> st
         return told or f"{len(pairs.rounds)} of 2 paired rounds"
     if control is None:
         return "without pairs of the control arm there is no noise floor, and without it no verdict"
-    unsteady = (side.unsteady(pairs.timed, pairs.rounds) for side in sides)
+    unsteady = (side.unsteady(pairs.timed, pairs.places) for side in sides)
     return "; ".join(side.text for side in unsteady if side.too_many)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from steelyard.core.case import Arm
-from steelyard.core.result import Measurement, Result, Steady
+from steelyard.core.result import Measurement, Place, Result, Steady
 from steelyard.core.run import Run
 from steelyard.core.workload import Point
 from steelyard.measure.steady import aligned_cut, place_of, settled
@@ -67,7 +67,7 @@ class Launched(NamedTuple):
     those after it, without the first calls of turns.
     """
 
-    round: int
+    place: Place
     median: float
     cut: int
     measurement: Measurement
@@ -101,7 +101,7 @@ class Side:
     _launched: dict[str, tuple[Launched, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def launched(self, metric: str) -> tuple[Launched, ...]:
-        """The launches of undisturbed rounds that ended ok and gave samples of the metric, by round."""
+        """The launches of undisturbed rounds that ended ok and gave samples of the metric, by round and group."""
         return self._launched.get(metric, ())
 
     @property
@@ -110,13 +110,9 @@ class Side:
         not repeated where it was disturbed."""
         return tuple(result for result in self.results if result.round == 0 or result.round not in self.disturbed)
 
-    def medians(self, metric: str) -> dict[int, float]:
-        """The launch medians by round."""
-        return {launch.round: launch.median for launch in self.launched(metric)}
-
-    def levels(self, metric: str) -> dict[int, tuple[float, float]]:
-        """The lowest and the highest level of each launch by round."""
-        return {launch.round: launch.levels for launch in self.launched(metric)}
+    def medians(self, metric: str) -> dict[Place, float]:
+        """The launch medians by place."""
+        return {launch.place: launch.median for launch in self.launched(metric)}
 
     @property
     def failures(self) -> str:
@@ -145,16 +141,16 @@ class Side:
         """Whether any launch gave a wrong answer or ran elsewhere: then the side has no speed."""
         return any(result.status in _WRONG for result in self.results)
 
-    def classes(self, metric: str, rounds: Iterable[int] | None = None) -> Counter[str]:
-        """How many of the launches (of these rounds) were flat, warmed, ..."""
-        wanted = None if rounds is None else set(rounds)
+    def classes(self, metric: str, places: Iterable[Place] | None = None) -> Counter[str]:
+        """How many of the launches (of these places) were flat, warmed, ..."""
+        wanted = None if places is None else set(places)
         return Counter(
-            launch.measurement.steady for launch in self.launched(metric) if wanted is None or launch.round in wanted
+            launch.measurement.steady for launch in self.launched(metric) if wanted is None or launch.place in wanted
         )
 
-    def unsteady(self, metric: str, rounds: Iterable[int]) -> Unsteady:
-        """The launches of these rounds without a steady state."""
-        classes = self.classes(metric, rounds)
+    def unsteady(self, metric: str, places: Iterable[Place]) -> Unsteady:
+        """The launches of these places without a steady state."""
+        classes = self.classes(metric, places)
         total, bad = classes.total(), {name: classes[name] for name in UNSTEADY if classes[name]}
         count = sum(bad.values())
         if not count:
@@ -202,7 +198,7 @@ def sides_of(run: Run) -> Sides:
     sides = {}
     for label, arm in arms.items():
         for key, point in points.items():
-            results = tuple(sorted(found.get((label, key), ()), key=lambda result: (result.round, result.launch)))
+            results = tuple(sorted(found.get((label, key), ()), key=lambda result: (result.place, result.launch)))
             reasons = [
                 left.reason
                 for left in manifest.left_out
@@ -254,10 +250,10 @@ def median(values: ArrayLike) -> float:
     return float(middles(np.sort(np.asarray(values, dtype=np.float64))))
 
 
-def _taken(results: Sequence[Result], metric: str) -> list[tuple[int, Measurement, int]]:
-    """The measurements of launches that count, by round, each with its cut."""
+def _taken(results: Sequence[Result], metric: str) -> list[tuple[Place, Measurement, int]]:
+    """The measurements of launches that count, by place, each with its cut."""
     measured = [
-        (result.round, measurement)
+        (result.place, measurement)
         for result in results
         if result.status == "ok"
         and result.round > 0
@@ -268,13 +264,13 @@ def _taken(results: Sequence[Result], metric: str) -> list[tuple[int, Measuremen
     common = aligned_cut(short) if short else 0
     return [
         (
-            number,
+            place,
             measurement,
             place_of(common, settled(len(measurement.samples), measurement.turns))
             if measurement.steady == "too_short"
             else measurement.cut,
         )
-        for number, measurement in measured
+        for place, measurement in measured
     ]
 
 
@@ -303,6 +299,6 @@ def _launch(sides: Iterable[Side]) -> None:
     found = iter(zip(medians, samples, strict=True))
     for (_, _, metric), (side, launches) in taken.items():
         side._launched[metric] = tuple(
-            Launched(number, median_, cut, measurement, steady)
-            for (number, measurement, cut), (median_, steady) in zip(launches, found, strict=False)  # launches end it
+            Launched(place, median_, cut, measurement, steady)
+            for (place, measurement, cut), (median_, steady) in zip(launches, found, strict=False)  # launches end it
         )

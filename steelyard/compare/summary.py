@@ -12,7 +12,7 @@ from steelyard.compare.sides import Side, Sides, median, metrics_of, sides_of
 from steelyard.compare.verdict import as_ratio
 from steelyard.core.comparison import Estimate
 from steelyard.core.metrics import METRICS
-from steelyard.core.result import Result
+from steelyard.core.result import Place, Result
 from steelyard.core.run import Run
 from steelyard.stats.alike import alike
 from steelyard.stats.few import all_paired, paired
@@ -107,8 +107,8 @@ def summaries(run: Run, *, sides: Sides | None = None) -> tuple[Summary, ...]:
     return tuple(item if isinstance(item, Summary) else _valued(item, estimates) for item in found)
 
 
-def launch_medians(run: Run, *, sides: Sides | None = None) -> Mapping[tuple[str, str, str], Mapping[int, float]]:
-    """The median of each launch's steady samples by round, for each (arm, point key, timed metric)."""
+def launch_medians(run: Run, *, sides: Sides | None = None) -> Mapping[tuple[str, str, str], Mapping[Place, float]]:
+    """The median of each launch's steady samples by place, for each (arm, point key, timed metric)."""
     sides = sides or sides_of(run)
     return {
         (arm.label, key, metric): sides.side(arm, key).medians(metric)

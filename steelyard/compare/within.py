@@ -1,4 +1,4 @@
-"""Comparisons within a run: every arm against the baseline, paired by round."""
+"""Comparisons within a run: every arm against the baseline, paired by round, and by group where there are groups."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,6 +9,7 @@ from steelyard.compare.sides import Side, Sides, disturbed_warm, metrics_of, sid
 from steelyard.compare.turns import log_levels, log_ratio
 from steelyard.compare.verdict import ALPHA, MARGIN, Question, as_ratio, decide
 from steelyard.core.comparison import Comparison, Family, Verdict
+from steelyard.core.result import Place
 from steelyard.core.run import Run
 from steelyard.stats import signed_rank
 from steelyard.stats.alike import alike
@@ -17,7 +18,7 @@ from steelyard.stats.few import FEWEST, Location, Mean, all_paired, paired
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """The rounds in which both sides ended ok with samples of the metric, and the log ratio of each round.
+    """The places in which both sides ended ok with samples of the metric, and the log ratio of each: one in a round.
 
     A log ratio is log(candidate's launch median / baseline's), or of launches that took turns together the median over
     their turns (`steelyard.compare.turns`). `timed` is the timed metric that says at which layer the
@@ -28,8 +29,13 @@ class Pairs:
     candidate: Side
     metric: str
     timed: str
-    rounds: tuple[int, ...]
+    places: tuple[Place, ...]
     log_ratios: tuple[float, ...]
+
+    @property
+    def rounds(self) -> tuple[int, ...]:
+        """The rounds of the places."""
+        return tuple(place.round for place in self.places)
 
 
 class Weight(NamedTuple):
@@ -113,16 +119,16 @@ def floor_from(location: Location | None) -> float | None:
 
 
 def pair(baseline: Side, candidate: Side, metric: str) -> Pairs:
-    """Pair two sides by round."""
-    before, after = ({launch.round: launch for launch in side.launched(metric)} for side in (baseline, candidate))
-    rounds = tuple(number for number in before if number in after)
+    """Pair two sides by round: a launch with that of its own group, whose turns it shared, and with no other."""
+    before, after = ({launch.place: launch for launch in side.launched(metric)} for side in (baseline, candidate))
+    places = tuple(place for place in before if place in after)
     return Pairs(
         baseline=baseline,
         candidate=candidate,
         metric=metric,
         timed=metric,
-        rounds=rounds,
-        log_ratios=tuple(log_ratio(before[number], after[number]) for number in rounds),
+        places=places,
+        log_ratios=tuple(log_ratio(before[place], after[place]) for place in places),
     )
 
 
@@ -167,12 +173,12 @@ def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight)
     verdict: Verdict = "inconclusive"
     remarks = [text for side in (baseline, candidate) if side.results and (text := side.failures)]
     blocked = obstacle(baseline, candidate, pairs.timed, bool(pairs.rounds))
-    unsteady = [side.unsteady(pairs.timed, pairs.rounds) for side in (baseline, candidate)]
+    unsteady = [side.unsteady(pairs.timed, pairs.places) for side in (baseline, candidate)]
     decidable = False
     if blocked:
         verdict, reason = "incomparable", blocked
     elif not pairs.rounds:
-        reason = f"no round has steady samples of {metric} on both sides"
+        reason = _without_pairs(pairs)
     elif len(pairs.rounds) < FEWEST:
         reason = "; ".join([f"{len(pairs.rounds)} of {FEWEST} rounds", *remarks])
     else:
@@ -214,6 +220,16 @@ def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight)
     return comparison, question
 
 
+def _without_pairs(pairs: Pairs) -> str:
+    """Why two sides that have numbers have no pair."""
+    sides = (pairs.baseline, pairs.candidate)
+    here, there = ({launch.place.round for launch in side.launched(pairs.timed)} for side in sides)
+    if here & there:
+        one, other = (side.arm.label for side in sides)
+        return f"{one} and {other} ran in different groups, since memory did not hold all: such launches are not paired"
+    return f"no round has steady samples of {pairs.metric} on both sides"
+
+
 def approximations(sides: Iterable[Side]) -> str:
     """Which of two compared sides are no equal work, and in what; empty where all are."""
     return "; ".join(dict.fromkeys(filter(None, (side.approximate for side in sides))))
@@ -223,10 +239,10 @@ def span(pairs: Pairs) -> tuple[Location, Location] | None:
     """The locations with every launch without a steady state at the level that makes the candidate fastest, and at the
     one that makes it slowest; None where no side has too many of them."""
     sides = (pairs.baseline, pairs.candidate)
-    if not any(side.unsteady(pairs.timed, pairs.rounds).too_many for side in sides):
+    if not any(side.unsteady(pairs.timed, pairs.places).too_many for side in sides):
         return None
-    before, after = ({launch.round: launch for launch in side.launched(pairs.metric)} for side in sides)
-    ends = [log_levels(before[number], after[number]) for number in pairs.rounds]
+    before, after = ({launch.place: launch for launch in side.launched(pairs.metric)} for side in sides)
+    ends = [log_levels(before[place], after[place]) for place in pairs.places]
     low, high = (paired([levels[end] for levels in ends]) for end in (0, 1))
     return low, high
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from steelyard.core.energy import EnergyUse
 from steelyard.core.metrics import Reading
@@ -140,6 +140,17 @@ class Correctness:
         )
 
 
+class Place(NamedTuple):
+    """Where in a run a launch stood: its round, and the group of the round's launches that were alive together.
+
+    Launches of one place are paired, and no others. An arm is launched once in a place (once for each bundle of cases),
+    and the baseline in every place of a round. A round whose launches are not in groups is one place.
+    """
+
+    round: int
+    group: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The outcome of one case in one launch. A failure is data: status, stage, reason and log tail.
@@ -175,6 +186,12 @@ class Result:
     options: Mapping[str, Any] = field(default_factory=dict)
     text: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    group: int = 0
+
+    @property
+    def place(self) -> Place:
+        """The round and the group of its launch."""
+        return Place(self.round, self.group)
 
     def measurement(self, metric: str) -> Measurement | None:
         """The measurement of a metric, or None."""
@@ -192,7 +209,8 @@ class LaunchRecord:
 
     A launch that took turns with the others of its round was stopped for `stopped_s` of that time and ran for the rest,
     and `handover_s` is the median time from the end of another's turn to the beginning of the next; all None where the
-    launches ran one after the other.
+    launches ran one after the other. `group` counts the groups of its round, in which the baseline has a launch each,
+    from 0; it is the same for one group in all rounds of a segment, and 0 where there are no groups.
     """
 
     launch: str
@@ -207,3 +225,4 @@ class LaunchRecord:
     ran_s: float | None = None
     stopped_s: float | None = None
     handover_s: float | None = None
+    group: int = 0

@@ -118,7 +118,8 @@ class Segment:
     `ended` is one of `precision`, `rounds`, `time`, `interrupted`, `recovered`. `noise` is the worse of the
     preflight's grade and of that of the typical launch. `disturbed` says of rounds which neighbour touched
     them: they are kept, and give no pairs and no steady numbers. `turns` says whether the launches of its warm rounds
-    took turns: `on`, or why they ran one after the other; empty in runs older than turns.
+    took turns: `on`, or why they ran one after the other; empty in runs older than turns. `groups` says why they did so
+    in groups and in which; empty where all took turns with each other, or none.
     """
 
     index: int
@@ -129,6 +130,7 @@ class Segment:
     supervisor: Mapping[str, Reading] = field(default_factory=dict)
     disturbed: Mapping[int, str] = field(default_factory=dict)
     turns: str = ""
+    groups: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,3 +164,15 @@ def launches_by_segment(launches: Sequence[LaunchRecord]) -> list[list[LaunchRec
             parts.append([])
         parts[-1].append(record)
     return parts
+
+
+def protocol(launches: Sequence[LaunchRecord]) -> str:
+    """How the launches of the warm rounds ran: `in turns`, `in turns in 2 groups` or `one after the other`, joined with
+    `and` where the segments differ; empty where there is none."""
+    found = set()
+    for part in launches_by_segment(launches):
+        warm = [record for record in part if record.round > 0]
+        groups = max((record.group for record in warm), default=0) + 1
+        taking = "in turns" + (f" in {groups} groups" if groups > 1 else "")
+        found |= {"one after the other" if record.stopped_s is None else taking for record in warm}
+    return " and ".join(sorted(found))

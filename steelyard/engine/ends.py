@@ -43,6 +43,7 @@ def unfinished(request: LaunchRequest, listener: Listener, status: Status, reaso
                 arm=request.arm,
                 round=request.round,
                 position=request.position,
+                group=request.group,
                 launch=request.launch,
                 status=status if guilty else "skipped",
                 stage=listener.stage,

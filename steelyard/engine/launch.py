@@ -198,6 +198,7 @@ class Running:
             arm=request.arm,
             round=request.round,
             position=request.position,
+            group=request.group,
             started_s=self._started - request.origin_s,
             ended_s=ended - request.origin_s,
             exit_code=exit_code,

@@ -38,7 +38,8 @@ class LaunchRequest:
 
     A launch that is not `steady` gives the phases, two runs and the check, and no timed window. `bound` is how many
     input sets of a case are bound at once, each with a state of its own; None binds all. `origin_s` is when the segment
-    began on the machine's monotonic clock. `beside` is how many other launches of its round are alive meanwhile.
+    began on the machine's monotonic clock. `group` is that of its round (`core.result.Place`), and `beside` is how many
+    other launches are alive meanwhile.
     """
 
     launch: str
@@ -56,6 +57,7 @@ class LaunchRequest:
     bound: int | None = None
     energy: EnergySettings = field(default_factory=EnergySettings)
     origin_s: float = 0.0
+    group: int = 0
     beside: int = 0
 
 

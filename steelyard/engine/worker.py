@@ -168,6 +168,7 @@ class Launch:
             arm=self.request.arm,
             round=self.request.round,
             position=self.request.position,
+            group=self.request.group,
             launch=self.request.launch,
             status=status,
             stage=self._stage,

@@ -145,7 +145,7 @@ def _row(found: Pair, ours: Side, native: Side, metric: str, noisy: str) -> TaxR
     location = paired(pairs.log_ratios)
     estimate = as_ratio(location.estimate())
     verdict: TaxVerdict = "inconclusive"
-    unsteady = [side.unsteady(metric, pairs.rounds) for side in (ours, native)]
+    unsteady = [side.unsteady(metric, pairs.places) for side in (ours, native)]
     if noisy:
         reason = noisy
     elif len(pairs.rounds) < MINIMUM_ROUNDS:
@@ -160,7 +160,7 @@ def _row(found: Pair, ours: Side, native: Side, metric: str, noisy: str) -> TaxR
             verdict = "ours costs no more"
         told = [] if verdict in {"equivalent", "ours costs no more"} else [answer.reason]
         reason = "; ".join([*told, *(side.text for side in unsteady if side.too_many)])
-    medians = [[side.medians(metric)[number] for number in pairs.rounds] for side in (ours, native)]
+    medians = [[side.medians(metric)[place] for place in pairs.places] for side in (ours, native)]
     return TaxRow(
         runtime=found.ours,
         native=found.native,

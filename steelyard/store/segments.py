@@ -99,11 +99,12 @@ def read_open(run: Path, index: int, notes: list[str]) -> SegmentData | None:
 
 def whole_rounds(results: list[Result]) -> list[int]:
     """The rounds known to be whole: those after which another began, and the last one if nothing of the
-    round before it is missing. Rounds run one after another, so the order in the journal tells."""
-    rounds: dict[int, set[tuple[str, str]]] = {}
+    round before it is missing. Rounds run one after another, so the order in the journal tells. Of the first round in
+    groups only the next one tells, since the cold round before it has no groups."""
+    rounds: dict[int, set[tuple[str, str, int]]] = {}
     for result in results:
         if result.stage not in ("plan", "lower"):
-            rounds.setdefault(result.round, set()).add((result.arm, result.case_id))
+            rounds.setdefault(result.round, set()).add((result.arm, result.case_id, result.group))
     numbers = list(rounds)
     if len(numbers) < 2:
         return []

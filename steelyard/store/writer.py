@@ -72,11 +72,12 @@ class RunWriter:
         supervisor: Mapping[str, Reading] | None = None,
         disturbed: Mapping[int, str] | None = None,
         turns: str = "",
+        groups: str = "",
     ) -> None:
         """End the segment and publish it. `rounds` are the whole ones; `noise` replaces the preflight's verdict."""
         end = {"ended": ended, "rounds": list(rounds), "supervisor": codec.to_plain(dict(supervisor or {}))}
         end["disturbed"] = codec.to_plain(dict(disturbed or {}))
-        end["turns"] = turns
+        end["turns"], end["groups"] = turns, groups
         if noise is not None:
             end["noise"] = codec.to_plain(noise)
         self._append("end", end)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from steelyard.compare.sides import Side, Sides
 from steelyard.core.case import Arm
-from steelyard.core.result import Result
+from steelyard.core.result import Place, Result
 from steelyard.core.workload import Point
 from steelyard.tables.facts import Facts
 from steelyard.tables.samples import Distribution, LaunchCalls, Samples, Timeline
@@ -59,7 +59,7 @@ def _timeline(facts: Facts, sides: Sides) -> Timeline | None:
     point = facts.points[0]
     arms = [*facts.arms, *((facts.control,) if facts.control is not None else ())]
     measured: list[tuple[Side, Result]] = []
-    failed: dict[tuple[str, int], str] = {}
+    failed: dict[tuple[str, Place], str] = {}
     for arm in arms:
         side = sides.side(arm, point.key)
         for result in side.results:
@@ -69,7 +69,7 @@ def _timeline(facts: Facts, sides: Sides) -> Timeline | None:
             if result.status not in ("incorrect", "fallback") and found is not None and len(found.samples):
                 measured.append((side, result))
             else:
-                failed[arm.label, result.round] = result.status
+                failed[arm.label, result.place] = result.status
     middles = {arm.label: middle for arm in arms if (middle := _middle(facts, sides, arm, point)) is not None}
     measured = [(side, result) for side, result in measured if side.arm.label in middles]
     if not measured:
@@ -79,7 +79,7 @@ def _timeline(facts: Facts, sides: Sides) -> Timeline | None:
     return Timeline(
         point=facts.label(point),
         arms=tuple(arm.label for arm in arms if arm.label in middles),
-        rounds=tuple(sorted({result.round for _, result in measured} | {number for _, number in failed})),
+        columns=tuple(sorted({result.place for _, result in measured} | {place for _, place in failed})),
         launches=tuple(_calls(side, result, middles[side.arm.label], room) for side, result in measured),
         middles_s=middles,
         disturbed=frozenset(facts.disturbed),
@@ -97,7 +97,7 @@ def _calls(side: Side, result: Result, middle: float, room: int) -> LaunchCalls:
     measurement = result.measurement(METRIC)
     assert measurement is not None
     values = np.asarray(measurement.samples, dtype=np.float64)
-    launched = next((item for item in side.launched(METRIC) if item.round == result.round), None)
+    launched = next((item for item in side.launched(METRIC) if item.place == result.place), None)
     cut = measurement.cut if launched is None else launched.cut
     starts: Floats = np.asarray(measurement.starts_s, dtype=np.float64)
     if starts.size != values.size:
@@ -107,7 +107,7 @@ def _calls(side: Side, result: Result, middle: float, room: int) -> LaunchCalls:
     kept = thin(values, room)
     return LaunchCalls(
         arm=result.arm,
-        round=result.round,
+        column=result.place,
         position=result.position,
         places=places[kept],
         values_s=values[kept],

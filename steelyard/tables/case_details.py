@@ -120,7 +120,7 @@ def _proof(facts: Facts, arm: Arm, point: Point) -> str:
 
 def _launches(facts: Facts, side: Side, room: int) -> Iterator[CaseLaunch]:
     """The warm launches by round; a launch without calls is left out, as its status stands in the tables."""
-    steady = {launch.round: launch for launch in side.launched(METRIC)}
+    steady = {launch.place: launch for launch in side.launched(METRIC)}
     measured = [
         (result, found)
         for result in side.results
@@ -132,7 +132,7 @@ def _launches(facts: Facts, side: Side, room: int) -> Iterator[CaseLaunch]:
     each = room // max(1, len(measured))
     for result, found in measured:
         values = np.asarray(found.samples, dtype=np.float64)
-        launched = steady.get(result.round)
+        launched = steady.get(result.place)
         kept = thin(values, each) if each >= 2 else np.arange(0)
         remark = "" if launched is not None else _without(facts, result.round, result.status)
         yield CaseLaunch(

@@ -6,6 +6,7 @@ from typing import Any
 from steelyard.compare import Summary
 from steelyard.core.case import Arm
 from steelyard.core.comparison import Estimate
+from steelyard.core.run import protocol
 from steelyard.core.workload import Point
 from steelyard.stats.quantile import needed
 from steelyard.tables import provenance
@@ -48,6 +49,7 @@ def plan_table(facts: Facts) -> Table:
         *((("tolerance", "; ".join(stated)),) if (stated := provenance.stated(facts)) else ()),
         ("rounds measured", f"{rounds}, the cold one included"),
         ("launches", str(len(facts.run.launches))),
+        *((("launches of a round", how),) if (how := protocol(facts.run.launches)) else ()),
         ("ended by", ", ".join(segment.ended for segment in facts.run.segments) or "not finished"),
     ]
     return _fact_table("plan", "Plan and stopping", "What was asked, planned and done.", pairs, manifest.plan)

@@ -23,7 +23,7 @@ from steelyard.compare.sides import Sides, sides_of
 from steelyard.compare.summary import locations
 from steelyard.core.case import Arm, Case
 from steelyard.core.comparison import Comparison, Estimate
-from steelyard.core.result import Result
+from steelyard.core.result import Place, Result
 from steelyard.core.run import Run
 from steelyard.core.workload import Point
 from steelyard.tables.outcome import Outcome, outcome_of
@@ -239,16 +239,16 @@ class Facts:
         return (None, "not compared with the baseline") if found is None else (found.calls, found.reason)
 
     @cached_property
-    def _medians(self) -> Mapping[tuple[str, str, str], Mapping[int, float]]:
+    def _medians(self) -> Mapping[tuple[str, str, str], Mapping[Place, float]]:
         return launch_medians(self.run, sides=self.sides)
 
-    def launch_medians(self, arm: Arm, point: Point, metric: str) -> Mapping[int, float]:
-        """The median of the steady samples of each launch of an arm, by round."""
+    def launch_medians(self, arm: Arm, point: Point, metric: str) -> Mapping[Place, float]:
+        """The median of the steady samples of each launch of an arm, by round and group."""
         return self._medians.get((arm.label, point.key, metric), {})
 
-    def launch_median(self, arm: str, point: Point, metric: str, number: int) -> float | None:
-        """The median of the steady samples of an arm's launch in a round; None where it gave no steady number."""
-        return self._medians.get((arm, point.key, metric), {}).get(number)
+    def launch_median(self, arm: str, point: Point, metric: str, place: Place) -> float | None:
+        """The median of the steady samples of an arm's launch in a place; None where it gave no steady number."""
+        return self._medians.get((arm, point.key, metric), {}).get(place)
 
     @cached_property
     def disturbed(self) -> Mapping[int, str]:

@@ -3,7 +3,7 @@
 import statistics
 
 from steelyard.core.metrics import METRICS, Reading
-from steelyard.core.run import Run, Segment, launches_by_segment
+from steelyard.core.run import Run, Segment, launches_by_segment, protocol
 from steelyard.guard.speed import LAG, SPREAD, over_fastest
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
@@ -108,16 +108,25 @@ def segments_table(facts: Facts) -> Table:
     )
 
 
+def launches_of_a_round(run: Run, segment: Segment) -> str:
+    """Whether the launches of a segment's warm rounds took turns, and in how many groups; and why, where not all did
+    with each other."""
+    warm = {number for number in segment.rounds if number > 0}
+    # The launches tell: of a segment whose writer was killed `turns` says nothing.
+    how = protocol([each for each in run.launches if each.round in warm])
+    how = how or ("in turns" if segment.turns == "on" else "one after the other")
+    why = segment.groups if segment.turns == "on" else segment.turns
+    return f"{how}: {why}" if why else how
+
+
 def _turns(run: Run, segment: Segment) -> str:
-    """Whether the launches of its warm rounds took turns, and what that cost: the hand-over from one to the next, and
-    the first call of a turn beside the rest of it."""
-    if segment.turns != "on":
-        return "one after the other" + (f": {segment.turns}" if segment.turns else "")
+    """The same with what turns cost: the hand-over from one to the next, and the first call of a turn beside the rest
+    of it."""
     warm = {number for number in segment.rounds if number > 0}
     handovers = [each.handover_s for each in run.launches if each.round in warm and each.handover_s is not None]
     told = [result.details.get("turns", {}) for result in run.results if result.round in warm]
     ratios = [ratio for each in told if (ratio := each.get("first_call_over_the_rest")) is not None]
-    parts = ["in turns"]
+    parts = [launches_of_a_round(run, segment)]
     parts += [f"hand-over {duration(statistics.median(handovers))}"] if handovers else []
     parts += [f"first call of a turn {fixed(statistics.median(ratios), 2)} x the rest, left out"] if ratios else []
     return "; ".join(parts)
@@ -171,9 +180,10 @@ def launches_table(facts: Facts) -> Table:
         if point is None or result.launch not in started:
             continue
         for measurement in result.measurements:
-            median = facts.launch_median(result.arm, point, measurement.metric, result.round)
+            median = facts.launch_median(result.arm, point, measurement.metric, result.place)
             cells = (
                 Cell(value=result.round),
+                Cell(value=result.group),
                 Cell(value=result.position),
                 Cell(text=result.arm),
                 Cell(text=facts.label(point)),
@@ -198,6 +208,7 @@ def launches_table(facts: Facts) -> Table:
         "after it, over the fastest launch of its segment; no number is corrected for it.",
         columns=(
             Column(key="round", title="Round", kind="integer"),
+            Column(key="group", title="Group", kind="integer"),
             Column(key="position", title="Position", kind="integer"),
             Column(key="arm", title="Backend"),
             Column(key="point", title="Workload"),

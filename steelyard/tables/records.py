@@ -5,7 +5,7 @@ machine and no case; it stands on the time line only.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from steelyard.compare.sides import metrics_of
 from steelyard.core.backend import Budget, Device
@@ -29,7 +29,7 @@ class Value:
     """One metric of one case over the launches of a run; without an `estimate` the `reason` says why.
 
     `metric` is a timed metric, `throughput`, a phase (`compile_s/warm`), a memory peak (`host_peak_bytes/steady`)
-    or `energy_j`. `by_round` are the single launches behind a timed metric or a throughput; empty for the others.
+    or `energy_j`. `launches` are the single ones behind a timed metric or a throughput, by round; empty for the others.
     """
 
     metric: str
@@ -37,7 +37,7 @@ class Value:
     direction: Direction
     estimate: Estimate | None
     reason: str = ""
-    by_round: Mapping[int, float] = field(default_factory=dict)
+    launches: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +182,7 @@ def _values(facts: Facts, arm: Arm, point: Point) -> Iterator[Value]:
     why = outcome.remark
     for metric in metrics_of(point):
         estimate = facts.estimate(arm, point, metric) if outcome.speed else None
-        medians = facts.launch_medians(arm, point, metric) if estimate is not None else {}
+        medians = tuple(facts.launch_medians(arm, point, metric).values()) if estimate is not None else ()
         reason = "" if estimate is not None else why or facts.reason(arm, point, metric)
         yield Value(
             metric=metric,
@@ -190,7 +190,7 @@ def _values(facts: Facts, arm: Arm, point: Point) -> Iterator[Value]:
             direction=METRICS[metric].direction,
             estimate=estimate,
             reason=reason,
-            by_round=medians,
+            launches=medians,
         )
         if metric == "latency_s":
             yield Value(
@@ -199,7 +199,7 @@ def _values(facts: Facts, arm: Arm, point: Point) -> Iterator[Value]:
                 direction="higher",
                 estimate=None if estimate is None else rate(point.work.items, estimate),
                 reason=reason,
-                by_round={number: point.work.items / seconds for number, seconds in medians.items()},
+                launches=tuple(point.work.items / seconds for seconds in medians),
             )
     timed = metrics_of(point)
     for summary in facts.summaries_of(arm, point):

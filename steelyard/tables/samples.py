@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from steelyard.core.result import Place
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -17,13 +19,14 @@ else:
 class LaunchCalls:
     """The calls of one launch, in time order.
 
-    `places` say when each call began, from 0 (the first call) to 1 (the last). `over_middle` is its time over the
-    arm's estimate of the latency, and `median` that of the launch's steady calls, None where it gave none. `warm_up`
-    is the place up to which calls count as warm-up. `total` counts the launch's calls, drawn or not.
+    `column` is the round and group in which it ran. `places` say when each call began, from 0 (the first call) to 1
+    (the last). `over_middle` is its time over the arm's estimate of the latency, and `median` that of the launch's
+    steady calls, None where it gave none. `warm_up` is the place up to which calls count as warm-up. `total` counts the
+    launch's calls, drawn or not.
     """
 
     arm: str
-    round: int
+    column: Place
     position: int
     places: Floats
     values_s: Floats
@@ -35,21 +38,21 @@ class LaunchCalls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """Every launch of the headline workload's first point, by round.
+    """Every launch of the headline workload's first point. A column is a round, or a group of one.
 
     `disturbed` are the rounds whose times count nowhere, `resumed` those that begin a later segment, `failed` says how
-    launches without samples ended, by (arm, round). `kept` of `total` calls are here: of long launches the lowest and
+    launches without samples ended, by arm and column. `kept` of `total` calls are here: of long launches the lowest and
     the highest call of each stretch.
     """
 
     point: str
     arms: tuple[str, ...]
-    rounds: tuple[int, ...]
+    columns: tuple[Place, ...]
     launches: tuple[LaunchCalls, ...]
     middles_s: Mapping[str, float]
     disturbed: frozenset[int] = frozenset()
     resumed: frozenset[int] = frozenset()
-    failed: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    failed: Mapping[tuple[str, Place], str] = field(default_factory=dict)
 
     @property
     def total(self) -> int:

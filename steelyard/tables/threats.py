@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from steelyard.core.run import LeftOut
+from steelyard.core.run import LeftOut, protocol
 from steelyard.guard.grades import SCALES, letter_of
 from steelyard.guard.speed import LAG, SPREAD
 from steelyard.tables import provenance
@@ -23,6 +23,7 @@ def threats(facts: Facts) -> Paragraph:
         *_machine(facts),
         *_noise(facts),
         *_launches(facts),
+        *_turns(facts),
         *_work(facts),
         _tuning(facts),
         *_cold(facts),
@@ -104,6 +105,25 @@ def _launches(facts: Facts) -> tuple[str, ...]:
         "generalise to further launches of these versions on this machine in this state, and not to other versions or "
         "machines.",
     )
+
+
+def _turns(facts: Facts) -> tuple[str, ...]:
+    """Rounds whose launches could not all take turns with each other, although that was asked for."""
+    found = facts.run.segments
+    sentences = []
+    if any(segment.groups for segment in found):
+        sentences.append(
+            f"Memory did not hold all launches of a round at once: they ran {protocol(facts.run.launches)}, each with "
+            f"its own launch of {facts.run.manifest.baseline}, with which its backends are compared; backends of "
+            "different groups are never paired with each other."
+        )
+    asked = facts.run.manifest.plan.get("turns", False)
+    if apart := [segment.turns for segment in found if asked and segment.turns not in ("", "on")]:
+        sentences.append(
+            f"Launches of a round ran one after the other ({'; '.join(dict.fromkeys(apart))}), so that what the "
+            "machine did from one to the next is in their ratio."
+        )
+    return tuple(sentences)
 
 
 def _work(facts: Facts) -> tuple[str, ...]:

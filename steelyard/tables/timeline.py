@@ -115,6 +115,7 @@ def _launch(launch: LaunchRecord, results: Sequence[Result], cases: Mapping[str,
         facts={
             "launch": launch.launch,
             "round": launch.round,
+            "group": launch.group,
             "position": launch.position,
             "exit_code": launch.exit_code,
             "supervisor_cpu_s": launch.supervisor_cpu_s,

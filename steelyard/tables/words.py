@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from steelyard.compare.unfinished import MOST_ROUNDS, unfinished
 from steelyard.core.backend import Budget
 from steelyard.core.comparison import Comparison
+from steelyard.core.run import protocol
 from steelyard.tables import provenance, shams
 from steelyard.tables.accelerator import experimental
 from steelyard.tables.circumstances import effect_sentence
@@ -186,6 +187,19 @@ def _were(noun: str, names: Sequence[str]) -> str:
     return f"The {noun} was {names[0]}." if len(names) == 1 else f"The {noun}s were {', '.join(names)}."
 
 
+def _turns(facts: Facts) -> tuple[str, ...]:
+    """That the launches of a round took turns, and in how many groups."""
+    how = protocol(facts.run.launches)
+    if "in turns" not in how:
+        return ()
+    among = (
+        f", each with its own launch of {facts.run.manifest.baseline}; launches are paired within a group"
+        if "groups" in how
+        else ""
+    )
+    return (f"The timed windows of a round's launches ran {how}{among}, one launch at a time, the others stopped.",)
+
+
 def _methodology(facts: Facts) -> tuple[str, ...]:
     manifest = facts.run.manifest
     budget = manifest.budget
@@ -202,6 +216,7 @@ def _methodology(facts: Facts) -> tuple[str, ...]:
         f"{budget.shapes} shapes; copies lie {budget.copies} the timed call{_capped(budget)}.",
         f"In each of {counted(len(warm), 'round')} every backend was launched once as a fresh process, in random "
         f"balanced order{control}; a further round with empty compile caches gave the cold compile times.",
+        *_turns(facts),
         f"Measuring ended {' and '.join(ended) or 'before a segment was finished'}.",
         "Each sample is one call on the host's monotonic clock with inputs bound beforehand and every output complete; "
         "leading samples judged to be warm-up were left out of the medians and are kept in the data.",

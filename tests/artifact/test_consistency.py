@@ -13,6 +13,7 @@ from steelyard.core.result import Measurement, Result
 from steelyard.core.run import Run
 from steelyard.measure.digest import digest_of, sealed
 from tests.fakes.approximate import under_tolerance
+from tests.fakes.groups import in_groups
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.fakes.stored import honest
 
@@ -53,6 +54,17 @@ def with_sample(run: Run, place: int, metric: str, index: int, factor: float, *,
 
 def wrong(run: Run) -> list[str]:
     return [f"{finding.where}: {finding.text}" for finding in inspect_run(run) if finding.kind == "wrong"]
+
+
+def test_a_run_in_groups_is_whole_and_a_result_belongs_to_the_group_of_its_launch(run):
+    grouped = honest(in_groups(run, ("xla",), ("eager (control)",)))
+    assert not wrong(grouped)
+    place = next(
+        place for place, result in enumerate(grouped.results) if (result.arm, result.place) == ("eager", (1, 1))
+    )
+    told = " ".join(wrong(with_result(grouped, place, group=0)))
+    assert "its launch was one of eager in round 1, group 1" in told
+    assert "in round 1, group 0: which of them make a pair is not told" in told
 
 
 def test_an_honest_run_is_whole(run):

@@ -12,7 +12,7 @@ import pytest
 
 from steelyard.compare.sides import Launched
 from steelyard.compare.turns import log_ratio
-from steelyard.core.result import Measurement
+from steelyard.core.result import Measurement, Place
 from steelyard.stats.hodges_lehmann import intervals
 from tests.calibration.noise import MODELS, Floats, _autoregression
 
@@ -70,7 +70,7 @@ def launch(times_s: Floats, begun_s: float) -> Launched:
         turns=turns,
         begun_s=begun_s,
     )
-    return Launched(1, float(np.median(np.delete(samples, turns))), 0, entry, samples)
+    return Launched(Place(1), float(np.median(np.delete(samples, turns))), 0, entry, samples)
 
 
 def simulated(machine: str, launches: str, rows: int, seed: int) -> tuple[Floats, Floats, Floats]:

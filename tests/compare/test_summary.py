@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from steelyard.compare import Summary, break_even, launch_medians, pilot, summaries
+from steelyard.core.result import Place
 from steelyard.core.run import Run
 from steelyard.stats import planning
 from tests.fakes.runs import BASE_S, Outcome, Shape, llm_points, synthetic_run
@@ -130,8 +131,8 @@ def test_launch_medians_are_those_of_the_steady_samples() -> None:
     run = small(rounds=3)
     (result,) = [item for item in run.results if (item.arm, item.round) == ("xla", 2)]
     expected = np.median(result.measurements[0].samples[3:])
-    assert launch_medians(run)["xla", DECODE[0].key, "latency_s"][2] == pytest.approx(expected)
-    assert sorted(launch_medians(run)["xla", DECODE[0].key, "latency_s"]) == [1, 2, 3]
+    assert launch_medians(run)["xla", DECODE[0].key, "latency_s"][Place(2)] == pytest.approx(expected)
+    assert sorted(launch_medians(run)["xla", DECODE[0].key, "latency_s"]) == [Place(1), Place(2), Place(3)]
 
 
 def test_break_even_is_the_longer_start_over_the_time_saved() -> None:

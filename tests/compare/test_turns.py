@@ -14,7 +14,7 @@ from steelyard.compare.sides import Launched, sides_of
 from steelyard.compare.turns import log_levels, log_ratio, together
 from steelyard.compare.within import pair
 from steelyard.core.errors import UsageError
-from steelyard.core.result import Measurement
+from steelyard.core.result import Measurement, Place
 from steelyard.core.run import Run
 from steelyard.core.turns import FEWEST_CALLS, first_call_ratio, first_calls
 from steelyard.measure.steady import judge
@@ -41,7 +41,7 @@ def launched(turns: list[list[float]], *, begun_s: float = 0.0, gap_s: float = 1
         begun_s=begun_s,
     )
     kept = np.asarray(measurement.steady_samples)
-    return Launched(1, float(np.median(kept)), 0, measurement, kept)
+    return Launched(Place(1), float(np.median(kept)), 0, measurement, kept)
 
 
 @given(turns_of, factors)

@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         name="pooled test",
         file="steelyard/compare/within.py",
-        old="        log_ratios=tuple(log_ratio(before[number], after[number]) for number in rounds),\n",
+        old="        log_ratios=tuple(log_ratio(before[place], after[place]) for place in places),\n",
         new=(
             "        log_ratios=tuple(\n"
             "            math.log(late / early)\n"
@@ -568,18 +568,35 @@ MUTANTS = (
         name="turns taken for launches",
         file="steelyard/compare/within.py",
         old=(
-            "        rounds=rounds,\n"
-            "        log_ratios=tuple(log_ratio(before[number], after[number]) for number in rounds),\n"
+            "        places=places,\n"
+            "        log_ratios=tuple(log_ratio(before[place], after[place]) for place in places),\n"
         ),
         new=(
-            "        rounds=rounds,\n"
+            "        places=places,\n"
             "        log_ratios=tuple(\n"
-            "            math.log(after[number].samples[place] / before[number].samples[place])\n"
-            "            for number in rounds\n"
-            "            for place in range(0, min(len(after[number].samples), len(before[number].samples)), 9)\n"
+            "            math.log(after[place].samples[call] / before[place].samples[call])\n"
+            "            for place in places\n"
+            "            for call in range(0, min(len(after[place].samples), len(before[place].samples)), 9)\n"
             "        ),\n"
         ),
         tests=("tests/compare/test_turns.py::test_turns_are_no_launches",),
+        through="part",
+    ),
+    Mutant(
+        name="a candidate paired with the baseline of another group",
+        file="steelyard/compare/within.py",
+        old=(
+            "    before, after = ({launch.place: launch for launch in side.launched(metric)} "
+            "for side in (baseline, candidate))\n"
+            "    places = tuple(place for place in before if place in after)\n"
+        ),
+        new=(
+            "    first = {launch.place.round: launch for launch in reversed(baseline.launched(metric))}\n"
+            "    after = {launch.place: launch for launch in candidate.launched(metric)}\n"
+            "    before = {place: first[place.round] for place in after if place.round in first}\n"
+            "    places = tuple(before)\n"
+        ),
+        tests=("tests/compare/test_groups.py::test_a_pair_is_made_within_a_group",),
         through="part",
     ),
     Mutant(
