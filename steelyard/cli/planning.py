@@ -50,8 +50,9 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
     yield f"rounds: {rounds}; {len(plan.points)} cases x {len(plan.arms)} launches a round"
     if not always_cold:
         yield (
-            "in turns: the launches of a warm round are alive together, one runs at a time, the others are stopped; "
-            "one after the other if the cold round shows that memory does not hold all"
+            "in turns: the launches of a warm round are alive together, one runs at a time, the others are stopped; if "
+            f"the cold round shows that memory does not hold all, in groups with a launch of {plan.baseline.label} "
+            "each, or one after the other"
             if request.turns
             else "the launches of a round run one after the other (--turns off)"
         )

@@ -17,12 +17,12 @@ from steelyard.engine.protocol import Event
 class Screen:
     """Tells the user where a run stands. Knows nothing of how it is measured or stored.
 
-    `launches` are those of a round, `before` is the number of the last round of earlier segments.
+    `before` is the number of the last round of earlier segments.
     """
 
-    def __init__(self, *, launches: int, as_json: bool, before: int = 0) -> None:
+    def __init__(self, *, as_json: bool, before: int = 0) -> None:
         self._json = as_json
-        self._launches = launches
+        self._ended = 0
         self._before = before
         self._counts: Counter[str] = Counter()
         self._told: set[tuple[str, str, str]] = set()
@@ -65,9 +65,9 @@ class Screen:
         else:
             print(text, file=sys.stderr, flush=True)
 
-    def round_begins(self, number: int, last: int, remaining_s: float | None) -> None:
-        """A round begins; `last` is the number of the last that may come, and the run has about `remaining_s` to go,
-        where that is known."""
+    def round_begins(self, number: int, last: int, remaining_s: float | None, launches: int) -> None:
+        """A round of so many launches begins; `last` is the number of the last that may come, and the run has about
+        `remaining_s` to go, where that is known."""
         self._round = "cold round" if number == 0 else f"round {number}"
         self._number, self._last = number, last
         self._ends_s = None if remaining_s is None else time.monotonic() + remaining_s
@@ -76,7 +76,8 @@ class Screen:
         elif self._bar is None:
             self.line(f"{self._round} ({self._left()})")
         else:
-            total = (last - self._before + 1) * self._launches
+            left = last - max(number, self._before) + 1
+            total = self._ended + left * launches
             self._bar.update(self._task, total=total, left=self._left())
 
     def launch_begins(self, arm: Arm, number: int, position: int) -> None:
@@ -93,6 +94,7 @@ class Screen:
 
     def launch(self, record: LaunchRecord) -> None:
         """A launch ended."""
+        self._ended += 1
         seconds = record.ended_s - record.started_s
         if self._json:
             self._data("launch_end", arm=record.arm, round=record.round, seconds=seconds)

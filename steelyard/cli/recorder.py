@@ -65,10 +65,10 @@ class Recorder:
         self.last[result.arm, result.case_id] = result
         self._screen.result(result, self._titles[result.case_id])
 
-    def round_begins(self, number: int, last: int, remaining_s: float | None) -> None:
+    def round_begins(self, number: int, last: int, remaining_s: float | None, launches: int) -> None:
         """Show. An attempt has one round and is told by its outcome."""
         if not self._plan.request.attempt:
-            self._screen.round_begins(number, last, remaining_s)
+            self._screen.round_begins(number, last, remaining_s, launches)
 
     def round_ends(self, number: int) -> bool:
         """Once there are rounds enough for a pilot: what their noise lets the run find. Then: whether the intervals are

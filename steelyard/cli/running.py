@@ -81,7 +81,7 @@ def run_plan(
     with (
         occupied(request.device, request.budget, _waits if request.wait else None) as waited_s,
         _in_use(),
-        _screen(plan, json) as screen,
+        Screen(as_json=json) as screen,
     ):
         _alone(request.device, allowed=request.allow_foreign)
         prepare_root(output)
@@ -140,7 +140,7 @@ def _go_on(
     plan = plan_of(
         run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done, weights=weights, meter=meter
     )
-    with _in_use(), _screen(plan, json, before=first_round - 1) as screen:
+    with _in_use(), Screen(as_json=json, before=first_round - 1) as screen:
         _clear(screen.line)
         lowered, unlowered, faults = _lower(plan, weights, screen)
         if faults:
@@ -171,11 +171,6 @@ def _clear(say: Callable[[str], None]) -> None:
     """What killed processes left on disk is removed, and told: it is gigabytes at times."""
     for left in (*clear_orphans(), *Cache(cache_root()).clear_orphans()):
         say(f"removed {left}, which a killed process had left")
-
-
-def _screen(plan: Plan, as_json: bool, before: int = 0) -> Screen:
-    launches = len(plan.arms) * len(plan.bundles)
-    return Screen(launches=launches, as_json=as_json, before=before)
 
 
 def _lower(
@@ -241,6 +236,7 @@ def _segment(
         noise=at_end,
         disturbed=done.disturbed,
         turns=done.turns,
+        groups=done.groups,
     )
     say(f"ended: {_ENDED[done.ended]}; {max(0, len(done.rounds) - 1)} rounds after the cold one")
     for line in _noise_during(noise, at_end, done.disturbed):

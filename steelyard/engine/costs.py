@@ -17,8 +17,9 @@ CASE_S = 0.3  # inputs and references read, outputs checked
 CALLS_A_CASE = 2  # outside the window: those with inputs it has not seen
 
 
-def after_cold(plan: Plan, results: Sequence[Result]) -> Costs:
-    """What the results of a cold round say of warm ones."""
+def after_cold(plan: Plan, results: Sequence[Result], launches: int) -> Costs:
+    """What the results of a cold round say of warm ones of so many launches a bundle: in groups the baseline has one in
+    each, of which the windows are not yet counted."""
     points = _points(plan)
     calls = {
         (result.arm, point): result.phases["second_run_s"]
@@ -32,21 +33,20 @@ def after_cold(plan: Plan, results: Sequence[Result]) -> Costs:
         for name, seconds in result.phases.items()
     )
     case_s = CASE_S + metering_s(plan.request.energy, plan.request.device)
-    launches = len({result.launch for result in results if result.phases})
+    started_s = LAUNCH_S * len({result.launch for result in results if result.phases})
     outside_s = sum(case_s + CALLS_A_CASE * call_s for call_s in calls.values())
-    return Costs(launches_s=phases_s + launches * LAUNCH_S + outside_s, calls=calls)
+    return Costs(launches_s=(phases_s + started_s + outside_s) * launches / len(plan.arms), calls=calls)
 
 
-def after_warm(plan: Plan, results: Sequence[Result], wall_s: float, known: Costs | None) -> Costs:
-    """What the results of a warm round that took so long say of the next; of calls without a sample what was `known`
-    before."""
-    points, windows_s, calls = _points(plan), 0.0, {} if known is None else dict(known.calls)
+def after_warm(plan: Plan, results: Sequence[Result], wall_s: float) -> Costs:
+    """What the results of a warm round that took so long say of the next."""
+    points, windows_s, calls = _points(plan), 0.0, {}
     for result in results:
         point, latency = points.get((result.arm, result.case_id)), result.measurement("latency_s")
         if point is not None and latency is not None and len(latency.samples):
             window_s = float(result.details["window_s"])
             windows_s += window_s
-            calls[result.arm, point] = window_s / len(latency.samples)
+            calls[result.launch, point] = window_s / len(latency.samples)
     return Costs(launches_s=max(0.0, wall_s - windows_s), calls=calls)
 
 

@@ -23,13 +23,13 @@ class Pacing:
         aim = aim_of(plan)
         self.windows, self.minimum = aim.windows, aim.minimum
 
-    def saw_cold(self, results: Sequence[Result]) -> None:
-        """What the cold round says of warm ones."""
-        self._costs = after_cold(self._plan, results)
+    def saw_cold(self, results: Sequence[Result], launches: int) -> None:
+        """What the cold round says of warm ones that have so many launches a bundle."""
+        self._costs = after_cold(self._plan, results, launches)
 
     def saw_warm(self, results: Sequence[Result], wall_s: float) -> None:
         """What a warm round that took so long says of the next."""
-        self._costs = after_warm(self._plan, results, wall_s, self._costs)
+        self._costs = after_warm(self._plan, results, wall_s)
 
     def plan_on(self, done: int) -> str:
         """Share out what is left of the time, `done` rounds of this segment counting. What is to be told of it, if

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_SWEEPS, _GROUPS = 1 << 31, 1 << 30  # their seeds lie apart from those of the orders of launches
+
 
 def balanced_orders(arms: Sequence[T], seed: int) -> Iterator[tuple[T, ...]]:
     """Endless orders of the arms. Every block of `len(arms)` orders is a random Latin square.
@@ -27,3 +29,21 @@ def rotated(cases: Sequence[T], by: int) -> tuple[T, ...]:
         return ()
     start = by % len(cases)
     return (*cases[start:], *cases[:start])
+
+
+class Orders:
+    """The orders of one bundle in a segment: of the groups of a round, of the launches of each, and of their turns.
+
+    Each is random and balanced by itself over the rounds. `groups` are their arms by label. The order of turns goes on
+    from window to window and round to round, so that it is balanced over the run.
+    """
+
+    def __init__(self, groups: Sequence[Sequence[str]], seed: int) -> None:
+        self._groups = balanced_orders(range(len(groups)), seed + _GROUPS)
+        seeds = [(number << 64) + seed for number in range(len(groups))]
+        self._starts = [balanced_orders(arms, own) for arms, own in zip(groups, seeds, strict=True)]
+        self.sweeps = [balanced_orders(arms, own + _SWEEPS) for arms, own in zip(groups, seeds, strict=True)]
+
+    def of_round(self) -> list[tuple[int, tuple[str, ...]]]:
+        """The groups of the next round in their order: the number of each, and its arms in the order of their start."""
+        return [(number, next(self._starts[number])) for number in next(self._groups)]

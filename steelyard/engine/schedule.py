@@ -16,7 +16,7 @@ _STEPS = 40  # of a bisection: a window is known to far less than a clock tick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
     """What a warm round takes: `launches_s` seconds for all that is no timed call, and a call as many as `calls` says
-    by arm and point key."""
+    by launch and point key."""
 
     launches_s: float
     calls: Mapping[tuple[str, str], float]

@@ -6,11 +6,12 @@ import re
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
+from steelyard.core.backend import Device
 from steelyard.core.case import Arm
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import LoweredPoint
@@ -23,8 +24,8 @@ from steelyard.engine.own_code import changed, noted
 from steelyard.engine.pacing import Pacing
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
-from steelyard.engine.room import ON, apart
-from steelyard.engine.rounds import balanced_orders, rotated
+from steelyard.engine.room import ON, Arrangement, Free, arranged, free_now
+from steelyard.engine.rounds import Orders, rotated
 from steelyard.engine.turns import Together, turn_s
 from steelyard.guard.disturbance import disturbed_rounds
 from steelyard.guard.spin_meter import SpinMeter
@@ -32,7 +33,6 @@ from steelyard.measure.memory import read_peak
 
 _MAXIMUM_CALLS = 5_000
 _CAP_FACTOR = 10.0
-_SWEEPS = 1 << 31  # apart from the seeds of the orders of launches
 _NUMBER = re.compile(r"\d[\w.+-]*")
 _LOWERING = "lowering"  # in the place of a launch's name
 
@@ -46,9 +46,9 @@ class Sink(Protocol):
     def result(self, result: Result) -> None:
         """A case ended."""
 
-    def round_begins(self, number: int, last: int, remaining_s: float | None) -> None:
-        """A round begins; round 0 is the cold one, `last` the number of the last that may come; `remaining_s` is about
-        how long the run has to go, None where that is not known."""
+    def round_begins(self, number: int, last: int, remaining_s: float | None, launches: int) -> None:
+        """A round of so many launches begins; round 0 is the cold one, `last` the number of the last that may come;
+        `remaining_s` is about how long the run has to go, None where that is not known."""
 
     def round_ends(self, number: int) -> bool:
         """A warm round is complete. Whether the intervals are as narrow as asked for; never sees a verdict."""
@@ -66,13 +66,14 @@ class Sink(Protocol):
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """What a session did: the complete rounds, why it ended, what the supervisor itself used, and which of the
-    rounds were disturbed by whom, and `turns` as the stored segment says it."""
+    rounds were disturbed by whom, and `turns` and `groups` as the stored segment says them."""
 
     rounds: tuple[int, ...]
     ended: str
     supervisor: Mapping[str, Reading]
     disturbed: Mapping[int, str]
     turns: str = ""
+    groups: str = ""
 
 
 class Session:
@@ -80,7 +81,7 @@ class Session:
 
     `unlowered` says by point key why a point could not be lowered. `first_round` is 1 for a new run,
     the next free number for a resumed one. `earlier` are the results of the segments before this one, and `launched`
-    is how many launches these had: no two launches of a run have one name.
+    is how many launches these had: no two launches of a run have one name. `free` tells what memory launches may use.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Session:
         first_round: int = 1,
         earlier: Sequence[Result] = (),
         launched: int = 0,
+        free: Callable[[Device], Free] = free_now,
     ) -> None:
         self._plan = plan
         self._lowered = lowered
@@ -117,18 +119,10 @@ class Session:
         self._records: list[LaunchRecord] = []
         self._disturbed: Mapping[int, str] = {}
         self._launches = launched
-        # One for each bundle: a bundle that drew every second order of a common square would have no balance.
-        self._orders = [
-            balanced_orders(plan.arms, (bundle << 32) + plan.request.seed + first_round)
-            for bundle in range(len(plan.bundles))
-        ]
         self._arms = {arm.label: arm for arm in plan.arms}
-        # The order of turns goes on from window to window and round to round, so that it is balanced over the run.
-        self._sweeps = [
-            balanced_orders(list(self._arms), (bundle << 32) + plan.request.seed + first_round + _SWEEPS)
-            for bundle in range(len(plan.bundles))
-        ]
-        self._turns = ""
+        self._free = free
+        self._arranged = Arrangement(turns="", groups=(tuple(self._arms),))
+        self._orders = self._drawn()
         self._cold: list[Result] = []
         self._warm: list[Result] = []  # of the round under way
         self._complete: list[int] = []
@@ -155,12 +149,9 @@ class Session:
             self._round(0, steady=False)
             complete.append(0)
             lasted_s = time.monotonic() - begun
-            reason = "" if cold_start or request.attempt else apart(plan, self._cold)
-            self._turns = reason or ON
-            if request.turns and reason:
-                self._sink.note(f"the launches of a round run one after the other: {reason}")
-            if not cold_start:
-                self._pacing.saw_cold(self._cold)
+            if not (cold_start or request.attempt):
+                self._arrange()
+                self._pacing.saw_cold(self._cold, self._launches_a_bundle)
                 self._plan_on()
             for number in range(self._first_round, self._first_round + self._planned + plan.repeats):
                 if self._undisturbed() >= self._planned:
@@ -191,8 +182,30 @@ class Session:
             ended=ended,
             supervisor=self._supervisor(time.monotonic() - begun),
             disturbed={number: text for number, text in disturbed_rounds(self._records).items() if number in complete},
-            turns="" if cold_start else self._turns,
+            turns=self._arranged.turns,
+            groups=self._arranged.why,
         )
+
+    def _arrange(self) -> None:
+        """After the cold round: which launches of the warm ones are alive together."""
+        self._arranged = arranged(self._plan, self._cold, self._free(self._plan.request.device))
+        if self._arranged.why:
+            self._orders = self._drawn()
+            count = len(self._arranged.groups)
+            self._sink.note(f"the launches of a round take turns in {count} groups: {self._arranged.why}")
+        elif self._plan.request.turns and self._arranged.turns != ON:
+            self._sink.note(f"the launches of a round run one after the other: {self._arranged.turns}")
+
+    def _drawn(self) -> list[Orders]:
+        """The orders of the groups: one for each bundle, which would have no balance if it drew every second order of a
+        common square."""
+        first = self._plan.request.seed + self._first_round
+        return [Orders(self._arranged.groups, (bundle << 32) + first) for bundle in range(len(self._plan.bundles))]
+
+    @property
+    def _launches_a_bundle(self) -> int:
+        """How many launches of a round a bundle has."""
+        return sum(map(len, self._arranged.groups))
 
     def _undisturbed(self) -> int:
         """How many of the complete warm rounds count."""
@@ -220,7 +233,8 @@ class Session:
             self._sink.note(told)
 
     def _round(self, number: int, *, steady: bool) -> None:
-        self._sink.round_begins(number, self._last(), self._pacing.remaining_s(self._undisturbed()))
+        launches = self._launches_a_bundle * len(self._plan.bundles)
+        self._sink.round_begins(number, self._last(), self._pacing.remaining_s(self._undisturbed()), launches)
         timeouts = self._plan.request.timeouts
         how: dict[str, Any] = {
             "timeouts": {**timeouts, "energy": timeouts["energy"] + self._metering_s},
@@ -228,20 +242,40 @@ class Session:
             "on_event": self._sink.event,
             "meter": self._meter,
         }
-        for bundle, orders, sweeps in zip(self._plan.bundles, self._orders, self._sweeps, strict=True):
-            requests = [
-                self._request(arm, number, position, cases, steady=steady)
-                for position, arm in enumerate(next(orders))
-                if (cases := self._cases(arm, bundle, number, in_turns=steady and self._turns == ON))
+        in_turns = steady and self._arranged.turns == ON
+        for bundle, orders in zip(self._plan.bundles, self._orders, strict=True):
+            points = [point.key for point in self._ordered(bundle, number)]
+            for requests in self._requests(bundle, orders, number, steady=steady, in_turns=in_turns):
+                if in_turns:
+                    beside = [dataclasses.replace(request, beside=len(requests) - 1) for request in requests]
+                    sweeps = orders.sweeps[requests[0].group]
+                    Together(beside, sweeps, points=points, begin=self._begin, keep=self._ended, **how).run()
+                else:
+                    for request in requests:
+                        self._begin(request)
+                        self._ended(request, run_launch(request, **how))
+
+    def _requests(
+        self, bundle: tuple[Point, ...], orders: Orders, number: int, *, steady: bool, in_turns: bool
+    ) -> list[list[LaunchRequest]]:
+        """The launches of a bundle in a round, by group in their order. Positions go on from group to group. A group in
+        which nothing is left to be compared with the baseline is left out, unless no other has a launch."""
+        cases = {label: self._cases(arm, bundle, number, in_turns=in_turns) for label, arm in self._arms.items()}
+        places: list[tuple[int, list[tuple[int, str]]]] = []
+        begun = 0
+        for group, order in orders.of_round():
+            launched = [(begun + place, label) for place, label in enumerate(order) if cases[label]]
+            begun += len(order)
+            places.append((group, launched))
+        baseline = self._plan.baseline.label
+        worthwhile = [each for each in places if any(label != baseline for _, label in each[1])]
+        return [
+            [
+                self._request(self._arms[label], number, position, group, cases[label], steady=steady)
+                for position, label in launched
             ]
-            if steady and self._turns == ON:
-                beside = [dataclasses.replace(request, beside=len(requests) - 1) for request in requests]
-                points = [point.key for point in self._ordered(bundle, number)]
-                Together(beside, sweeps, points=points, begin=self._begin, keep=self._ended, **how).run()
-            else:
-                for request in requests:
-                    self._begin(request)
-                    self._ended(request, run_launch(request, **how))
+            for group, launched in worthwhile or [each for each in places if each[1]][:1]
+        ]
 
     def _begin(self, request: LaunchRequest) -> None:
         """A launch begins. A cold one finds nothing of an earlier launch."""
@@ -260,7 +294,7 @@ class Session:
             self._keep(result)
 
     def _request(
-        self, arm: Arm, number: int, position: int, cases: tuple[CaseRequest, ...], *, steady: bool
+        self, arm: Arm, number: int, position: int, group: int, cases: tuple[CaseRequest, ...], *, steady: bool
     ) -> LaunchRequest:
         request = self._plan.request
         self._launches += 1
@@ -283,6 +317,7 @@ class Session:
             cases=cases,
             bound=1 if request.attempt else None,
             energy=request.energy,
+            group=group,
         )
 
     def _checked(self, arm: Arm, cases: tuple[CaseRequest, ...], results: Sequence[Result]) -> list[Result]:

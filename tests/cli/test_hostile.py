@@ -47,7 +47,7 @@ def test_an_error_shows_what_a_file_says_and_does_not_obey_it(path, monkeypatch,
 def test_a_runtimes_words_on_the_screen_are_words(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    with Screen(launches=1, as_json=False) as screen:
+    with Screen(as_json=False) as screen:
         screen.line(f"xla: failed: {TITLE}\x1b[2J")
     assert stream.getvalue().startswith("xla: failed: ")
     assert "\x1b" not in stream.getvalue()

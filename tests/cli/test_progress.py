@@ -9,26 +9,26 @@ from steelyard.core.result import LaunchRecord
 
 
 def screen(*, before: int = 0, as_json: bool = False) -> Screen:
-    return Screen(launches=3, as_json=as_json, before=before)
+    return Screen(as_json=as_json, before=before)
 
 
 def test_a_new_run_counts_from_one(capsys):
     with screen() as told:
-        told.round_begins(0, 30, None)
-        told.round_begins(1, 30, None)
+        told.round_begins(0, 30, None, 3)
+        told.round_begins(1, 30, None, 3)
     assert capsys.readouterr().err == "cold round (then up to 30 more)\nround 1 (of at most 30)\n"
 
 
 def test_a_resumed_run_counts_what_was_done_before(capsys):
     with screen(before=20) as told:
-        told.round_begins(0, 22, None)
-        told.round_begins(21, 22, None)
+        told.round_begins(0, 22, None, 3)
+        told.round_begins(21, 22, None, 3)
     assert capsys.readouterr().err == "cold round (then up to 2 more)\nround 21 (of at most 22)\n"
 
 
 def test_json_has_the_number_of_the_last_round_that_may_come(capsys):
     with screen(before=20, as_json=True) as told:
-        told.round_begins(21, 22, None)
+        told.round_begins(21, 22, None, 3)
     assert json.loads(capsys.readouterr().out) == {"event": "round", "round": 21, "planned": 22, "remaining_s": None}
 
 
@@ -37,9 +37,9 @@ def test_each_launch_is_told_with_the_time_that_is_left(capsys):
         launch="a", arm="xla", round=0, position=0, started_s=1.0, ended_s=13.4, exit_code=0, supervisor_cpu_s=0.0
     )
     with screen() as told:
-        told.round_begins(0, 30, 600.2)
+        told.round_begins(0, 30, 600.2, 3)
         told.launch(record)
-        told.round_begins(1, 30, 45.2)
+        told.round_begins(1, 30, 45.2, 3)
         told.launch(replace(record, round=1, ran_s=4.1))
     assert capsys.readouterr().err.splitlines() == [
         "cold round (about 10 min left)",

@@ -38,7 +38,7 @@ class Listener:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def round_begins(self, number: int, last: int, remaining_s: float | None) -> None:
+    def round_begins(self, number: int, last: int, remaining_s: float | None, launches: int) -> None:
         self.told.append((number, last))
 
     def launch(self, record: LaunchRecord) -> None: ...

@@ -63,7 +63,8 @@ def results_of(plan: Plan, number: int, phases: Mapping[str, float], samples: tu
 def paced(plan: Plan, used_s: float = 0.0) -> Pacing:
     """After a cold round whose launches took 10 s, `used_s` into the run."""
     pacing = Pacing(plan, time.monotonic() - used_s)
-    pacing.saw_cold(results_of(plan, 0, {"import_s": 4.0, "load_s": 5.8, "first_run_s": 0.1, "second_run_s": 0.1}))
+    phases = {"import_s": 4.0, "load_s": 5.8, "first_run_s": 0.1, "second_run_s": 0.1}
+    pacing.saw_cold(results_of(plan, 0, phases), len(plan.arms))
     return pacing
 
 
@@ -71,6 +72,13 @@ def test_the_cold_round_says_what_a_warm_one_takes(plan):
     pacing = paced(plan)
     launch_s = 10.0 + 1.0 + 0.3 + 2 * 0.1
     assert pacing.round_s == pytest.approx(3 * (launch_s + 2.0 + 0.05))
+
+
+def test_launches_of_the_baseline_in_further_groups_are_counted(plan):
+    alone, grouped = paced(plan), paced(plan)
+    grouped.saw_cold(results_of(plan, 0, {"second_run_s": 0.1}), 2 * len(plan.arms))
+    alone.saw_cold(results_of(plan, 0, {"second_run_s": 0.1}), len(plan.arms))
+    assert grouped.round_s - alone.round_s == pytest.approx(3 * (0.1 + 1.0 + 0.3 + 0.2))
 
 
 def test_a_warm_round_corrects_it(plan):

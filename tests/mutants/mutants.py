@@ -303,10 +303,10 @@ MUTANTS = (
         name="one order for all bundles",
         file="steelyard/engine/session.py",
         old=(
-            "            balanced_orders(plan.arms, (bundle << 32) + plan.request.seed + first_round)\n"
-            "            for bundle in range(len(plan.bundles))\n"
+            "        return [Orders(self._arranged.groups, (bundle << 32) + first) "
+            "for bundle in range(len(self._plan.bundles))]\n"
         ),
-        new="            *(len(plan.bundles) * [balanced_orders(plan.arms, plan.request.seed + first_round)])\n",
+        new="        return [Orders(self._arranged.groups, first)] * len(self._plan.bundles)\n",
         tests=(
             "tests/engine/test_bundles.py::test_bundles_have_orders_of_their_own_and_the_first_is_that_of_a_run_with_one",
         ),
