@@ -50,7 +50,7 @@ class Request:
 
     `shams` is how many times the baseline is launched again in each round as if it were a candidate. An `attempt`
     only asks whether its cases complete: one cold launch of each backend, no control arm, one input set bound.
-    `turns` lets the launches of a warm round take turns where there is room for all of them (`engine.room`).
+    `turns` lets the launches of a warm round take turns, as many as there is room for (`engine.room`).
     """
 
     suite: str
