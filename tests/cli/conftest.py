@@ -17,7 +17,6 @@ from tests.fakes.ceilings import keep_synthetic
 BACKENDS = ("eager", "inductor", "xla", "onnxruntime", "openvino")
 PLUGINS = (
     "aten",
-    "steelyard_example_plugin.aten:Exported",
     "torch_compile:steelyard_example_plugin.passes:drop_idle_views",
 )
 FAMILIES = os.environ.get("STEELYARD_FAMILIES", "smollm2")

@@ -34,6 +34,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bench(cache: Path, tmp_path: Path):
+    return into(tmp_path / "runs", cache)
+
+
+def into(output: Path, cache: Path):
+    """The console script, with the folder that its runs go to."""
+
     def call(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             command(*arguments), cwd=ROOT, env=env(cache), capture_output=True, text=True, timeout=300
@@ -46,7 +52,7 @@ def bench(cache: Path, tmp_path: Path):
 
     call.command = command  # type: ignore[attr-defined]
     call.env = env(cache)  # type: ignore[attr-defined]
-    call.output = tmp_path / "runs"  # type: ignore[attr-defined]
+    call.output = output  # type: ignore[attr-defined]
     return call
 
 
@@ -72,10 +78,17 @@ FAULTS = {
 }
 
 
-def test_five_failures_are_five_statuses_and_the_other_rows_stay_whole(bench) -> None:
+@pytest.fixture(scope="module")
+def failed(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a run lies in which backends failed in five ways."""
+    bench = into(tmp_path_factory.mktemp("failed"), cache)
     backends = [f"{PATH}[fault={fault}]" for fault in FAULTS]
     bench(*small(bench, *backends), "--rounds", "2", "--timeout", "first_run=1", code=3)
-    run = run_of(bench)
+    return find_run(bench.output, "latest")
+
+
+def test_five_failures_are_five_statuses_and_the_other_rows_stay_whole(failed: Path) -> None:
+    run = open_run(failed)
     for fault, (status, reason) in FAULTS.items():
         rows = [result for result in run.results if result.arm == f"{PATH}[fault={fault}]"]
         assert {row.status for row in rows} <= {status, "skipped"}, fault
@@ -91,13 +104,21 @@ def test_five_failures_are_five_statuses_and_the_other_rows_stay_whole(bench) ->
     assert not [entry for entry in compare_run(run) if entry.verdict in ("faster", "slower")]
 
 
-def test_a_resumed_run_has_whole_rounds_and_goes_on_from_the_last(bench) -> None:
+@pytest.fixture(scope="module")
+def resumed(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A round and the cold one, then two more and a cold one, after its folder was given another name."""
+    bench = into(tmp_path_factory.mktemp("resumed"), cache)
     bench(*small(bench, f"{PATH}[sleep=0.001]"), "--rounds", "1")
     first = find_run(bench.output, "latest")
     first.rename(bench.output / "before-tuning")
     bench("run", "--resume", first.name, "--output", str(bench.output), "--rounds", "2", "--no-report")
     run = run_of(bench)
     assert {result.launch.partition("/")[0] for result in run.results} == {first.name}, "whatever its folder is called"
+    return run
+
+
+def test_a_resumed_run_has_whole_rounds_and_goes_on_from_the_last(resumed: Run) -> None:
+    run = resumed
     assert [segment.rounds for segment in run.segments] == [(0, 1), (0, 2, 3)]
     rounds = Counter((result.arm, result.round) for result in run.results if result.round > 0)
     assert set(rounds.values()) == {2}
@@ -204,17 +225,15 @@ def test_cold_start_launches_five_times_with_an_empty_cache_and_no_window(bench)
     assert not any(result.options["found_cache"] for result in run.results)
 
 
-def test_every_launch_is_a_process_of_its_own_and_positions_are_balanced(bench) -> None:
-    bench(*small(bench, f"{PATH}[sleep=0.001]"), "--rounds", "2")
-    run = run_of(bench)
-    processes = {(result.arm, result.round): result.options["pid"] for result in run.results}
-    assert len(set(processes.values())) == len(processes) == 9
-    positions: dict[str, set[int]] = {}
-    for record in run.launches:
-        positions.setdefault(record.arm, set()).add(record.position)
-    assert all(taken == {0, 1, 2} for taken in positions.values()), positions
-    found = {result.round: result.options["found_cache"] for result in run.results}
-    assert found == {0: False, 1: True, 2: True}, "round 0 is cold, later ones find what it kept"
+def test_every_launch_is_a_process_of_its_own_and_positions_are_balanced(resumed: Run) -> None:
+    processes = {result.launch: result.options["pid"] for result in resumed.results}
+    assert len(set(processes.values())) == len(processes) == len(resumed.launches) == 15
+    _, second = launches_by_segment(resumed.launches)
+    taken = {record.arm: {other.position for other in second if other.arm == record.arm} for record in second}
+    assert len(taken) == 3
+    assert all(positions == {0, 1, 2} for positions in taken.values()), taken
+    found = {(result.round > 0, result.options["found_cache"]) for result in resumed.results}
+    assert found == {(False, False), (True, True)}, "round 0 is cold, later ones find what it kept"
 
 
 def test_a_baseline_that_is_not_there_is_said(bench) -> None:
@@ -296,10 +315,11 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_runs(bench, tmp_
     assert "Traceback" not in done.stderr
 
 
-def test_the_stored_run_names_neither_host_nor_user_nor_home(bench) -> None:
-    bench(*small(bench, f"{PATH}[fault=raise]"), "--rounds", "1", code=3)
+def test_the_stored_run_names_neither_host_nor_user_nor_home(failed: Path) -> None:
     names = {os.uname().nodename, getpass.getuser(), str(Path.home())} - {"/"}
-    for path in bench.output.rglob("*.json*"):
+    paths = list(failed.rglob("*.json*"))
+    assert len(paths) > 2
+    for path in paths:
         for name in names:
             assert not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", path.read_text()), (path.name, name)
 
