@@ -27,6 +27,11 @@ def program_command(command: list[str]) -> list[str]:
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 
+def file_command(file: str, *arguments: str) -> list[str]:
+    """The command that runs a file that needs the standard library alone, in a process that ends with this one."""
+    return program_command([sys.executable, "-I", "-S", file, *arguments])
+
+
 def end_with(parent: int) -> None:
     """This process ends when its parent does, or now if that is no longer the one it was: it was gone before the kernel
     was asked."""

@@ -3,14 +3,13 @@
 import os
 import select
 import subprocess
-import sys
 from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import Self
 
 from steelyard.core.metrics import Reading, absent
 from steelyard.guard import spin
-from steelyard.guard.child import program_command
+from steelyard.guard.child import file_command
 from steelyard.guard.environment import for_child
 
 READ_NS = 150_000
@@ -36,9 +35,8 @@ class SpinMeter:
         self._failed = ""
 
     def __enter__(self) -> Self:
-        arguments = ["-I", "-S", spin.__file__, "serve", *map(str, self.cpus)]
         self.process = subprocess.Popen(
-            program_command([sys.executable, *arguments]),
+            file_command(spin.__file__, "serve", *map(str, self.cpus)),
             env=for_child(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -642,8 +642,8 @@ MUTANTS = (
     Mutant(
         name="a stopped spin meter left behind by a killed supervisor",
         file="steelyard/guard/spin_meter.py",
-        old="            program_command([sys.executable, *arguments]),\n",
-        new="            [sys.executable, *arguments],\n",
+        old='file_command(spin.__file__, "serve", *map(str, self.cpus)),',
+        new='file_command(spin.__file__, "serve", *map(str, self.cpus))[5:],',
         tests=("tests/guard/test_spin_meter.py::test_it_is_gone_when_its_parent_is_killed",),
         through="part",
     ),
