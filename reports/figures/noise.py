@@ -46,10 +46,13 @@ class Noise:
         else:
             upper = figure.subplots()
         if clock:
-            upper.plot(*zip(*clock, strict=True), color=FAINT, lw=0.8, label=CLOCK, zorder=1)
+            minutes, _, times = zip(*clock, strict=True)
+            shares = [100 * (ratio - 1) for ratio in times]
+            upper.plot(minutes, shares, color=FAINT, lw=0.8, label=CLOCK, zorder=1)
         written = self._order(upper, data, launches, taken, look, names)
+        written += [(CLOCK, number, minute, ratio) for minute, number, ratio in clock]
         upper.set_title(short(points[0], look.characters(look.column_in) - 10))
-        line = " The line: a turn of the spin meter's loop likewise, which is what the clock did." if clock else ""
+        line = " The line: the time of the spin meter's loop likewise, which is what the clock did." if clock else ""
         return Drawing(
             figure=figure,
             caption=f"Above: the median of each launch of {points[0]} over the middle of its backend's "
@@ -117,14 +120,12 @@ class Noise:
         axis.grid(axis="x", color=GRID, lw=0.4)
 
 
-def _clock(launches: Any, taken: list[Any]) -> list[tuple[float, float]]:
-    """Minutes and how much longer than in the middle a turn of the spin meter's loop took [%], in time order."""
-    cells = [(launches.cell(row, "started_s").value, launches.cell(row, "clock").value) for row in taken]
-    read = sorted((started_s, speed) for started_s, speed in cells if speed is not None)
-    if not read:
-        return []
-    middle = median(speed for _, speed in read)
-    return [(started_s * factor("s", "min"), 100 * (middle / speed - 1)) for started_s, speed in read]
+def _clock(launches: Any, taken: list[Any]) -> list[tuple[float, float, float]]:
+    """Minutes, round, and the time of the spin meter's loop over its middle, of each launch in time order."""
+    cells = [tuple(launches.cell(row, key).value for key in ("started_s", "round", "clock")) for row in taken]
+    read = sorted(place for place in cells if place[2] is not None)
+    middle = median(speed for *_, speed in read) if read else 1.0
+    return [(started_s * factor("s", "min"), number, middle / speed) for started_s, number, speed in read]
 
 
 def _pairs(control: Any, ratios: list[Any]) -> str:

@@ -148,7 +148,10 @@ def test_figures_are_drawn_without_a_control_arm():
 def test_the_clock_is_drawn_where_it_was_read():
     run = synthetic_run(backends=("eager", "xla"), points=llm_points(("decode",)), headline="decode")
     read = picture(plugins.figures()["noise"], build(with_clock(run, lambda launch: 10.0 - launch.round)))
-    assert "The line: a turn of the spin meter's loop" in read.caption
+    assert "The line: the time of the spin meter's loop" in read.caption
+    rows = [row for row in csv.DictReader(io.StringIO(read.csv)) if row["backend"] == "clock"]
+    slowest = max(rows, key=lambda row: float(row["median_over_middle"]))
+    assert slowest["round"] == "8", "where the loop took longest"
     assert "The line" not in picture(plugins.figures()["noise"], build(run)).caption
 
 
