@@ -60,15 +60,21 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
     metrics = sum(3 if point.driver == "generate" else 1 for point in plan.points)
     if not request.quick and others and not always_cold:
         yield _families(plan.primary, others * metrics - plan.primary)
-    terms = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in guess.terms.items() if seconds >= 3)
     yield (
-        f"estimate: lowering {guess.lower_s / 60:.1f} min{f' ({terms})' if terms else ''}, a round "
+        f"estimate: lowering {guess.lower_s / 60:.1f} min{_by_step(guess)}, a round "
         f"{guess.round_s / 60:.1f} min, {counted(guess.rounds, 'round')} and the cold one "
         f"{guess.total_s / 60:.0f} min; "
         f"disk {guess.disk_bytes / 1e9:.1f} GB, memory {guess.memory_bytes / 1e9:.1f} GB"
     )
     if request.time_s is not None:
         yield f"time: at most {request.time_s / 60:.0f} min, lowering included"
+
+
+def _by_step(guess: Estimate) -> str:
+    """The terms of lowering that take some seconds. Steps in several processes take more than it does together."""
+    terms = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in guess.terms.items() if seconds >= 3)
+    shared = f"in {guess.processes} processes: " if guess.processes > 1 else ""
+    return f" ({shared}{terms})" if terms else ""
 
 
 def _families(primary: int, exploratory: int) -> str:

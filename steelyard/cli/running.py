@@ -39,7 +39,8 @@ from steelyard.hardware.fingerprint import fingerprint
 from steelyard.hardware.occupied import occupied
 from steelyard.hardware.profiles import declared
 from steelyard.lowering.cache import Cache, cache_root
-from steelyard.lowering.request import ATTEMPT_POOL, POOL, is_lowered
+from steelyard.lowering.expected import expected
+from steelyard.lowering.request import ATTEMPT_POOL, POOL
 from steelyard.selftest.kept import newest
 from steelyard.store import RunWriter, create_run, find_run, new_run_id, open_run, prepare_root, read_manifest, resume
 
@@ -58,8 +59,9 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
 
 def announce(plan: Plan) -> Iterator[str]:
     """What will run and about how long it takes, before anything starts."""
-    cached = sum(is_lowered(Cache(cache_root()), point) for point in plan.points)
-    yield from describe(plan, estimate(plan, cached))
+    formats = sorted({name for needed in plan.formats.values() for name in needed})
+    lowering = expected(plan.points, formats, Cache(cache_root()), platform=plan.request.device.kind)
+    yield from describe(plan, estimate(plan, lowering))
     if line := told():
         yield line
 

@@ -17,8 +17,10 @@ from steelyard.engine.exits import exit_of
 from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
 from steelyard.guard.scratch import scratch
-from steelyard.lowering.cache import cache_root
+from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.request import POOL, LoweringFailure, LoweringRequest, LoweringResponse, Progress
+from steelyard.lowering.side_by_side import side_by_side
+from steelyard.lowering.steps import missing, steps_of
 
 _TAIL_BYTES = 2000
 
@@ -38,23 +40,29 @@ def lower_points(
 
     Raises LoweringError if the child as a whole fails: killed, out of memory, disk full.
     """
+    root = cache_root()
+    together = side_by_side(missing(steps_of(points, formats, platform=device_kind, pool=pool), Cache(root)))
+    if together.reason:
+        how = "one step after the other" if together.processes == 1 else f"in {together.processes} processes"
+        say(f"lowering {how}: {together.reason}")
     with scratch() as base:
         steps, theirs = os.pipe()  # theirs is kept open here, too, so that the pipe has no end
         request = LoweringRequest(
             points=tuple(points),
             formats=tuple(formats),
-            cache=str(cache_root()),
+            cache=str(root),
             weights_dir=None if weights_dir is None else str(weights_dir.resolve()),
             device_kind=device_kind,
             pool=pool,
             progress=theirs,
+            processes=together.processes,
         )
         (base / "request.json").write_bytes(wire.encode(request))
         log = base / "log.txt"
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 module_command("steelyard.lowering", str(base / "request.json"), str(base / "response.json")),
-                env=for_child(temporary=base),
+                env=for_child(together.threads, temporary=base),
                 pass_fds=(theirs,),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
@@ -109,6 +117,7 @@ def facts(lowered: LoweredPoint) -> LoweredFacts:
 def _follow(pipe: int, process: "subprocess.Popen[bytes]", say: Callable[[str], None]) -> None:
     """Pass on each step until the child ends. Blocks."""
     buffer = b""
+    steps = Steps(say)
     with exit_of(process.pid) as ended, selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
         selector.register(ended, selectors.EVENT_READ)
@@ -117,14 +126,26 @@ def _follow(pipe: int, process: "subprocess.Popen[bytes]", say: Callable[[str], 
             if pipe in ready:
                 *lines, buffer = (buffer + os.read(pipe, 1 << 16)).split(b"\n")
                 for line in lines:
-                    _tell(wire.decode(line, Progress, "a step of lowering"), say)
+                    steps.tell(wire.decode(line, Progress, "a step of lowering"))
             elif ended in ready:
                 return
 
 
-def _tell(step: Progress, say: Callable[[str], None]) -> None:
-    if not step.cached:
-        say(f"lowering {step.done}/{step.total}: {step.label} ({step.seconds:.1f} s)")
+class Steps:
+    """Tells each step that was made once, whichever of the processes that lower side by side come upon it."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._met: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
+
+    def tell(self, step: Progress) -> None:
+        """One more step."""
+        self._met.add(step.step)
+        if not step.cached and (step.step, step.label) not in self._told:
+            self._told.add((step.step, step.label))
+            done = min(len(self._met), step.total)
+            self._say(f"lowering {done}/{step.total}: {step.label} ({step.seconds:.1f} s)")
 
 
 def _ending(code: int) -> str:

@@ -15,6 +15,7 @@ from steelyard.core.workload import Point, Selection, Suite
 from steelyard.engine.metering import metering_s
 from steelyard.engine.own_code import own_code
 from steelyard.engine.probe import probe
+from steelyard.lowering.expected import Expected
 from steelyard.stats.planning import MINIMUM_ROUNDS, rounds_to_fire
 
 QUICK_ROUNDS = 3
@@ -35,11 +36,8 @@ DEFAULT_TIMEOUTS: Mapping[str, float] = {
 }
 """Seconds a stage may last before its launch is ended and the case is `timed_out`."""
 
-# Seconds per gigabyte of weights on a 2-core machine, and seconds whatever the size: orders of
-# magnitude from SmolLM2-135M (0.54 GB), for the estimate only; the clock of `--time` does not use them.
-_LOWER_S_PER_GB: Mapping[str, float] = {"module": 0, "onnx": 42, "stablehlo": 33, "openvino": 17, "pt2": 8}
-_WEIGHTS_S_PER_GB = 40.0
-_REFERENCE_S_PER_GB = 20.0
+# Seconds per gigabyte of weights on a 2-core machine, and seconds whatever the size: orders of magnitude from
+# SmolLM2-135M (0.54 GB), for the estimate only; the clock of `--time` does not use them.
 _LAUNCH_S_PER_GB = 12.0
 _LAUNCH_S = 6.0
 
@@ -168,7 +166,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """Minutes and gigabytes by term. Rough, printed before anything starts."""
+    """Minutes and gigabytes by term. Rough, printed before anything starts.
+
+    `terms` are those of lowering, each by itself: with several `processes` they overlap.
+    """
 
     lower_s: float
     round_s: float
@@ -176,6 +177,7 @@ class Estimate:
     disk_bytes: int
     memory_bytes: int
     terms: Mapping[str, float] = field(default_factory=dict)
+    processes: int = 1
 
     @property
     def total_s(self) -> float:
@@ -233,29 +235,21 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
     )
 
 
-def estimate(plan: Plan, cached_points: int) -> Estimate:
-    """Seconds and bytes by term, from the weights' size and the windows."""
-    programs = {program.key: program for point in plan.points for program in point.programs.values()}
+def estimate(plan: Plan, lowering: Expected) -> Estimate:
+    """Seconds and bytes by term, from what lowering is expected to take, the weights' size and the windows."""
     gigabytes = sum((point.work.weight_bytes or 0) for point in plan.points) / max(1, len(plan.points)) / 1e9
     formats = sorted({name for needed in plan.formats.values() for name in needed})
-    share = 1 - cached_points / len(plan.points)
-    terms = {
-        f"lower {name}": _LOWER_S_PER_GB.get(name.split("@")[0], 20) * gigabytes * len(programs) * share
-        for name in formats
-    }
-    terms["weights"] = _WEIGHTS_S_PER_GB * gigabytes * len(plan.bundles) * share
-    terms["references"] = _REFERENCE_S_PER_GB * gigabytes * len(plan.points) * share
-    lower_s = sum(terms.values())
     launch_s = (_LAUNCH_S + _LAUNCH_S_PER_GB * gigabytes) * len(plan.bundles)
     launch_s += (2 * plan.request.window_s + metering_s(plan.request.energy, plan.request.device)) * len(plan.points)
     copies = sum(1 for name in formats if name.split("@")[0] in ("openvino",)) + 1
     return Estimate(
-        lower_s=lower_s,
+        lower_s=lowering.seconds,
         round_s=launch_s * len(plan.arms),
         rounds=plan.minimum_rounds,
         disk_bytes=round(gigabytes * 1e9 * copies),
         memory_bytes=round(gigabytes * 1e9 * 4),
-        terms=terms,
+        terms=lowering.terms,
+        processes=lowering.processes,
     )
 
 

@@ -6,13 +6,13 @@ request as a whole goes to stderr with the error's exit code.
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from steelyard import wire
 from steelyard.core.errors import SteelyardError
+from steelyard.lowering.ahead import ahead, reporter
 from steelyard.lowering.lower import lower
-from steelyard.lowering.request import LoweringRequest, Progress
+from steelyard.lowering.request import LoweringRequest
 from steelyard.measure.telemetry import without_telemetry
 
 
@@ -24,7 +24,8 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         request = wire.read(Path(arguments[0]), LoweringRequest)
-        response = lower(request, _reporter(request.progress))
+        with ahead(request, Path(arguments[0])):
+            response = lower(request, reporter(request))
     except SteelyardError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return error.exit_code
@@ -33,16 +34,6 @@ def main(arguments: list[str]) -> int:
     draft.write_bytes(wire.encode(response))
     draft.replace(target)
     return 0
-
-
-def _reporter(descriptor: int | None) -> Callable[[Progress], None]:
-    """Writes a JSON line per step. Where nobody is left to read them, the first one ends this process."""
-
-    def report(progress: Progress) -> None:
-        if descriptor is not None:
-            os.write(descriptor, wire.encode(progress) + b"\n")
-
-    return report
 
 
 if __name__ == "__main__":

@@ -73,18 +73,19 @@ class Cache:
         label: str,
         made_with: Mapping[str, str],
         build: Callable[[Path], Mapping[str, Any]],
+        wait: bool = True,
     ) -> Entry:
         """The entry of that key, built by `build(directory) -> facts` if it is absent or damaged.
 
-        A second process that wants the same entry waits for the first and takes what it made.
-        Raises LoweringError when the disk is full; nothing half-written stays. Raises Denied where it would have to be
-        made and may not, or is damaged and another's.
+        A second process that wants the same entry waits for the first and takes what it made; or, if it is not to
+        `wait`, gets BlockingIOError. Raises LoweringError when the disk is full; nothing half-written stays. Raises
+        Denied where it would have to be made and may not, or is damaged and another's.
         """
         try:
             with told(self.root), self.lease():
                 found = self.find(kind, key)
                 if found is None:
-                    with self._lock(_flat(kind, key)):
+                    with self._lock(_flat(kind, key), blocking=wait):
                         found = self.find(kind, key) or self._make(kind, key, label, made_with, build)
                 if not found.fresh:
                     with contextlib.suppress(PermissionError):  # another's, who then does not learn that it is used

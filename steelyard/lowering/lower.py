@@ -6,27 +6,30 @@ while it is exported, and eager's errors are taken before a converter changes th
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from steelyard.core.errors import Denied, SteelyardError, SuiteError
 from steelyard.core.hashing import stable_hash
-from steelyard.core.lowered import LoweredPoint, LoweredProgram
+from steelyard.core.lowered import LoweredPoint
 from steelyard.core.points import of_point
 from steelyard.core.reason import reason_of
-from steelyard.core.workload import Identity, Point, Program
-from steelyard.lowering.artifacts import lower_program
+from steelyard.core.workload import Identity, Point
+from steelyard.lowering.artifacts import Artifacts
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Entry
+from steelyard.lowering.costs import Costs
 from steelyard.lowering.declared import check_forward
-from steelyard.lowering.format import EAGER_FORMAT, split
-from steelyard.lowering.references import make_pool, point_key, point_made_with, read_point, write_point
+from steelyard.lowering.references import make_pool, point_made_with, read_point, write_point
 from steelyard.lowering.request import LoweringFailure, LoweringRequest, LoweringResponse, Progress
 from steelyard.lowering.source import build_with, load_weights
+from steelyard.lowering.steps import Step, format_step, formats_of, references_step, steps_of, weights_step
 from steelyard.lowering.weights import FILE, obtain_weights, tokenizer
 from steelyard.lowering.written import written_by
+
+_T = TypeVar("_T")
 
 
 def lower(request: LoweringRequest, progress: Callable[[Progress], None]) -> LoweringResponse:
@@ -34,47 +37,52 @@ def lower(request: LoweringRequest, progress: Callable[[Progress], None]) -> Low
 
     Raises UsageError for an unknown format and for a cache that cannot be used, Denied if it is closed to this user.
     """
-    formats = sorted({form for form in request.formats if form != EAGER_FORMAT}, key=_order)
-    job = _Job(request, formats, progress)
+    job = _Job(request, progress)
     with job.cache.lease():
         for _, points in groupby(sorted(request.points, key=_model), key=_model):
             job.reference(list(points))
+        job.make_formats(first=request.processes - 1, wait=False)  # the others began with those before it
+        job.make_formats(first=0, wait=True)
         done = tuple(job.finish(point) for point in request.points if point.key not in job.failures)
     return LoweringResponse(points=done, failures=tuple(job.failures.values()))
 
 
-class _Job:
-    """One request under way."""
+def lower_ahead(request: LoweringRequest, first: int, progress: Callable[[Progress], None]) -> None:
+    """Make formats, of the `first` program first, which the process that lowers the request will find in the cache.
 
-    def __init__(self, request: LoweringRequest, formats: list[str], progress: Callable[[Progress], None]) -> None:
+    A format that fails here fails there, too. Raises whatever keeps it from going on; the other process can do without.
+    """
+    job = _Job(request, progress)
+    with job.cache.lease():
+        job.make_formats(first=first, wait=False)
+
+
+class _Job:
+    """One request under way, in one process."""
+
+    def __init__(self, request: LoweringRequest, progress: Callable[[Progress], None]) -> None:
         self.cache = Cache(Path(request.cache))
         self.failures: dict[str, LoweringFailure] = {}
-        self._request, self._formats, self._progress = request, formats, progress
+        self._request, self._progress = request, progress
+        self._formats = formats_of(request.formats)
         self._weights: dict[str, Entry] = {}
         self._points: dict[str, Entry] = {}
-        self._programs: dict[str, LoweredProgram] = {}
+        self._artifacts: dict[str, Artifacts] = {}
         self._seconds: dict[str, float] = {}
         # As it is before any of it is imported: a launch that finds other code is not believed.
         self._written = {point.key: written_by(point, point.sources) for point in request.points}
-        programs = {program.key for point in request.points for program in point.programs.values()}
-        models = {_model(point) for point in request.points}
-        self._total = len(models) + len(request.points) + len(programs) * len(formats)
-        self._done = 0
+        kind, pool = request.device_kind, request.pool
+        self._total = len(steps_of(request.points, self._formats, platform=kind, pool=pool))
+        self._costs = Costs(self.cache.root)
 
     def reference(self, points: list[Point]) -> None:
         """Weights, inputs and references of the points of one model."""
-        started = time.perf_counter()
-        weights = next(iter(points[0].programs.values())).weights
-        local = None if self._request.weights_dir is None else Path(self._request.weights_dir)
-        label = f"{points[0].axes.get('model', points[0].suite)}"
         try:
-            entry = obtain_weights(self.cache, points[0], weights, local, label)
+            entry = self._obtain_weights(points[0])
         except Exception as error:  # noqa: BLE001 (a suite's code may raise anything; other models go on)
             for point in points:
                 self._fail(point, error)
             return
-        self._weights[weights.key] = entry
-        self._report(f"weights of {label}", not entry.fresh, time.perf_counter() - started)
         shared = _Shared(entry)
         for point in points:
             started = time.perf_counter()
@@ -85,12 +93,31 @@ class _Job:
                 continue
             self._points[point.key] = made
             self._seconds[point.key] = time.perf_counter() - started
-            self._report(f"inputs and references of {point.title}", not made.fresh, self._seconds[point.key])
+            self._report(self._references(point), not made.fresh, self._seconds[point.key])
+
+    def make_formats(self, *, first: int, wait: bool) -> None:
+        """The formats of each program of the points that have not failed, beginning with the `first`. Without `wait`,
+        what another process is making is left to it."""
+        programs = {
+            program.key: (program, point)
+            for point in self._request.points
+            if point.key not in self.failures
+            for program in point.programs.values()
+        }
+        for program, point in _from(first, list(programs.values())):
+            weights = self._obtain_weights(point)
+            kind, written = self._request.device_kind, written_by(point, (program.source,))
+            artifacts = self._artifacts.setdefault(program.key, Artifacts(self.cache, program, weights, kind, written))
+            steps = [
+                format_step(point, program, form, kind, weights_key=weights.key, written=written)
+                for form in self._formats
+            ]
+            artifacts.make(steps, self._report, wait=wait)
 
     def finish(self, point: Point) -> LoweredPoint:
         """The formats of the point's programs, and all of it together."""
         started = time.perf_counter()
-        programs = {role: self._program(point, program) for role, program in point.programs.items()}
+        programs = {role: self._artifacts[program.key].lowered() for role, program in point.programs.items()}
         weights = self._weights[_model(point)]
         entry, code = self._points[point.key], self._written[point.key].code
         pool, tolerances = read_point(entry)
@@ -124,26 +151,27 @@ class _Job:
             return write_point(point, pool, shared.modules(point), directory)
 
         written = self._written[point.key]
+        step = self._references(point)
         return self.cache.obtain(
-            "points",
-            point_key(point, count, written),
+            step.kind,
+            step.key,
             label=f"{point.suite}: {point.title}",
             made_with=point_made_with(written),
             build=written.watched(build),
         )
 
-    def _program(self, point: Point, program: Program) -> LoweredProgram:
-        if program.key not in self._programs:
-            self._programs[program.key] = lower_program(
-                self.cache,
-                program,
-                self._weights[program.weights.key],
-                self._formats,
-                self._request.device_kind,
-                written_by(point, (program.source,)),
-                self._report,
-            )
-        return self._programs[program.key]
+    def _references(self, point: Point) -> Step:
+        return references_step(point, self._request.pool, self._written[point.key])
+
+    def _obtain_weights(self, point: Point) -> Entry:
+        key = _model(point)
+        if key not in self._weights:
+            started, step = time.perf_counter(), weights_step(point)
+            local = None if self._request.weights_dir is None else Path(self._request.weights_dir)
+            entry = obtain_weights(self.cache, point, next(iter(point.programs.values())).weights, local, step.label)
+            self._weights[key] = entry
+            self._report(step, not entry.fresh, time.perf_counter() - started)
+        return self._weights[key]
 
     def _fail(self, point: Point, error: Exception) -> None:
         if isinstance(error, Denied):  # not this point's fault: nothing can be lowered so
@@ -154,13 +182,15 @@ class _Job:
         self.failures[point.key] = LoweringFailure(
             point=point.key, title=point.title, error=type(error).__name__, reason=said
         )
-        self._report(f"{point.title}: failed: {said}", False, 0.0)
+        self._tell(self._references(point), f"{point.title}: failed: {said}", False, 0.0)
 
-    def _report(self, label: str, cached: bool, seconds: float) -> None:
-        self._done += 1
-        self._progress(
-            Progress(done=min(self._done, self._total), total=self._total, label=label, cached=cached, seconds=seconds)
-        )
+    def _report(self, step: Step, cached: bool, seconds: float, failed: str = "") -> None:
+        if not cached and not failed:
+            self._costs.add(step, seconds)
+        self._tell(step, f"{step.label}: failed: {failed}" if failed else step.label, cached, seconds)
+
+    def _tell(self, step: Step, label: str, cached: bool, seconds: float) -> None:
+        self._progress(Progress(step=step.name, total=self._total, label=label, cached=cached, seconds=seconds))
 
 
 class _Shared:
@@ -193,6 +223,7 @@ def _model(point: Point) -> str:
     return next(iter(point.programs.values())).weights.key
 
 
-def _order(form: str) -> tuple[bool, str]:
-    """StableHLO last: its converter registers a device with torch, which stays for the rest of the process."""
-    return split(form)[0] == "stablehlo", form
+def _from(first: int, entries: Sequence[_T]) -> list[_T]:
+    """The entries in their order, beginning elsewhere."""
+    start = first % len(entries) if entries else 0
+    return [*entries[start:], *entries[:start]]

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from steelyard.core.errors import SuiteError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.workload import Point
-from steelyard.lowering.cache import Cache
-from steelyard.lowering.references import point_key
-from steelyard.lowering.written import written_by
 
 POOL = 8
 """Input sets of a point: enough that no runtime can live off one answer, few enough to store."""
@@ -21,7 +18,8 @@ class LoweringRequest:
     """Points to lower and the formats to make of each of their programs (`module` asks for weights only).
 
     `cache` is the cache's root; `weights_dir` the user's checkpoint or None. `progress` is an open
-    descriptor to which a JSON line is written for every step, see `Progress`.
+    descriptor to which a JSON line is written for every step, see `Progress`. `processes` is how many lower side by
+    side: all but one of them make formats ahead of it.
     """
 
     points: tuple[Point, ...]
@@ -31,13 +29,17 @@ class LoweringRequest:
     device_kind: str = "cpu"
     pool: int = POOL
     progress: int | None = None
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """One step done: `done` of `total`. `cached` means that nothing had to be made."""
+    """One step done, of `total`; `step` names it as nothing else. `cached` means that nothing had to be made.
 
-    done: int
+    Of several processes that lower side by side each tells the steps that it meets.
+    """
+
+    step: str
     total: int
     label: str
     cached: bool
@@ -65,8 +67,3 @@ class LoweringResponse:
 
     points: tuple[LoweredPoint, ...]
     failures: tuple[LoweringFailure, ...] = ()
-
-
-def is_lowered(cache: Cache, point: Point, pool: int = POOL) -> bool:
-    """Whether the cache holds the point's inputs and references. Imports no framework."""
-    return cache.find("points", point_key(point, pool, written_by(point, point.sources))) is not None

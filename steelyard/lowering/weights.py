@@ -13,7 +13,7 @@ from steelyard.lowering.format import WEIGHTS_MADE_BY, versions
 from steelyard.lowering.references import tensor_sha256
 from steelyard.lowering.source import load_weights
 from steelyard.lowering.suites_code import suites_code
-from steelyard.lowering.written import written_by
+from steelyard.lowering.written import Written, written_by
 from steelyard.plugins import load_attribute
 
 FILE = "weights.safetensors"
@@ -35,10 +35,22 @@ def obtain_weights(cache: Cache, point: Point, weights: Weights, local: Path | N
         return {"sha256": stable_hash({name: tensor_sha256(tensor) for name, tensor in tensors.items()})}
 
     written = written_by(point, (weights.source,))
-    made_with = versions(*WEIGHTS_MADE_BY) | written.made_with
-    key = stable_hash([weights.key, made_with], 24)
-    title = f"weights of {label}"
-    return cache.obtain("weights", key, label=title, made_with=made_with, build=written.watched(build))
+    return cache.obtain(
+        "weights",
+        weights_key(weights, written),
+        label=label,
+        made_with=_made_with(written),
+        build=written.watched(build),
+    )
+
+
+def weights_key(weights: Weights, written: Written) -> str:
+    """The key of the entry of weights. `written` is by their source."""
+    return stable_hash([weights.key, _made_with(written)], 24)
+
+
+def _made_with(written: Written) -> dict[str, str]:
+    return versions(*WEIGHTS_MADE_BY) | written.made_with
 
 
 def tokenizer(entry: Entry) -> Path | None:

@@ -23,9 +23,12 @@ from steelyard.core.workload import Selection
 from steelyard.engine.plan import estimate
 from steelyard.hardware.occupied import occupied
 from steelyard.lowering.cache import Cache, cache_root
+from steelyard.lowering.expected import Expected
 from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 from tests.fakes.stored import store
+
+NOTHING_TO_LOWER = Expected(seconds=0.0, processes=1, terms={})
 
 
 def test_nothing_is_cleaned_between_lowering_and_the_first_launch(monkeypatch, tmp_path, plan_of):  # noqa: F811
@@ -120,8 +123,8 @@ def test_a_run_that_can_give_verdicts_looks_twice_at_a_noisy_machine(quick, look
 def test_a_plan_of_cold_starts_promises_no_warm_round_and_no_verdict(plan_of):  # noqa: F811
     warm = plan_of(8)
     cold = replace(warm, request=replace(warm.request, scenario="cold-start"), minimum_rounds=8, maximum_rounds=8)
-    assert any("rounds: one cold, then 8 to 8" in line for line in describe(warm, estimate(warm, 0)))
-    said = "\n".join(describe(cold, estimate(cold, 0)))
+    assert any("rounds: one cold, then 8 to 8" in line for line in describe(warm, estimate(warm, NOTHING_TO_LOWER)))
+    said = "\n".join(describe(cold, estimate(cold, NOTHING_TO_LOWER)))
     assert "rounds: 8, each with empty compile caches" in said
     assert "verdicts" not in said
 

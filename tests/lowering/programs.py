@@ -1,5 +1,7 @@
 """Sources of programs that are wrong on purpose, named in requests as `programs:...`."""
 
+import time
+
 from steelyard.contract import program as contract
 from steelyard.core.errors import CheckpointError
 
@@ -25,3 +27,8 @@ def unexportable(*, in_place, kind, dtype):
 
     module.forward = branching
     return module
+
+
+def endless_weights(arguments, directory, local):
+    (directory / "half").write_text("made")
+    time.sleep(600)

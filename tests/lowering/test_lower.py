@@ -16,7 +16,8 @@ from steelyard.core.workload import TensorSpec
 from steelyard.engine.lower import facts
 from steelyard.lowering import format as formats
 from steelyard.lowering.cache import Cache
-from steelyard.lowering.request import LoweringRequest, LoweringResponse, Progress, is_lowered
+from steelyard.lowering.request import LoweringRequest, LoweringResponse, Progress
+from steelyard.lowering.steps import missing, steps_of
 
 pytestmark = pytest.mark.backends
 
@@ -52,7 +53,7 @@ def lowered(place):
     """The contract's point in every format."""
     code, response, steps, said = lower(place, (contract.point(),), FORMATS, place / "cache")
     assert code == 0, said
-    assert [step.done for step in steps] == list(range(1, steps[0].total + 1))
+    assert len({step.step for step in steps}) == len(steps) == steps[0].total
     (point,) = response.points
     assert all(not program.failures for program in point.programs.values())
     return point
@@ -78,6 +79,12 @@ def test_artifacts_hold_the_weights_once(lowered):
             if form in {"stablehlo", "pt2"}:
                 assert artifact.weight_bytes == stored
         assert program.artifacts["stablehlo"].details["weights"] == ["embed.weight", "key.weight"]
+
+
+def test_an_artifact_does_not_hold_where_the_files_of_this_project_lie(lowered):
+    for program in lowered.programs.values():
+        artifact = program.artifacts["stablehlo"]
+        assert b".py" not in (Path(artifact.directory) / artifact.entry).read_bytes()
 
 
 def test_torch_counts_the_matrix_products_and_xla_all_operations(lowered):
@@ -117,8 +124,10 @@ def test_a_second_run_makes_nothing_anew_and_gives_the_same(lowered, place, tmp_
     _, response, steps, _ = lower(tmp_path, (contract.point(),), FORMATS, place / "cache")
     assert all(step.cached for step in steps)
     assert dataclasses.replace(response.points[0], seconds=0) == dataclasses.replace(lowered, seconds=0)
-    assert is_lowered(Cache(place / "cache"), contract.point(), pool=3)
-    assert not is_lowered(Cache(place / "cache"), contract.point(), pool=4)
+    steps = {pool: steps_of((contract.point(),), FORMATS, platform="cpu", pool=pool) for pool in (3, 4)}
+    assert {step.makes for step in steps[3]} == {*FORMATS, "weights", "references"} - {"module"}
+    assert not missing(steps[3], Cache(place / "cache"))
+    assert [step.makes for step in missing(steps[4], Cache(place / "cache"))] == ["references"]
 
 
 def test_a_damaged_artifact_is_rebuilt(lowered, place, tmp_path):
