@@ -7,6 +7,9 @@ from pathlib import Path
 from steelyard.compare import control_spreads
 from steelyard.core.errors import StoreError
 from steelyard.core.run import Manifest
+from steelyard.engine.estimate import Rounds, seen
+from steelyard.engine.plan import Plan
+from steelyard.hardware.fingerprint import fingerprint
 from steelyard.hardware.machine import machine_key
 from steelyard.stats.planning import ENOUGH_RUNS, Seen
 from steelyard.store import open_run, read_manifest, runs_once
@@ -33,6 +36,26 @@ def noise_seen(root: Path, manifest: Manifest) -> dict[tuple[str, str], Seen]:
             break
     newest = {name: values[:ENOUGH_RUNS] for name, values in found.items()}
     return {name: Seen(spread=max(values), runs=len(values)) for name, values in newest.items()}
+
+
+def rounds_seen(root: Path, plan: Plan) -> Rounds | None:
+    """What the rounds of the newest earlier run of the same plan took on this machine; None where there is none."""
+    here, cases = machine_key(fingerprint()), {case.id for case in plan.cases}
+    for path in islice(reversed(runs_once(root)), _LOOKED_AT):
+        try:
+            other = read_manifest(path)
+            alike = (
+                machine_key(other.environment) == here
+                and other.device == plan.request.device
+                and {case.id for case in other.cases} == cases
+                and {arm.label for arm in other.arms} == {arm.label for arm in plan.arms}
+                and other.plan.get("energy") == plan.request.energy.stored
+            )
+            if alike and (found := seen(plan, open_run(path))) is not None:
+                return found
+        except (StoreError, OSError):  # as above
+            continue
+    return None
 
 
 def _alike(root: Path, manifest: Manifest) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """The plan as text, and a plan made again from a stored manifest."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from steelyard.core.energy import settings_of
 from steelyard.core.run import Manifest, Run, Segment
 from steelyard.core.targets import EXPERIMENTAL, unseen
 from steelyard.core.workload import Selection
+from steelyard.engine.estimate import Estimate
 from steelyard.engine.own_code import own_code
-from steelyard.engine.plan import COLD_START_ROUNDS, MAXIMUM_ROUNDS, Estimate, Plan, Request
+from steelyard.engine.pacing import shortened
+from steelyard.engine.plan import COLD_START_ROUNDS, MAXIMUM_ROUNDS, Plan, Request
 from steelyard.stats.planning import Seen, rounds_to_fire
 from steelyard.tables.format import counted
 
@@ -60,21 +63,37 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
     metrics = sum(3 if point.driver == "generate" else 1 for point in plan.points)
     if not request.quick and others and not always_cold:
         yield _families(plan.primary, others * metrics - plan.primary)
+    yield from _expected(plan, guess)
+
+
+def _expected(plan: Plan, guess: Estimate) -> Iterator[str]:
+    """About how long it takes, and what the time that was given leaves of it."""
+    lowering, rounds, request = guess.lowering, guess.rounds, plan.request
+    # Steps in several processes take more, each by itself, than lowering does.
+    terms = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in lowering.terms.items() if seconds >= 3)
+    shared = f"in {lowering.processes} processes: " if lowering.processes > 1 else ""
+    warm = f", a warm one {guess.round_s / 60:.1f} min" if request.scenario != "cold-start" else ""
     yield (
-        f"estimate: lowering {guess.lower_s / 60:.1f} min{_by_step(guess)}, a round "
-        f"{guess.round_s / 60:.1f} min, {counted(guess.rounds, 'round')} and the cold one "
-        f"{guess.total_s / 60:.0f} min; "
+        f"estimate{' (rounds as in an earlier run here)' if rounds.earlier else ''}: lowering "
+        f"{lowering.seconds / 60:.1f} min{f' ({shared}{terms})' if terms else ''}, the cold round "
+        f"{rounds.cold_s / 60:.1f} min{warm}; with {counted(guess.count, 'more round')} {guess.total_s / 60:.0f} min; "
         f"disk {guess.disk_bytes / 1e9:.1f} GB, memory {guess.memory_bytes / 1e9:.1f} GB"
     )
-    if request.time_s is not None:
-        yield f"time: at most {request.time_s / 60:.0f} min, lowering included"
+    if request.time_s is None:
+        return
+    yield f"time: at most {request.time_s / 60:.0f} min, lowering included"
+    if guess.schedule is not None and (told := shortened(plan, guess.schedule)):
+        yield f"expected: {told}{_remedy(plan, guess)}"
 
 
-def _by_step(guess: Estimate) -> str:
-    """The terms of lowering that take some seconds. Steps in several processes take more than it does together."""
-    terms = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in guess.terms.items() if seconds >= 3)
-    shared = f"in {guess.processes} processes: " if guess.processes > 1 else ""
-    return f" ({shared}{terms})" if terms else ""
+def _remedy(plan: Plan, guess: Estimate) -> str:
+    """What to ask for instead where a run will not get to its verdicts."""
+    schedule, time_s = guess.schedule, plan.request.time_s
+    if schedule is None or time_s is None or not schedule.missing_s:
+        return ""
+    enough = f"--time {math.ceil((time_s + schedule.missing_s) * 1.1 / 60)}m"
+    fewer = f", or --workload {plan.suite.headline}" if len({point.workload for point in plan.points}) > 1 else ""
+    return f": ask for {enough}{fewer}"
 
 
 def _families(primary: int, exploratory: int) -> str:

@@ -52,7 +52,7 @@ def replay(
     again = _again(original.manifest, device, workload or [], weights, cpus, time, rounds, trust=trust)
     plan = make_plan(again.request, again.points)
     plan = dataclasses.replace(plan, left_out=(*again.left_out, *plan.left_out))
-    for line in (*running.announce(plan), *_said(original.manifest, again)):
+    for line in (*running.announce(plan, output), *_said(original.manifest, again)):
         typer.echo(printable(line), err=not dry_run)
     if dry_run:
         return

@@ -14,6 +14,7 @@ import typer
 
 from steelyard import __version__, plugins
 from steelyard.cli.command import stored_command
+from steelyard.cli.earlier import rounds_seen
 from steelyard.cli.exit_codes import FAILED, INTERRUPTED
 from steelyard.cli.output import printable
 from steelyard.cli.planning import describe, plan_of, rounds_done
@@ -25,8 +26,9 @@ from steelyard.core.errors import SteelyardError, StoreError, SuiteError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.run import Manifest, Noise, Run, TuningRow
 from steelyard.core.shams import Shams
+from steelyard.engine.estimate import estimate, guessed
 from steelyard.engine.lower import facts, lower_points
-from steelyard.engine.plan import Plan, Request, estimate, make_plan
+from steelyard.engine.plan import Plan, Request, make_plan
 from steelyard.engine.session import Session
 from steelyard.guard.board import foreign_processes
 from steelyard.guard.environment import told
@@ -39,6 +41,7 @@ from steelyard.hardware.fingerprint import fingerprint
 from steelyard.hardware.occupied import occupied
 from steelyard.hardware.profiles import declared
 from steelyard.lowering.cache import Cache, cache_root
+from steelyard.lowering.costs import slowness
 from steelyard.lowering.expected import expected
 from steelyard.lowering.request import ATTEMPT_POOL, POOL
 from steelyard.selftest.kept import newest
@@ -49,7 +52,7 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
     """Plan, lower, measure, store, report. Returns the exit code."""
     started = time.monotonic()
     plan = make_plan(request)
-    for line in announce(plan):
+    for line in announce(plan, output):
         typer.echo(line, err=not dry_run)
     if dry_run:
         return 0
@@ -57,11 +60,12 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
     return _finish(path, code, report=report)
 
 
-def announce(plan: Plan) -> Iterator[str]:
-    """What will run and about how long it takes, before anything starts."""
+def announce(plan: Plan, output: Path) -> Iterator[str]:
+    """What will run and about how long it takes, before anything starts. Under `output` lie earlier runs."""
     formats = sorted({name for needed in plan.formats.values() for name in needed})
     lowering = expected(plan.points, formats, Cache(cache_root()), platform=plan.request.device.kind)
-    yield from describe(plan, estimate(plan, lowering))
+    rounds = rounds_seen(output, plan) or guessed(plan, slowness())
+    yield from describe(plan, estimate(plan, lowering, rounds))
     if line := told():
         yield line
 

@@ -12,10 +12,8 @@ from steelyard.core.points import points_of
 from steelyard.core.run import LeftOut
 from steelyard.core.tolerance import check_stated
 from steelyard.core.workload import Point, Selection, Suite
-from steelyard.engine.metering import metering_s
 from steelyard.engine.own_code import own_code
 from steelyard.engine.probe import probe
-from steelyard.lowering.expected import Expected
 from steelyard.stats.planning import MINIMUM_ROUNDS, rounds_to_fire
 
 QUICK_ROUNDS = 3
@@ -35,11 +33,6 @@ DEFAULT_TIMEOUTS: Mapping[str, float] = {
     "energy": 180.0,  # added to the three windows, which a slow meter makes long
 }
 """Seconds a stage may last before its launch is ended and the case is `timed_out`."""
-
-# Seconds per gigabyte of weights on a 2-core machine, and seconds whatever the size: orders of magnitude from
-# SmolLM2-135M (0.54 GB), for the estimate only; the clock of `--time` does not use them.
-_LAUNCH_S_PER_GB = 12.0
-_LAUNCH_S = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,27 +157,6 @@ class Plan:
         return tuple(self.case(arm, point) for arm in arms for point in self.points)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """Minutes and gigabytes by term. Rough, printed before anything starts.
-
-    `terms` are those of lowering, each by itself: with several `processes` they overlap.
-    """
-
-    lower_s: float
-    round_s: float
-    rounds: int
-    disk_bytes: int
-    memory_bytes: int
-    terms: Mapping[str, float] = field(default_factory=dict)
-    processes: int = 1
-
-    @property
-    def total_s(self) -> float:
-        """All of it; the cold round counts as one more."""
-        return self.lower_s + self.round_s * (self.rounds + 1)
-
-
 def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan:
     """Look up names, probe backends in child processes, expand points. Raises UsageError.
 
@@ -232,24 +204,6 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
         minimum_rounds=_minimum(request),
         maximum_rounds=_maximum(request),
         code=own_code(usable),
-    )
-
-
-def estimate(plan: Plan, lowering: Expected) -> Estimate:
-    """Seconds and bytes by term, from what lowering is expected to take, the weights' size and the windows."""
-    gigabytes = sum((point.work.weight_bytes or 0) for point in plan.points) / max(1, len(plan.points)) / 1e9
-    formats = sorted({name for needed in plan.formats.values() for name in needed})
-    launch_s = (_LAUNCH_S + _LAUNCH_S_PER_GB * gigabytes) * len(plan.bundles)
-    launch_s += (2 * plan.request.window_s + metering_s(plan.request.energy, plan.request.device)) * len(plan.points)
-    copies = sum(1 for name in formats if name.split("@")[0] in ("openvino",)) + 1
-    return Estimate(
-        lower_s=lowering.seconds,
-        round_s=launch_s * len(plan.arms),
-        rounds=plan.minimum_rounds,
-        disk_bytes=round(gigabytes * 1e9 * copies),
-        memory_bytes=round(gigabytes * 1e9 * 4),
-        terms=lowering.terms,
-        processes=lowering.processes,
     )
 
 

@@ -53,7 +53,7 @@ class Costs:
 
     def __init__(self, root: Path, measure: Callable[[], float] | None = None) -> None:
         self._file = root / _FILE
-        self._measure = measure or task_s
+        self._measure = measure
 
     def add(self, step: Step, seconds: float) -> None:
         """Keep what a step took."""
@@ -82,7 +82,12 @@ class Costs:
 
     @cached_property
     def _slowness(self) -> float:
-        return self._measure() / _TASK_S
+        return slowness(self._measure)
+
+
+def slowness(measure: Callable[[], float] | None = None) -> float:
+    """How many times as long as the machine that the rates are from this one takes; see `task_s`."""
+    return (measure or task_s)() / _TASK_S
 
 
 def task_s() -> float:

@@ -28,8 +28,8 @@ _ENDED: Mapping[str, str] = {
 
 
 def headline(facts: Facts) -> tuple[str, ...]:
-    """What ran, what the headline workload says, what is still open, what a reader must beware of: a sentence each."""
-    return tuple(filter(None, (_what_ran(facts), what_it_says(facts), how_to_go_on(facts), _beware(facts))))
+    """What the headline workload says, what is still open, what ran, what a reader must beware of: a sentence each."""
+    return tuple(filter(None, (what_it_says(facts), how_to_go_on(facts), _what_ran(facts), _beware(facts))))
 
 
 def _what_ran(facts: Facts) -> str:
@@ -54,7 +54,8 @@ def what_it_says(facts: Facts) -> str:
     if base is None or not facts.outcome(baseline, point).speed:
         remark = facts.outcome(baseline, point).remark
         return f"{facts.label(point)}: the baseline {baseline.label} gave no time ({remark})."
-    claims = [_claim(comparison) for arm in facts.arms[1:] if (comparison := _shown(facts, arm.label, point.key))]
+    shown = [comparison for arm in facts.arms[1:] if (comparison := _shown(facts, arm.label, point.key))]
+    claims = [_claim(comparison) for comparison in sorted(shown, key=_fastest_first)]
     first = f"On {facts.label(point)} the baseline {baseline.label} took {duration(base.value)} a call"
     return f"{first}; {'; '.join(claims)}." if claims else f"{first}; nothing was compared with it."
 
@@ -82,6 +83,10 @@ def _shown(facts: Facts, label: str, point: str) -> Comparison | None:
     arm = next(arm for arm in facts.arms if arm.label == label)
     place = next(item for item in facts.points if item.key == point)
     return facts.comparison(arm, place, "latency_s") if facts.outcome(arm, place).speed else None
+
+
+def _fastest_first(comparison: Comparison) -> float:
+    return math.inf if comparison.ratio is None else comparison.ratio.value
 
 
 def _claim(comparison: Comparison) -> str:
