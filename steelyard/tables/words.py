@@ -52,7 +52,7 @@ def what_it_says(facts: Facts) -> str:
     baseline = facts.arms[0]
     base = facts.estimate(baseline, point, "latency_s")
     if base is None or not facts.outcome(baseline, point).speed:
-        remark = facts.outcome(baseline, point).remark
+        remark = facts.outcome(baseline, point).remark or "no warm round was completed"
         return f"{facts.label(point)}: the baseline {baseline.label} gave no time ({remark})."
     shown = [comparison for arm in facts.arms[1:] if (comparison := _shown(facts, arm.label, point.key))]
     claims = [_claim(comparison) for comparison in sorted(shown, key=_fastest_first)]
@@ -61,12 +61,12 @@ def what_it_says(facts: Facts) -> str:
 
 
 def how_to_go_on(facts: Facts) -> str:
-    """Which verdicts of the headline workload are still open, and the command that is likely to bring them; empty where
-    none is."""
-    left = unfinished(facts.run, facts.comparisons)
+    """Which verdicts of the headline workload are still open, and what is likely to bring them; empty where none is."""
+    left, manifest = unfinished(facts.run, facts.comparisons), facts.run.manifest
     if left is None:
-        return ""
-    manifest = facts.run.manifest
+        noisy = any(item.family == "primary" and item.verdict == "withheld" for item in facts.comparisons)
+        told = f"Verdicts on {manifest.headline} are withheld, because the machine was too noisy: "
+        return f"{told}run again when it is quiet; bench doctor says what disturbs it." if noisy else ""
     who = f"No verdict on {manifest.headline} yet for {', '.join(left.candidates)} ({counted(left.rounds, 'round')})"
     if left.more is None:
         return (

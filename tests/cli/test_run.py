@@ -326,10 +326,18 @@ def test_the_stored_run_names_neither_host_nor_user_nor_home(failed: Path) -> No
 
 def test_time_ends_the_run_between_rounds(bench) -> None:
     begun = time.monotonic()
-    bench(*small(bench, PATH), "--time", "12s")
+    told = bench(*small(bench, f"{PATH}[sleep=0.001]"), "--time", "1s").stderr
     assert time.monotonic() - begun < 60
-    (segment,) = run_of(bench).segments
-    assert segment.ended in ("time", "precision", "rounds")
+    run = run_of(bench)
+    (segment,) = run.segments
+    assert (segment.ended, segment.rounds) == ("time", (0,))
+    assert "expected: too little time for verdicts: they need 4 rounds, and 0 fit; " in told
+    assert "wide: the baseline tests.fakes.numpy_work:NumpyRunner gave no time (no warm round was completed)." in told
+    if segment.noise.grade == "F":
+        assert "Verdicts on wide are withheld, because the machine was too noisy: run again when it is quiet" in told
+        return
+    assert "No verdict on wide yet for " in told
+    assert f"about 4 more rounds would do, as things are; bench run --resume {run.manifest.run_id} goes on." in told
 
 
 def test_a_terminal_that_is_closed_ends_nothing(bench) -> None:

@@ -81,3 +81,8 @@ def test_the_report_says_how_to_go_on():
     )
     assert f"bench run --resume {run.manifest.run_id} --time " in sentence
     assert sentence.endswith("m goes on.")
+
+
+def test_withheld_verdicts_say_so_instead():
+    told = how_to_go_on(gather(decode(rounds=3, grade="F", evidence=("steal 12 %",))))
+    assert told.startswith("Verdicts on decode are withheld, because the machine was too noisy: run again")
