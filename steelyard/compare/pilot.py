@@ -94,7 +94,7 @@ def pilot(
             rounds,
             target,
             seen=seen.get((pairs.candidate.key, pairs.metric)),
-            pooled=pooled.get((pairs.candidate.key, pairs.metric)),
+            pooled=None if pairs.candidate.arm.control else pooled.get((pairs.candidate.key, pairs.metric)),
             calls=_calls(pairs.candidate, moments) if pairs.metric == LATENCY else None,
         )
         for pairs, spread, family in zip(every, spreads, families, strict=True)
@@ -144,10 +144,10 @@ def widest_half_width(run: Run) -> float | None:
 
 
 def _pooled(every: Sequence[Pairs], spreads: Sequence[float | None]) -> dict[tuple[str, str], planning.Pooled]:
-    """By point key and metric the spread of all arms together, the control arm among them."""
+    """By point key and metric the spread of all candidates together."""
     found: dict[tuple[str, str], list[float]] = {}
     for pairs, spread in zip(every, spreads, strict=True):
-        if spread is not None:
+        if spread is not None and not pairs.candidate.arm.control:
             found.setdefault((pairs.candidate.key, pairs.metric), []).append(spread)
     return {
         name: planning.Pooled(spread=float(np.sqrt(np.mean(np.square(values)))), arms=len(values))

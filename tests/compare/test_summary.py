@@ -196,11 +196,8 @@ def test_a_pilot_tells_what_more_rounds_will_bring() -> None:
     assert 0.03 < xla.detectable < 0.1
     assert xla.calls == 1 or xla.calls is not None
     control = next(item for arm, item in found.items() if arm.endswith("(control)"))
-    together = planning.Pooled(spread=((xla.spread**2 + control.spread**2) / 2) ** 0.5, arms=2)
     known = {"pairs": 40, "control_pairs": 40, "rounds": 12}
-    assert xla.detectable == pytest.approx(
-        planning.promised_effect(xla.spread, control.spread, pooled=together, **known)
-    )
+    assert xla.detectable == pytest.approx(planning.promised_effect(xla.spread, control.spread, **known))
     three = {item.arm: item for item in pilot(small(rounds=3, shape=shape), rounds=12)}["xla"]
     assert three.spread_upper is not None
     assert three.spread is not None

@@ -30,6 +30,7 @@ def plan() -> Plan:
             budget=Budget(threads=1, cpus=(0,)),
             selection=Selection(device_kind="cpu"),
             baseline=PATH,
+            window_s=2.0,
             energy=EnergySettings(enabled=False),
             shams=1,
         )

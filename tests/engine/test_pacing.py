@@ -25,6 +25,7 @@ def plan() -> Plan:
             budget=Budget(threads=1, cpus=()),
             selection=Selection(device_kind="cpu", workloads=("wide",)),
             baseline=PATH,
+            window_s=2.0,
             time_s=600.0,
             energy=EnergySettings(enabled=False),
             shams=1,

@@ -73,10 +73,10 @@ def test_what_a_pilot_of_three_rounds_promises_is_found_in_nine_of_ten_runs(roun
 
 @pytest.mark.statistical
 @pytest.mark.parametrize(
-    ("noise", "least"), [("normal", 0.94), ("unlike arms", 0.94), ("heavy tails", 0.9), ("bursts", 0.87)]
+    ("noise", "least"), [("normal", 0.94), ("unlike arms", 0.94), ("heavy tails", 0.9), ("bursts", 0.88)]
 )
 def test_what_all_arms_saw_together_promises_less_and_keeps_it(noise, least) -> None:
-    repetitions, arms, rounds, family = 800, 5, 8, 4
+    repetitions, arms, rounds, family = 800, 6, 8, 5
     rng = np.random.default_rng(7)
     unlike = np.exp(rng.normal(0, 0.35, (arms + 1, repetitions, 1))) if noise == "unlike arms" else 1.0
 
@@ -90,7 +90,9 @@ def test_what_all_arms_saw_together_promises_less_and_keeps_it(noise, least) -> 
         return errors[1:] - errors[0]
 
     spreads = log_ratios(3).std(axis=2, ddof=1)
-    together = [planning.Pooled(spread=float(each), arms=arms) for each in np.sqrt(np.square(spreads).mean(axis=0))]
+    together = [
+        planning.Pooled(spread=float(each), arms=arms - 1) for each in np.sqrt(np.square(spreads[1:]).mean(axis=0))
+    ]
 
     def promised(pooled: Sequence[planning.Pooled | None]) -> np.ndarray:
         known = {"pairs": 3, "control_pairs": 3, "rounds": rounds, "family": family}
@@ -104,7 +106,7 @@ def test_what_all_arms_saw_together_promises_less_and_keeps_it(noise, least) -> 
     _, low, _ = intervals(candidate, 1 - 0.05 / family)
     effects = promised(together)
     assert np.mean(low + np.log1p(effects) > np.maximum(floor, np.log1p(0.02))) >= least
-    assert np.median(effects) < 0.75 * np.median(promised([None] * repetitions))
+    assert np.median(effects) < 0.85 * np.median(promised([None] * repetitions))
 
 
 @pytest.mark.statistical
