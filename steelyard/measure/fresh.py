@@ -9,9 +9,9 @@ same numbers: one that destroys its inputs has the wrong ones when they are left
 read at once, those of the second after a pause: a program that returned when its outputs were complete takes as long
 to read either way.
 
-Where times look like a cheat, more mixtures are called, and all of them must agree. It belongs to the cold round, where
-nothing is timed after it; a launch with a timed window makes one new call at its end. Mixtures are drawn from the
-system's random numbers.
+Where times look like a cheat, more mixtures are called, each after a call that counts for nothing, and all of them must
+agree. It belongs to the cold round, where nothing is timed after it; a launch with a timed window makes one new call at
+its end. Mixtures are drawn from the system's random numbers.
 """
 
 import time
@@ -72,7 +72,7 @@ class FreshCalls:
         self._make(islice(mixtures, _FEWER if call_s > _LONG_S else _MIXTURES))
         if self.mixtures and self._suspicions():
             # A neighbour makes calls fast and slow in turn, and so few of them can fall out like this by chance.
-            self._make(islice(mixtures, _CONFIRMING))
+            self._make(islice(mixtures, _CONFIRMING), after_a_call=True)
             if self.mixtures >= _ENOUGH:
                 self.doubts += self._suspicions()
         self._binding.update(own)
@@ -87,8 +87,13 @@ class FreshCalls:
             self._call("new", mixture)
         self._binding.update(own)
 
-    def _make(self, mixtures: Iterable[Arrays]) -> None:
+    def _make(self, mixtures: Iterable[Arrays], *, after_a_call: bool = False) -> None:
         for mixture in mixtures:
+            if after_a_call:
+                # The other two follow a call, the new one comparisons and mixing: meanwhile the threads of a runtime
+                # have gone to sleep, and on a busy machine they take milliseconds to wake.
+                self._binding.run()
+                self._binding.settle()
             at_once = self._call("new", mixture)
             later = self._call("again", mixture, pause=True)
             kept = self._call("kept", None)

@@ -30,7 +30,12 @@ class Scripted(Binding):
 
     def run(self) -> None:
         number = self.calls - 1  # the first call is the binding's own
-        self.clock[0] += round(1e9 * (self.seconds(number // 3, number % 3) if number >= 0 else 0.001))
+        if number >= 9:  # from the fourth mixture on a call comes before the three that counts for nothing
+            mixture, kind = 3 + (number - 9) // 4, (number - 9) % 4 - 1
+        else:
+            mixture, kind = number // 3, number % 3
+        counts = number >= 0 and kind >= 0
+        self.clock[0] += round(1e9 * (self.seconds(mixture, kind) if counts else 0.001))
         self.calls += 1
         self.y = 2 * self.x
 
@@ -75,6 +80,30 @@ def test_what_all_calls_say_is_held_against_it(monkeypatch: pytest.MonkeyPatch, 
     (doubt,) = found.doubts
     assert doubt.startswith("answers are kept")
     assert words in doubt
+
+
+def test_a_runtime_whose_threads_sleep_between_mixtures_keeps_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine it takes them milliseconds to wake, and the new call is the one that comes after a while."""
+    clock, ended = [0], [0]
+
+    def run(self: Scripted) -> None:
+        clock[0] += 4_500_000 if clock[0] - ended[0] > 1_000_000 else 1_200_000
+        ended[0] = clock[0]
+        self.y = 2 * self.x
+
+    mixed = fresh._mixed
+
+    def prepare(*given: object) -> object:
+        clock[0] += 2_000_000
+        return mixed(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Scripted, "run", run)
+    monkeypatch.setattr(fresh, "_mixed", prepare)
+    monkeypatch.setattr(fresh, "CLOCK", lambda: clock[0])
+    monkeypatch.setattr(fresh.time, "sleep", lambda pause: None)
+    found = fresh.FreshCalls(Scripted(clock, lambda mixture, kind: 0.0), PROGRAM, POOL, {"y": 1e-6})
+    found.make(0.001)
+    assert (found.mixtures, found.doubts) == (11, [])
 
 
 def test_small_differences_of_fast_calls_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
