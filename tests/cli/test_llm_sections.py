@@ -124,13 +124,12 @@ def nvml(folder: Path) -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module", params=[powercap, nvml], ids=["powercap tree", "NVML"])
 def metered(request, llm_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[StandIn, Run, Path]:
-    """A stored run of four rounds, from which on there are intervals, and its report by `bench report`. No neighbour of
-    the tests sets rounds aside."""
+    """A stored run of six rounds, and its report by `bench report`. No neighbour of the tests sets rounds aside."""
     base = tmp_path_factory.mktemp("metered")
     model = "smollm2" if FAMILIES == "all" else FAMILIES.partition(",")[0]
     with request.param(base) as stand_in:
         options = f"--suite llm --size tiny --workload decode --set model={model} --set dtype=float32 --threads 1"
-        options += f" --backend {BACKEND} --baseline {BACKEND} --device {stand_in.device} --rounds 4 --window 0.03"
+        options += f" --backend {BACKEND} --baseline {BACKEND} --device {stand_in.device} --rounds 6 --window 0.03"
         command = [sys.executable, "-m", "steelyard", "run", *options.split(), *stand_in.options]
         command += ["--no-report", "--output", str(base / "runs")]
         cache = llm_runs.parent / "cache"
