@@ -267,7 +267,7 @@ class Inductor(TorchCompile):
         "max": {**_COMPILE, "options": {"cpu": MAX["cpu"], "cuda": MAX["cuda"], "aot": MAX_AOT}},
     }
     keeps_cache = "graphs and kernels (TORCHINDUCTOR_CACHE_DIR, TRITON_CACHE_DIR; none for frozen graphs), AOT packages"
-    compile_s_per_gb = 75.0
+    compile_s_per_gb = 43.0
     accepts: ClassVar[Mapping[str, str]] = {"aot": "compile the exported program ahead of time, with AOTInductor"}
     idle = ""
 

@@ -169,6 +169,7 @@ class TorchRunner(Runner):
         "max": {**PINNED, "cudnn.benchmark": True},
     }
     keeps_cache = ""
+    compile_s_per_gb = 0.5
     kinds = KINDS
     accepts: ClassVar[Mapping[str, str]] = {}
     caps_memory = "torch.cuda.set_per_process_memory_fraction"

@@ -138,7 +138,7 @@ class Runner(ABC):
     keeps_cache: ClassVar[str]
     """What the runtime keeps on disk between launches; empty if nothing."""
 
-    compile_s_per_gb: ClassVar[float] = 4.0
+    compile_s_per_gb: ClassVar[float] = 3.0
     """About how long it compiles a program of so many weights with empty caches, on two CPUs: for estimates alone."""
 
     accepts: ClassVar[Mapping[str, str]] = {}

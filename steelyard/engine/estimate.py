@@ -20,7 +20,7 @@ from steelyard.lowering.expected import Expected
 _LAUNCH_S, _PROGRAM_S_PER_GB = 2.0, 1.0
 _COLD_CASE_S, _COLD_CASE_S_PER_GB = 1.0, 2.0
 _CASE_S, _CASE_S_PER_GB = 0.5, 0.6
-_FLOP_PER_S, _BYTES_PER_S = 80e9, 12e9
+_FLOP_PER_S, _BYTES_PER_S = 200e9, 20e9
 _ACCELERATED = 50.0  # how many times as fast an accelerator computes, roughly
 
 
