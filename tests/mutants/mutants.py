@@ -647,4 +647,28 @@ MUTANTS = (
         tests=("tests/guard/test_spin_meter.py::test_it_is_gone_when_its_parent_is_killed",),
         through="part",
     ),
+    Mutant(
+        name="a window planned shorter than its fewest calls",
+        file="steelyard/engine/schedule.py",
+        old="            max(windows[point], minimum[point] * call_s) + call_s / 2 for",
+        new="            windows[point] + call_s / 2 for",
+        tests=("tests/engine/test_schedule.py::test_a_window_lasts_at_least_as_long_as_its_fewest_calls",),
+        through="part",
+    ),
+    Mutant(
+        name="too little time for verdicts, and nothing tells",
+        file="steelyard/engine/schedule.py",
+        old="    missing_s = max(0.0, aim.fewest * least_s - left_s)\n",
+        new="    missing_s = 0.0\n",
+        tests=(f"{RUN}::test_time_ends_the_run_between_rounds",),
+        through="command line",
+    ),
+    Mutant(
+        name="verdicts that are still open, and nothing tells",
+        file="steelyard/compare/unfinished.py",
+        old="    if not open_ or plan.get",
+        new="    if open_ or plan.get",
+        tests=("tests/compare/test_unfinished.py::test_the_report_says_how_to_go_on",),
+        through="part",
+    ),
 )
