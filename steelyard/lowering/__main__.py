@@ -13,12 +13,10 @@ from steelyard.core.errors import SteelyardError
 from steelyard.lowering.ahead import ahead, reporter
 from steelyard.lowering.lower import lower
 from steelyard.lowering.request import LoweringRequest
-from steelyard.measure.telemetry import without_telemetry
 
 
 def main(arguments: list[str]) -> int:
     """Read the request, lower, write the response in one step."""
-    without_telemetry()
     if len(arguments) != 2:
         sys.stderr.write("usage: python -m steelyard.lowering REQUEST.json RESPONSE.json\n")
         return 2

@@ -18,7 +18,6 @@ from steelyard import wire
 from steelyard.guard.child import module_command
 from steelyard.lowering.lower import lower_ahead
 from steelyard.lowering.request import LoweringRequest, Progress
-from steelyard.measure.telemetry import without_telemetry
 
 _GRACE_S = 10.0  # a converter in compiled code sees the signal only when it returns
 
@@ -63,7 +62,6 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 def _main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what is half made is removed
-    without_telemetry()
     request = wire.read(Path(arguments[0]), LoweringRequest)
     lower_ahead(request, int(arguments[1]), reporter(request))
 

@@ -30,8 +30,8 @@ class _Rate:
         return self.s + step.gigabytes * (self.s_per_gb + step.calls * self.s_per_gb_call)
 
 
-# CPU seconds of lowering SmolLM2-135M (0.54 GB) in float32 with an empty cache, a thread a process, on 2 cores of an
-# AMD EPYC; what of them is the same for any size was seen with its tiny one.
+# They add up to the CPU seconds of lowering SmolLM2-135M (0.54 GB) in float32 with an empty cache and one thread, on a
+# virtual machine with 2 cores of an AMD EPYC. What of them is the same for any size, imports above all, is a guess.
 _RATES = {
     WEIGHTS: _Rate(s=4.0, s_per_gb=28.0),
     REFERENCES: _Rate(s=1.0, s_per_gb=18.0, s_per_gb_call=1.3),

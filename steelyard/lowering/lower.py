@@ -28,6 +28,7 @@ from steelyard.lowering.source import build_with, load_weights
 from steelyard.lowering.steps import Step, format_step, formats_of, references_step, steps_of, weights_step
 from steelyard.lowering.weights import FILE, obtain_weights, tokenizer
 from steelyard.lowering.written import written_by
+from steelyard.measure.telemetry import without_telemetry
 
 _T = TypeVar("_T")
 
@@ -61,6 +62,7 @@ class _Job:
     """One request under way, in one process."""
 
     def __init__(self, request: LoweringRequest, progress: Callable[[Progress], None]) -> None:
+        without_telemetry()
         self.cache = Cache(Path(request.cache))
         self.failures: dict[str, LoweringFailure] = {}
         self._request, self._progress = request, progress

@@ -378,8 +378,8 @@ MUTANTS = (
     ),
     Mutant(
         name="telemetry of OpenVINO",
-        file="steelyard/lowering/__main__.py",
-        old="    without_telemetry()\n",
+        file="steelyard/lowering/lower.py",
+        old="        without_telemetry()\n",
         new="",
         tests=(QUIET,),
         through="part",
@@ -530,6 +530,14 @@ MUTANTS = (
         tests=(
             "tests/lowering/test_declared.py::test_a_mistake_is_the_suites_and_names_workload_program_and_remedy[dict]",
         ),
+        through="part",
+    ),
+    Mutant(
+        name="lowering that outlives the process that it works for",
+        file="steelyard/lowering/ahead.py",
+        old="            command = module_command(__name__, str(file), str(first))\n",
+        new='            command = [sys.executable, "-m", __name__, str(file), str(first)]\n',
+        tests=("tests/lowering/test_ahead.py::test_one_ends_with_the_process_that_it_works_for",),
         through="part",
     ),
     Mutant(
