@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import psutil
-
 from steelyard.core.backend import Device
 from steelyard.core.result import Result
 from steelyard.engine.groups import groups_of
 from steelyard.engine.plan import Plan
-from steelyard.guard.cgroup import memory_limit
+from steelyard.guard.cgroup import free_memory_bytes
 
 ON = "on"
 """What a segment says whose launches took turns; any other text is why they ran one after the other."""
@@ -72,10 +70,8 @@ class _Memory:
 def free_now(device: Device) -> Free:
     """What is free of the host's memory within the limit of this process's control group, and all of the device's: the
     supervisor looks between launches, when the run uses nothing of it."""
-    available = float(psutil.virtual_memory().available)
-    limit = memory_limit().value
-    host = available if limit is None else min(available, limit - psutil.Process().memory_info().rss)
-    return Free(host_bytes=host, device_bytes=None if device.memory_bytes is None else float(device.memory_bytes))
+    device_bytes = None if device.memory_bytes is None else float(device.memory_bytes)
+    return Free(host_bytes=free_memory_bytes(), device_bytes=device_bytes)
 
 
 def arranged(plan: Plan, cold: Sequence[Result], free: Free) -> Arrangement:

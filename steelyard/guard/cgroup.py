@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 from steelyard.core.metrics import Reading, absent
 from steelyard.guard.proc import ROOT, number, text
 
@@ -26,6 +28,13 @@ def memory_limit(root: Path = ROOT) -> Reading:
             if value is not None and value < _NO_LIMIT_BYTES:
                 limits.append(value)
     return Reading(value=min(limits), unit="B", method="cgroup") if limits else absent("B", "no memory limit is set")
+
+
+def free_memory_bytes() -> float:
+    """What may still be used of the host's memory, within the limit of this process's control group."""
+    available = float(psutil.virtual_memory().available)
+    limit = memory_limit().value
+    return available if limit is None else min(available, limit - psutil.Process().memory_info().rss)
 
 
 def throttling(root: Path = ROOT) -> dict[str, int]:

@@ -5,9 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import psutil
-
-from steelyard.guard.cgroup import cpu_quota, memory_limit
+from steelyard.guard.cgroup import cpu_quota, free_memory_bytes
 from steelyard.lowering.steps import REFERENCES, Step
 
 _PROCESS_GB = 1.5
@@ -35,19 +33,12 @@ def side_by_side(missing: Sequence[Step]) -> SideBySide:
     if useful < 2:
         return SideBySide(processes=1)
     each = _PROCESS_GB + _PROCESS_WEIGHTS * max(step.gigabytes for step in missing)
-    free = free_bytes() / 1e9
+    free = free_memory_bytes() / 1e9
     fit = min(useful, max(1, int(free // each)))
     reason = f"{useful} processes side by side may need {useful * each:.1f} GB, and {free:.1f} GB are free"
     # Threads of one process that wait for each other on a CPU which another has take many times as long.
     threads = {"OMP_NUM_THREADS": str(cpus // fit)} if fit > 1 else {}
     return SideBySide(processes=fit, threads=threads, reason=reason if fit < useful else "")
-
-
-def free_bytes() -> float:
-    """What may still be used of the host's memory, within the limit of this process's control group."""
-    available = float(psutil.virtual_memory().available)
-    limit = memory_limit().value
-    return available if limit is None else min(available, limit - psutil.Process().memory_info().rss)
 
 
 def _cpus() -> int:

@@ -12,6 +12,7 @@ from steelyard.core.workload import Selection
 from steelyard.engine import room
 from steelyard.engine.plan import Plan, Request, make_plan
 from steelyard.engine.room import Arrangement, Free, arranged
+from steelyard.guard import cgroup
 from tests.fakes.numpy_work import PATH
 
 GB = 1e9
@@ -100,10 +101,10 @@ def test_what_failed_otherwise_says_nothing_of_what_it_needs(plan: Plan) -> None
 
 def test_the_limit_of_the_container_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     device = Device(kind="cpu", index=0, name="CPU", memory_bytes=None)
-    monkeypatch.setattr(room.psutil, "virtual_memory", lambda: SimpleNamespace(available=10 * GB))
-    monkeypatch.setattr(room, "memory_limit", lambda: absent("B", "no limit"))
+    monkeypatch.setattr(cgroup.psutil, "virtual_memory", lambda: SimpleNamespace(available=10 * GB))
+    monkeypatch.setattr(cgroup, "memory_limit", lambda: absent("B", "no limit"))
     assert room.free_now(device) == Free(host_bytes=10 * GB)
-    monkeypatch.setattr(room, "memory_limit", lambda: Reading(value=2 * GB, unit="B"))
+    monkeypatch.setattr(cgroup, "memory_limit", lambda: Reading(value=2 * GB, unit="B"))
     limited = room.free_now(device).host_bytes
     assert limited is not None
     assert 0 < limited < 2 * GB

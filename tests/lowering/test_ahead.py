@@ -96,11 +96,13 @@ def test_one_ends_with_the_process_that_it_works_for(tmp_path: Path) -> None:
     wait_for(cache.root / "tmp", answering)
     (ahead,) = Path(f"/proc/{answering.pid}/task/{answering.pid}/children").read_text().split()
     answering.send_signal(signal.SIGKILL)
-    answering.communicate()
+    answering.wait()  # not for the end of its output, which one that lives on would hold open
     until = time.monotonic() + 10
-    while Path(f"/proc/{ahead}").exists() and time.monotonic() < until:
+    while (alive := Path(f"/proc/{ahead}").exists()) and time.monotonic() < until:
         time.sleep(0.05)
-    assert not Path(f"/proc/{ahead}").exists()
+    if alive:
+        os.kill(int(ahead), signal.SIGKILL)
+    assert not alive
 
 
 def slow_point():

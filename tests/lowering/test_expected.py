@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.core.metrics import Reading, absent
+from steelyard.guard import cgroup
 from steelyard.lowering import side_by_side as places
 from steelyard.lowering.costs import Costs, task_s
 from steelyard.lowering.expected import of_steps
@@ -71,8 +72,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(places.os, "sched_getaffinity", lambda _: set(range(cpus)), raising=False)
         monkeypatch.setattr(places.sys, "platform", "linux")
         free = type("Memory", (), {"available": free_gb * GB})
-        monkeypatch.setattr(places.psutil, "virtual_memory", lambda: free)
-        monkeypatch.setattr(places, "memory_limit", lambda: told(limit_gb and limit_gb * GB, "B"))
+        monkeypatch.setattr(cgroup.psutil, "virtual_memory", lambda: free)
+        monkeypatch.setattr(cgroup, "memory_limit", lambda: told(limit_gb and limit_gb * GB, "B"))
         monkeypatch.setattr(places, "cpu_quota", lambda: told(quota, "1"))
 
     def told(value: float | None, unit: str) -> Reading:
