@@ -211,7 +211,7 @@ class Xla(Runner):
             "JAX_PLATFORMS": context.device.kind,
             "JAX_COMPILATION_CACHE_DIR": str(context.compile_cache / "jax"),
             "NPROC": str(context.budget.threads),
-            **xla_device.memory_share(context.device, context.budget),
+            **xla_device.allocator(context.device, context.budget),
         }
 
     def start(self) -> None:

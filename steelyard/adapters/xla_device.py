@@ -35,12 +35,17 @@ def no_device(kind: str, error: Exception) -> str:
     return f"JAX offers no {kind} device: {said(error)}{hint}"
 
 
-def memory_share(device: Device, budget: Budget) -> Mapping[str, str]:
-    """The variable that caps JAX's allocator: a share of the device's memory."""
-    cap, whole = budget.memory_cap_bytes, device.memory_bytes
-    if device.kind == "cpu" or cap is None or whole is None:
+def allocator(device: Device, budget: Budget) -> Mapping[str, str]:
+    """The variables of JAX's allocator on a GPU: it takes memory as it needs it, and at most the cap.
+
+    Unasked it takes three quarters of the device when it starts, which says nothing of what a program needs and leaves
+    no room for the launches that take turns with this one.
+    """
+    if PLATFORMS.get(device.kind) != "gpu":
         return {}
-    return {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{min(1.0, cap / whole):.6f}"}
+    cap, whole = budget.memory_cap_bytes, device.memory_bytes
+    share = {} if cap is None or whole is None else {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{min(1.0, cap / whole):.6f}"}
+    return {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **share}
 
 
 def check_cap(device: Device, budget: Budget) -> None:

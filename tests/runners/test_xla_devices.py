@@ -27,14 +27,20 @@ def device(kind, memory=80 * GIB):
 
 
 def test_a_cap_is_a_share_of_the_device_or_refused():
-    share = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.250000"}
-    assert xla_device.memory_share(device("cuda"), CAP) == xla_device.memory_share(device("rocm"), CAP) == share
-    assert xla_device.memory_share(device("cpu"), CAP) == {}
+    share = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.250000"}
+    assert xla_device.allocator(device("cuda"), CAP) == xla_device.allocator(device("rocm"), CAP) == share
+    assert xla_device.allocator(device("cpu"), CAP) == xla_device.allocator(device("tpu"), CAP) == {}
     xla_device.check_cap(device("rocm"), CAP)
     with pytest.raises(Unsupported, match="caps no memory of a TPU"):
         xla_device.check_cap(device("tpu"), CAP)
     with pytest.raises(Unsupported, match="how much it has is not known"):
         xla_device.check_cap(device("cuda", None), CAP)
+
+
+def test_memory_of_a_gpu_is_taken_as_it_is_needed_so_that_others_have_room_beside_it():
+    free = Budget(threads=1, cpus=())
+    assert xla_device.allocator(device("cuda"), free) == {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    assert xla_device.allocator(device("cpu"), free) == {}
 
 
 def test_precision_is_told_by_the_exported_products():
