@@ -70,6 +70,7 @@ def replay_of(
         energy=settings_of(plan),
         seed=plan["seed"],
         turns=plan.get("turns", False),
+        piece=plan.get("piece", 1),
     )
     return Replay(request=request, points=points, left_out=left_out)
 

@@ -167,6 +167,7 @@ def plan_of(
         energy=settings_of(stored, meter),
         seed=stored["seed"],
         turns=stored.get("turns", False),  # a run from before there were turns goes on as it began
+        piece=stored.get("piece", 1),
         timeouts=timeouts,
         shams=sum(arm.sham for arm in manifest.arms),
     )

@@ -310,6 +310,7 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
             "energy": request.energy.stored,
             "seed": request.seed,
             "turns": request.turns,
+            **({"piece": request.piece} if request.piece > 1 else {}),
             **({} if request.device.kind == "cpu" else {"allow_foreign_processes": request.allow_foreign}),
         },
         environment=environment,

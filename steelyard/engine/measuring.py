@@ -83,6 +83,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
                 maximum=case.pace.maximum,
                 cap_s=case.pace.cap_s,
                 turn_s=case.pace.turn_s,
+                lengths=case.pace.lengths,
             ),
             inspect=inspect,
             checks=CheckPoints(launch.request.seed, early=case.pace.minimum),
@@ -96,6 +97,10 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
                 "first_calls_left_out": len(first_calls(window.turns, len(samples))),
                 "first_call_over_the_rest": first_call_ratio(samples, window.turns),
             }
+            if len(case.pace.lengths) > 1:
+                facts["turns"]["lengths"] = list(
+                    itertools.islice(itertools.cycle(case.pace.lengths), len(window.turns))
+                )
         cpu_s = time.process_time() - cpu_s
         facts |= launch.board.end(launch.request.beside)
         growth.note(len(window.durations_ns))

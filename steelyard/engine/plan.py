@@ -41,7 +41,8 @@ class Request:
 
     `shams` is how many times the baseline is launched again in each round as if it were a candidate. An `attempt`
     only asks whether its cases complete: one cold launch of each backend, no control arm, one input set bound.
-    `turns` lets the launches of a warm round take turns, as many as there is room for (`engine.room`).
+    `turns` lets the launches of a warm round take turns, as many as there is room for (`engine.room`). With a `piece`
+    of more than one turn every other turn of a window lasts so many, for whoever asks what short turns do to a number.
     """
 
     suite: str
@@ -63,6 +64,7 @@ class Request:
     allow_foreign: bool = False
     wait: bool = False
     turns: bool = True
+    piece: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

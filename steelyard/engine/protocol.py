@@ -13,7 +13,8 @@ from steelyard.core.result import Result, Stage
 class Pace:
     """How long a timed window lasts: at least `seconds` and `minimum` calls, at most `maximum` calls or `cap_s`.
 
-    In turns of `turn_s` each, or in one piece (None).
+    In turns of `turn_s` each, or in one piece (None). `lengths` says how many turns' worth each turn lasts, over and
+    over: all alike but where that is what is asked (`engine.plan.Request.piece`).
     """
 
     seconds: float
@@ -21,6 +22,7 @@ class Pace:
     maximum: int
     cap_s: float
     turn_s: float | None = None
+    lengths: tuple[int, ...] = (1,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

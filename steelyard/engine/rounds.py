@@ -7,6 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _SWEEPS, _GROUPS = 1 << 31, 1 << 30  # their seeds lie apart from those of the orders of launches
+_PAIRS = 32  # of turns and pieces, before their order comes again
 
 
 def balanced_orders(arms: Sequence[T], seed: int) -> Iterator[tuple[T, ...]]:
@@ -29,6 +30,15 @@ def rotated(cases: Sequence[T], by: int) -> tuple[T, ...]:
         return ()
     start = by % len(cases)
     return (*cases[start:], *cases[:start])
+
+
+def turn_lengths(piece: int, seed: int) -> tuple[int, ...]:
+    """How many turns' worth the turns of a window last, over and over: of every two that follow each other, in random
+    order, one lasts a turn and the other is a piece of so many. All alike where a piece is one turn."""
+    if piece == 1:
+        return (1,)
+    orders = balanced_orders((1, piece), seed)
+    return tuple(length for _ in range(_PAIRS) for length in next(orders))
 
 
 class Orders:

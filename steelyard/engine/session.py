@@ -25,7 +25,7 @@ from steelyard.engine.pacing import Pacing
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
 from steelyard.engine.room import ON, Arrangement, Free, arranged, free_now
-from steelyard.engine.rounds import Orders, rotated
+from steelyard.engine.rounds import Orders, rotated, turn_lengths
 from steelyard.engine.turns import Together, turn_s
 from steelyard.guard.disturbance import disturbed_rounds
 from steelyard.guard.spin_meter import SpinMeter
@@ -347,6 +347,8 @@ class Session:
                 maximum=_MAXIMUM_CALLS,
                 cap_s=self._plan.request.window_s * _CAP_FACTOR,
                 turn_s=turn_s(window_s) if in_turns else None,
+                # All launches of a round have long turns in the same sweeps.
+                lengths=turn_lengths(self._plan.request.piece, (number << 32) + self._plan.request.seed),
             )
             lowered = self._lowered[point.key].within(case.tolerance)
             cases.append((bool(failures), CaseRequest(case_id=case.id, lowered=lowered, pace=pace)))

@@ -50,7 +50,8 @@ class Limits:
     """A window ends once it has lasted `seconds` and has `minimum` calls, or at `maximum` calls, or after `cap_s`.
 
     Seconds are those of its turns together. A turn lasts `turn_s` and at least one call, and has no more than its part
-    of `maximum` calls; None is one turn.
+    of `maximum` calls; None is one turn. `lengths` says how many turns' worth of time and calls each turn has, over and
+    over.
     """
 
     seconds: float
@@ -58,6 +59,7 @@ class Limits:
     maximum: int
     cap_s: float
     turn_s: float | None = None
+    lengths: Sequence[int] = (1,)
 
     @property
     def calls_a_turn(self) -> int:
@@ -103,7 +105,7 @@ def timed_window(
     turns: list[int] = []
     shortest = round(limits.seconds * 1e9)
     longest = round(limits.cap_s * 1e9)
-    turn_ns = None if limits.turn_s is None else round(limits.turn_s * 1e9)
+    turn_ns = piece_ns = None if limits.turn_s is None else round(limits.turn_s * 1e9)
     a_turn = limits.calls_a_turn
     checked = checks.first
     index = elapsed_ns = seen_ns = 0
@@ -111,10 +113,12 @@ def timed_window(
     turn: Turn | None = None
     with quiet_collector():
         while stop is None:
+            length = limits.lengths[len(turns) % len(limits.lengths)]
             if turn_ns is not None:
                 stand(turn, True)
+                piece_ns = length * turn_ns
             turns.append(index)
-            full = min(limits.maximum, index + a_turn)
+            full = min(limits.maximum, index + length * a_turn)
             before, begin, after = witness_ns(), clock(), witness_ns()
             while True:
                 call = calls[index % count]
@@ -139,7 +143,7 @@ def timed_window(
                 if elapsed >= longest:
                     stop = "time"
                     break
-                if turn_ns is not None and (end - begin >= turn_ns or index >= full):
+                if piece_ns is not None and (end - begin >= piece_ns or index >= full):
                     break
             first, over, last = witness_ns(), clock(), witness_ns()
             elapsed_ns += over - begin

@@ -32,6 +32,7 @@ def runs_of(request: Request, folder: Path) -> Iterator[tuple[Path, Run]]:
             and (manifest.plan["suite"], manifest.plan["seed"]) == (request.suite, request.seed)
             and manifest.plan["window_s"] == request.window_s
             and manifest.plan.get("turns", False) == request.turns
+            and manifest.plan.get("piece", 1) == request.piece
             and {arm.backend.text for arm in manifest.arms} | left_out == wanted
             and sum(arm.sham for arm in manifest.arms) == request.shams
             and {case.point.key for case in manifest.cases} == points

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from steelyard.core.errors import SteelyardError, unknown_name
-from tests.calibration import aa, effect_runs, page, sampler, simulate, vendor
+from tests.calibration import aa, effect_runs, page, sampler, simulate, turns_runs, vendor
 
 STAGES: Mapping[str, Callable[[Path], None]] = {
     "simulate": simulate.run,
+    "turns": turns_runs.run,
     "aa": aa.run,
     "effect": effect_runs.run,
     "sampler": sampler.run,

@@ -8,7 +8,7 @@ from typing import Any
 from steelyard import wire
 from steelyard.core.agreement import Agreement
 from steelyard.core.path_tax import PathTax
-from tests.calibration import aa, effect, path_tax, sampler, simulate, simulated_page, vendor
+from tests.calibration import aa, effect, path_tax, sampler, simulate, simulated_page, turns, vendor
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "calibration"
@@ -33,6 +33,13 @@ PARTS = (
         kind=simulate.Simulated,
         title="Simulated comparisons",
         section=simulated_page.section,
+    ),
+    Part(
+        stage="turns",
+        file=turns.FILE,
+        kind=turns.Tried,
+        title="What taking turns does to what is measured",
+        section=turns.section,
     ),
     *(
         Part(stage="aa", file=file, kind=aa.Shams, title=f"Equal programs, {words}", section=aa.section)

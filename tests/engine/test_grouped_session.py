@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 from steelyard.core.backend import Budget, Device
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result
+from steelyard.core.turns import spans
 from steelyard.core.workload import Selection
 from steelyard.engine import session as engine
 from steelyard.engine.launch import Outcome
@@ -31,7 +33,9 @@ def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # so that the workers find tests.fakes through their working directory
 
 
-def measured(tmp_path: Path, *backends: str, rounds: int, beside: float) -> tuple[Kept, engine.Segment]:
+def measured(
+    tmp_path: Path, *backends: str, rounds: int, beside: float, window_s: float = 0.05, piece: int = 1
+) -> tuple[Kept, engine.Segment]:
     """A segment of so many rounds where memory holds the baseline and so many others."""
     lowered = lowered_point(tmp_path / "point", name="wide")
     plan = make_plan(
@@ -43,7 +47,8 @@ def measured(tmp_path: Path, *backends: str, rounds: int, beside: float) -> tupl
             selection=Selection(device_kind="cpu", workloads=("wide",)),
             baseline=PATH,
             rounds=rounds,
-            window_s=0.05,
+            window_s=window_s,
+            piece=piece,
         ),
         points=(lowered.point,),
     )
@@ -87,6 +92,24 @@ def test_groups_run_one_after_the_other_each_with_a_launch_of_the_baseline(tmp_p
         assert sum(one != other for one, other in pairwise(owners)) >= 6, "the two of a group take turns"
     (_, ended), (begun, _) = sorted(spans)
     assert ended < begun, "the groups are not alive together"
+
+
+def test_all_launches_have_turns_and_pieces_in_the_same_sweeps_where_that_is_asked(tmp_path: Path) -> None:
+    kept, _ = measured(tmp_path, PATH, SLOW, rounds=1, beside=5, window_s=0.2, piece=4)
+    warm = [result for result in kept.results if result.round == 1]
+    found = [result.details["turns"]["lengths"] for result in warm]
+    assert len(found) == 3
+    for result, lengths in zip(warm, found, strict=True):
+        latency = result.measurement("latency_s")
+        assert latency is not None
+        assert len(lengths) == len(latency.turns) > 3
+        assert all({*lengths[at : at + 2]} == {1, 4} for at in range(0, len(lengths) - 1, 2))
+        calls = [end - begin for begin, end in spans(latency.turns, len(latency.samples))][:-1]
+        by_length = {
+            length: [n for n, each in zip(calls, lengths, strict=False) if each == length] for length in (1, 4)
+        }
+        assert median(by_length[4]) > median(by_length[1])
+    assert len({tuple(lengths[: min(map(len, found))]) for lengths in found}) == 1
 
 
 @pytest.fixture

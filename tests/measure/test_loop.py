@@ -130,6 +130,13 @@ def test_a_window_in_turns_is_its_turns_together(monkeypatch) -> None:
     assert [found.starts_ns[first] for first in found.turns] == [begin for begin, _ in spans]
 
 
+def test_turns_are_as_long_as_they_are_worth_and_have_as_many_calls(monkeypatch) -> None:
+    found, _ = in_turns(monkeypatch, 2_000_000, lengths=(1, 3, 3))
+    assert list(found.turns) == [0, 4, 15]
+    fast, _ = in_turns(monkeypatch, 1, maximum=40, lengths=(3, 1))
+    assert list(fast.turns) == [0, 24, 32]
+
+
 def test_a_turn_has_at_least_a_call_and_at_most_its_part_of_the_calls(monkeypatch) -> None:
     slow, _ = in_turns(monkeypatch, 70_000_000, minimum=3)
     assert (list(slow.turns), slow.stop) == ([0, 1, 2], "samples")

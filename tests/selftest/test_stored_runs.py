@@ -57,6 +57,7 @@ OTHERS = {
     "another suite": lambda manifest: _planned(manifest, suite="tests.fakes.small_suite:SUITE"),
     "another seed": lambda manifest: _planned(manifest, seed=4),
     "another window": lambda manifest: _planned(manifest, window_s=2.0),
+    "turns of two lengths": lambda manifest: _planned(manifest, piece=4),
     "launches one after the other": lambda manifest: _planned(manifest, turns=False),
     "one backend more": lambda manifest: replace(manifest, left_out=(LeftOut(backend="xla", reason="not there"),)),
     "other points": lambda manifest: replace(manifest, cases=()),
