@@ -10,7 +10,7 @@ from steelyard import __version__, wire
 from steelyard.cli.output import print_table
 from steelyard.cli.whole_runs import whole_run
 from steelyard.core.path_tax import PathTax
-from steelyard.core.run import Run
+from steelyard.core.run import Run, protocol
 from steelyard.engine.plan import Request
 from steelyard.hardware.fingerprint import packages
 from steelyard.selftest import path_tax
@@ -43,6 +43,7 @@ def measure(requests: Sequence[Request], folder: Path, store: Path) -> tuple[Pat
         tool_version=__version__,
         versions=packages(),
         rows=path_tax.rows(runs),
+        protocol=" and ".join(sorted({protocol(run.launches) for run in runs})),
     )
     store.mkdir(parents=True, exist_ok=True)
     (store / FILE).write_bytes(wire.encode(found) + b"\n")

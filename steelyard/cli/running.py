@@ -314,7 +314,7 @@ def _manifest(plan: Plan, lowered: Mapping[str, LoweredPoint]) -> Manifest:
             **({} if request.device.kind == "cpu" else {"allow_foreign_processes": request.allow_foreign}),
         },
         environment=environment,
-        calibration=_calibration(environment),
+        calibration=_calibration(environment, turns=request.turns),
         ceilings=_ceilings(environment, request.device, request.budget.threads),
         profile=profile,
         computed_peaks=computed_peaks(request.budget.cpus) if request.device.kind == "cpu" and profile is None else (),
@@ -337,10 +337,10 @@ def _alone(device: Device, *, allowed: bool) -> None:
     typer.echo(f"{others}: allowed, and recorded in the run", err=True)
 
 
-def _calibration(environment: Mapping[str, Any]) -> Shams | None:
-    """The newest counts of sham comparisons of this machine. A file that cannot be read is named and left out."""
+def _calibration(environment: Mapping[str, Any], *, turns: bool) -> Shams | None:
+    """The newest counts of this machine by the same protocol. A file that cannot be read is named and left out."""
     try:
-        return newest(environment)
+        return newest(environment, turns=turns)
     except StoreError as error:
         typer.echo(
             f"the counts of sham comparisons are left out: {error}; bench selftest --aa makes them anew", err=True

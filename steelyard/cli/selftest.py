@@ -25,8 +25,13 @@ def selftest(
         typer.Option(help="With --aa, --vendor: these backends, comma lists allowed. Default: all available."),
     ] = None,
     neighbour: Annotated[
-        bool, typer.Option("--neighbour", help="With --aa: beside a process that spins on one measured CPU.")
+        bool,
+        typer.Option("--neighbour", help="With --aa: beside a process that spins on one measured CPU, on and off."),
     ] = False,
+    turns: Annotated[
+        str | None,
+        typer.Option(metavar="on|off", help="With --aa: whether the launches of a round take turns. Default: on."),
+    ] = None,
     suite: Annotated[str, typer.Option(help="With --aa: the suite whose points are measured.")] = "llm",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of every backend. Default: all cores.")] = None,
     cpus: Annotated[str | None, typer.Option(help="CPUs to measure on. Default: the first --threads.")] = None,
@@ -57,11 +62,11 @@ def selftest(
     layer and on the same artifact. Exit codes as with --aa.
     """
     from steelyard.core.backend import split_backends
-    from steelyard.core.errors import UsageError
+    from steelyard.core.errors import UsageError, unknown_name
 
     if vendor:
-        if fault or aa is not None or neighbour:
-            raise UsageError("--vendor is a test of its own: give it without --fault, --aa and --neighbour")
+        if fault or aa is not None or neighbour or turns is not None:
+            raise UsageError("--vendor is a test of its own: give it without --fault, --aa, --neighbour and --turns")
         from steelyard.cli import vendor as vendors
 
         sys.exit(
@@ -79,6 +84,10 @@ def selftest(
         )
     if rounds is not None:
         raise UsageError("--rounds goes with --vendor")
+    if turns not in (None, "on", "off"):
+        raise unknown_name("turns", turns, ("on", "off"))
+    if turns is not None and aa is None:
+        raise UsageError("--turns goes with --aa N")
     if aa is None:
         if backend or neighbour or threads is not None:
             raise UsageError(
@@ -104,6 +113,7 @@ def selftest(
             seed=seed,
             window_s=WINDOW_S if window is None else window,
             beside=neighbour,
+            turns=turns != "off",
             dry_run=dry_run,
             json=json,
         )

@@ -14,7 +14,7 @@ from steelyard.core.shams import Condition, ShamRow, Shams
 from steelyard.engine.plan import DEFAULT_TIMEOUTS, Request
 from steelyard.engine.probe import probe
 from steelyard.hardware.choice import choose_cpus, pick_device
-from steelyard.selftest.campaign import COMMON, Campaign, Terms, legs
+from steelyard.selftest.campaign import COMMON, Campaign, Terms, folder_of, legs
 from steelyard.store import prepare_root
 from steelyard.tables.shams import rate, reach, sentence
 
@@ -30,6 +30,7 @@ def run_shams(
     seed: int,
     window_s: float,
     beside: bool,
+    turns: bool,
     dry_run: bool,
     json: bool,
 ) -> int:
@@ -45,9 +46,10 @@ def run_shams(
         budget=Budget(threads=threads or len(chosen), cpus=chosen),
         window_s=window_s,
         seed=seed,
+        turns=turns,
     )
-    condition: Condition = "neighbour" if beside else "quiet"
-    folder = output / "selftest" / f"aa-{condition}"
+    condition: Condition = "switching" if beside else "quiet"
+    folder = output / "selftest" / folder_of(condition, turns=turns)
     campaign = Campaign(terms=terms, legs=legs(comparisons, terms), folder=folder, condition=condition)
     if dry_run:
         done = campaign.finished()
@@ -103,7 +105,7 @@ def _show(shams: Shams, *, json: bool) -> None:
         return
     columns = ("backend", "runs", "comparisons", "false", "guard off", "withheld", "detectable [%]", "equivalent")
     rows = [_cells(row) for row in (*shams.rows, shams.all)]
-    print_table(f"sham comparisons, {shams.condition}", columns, rows, right=columns[1:])
+    print_table(f"sham comparisons, {shams.condition}, {shams.protocol}", columns, rows, right=columns[1:])
     rates = shams.all.rates
     typer.echo(
         f"guard off: {rate(rates['false_alarms'])} % false, {rate(rates['alone'])} % had each been alone in its "

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from steelyard.core.comparison import Estimate
+from steelyard.core.turns import ONE_AFTER_THE_OTHER
 
 TaxVerdict = Literal[
     "equivalent", "ours costs more", "ours costs no more", "ours is faster", "inconclusive", "not measured"
@@ -37,7 +38,7 @@ class TaxRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathTax:
-    """All rows of one campaign."""
+    """All rows of one campaign. `protocol` says how the launches of a round ran (`core.run.protocol`)."""
 
     machine: str
     threads: int
@@ -48,3 +49,4 @@ class PathTax:
     versions: Mapping[str, str]
     rows: tuple[TaxRow, ...]
     notes: tuple[str, ...] = ()
+    protocol: str = ONE_AFTER_THE_OTHER

@@ -12,6 +12,7 @@ from steelyard.core.metrics import Reading
 from steelyard.core.profile import ComputedPeak, HardwareProfile
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.shams import Shams
+from steelyard.core.turns import ONE_AFTER_THE_OTHER
 from steelyard.core.workload import Identity
 
 SCHEMA_VERSION = 1
@@ -166,6 +167,14 @@ def launches_by_segment(launches: Sequence[LaunchRecord]) -> list[list[LaunchRec
     return parts
 
 
+def wall_s(launches: Sequence[LaunchRecord]) -> float:
+    """How long the segments of these launches took together, from the first to the last of each."""
+    return sum(
+        max(record.ended_s for record in part) - min(record.started_s for record in part)
+        for part in launches_by_segment(launches)
+    )
+
+
 def protocol(launches: Sequence[LaunchRecord]) -> str:
     """How the launches of the warm rounds ran: `in turns`, `in turns in 2 groups` or `one after the other`, joined with
     `and` where the segments differ; empty where there is none."""
@@ -174,5 +183,5 @@ def protocol(launches: Sequence[LaunchRecord]) -> str:
         warm = [record for record in part if record.round > 0]
         groups = max((record.group for record in warm), default=0) + 1
         taking = "in turns" + (f" in {groups} groups" if groups > 1 else "")
-        found |= {"one after the other" if record.stopped_s is None else taking for record in warm}
+        found |= {ONE_AFTER_THE_OTHER if record.stopped_s is None else taking for record in warm}
     return " and ".join(sorted(found))

@@ -6,7 +6,13 @@ from typing import Literal
 
 from steelyard.core.comparison import Interval
 
-Condition = Literal["quiet", "neighbour"]
+Condition = Literal["quiet", "neighbour", "switching"]
+BESIDE: Mapping[Condition, str] = {
+    "quiet": "",
+    "neighbour": " beside a neighbour on one core",
+    "switching": " beside a load on one core that switches on and off",
+}
+"""What else ran on the machine. The neighbour never paused: so counts were made before there was one that does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +72,9 @@ class Shams:
 
     `machine` is the device's name and `machine_key` a hash of its CPU and memory, no host's name; `versions` are the
     installed distributions as in a manifest's environment; `grades` counts segments by noise grade; `rounds` is the
-    fewest warm rounds of any run, and `planned` the number of comparisons that were planned.
+    fewest warm rounds of any run, and `planned` the number of comparisons that were planned. `protocol` says how the
+    launches of a round ran (`core.run.protocol`), and `wall_s` how long all runs took together without lowering; counts
+    made before that was noted have an empty text and None.
     """
 
     machine: str
@@ -83,3 +91,10 @@ class Shams:
     versions: Mapping[str, str]
     grades: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    protocol: str = ""
+    wall_s: float | None = None
+
+    @property
+    def in_turns(self) -> bool:
+        """Whether launches of these runs took turns."""
+        return "in turns" in self.protocol

@@ -8,6 +8,8 @@ It is kept in the data, counted, and its ratio to the rest is told.
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+ONE_AFTER_THE_OTHER = "one after the other"
+"""How launches ran that took no turns, in words: all of them did before there were turns."""
 FEWEST_CALLS = 4
 """With fewer calls in a turn all of them count: one of three would be a third of what was measured."""
 

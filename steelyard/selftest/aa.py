@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from steelyard.compare import compare_run
 from steelyard.core.comparison import Comparison
 from steelyard.core.hashing import stable_hash
-from steelyard.core.run import Run
+from steelyard.core.run import Run, protocol, wall_s
 from steelyard.core.shams import Condition, Rate, ShamRow, Shams
 from steelyard.hardware.machine import machine_key
 from steelyard.selftest.stored_runs import warm_rounds
@@ -149,6 +149,8 @@ def summarise(runs: Iterable[Run], *, condition: Condition, planned: int, notes:
         versions=dict(last.environment.get("packages", {})),
         grades=dict(sorted(Counter(str(segment.noise.grade) for run in known for segment in run.segments).items())),
         notes=(*notes, *mixed),
+        protocol=" and ".join(sorted({protocol(run.launches) for run in known})),
+        wall_s=sum(wall_s(run.launches) for run in known),
     )
 
 

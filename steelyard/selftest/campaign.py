@@ -63,6 +63,7 @@ class Terms:
     budget: Budget
     window_s: float = WINDOW_S
     seed: int = 0
+    turns: bool = True
 
     def request(self, leg: Leg) -> Request:
         """What `bench run` would be asked for this leg."""
@@ -77,7 +78,13 @@ class Terms:
             window_s=self.window_s,
             seed=leg.seed,
             shams=SHAMS,
+            turns=self.turns,
         )
+
+
+def folder_of(condition: Condition, *, turns: bool) -> str:
+    """Where the runs of a campaign lie: those of another condition or protocol are in a folder of their own."""
+    return f"aa-{condition}{'-in-turns' if turns else ''}"
 
 
 def legs(comparisons: int, terms: Terms) -> tuple[Leg, ...]:
@@ -176,7 +183,8 @@ class Campaign:
         done = self.finished()
         todo = [leg for leg in self.legs if leg not in done]
         say(self.outline(todo))
-        beside = neighbour(self.terms.budget.cpus[-1]) if self.condition == "neighbour" else nullcontext()
+        quiet = self.condition == "quiet"
+        beside = nullcontext() if quiet else neighbour(self.terms.budget.cpus[-1], self.terms.seed)
         with beside:
             for number, leg in enumerate(todo, start=1):
                 minutes = sum(entry.seconds for entry in todo[number - 1 :]) / 60

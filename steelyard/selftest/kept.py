@@ -14,22 +14,23 @@ _FOLDER = "shams"
 
 
 def keep(shams: Shams) -> Path:
-    """Store the counts as this machine's newest of their condition; returns the file. Raises StoreError.
+    """Store the counts as this machine's newest of their condition and protocol; returns the file. Raises StoreError.
 
     Of the same versions a larger campaign stays: a short one afterwards tells less.
     """
-    path = _path(shams.machine_key, shams.condition)
+    path = _path(shams.machine_key, shams.condition, turns=shams.in_turns)
     if not _outweighed(path, shams):
         write(path, shams)
     return path
 
 
-def newest(environment: Mapping[str, Any]) -> Shams | None:
-    """The counts of the quiet condition for the machine of this fingerprint; None if it was never measured.
+def newest(environment: Mapping[str, Any], *, turns: bool) -> Shams | None:
+    """The counts of the quiet condition for the machine of this fingerprint, with launches that took turns or such that
+    ran one after the other; None if that was never measured.
 
     Raises StoreError if the file is damaged.
     """
-    path = _path(machine_key(environment), "quiet")
+    path = _path(machine_key(environment), "quiet", turns=turns)
     return wire.read(path, Shams) if path.is_file() else None
 
 
@@ -49,5 +50,5 @@ def _outweighed(path: Path, shams: Shams) -> bool:
     return same and there.all.comparisons > shams.all.comparisons
 
 
-def _path(key: str, condition: str) -> Path:
-    return cache_root() / _FOLDER / f"{key}-{condition}.json"
+def _path(key: str, condition: str, *, turns: bool) -> Path:
+    return cache_root() / _FOLDER / f"{key}-{condition}{'-in-turns' if turns else ''}.json"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from steelyard.core.shams import Rate, ShamRow, Shams
+from steelyard.core.shams import BESIDE, Rate, ShamRow, Shams
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import counted
 from steelyard.tables.table import Cell, Column, Row, Table
@@ -23,7 +23,7 @@ def sentence(shams: Shams) -> str:
     """The rate of false verdicts with its interval, when and with which versions it was measured."""
     found = shams.all.rates["guarded_false_alarms"]
     withheld = shams.all.rates["withheld"]
-    where = "on this machine" if shams.condition == "quiet" else "on this machine beside a neighbour on one core"
+    where = f"on this machine{BESIDE[shams.condition]}" + (f", launches {shams.protocol}" if shams.protocol else "")
     share = "no comparison had a ratio"
     if found.interval is not None:
         interval = f"[{_percent(found.interval.low)}, {_percent(found.interval.high)}] %"

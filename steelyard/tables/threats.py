@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from steelyard.core.run import LeftOut, protocol
+from steelyard.core.shams import BESIDE
 from steelyard.guard.grades import SCALES, letter_of
 from steelyard.guard.speed import LAG, SPREAD
 from steelyard.tables import provenance
@@ -216,7 +217,7 @@ def _errors(facts: Facts) -> tuple[str, ...]:
     if shams is None:
         return (*sentences, "How often verdicts are wrong on this machine is not known: it was not measured.")
     found = shams.all.rates["guarded_false_alarms"]
-    beside = "" if shams.condition == "quiet" else " beside a neighbour on one core"
+    beside = BESIDE[shams.condition] + (f" (launches {shams.protocol})" if shams.protocol else "")
     sentences.append(
         f"Verdicts can be wrong: of {counted(found.of, 'comparison')} of a program with itself on this machine{beside},"
         f" {found.count} gave a false verdict."

@@ -11,6 +11,7 @@ STAGES: Mapping[str, Callable[[Path], None]] = {
     "simulate": simulate.run,
     "turns": turns_runs.run,
     "aa": aa.run,
+    "aa-apart": aa.run_apart,
     "effect": effect_runs.run,
     "sampler": sampler.run,
     "vendor": vendor.run,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from steelyard.core.turns import ONE_AFTER_THE_OTHER
 from tests.calibration.rates import percent, rate, table
 
 FILE = "effect.json"
@@ -75,6 +76,7 @@ class Found:
     setting: str
     rows: tuple[Injected, ...]
     unpromised: tuple[int, ...] = ()
+    protocol: str = ONE_AFTER_THE_OTHER
     notes: tuple[str, ...] = ()
 
 
@@ -93,11 +95,11 @@ def wrong(verdict: str, slower_by: float, margin: float) -> bool:
 def section(data: Found) -> list[str]:
     """The Markdown lines; without a heading."""
     lines = [
-        f"On one CPU with one thread, {data.setting}, windows of {data.window_s:g} s; {data.machine}, "
-        f"{data.created_utc[:10]}. Each trial has a pilot of three rounds of the backend against itself. The slowdown "
-        "that `bench run` then says it would find in 9 of 10 runs, the noise of the trials before reckoned with, is "
-        "put into the backend, in a process of its own, and a run of so many rounds is judged as any other; a further "
-        "run has a third of the slowdown. *Wrong*: verdicts that the truth "
+        f"On one CPU with one thread, {data.setting}, windows of {data.window_s:g} s, launches {data.protocol}; "
+        f"{data.machine}, {data.created_utc[:10]}. Each trial has a pilot of three rounds of the backend against "
+        "itself. The slowdown that `bench run` then says it would find in 9 of 10 runs, the noise of the trials "
+        "before reckoned with, is put into the backend, in a process of its own, and a run of so many rounds is "
+        "judged as any other; a further run has a third of the slowdown. *Wrong*: verdicts that the truth "
         "contradicts, among all other comparisons of these runs (another workload, the backend against itself, the "
         "control arm) and, with a third, of the slowed backend as well: `slower` claims more than 2 %."
         + _unpromised(data),

@@ -11,7 +11,7 @@ from steelyard.compare import compare_run, pilot
 from steelyard.compare.verdict import MARGIN
 from steelyard.core.backend import Budget
 from steelyard.core.errors import SteelyardError
-from steelyard.core.run import Run
+from steelyard.core.run import Run, protocol
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import MINIMUM_ROUNDS, Request
 from steelyard.hardware.choice import choose_cpus, pick_device
@@ -63,6 +63,7 @@ def run(folder: Path, *, trials: int = TRIALS, runs: Path = _FOLDER) -> None:
             setting=" ".join([SIZE, *(f"{name}={','.join(values)}" for name, values in AXES.items())]),
             rows=(Injected(backend=BACKEND, workloads=WORKLOADS, full=tuple(full), third=tuple(third)),),
             unpromised=tuple(unpromised),
+            protocol=protocol(last.launches),
         )
         files.write(folder / effect.FILE, found)
         print(

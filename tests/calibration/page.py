@@ -42,8 +42,9 @@ PARTS = (
         section=turns.section,
     ),
     *(
-        Part(stage="aa", file=file, kind=aa.Shams, title=f"Equal programs, {words}", section=aa.section)
-        for file, words in aa.FILES.items()
+        Part(stage=stage, file=file, kind=aa.Shams, title=f"Equal programs, {words}", section=aa.section)
+        for stage, files in aa.STAGES.items()
+        for file, words in files.items()
     ),
     Part(
         stage="effect",
@@ -91,12 +92,14 @@ def render(data: Mapping[str, Any]) -> str:
         "[calibration/](calibration/); `make calibrate STAGES=simulate` runs one stage alone. Shares are in percent; "
         "brackets are 95 % Clopper-Pearson intervals.",
         "",
-        "All figures of real backends on this page were measured with the launches of a round one after the other, as "
-        "`--turns off` does; they are still to be measured in [turns](measurement.md#turns).",
+        "The launches of a round took [turns](measurement.md#turns) where a section says so. Else they ran one "
+        "after the other, as with `--turns off` and as all did before there were turns.",
         "",
     ]
     missing: dict[str, list[str]] = {}
     for part in PARTS:
+        if part.stage == "effect":  # after all counts of equal programs
+            lines += aa.protocols([data[each.file] for each in PARTS if each.kind is aa.Shams and each.file in data])
         if part.file not in data:
             missing.setdefault(part.stage, []).append(part.title)
             continue

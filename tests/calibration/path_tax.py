@@ -13,11 +13,11 @@ def section(data: PathTax) -> list[str]:
     measured = [row for row in data.rows if row.verdict != "not measured"]
     reasons = [f"- {row.runtime}, {row.workload}: {row.reason}" for row in data.rows if row.reason]
     return [
-        f"A Llama by each runtime's own means beside the program that our path makes: same weights, inputs and checks, "
-        f"launches in turn. {data.machine}, {data.threads} {'thread' if data.threads == 1 else 'threads'}, windows of "
-        f"{data.window_s:g} s, {data.created_utc[:10]}. *Ratio* is ours / native with its 95 % interval, paired by "
-        "round, so that it is not the quotient of the medians in *ours* and *native*; *equivalent*: the interval lies "
-        f"within {percent(data.margin)} %.",
+        "A Llama by each runtime's own means beside the program that our path makes: same weights, inputs and "
+        f"checks, launches {data.protocol}. {data.machine}, {data.threads} "
+        f"{'thread' if data.threads == 1 else 'threads'}, windows of {data.window_s:g} s, {data.created_utc[:10]}. "
+        "*Ratio* is ours / native with its 95 % interval, paired by round, so that it is not the quotient of the "
+        f"medians in *ours* and *native*; *equivalent*: the interval lies within {percent(data.margin)} %.",
         "",
         *(line for note in data.notes for line in (note, "")),
         *table(

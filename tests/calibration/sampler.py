@@ -13,7 +13,8 @@ from steelyard.compare import compare_run
 from steelyard.core.backend import Budget
 from steelyard.core.comparison import Estimate
 from steelyard.core.errors import SteelyardError
-from steelyard.core.run import Run
+from steelyard.core.run import Run, protocol
+from steelyard.core.turns import ONE_AFTER_THE_OTHER
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request
 from steelyard.guard.meters import meter_for
@@ -60,6 +61,7 @@ class Sampled:
     margin: float
     grade: str
     rows: tuple[Beside, ...]
+    protocol: str = ONE_AFTER_THE_OTHER
     notes: tuple[str, ...] = ()
 
 
@@ -103,6 +105,7 @@ def judged(run: Run) -> Sampled:
         every_s=EVERY_S,
         meter="a file at the price of a meter" if isinstance(source, Absent) else source.name,
         margin=compared[0].margin,
+        protocol=protocol(run.launches),
         grade="".join(sorted({segment.noise.grade for segment in run.segments})),
         rows=tuple(
             Beside(
@@ -124,9 +127,10 @@ def section(data: Sampled) -> list[str]:
     return [
         f"{data.backend}, {data.workload} of the suite llm at `tiny`, with a thread in its process that reads "
         f"{data.meter} every {data.every_s:g} s, as in an energy window, beside the same without it: one CPU, one "
-        f"thread, windows of {data.window_s:g} s; {data.machine}, noise grade {data.grade}, {data.created_utc[:10]}. "
-        f"*Ratio* is the latency with over that without, paired by round, with its 95 % interval; *equivalent*: the "
-        f"interval lies within {percent(data.margin)} %. The timed window of an ordinary run has no such thread.",
+        f"thread, windows of {data.window_s:g} s, launches {data.protocol}; {data.machine}, noise grade "
+        f"{data.grade}, {data.created_utc[:10]}. *Ratio* is the latency with over that without, paired by round, "
+        f"with its 95 % interval; *equivalent*: the interval lies within {percent(data.margin)} %. The timed window "
+        "of an ordinary run has no such thread.",
         "",
         *(line for note in data.notes for line in (note, "")),
         *table(

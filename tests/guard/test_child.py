@@ -77,7 +77,7 @@ def another_program():
 def neighbour():
     from steelyard.selftest.neighbour import neighbour
     from held.slow import hang
-    with neighbour(min(os.sched_getaffinity(0))):
+    with neighbour(min(os.sched_getaffinity(0)), 0):
         hang()
 
 globals()[sys.argv[1]]()

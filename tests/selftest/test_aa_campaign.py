@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,8 @@ import pytest
 from steelyard.core.backend import Budget, Device
 from steelyard.core.errors import UsageError
 from steelyard.core.shams import Shams
-from steelyard.selftest.campaign import RARE_SHARE, Terms, legs
-from steelyard.selftest.neighbour import neighbour
+from steelyard.selftest.campaign import RARE_SHARE, Terms, folder_of, legs
+from steelyard.selftest.neighbour import LONGEST_S, SHORTEST_S, neighbour, rhythm
 from steelyard.store import list_runs, open_run
 from steelyard.wire import read
 from tests.fakes.numpy_work import PATH
@@ -59,14 +61,29 @@ def test_a_small_campaign_leaves_the_slow_ones_out_unless_they_are_all_there_is(
 
 def test_the_neighbour_spins_where_it_is_told_and_is_gone_afterwards() -> None:
     cpu = min(os.sched_getaffinity(0))
-    with neighbour(cpu) as pid:
+    with neighbour(cpu, 0) as pid:
         assert os.sched_getaffinity(pid) == {cpu}
         before = _cpu_ticks(pid)
         time.sleep(0.3)
         assert _cpu_ticks(pid) > before
     assert not Path(f"/proc/{pid}").exists()
-    with pytest.raises(OSError, match="no neighbour can spin on CPU 99999"), neighbour(99999):
+    with pytest.raises(OSError, match="no neighbour can spin on CPU 99999"), neighbour(99999, 0):
         pass
+
+
+def test_the_neighbour_spins_and_rests_for_some_seconds_each_as_its_seed_says() -> None:
+    first, again, other = (list(islice(rhythm(seed), 200)) for seed in (1, 1, 2))
+    assert first == again != other
+    for periods in zip(*first, strict=True):
+        assert SHORTEST_S <= min(periods) < 2.5 < 7.5 < max(periods) <= LONGEST_S
+
+
+@pytest.mark.parametrize("turns", [True, False])
+def test_each_protocol_is_asked_for_by_itself_and_has_a_folder_of_its_own(turns: bool) -> None:
+    (leg, *_) = legs(1, terms("onnxruntime"))
+    assert replace(terms("onnxruntime"), turns=turns).request(leg).turns is turns
+    assert folder_of("quiet", turns=turns) != folder_of("quiet", turns=not turns)
+    assert folder_of("quiet", turns=turns) != folder_of("switching", turns=turns)
 
 
 def _cpu_ticks(pid: int) -> int:
@@ -92,7 +109,7 @@ def test_interrupted_and_started_again_it_goes_on_and_publishes_what_every_later
     told = first.communicate(timeout=60)[1]
     assert first.returncode == 130, told
     assert "the same command goes on" in told
-    folder = output / "selftest" / "aa-quiet"
+    folder = output / "selftest" / folder_of("quiet", turns=True)
     (entry,) = list_runs(folder)
     assert open_run(entry.path).segments[-1].ended == "interrupted"
     assert not (tmp_path / "cache" / "shams").exists()  # not whole: nothing to tell later runs
@@ -106,6 +123,9 @@ def test_interrupted_and_started_again_it_goes_on_and_publishes_what_every_later
     assert len(warm) == len(set(warm)) >= ROUNDS  # more where a neighbour touched some
     shams = read(folder / "shams.json", Shams)
     assert (shams.all.comparisons, shams.all.runs, shams.planned, shams.rounds) == (4, 1, 4, len(warm))
+    assert (shams.protocol, shams.in_turns) == ("in turns", True)
+    assert shams.wall_s is not None
+    assert 0 < shams.wall_s < 120
     assert json.loads(done.stdout)["shams"]["all"]["comparisons"] == 4
     assert shams.all.equivalent + shams.all.inconclusive + shams.all.withheld + shams.all.guarded_false_alarms == 4
 
@@ -126,4 +146,4 @@ def test_interrupted_and_started_again_it_goes_on_and_publishes_what_every_later
         [sys.executable, "-m", "steelyard", "show", "latest", "--runs", str(output)],
         cwd=ROOT, env=env, check=True, capture_output=True, text=True,
     )  # fmt: skip
-    assert "Sham comparisons on this machine: " in shown.stdout
+    assert "Sham comparisons on this machine, launches in turns: " in shown.stdout

@@ -192,15 +192,19 @@ def test_the_summary_says_rows_versions_and_survives_storing(tmp_path, monkeypat
     assert shams.rows[0].comparisons == shams.all.comparisons == 10
     path = kept.keep(shams)
     assert wire.read(path, Shams) == shams
-    assert kept.newest(run.manifest.environment) == shams
+    assert kept.newest(run.manifest.environment, turns=False) == shams
+    assert kept.newest(run.manifest.environment, turns=True) is None, "the other protocol was not counted"
+    together = dataclasses.replace(shams, protocol="in turns in 2 groups")
+    kept.keep(together)
+    assert kept.newest(run.manifest.environment, turns=True) == together
     larger = counted(run, sham_run(2))
     kept.keep(larger)
     kept.keep(shams)  # of the same versions, and smaller
-    assert kept.newest(run.manifest.environment) == larger
+    assert kept.newest(run.manifest.environment, turns=False) == larger
     kept.keep(dataclasses.replace(shams, versions={"onnxruntime": "9"}))
-    assert kept.newest(run.manifest.environment).all.comparisons == 10
+    assert kept.newest(run.manifest.environment, turns=False).all.comparisons == 10
     other = {**run.manifest.environment, "cpu": {"model": "another"}}
-    assert kept.newest(other) is None
+    assert kept.newest(other, turns=False) is None
     assert machine_key(other) != shams.machine_key
     with pytest.raises(ValueError, match="no run"):
         counted()
@@ -241,6 +245,23 @@ def test_without_counts_the_report_names_the_command() -> None:
     assert "bench selftest --aa" in table.empty
 
 
+def test_counts_say_which_protocol_made_them_and_how_long_it_took() -> None:
+    run = sham_run(1)
+    apart = counted(run)
+    assert apart.protocol == "one after the other"
+    assert "on this machine, launches one after the other: " in sentence(apart)
+    in_turns = dataclasses.replace(
+        run, launches=tuple(dataclasses.replace(each, stopped_s=1.0 if each.round else None) for each in run.launches)
+    )
+    assert counted(in_turns).protocol == "in turns"
+    assert counted(in_turns, sham_run(2)).protocol == "in turns and one after the other"
+    spans = [each.ended_s for each in run.launches], [each.started_s for each in run.launches]
+    assert apart.wall_s == pytest.approx(max(spans[0]) - min(spans[1]))
+    assert counted(run, sham_run(2)).wall_s > apart.wall_s
+    old = dataclasses.replace(apart, protocol="", condition="switching")
+    assert "on this machine beside a load on one core that switches on and off: " in sentence(old)
+
+
 def test_the_stored_form_holds_no_name_of_this_machine() -> None:
     assert platform.node() not in wire.encode(counted(sham_run(1))).decode()
 
@@ -250,7 +271,7 @@ def test_a_damaged_file_of_counts_is_named_and_stops_no_run(tmp_path, monkeypatc
     run = sham_run(1)
     path = kept.keep(counted(run))
     path.write_text("{")
-    assert running._calibration(run.manifest.environment) is None
+    assert running._calibration(run.manifest.environment, turns=False) is None
     told = capsys.readouterr().err
     assert str(path) in told
     assert "bench selftest --aa" in told
