@@ -18,7 +18,7 @@ def selftest(
         typer.Option("--aa", min=1, help="Make at least so many sham comparisons: each backend against itself."),
     ] = None,
     vendor: Annotated[
-        bool, typer.Option("--vendor", help="Hold the backends against the vendors' own tools, launches in turn.")
+        bool, typer.Option("--vendor", help="Hold the backends against the vendors' own tools, in turns.")
     ] = False,
     backend: Annotated[
         list[str] | None,

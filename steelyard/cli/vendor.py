@@ -14,6 +14,7 @@ from steelyard.core.agreement import Agreement, AgreementRow
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import unknown_name
 from steelyard.core.points import points_of
+from steelyard.core.run import protocol
 from steelyard.core.workload import Point, Selection
 from steelyard.engine.lower import lower_points
 from steelyard.engine.probe import probe
@@ -95,6 +96,7 @@ def run_vendor(
         tool_version=__version__,
         versions=terms.versions,
         rows=tuple(rows),
+        protocol=protocol([launch.record for launch in campaign.launches]),
     )
     (folder / FILE).write_bytes(wire.encode(agreed) + b"\n")
     tax = None

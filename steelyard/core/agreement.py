@@ -6,6 +6,7 @@ from typing import Literal
 
 from steelyard.core.comparison import Estimate
 from steelyard.core.result import Layer
+from steelyard.core.turns import ONE_AFTER_THE_OTHER
 
 AgreementVerdict = Literal["equivalent", "slower", "faster", "inconclusive", "not measured"]
 
@@ -39,7 +40,8 @@ class AgreementRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """All rows of one campaign. `rounds` is the most that any match was given."""
+    """All rows of one campaign. `rounds` is the most that any match was given, `protocol` says how the two launches of
+    a round ran (`core.run.protocol`)."""
 
     machine: str
     threads: int
@@ -51,3 +53,4 @@ class Agreement:
     versions: Mapping[str, str]
     rows: tuple[AgreementRow, ...]
     notes: tuple[str, ...] = ()
+    protocol: str = ONE_AFTER_THE_OTHER

@@ -133,7 +133,8 @@ class Running:
             opened.callback(os.close, events)
             opened.callback(os.close, self._go)
             # The working directory is not on the path while the worker's own imports happen.
-            command = module_command("steelyard.engine.worker", str(request_file), str(events_out), str(go_in))
+            module, *more = request.worker
+            command = module_command(module, str(request_file), str(events_out), str(go_in), *more)
             if self._group is not None:
                 command = self._group.command(command)
             try:

@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 
 from steelyard.core.errors import SteelyardError
-from steelyard.engine.protocol import LaunchRequest
 from steelyard.selftest.by_hand import read_tensors
-from steelyard.selftest.child import lowered_of, serve, window_s
+from steelyard.selftest.child import Served, serve
 from steelyard.selftest.tools import Told
 
 _REPORT = "benchmark_report.json"
@@ -44,35 +43,43 @@ def arguments(
     ]
 
 
-def measure(request: LaunchRequest, api: str) -> Told:
+def measure(served: Served, api: str) -> Told:
     """Its latencies in the order of their size. Raises SteelyardError if its report says something else."""
     from openvino.tools.benchmark import benchmark, main
 
-    lowered, folder = lowered_of(request), Path(request.scratch)
+    request, lowered = served.request, served.lowered
+    folder = Path(request.scratch)
     artifact = lowered.programs["main"].artifacts["openvino"]
     inputs = {}
     for number, (name, array) in enumerate(read_tensors(lowered.pool[0].inputs).items()):
         inputs[name] = folder / f"input_{number}.npy"
         np.save(inputs[name], array)
     kept: list[float] = []
+    turns: list[int] = []
     method, _ = _APIS[api]
     plain = getattr(benchmark.Benchmark, method)
 
     def keeping(self: Any, *given: Any) -> Any:
-        found = plain(self, *given)
-        kept.extend(found[0])
-        return found
+        lasted_s = calls = 0
+        for seconds in served.turns():
+            self.duration_seconds = seconds or self.duration_seconds
+            times, turn_s, count = plain(self, *given)
+            turns.append(len(kept))
+            kept.extend(times)
+            lasted_s, calls = lasted_s + turn_s, calls + count
+        return sorted(kept), lasted_s, calls
 
     setattr(benchmark.Benchmark, method, keeping)
     model = Path(artifact.directory) / artifact.entry
-    line = arguments(model, inputs, request.budget.threads, window_s(request), folder, api=api)
+    line = arguments(model, inputs, request.budget.threads, served.window_s, folder, api=api)
     sys.argv = ["benchmark_app", *line]
     main.main()
     printed = float(json.loads((folder / _REPORT).read_text())["execution_results"][_MEDIAN])
     if not kept or abs(benchmark.percentile(kept, 50) - printed) > 0.006:
         raise SteelyardError(f"benchmark_app printed a median of {printed} ms, not that of the latencies it took")
-    return Told(samples_s=tuple(round(ms * 1e-3, 10) for ms in kept), in_order=False)
+    samples = tuple(round(ms * 1e-3, 10) for ms in kept)
+    return Told(samples_s=samples, in_order=False, turns=tuple(turns))
 
 
 if __name__ == "__main__":
-    serve(partial(measure, api=sys.argv[3]))
+    serve(partial(measure, api=sys.argv[4]))

@@ -1,20 +1,18 @@
-"""Our launches and a vendor tool's in turn: each round launches every side of a match once, in random balanced order.
+"""Our launches beside a vendor tool's: each round launches every side of a match once, in random balanced order.
 
 A *match* is one of our backends at one point and the tool that it is held against. Each of the two sides is a fresh
 process for this one point, with the environment and the CPUs of a worker and the same compile cache; ours is the
-engine's own worker. Round 0 is cold: it fills the caches, and where a side fails in it the match is over. What was
-measured is appended to a file, one line a launch, so that a campaign goes on where it was interrupted.
+engine's own worker. Both are alive together and their windows run in turns, as in any run; where the tool cannot stand
+between two parts of its window they run one after the other. Round 0 is cold: it fills the caches, and where a side
+fails in it the match is over. What was measured is appended to a file, one line a launch, so that a campaign goes on
+where it was interrupted.
 """
 
 import os
-import selectors
 import shutil
-import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from steelyard import __version__, wire
@@ -22,24 +20,19 @@ from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import StoreError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import LoweredPoint
-from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result
-from steelyard.engine.exits import exit_of
-from steelyard.engine.launch import Interrupted, environment, run_launch
+from steelyard.engine.launch import Interrupted, Outcome, run_launch
 from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
-from steelyard.engine.rounds import balanced_orders
-from steelyard.guard import during
-from steelyard.guard.boundary import boundary_sample
-from steelyard.guard.child import module_command
-from steelyard.guard.presence import Presence
+from steelyard.engine.rounds import Orders
+from steelyard.engine.turns import Together, turn_s
 from steelyard.guard.scratch import scratch
 from steelyard.hardware.fingerprint import packages
+from steelyard.selftest.child import TOLD
 from steelyard.selftest.internal import DETAIL
 from steelyard.selftest.tools import OURS, Told, Tool
 from steelyard.store import scrub
 
-TOOL_TIMEOUT_S = 600.0
 _FEWEST, _MOST = 10, 5_000
 _CAP = 10.0
 _TAIL = 600
@@ -82,6 +75,7 @@ class Terms:
     budget: Budget
     window_s: float
     seed: int
+    turns: bool = True
     tool_version: str = __version__
     versions: Mapping[str, str] = field(default_factory=packages)
 
@@ -173,11 +167,11 @@ class _Sides:
         self._campaign, self._match, self._work = campaign, match, work
         self._origin = time.monotonic()
         seed = int(stable_hash([campaign.terms.seed, match.title], 8), 16)
-        self._orders = balanced_orders(match.sides, seed)
+        self._orders = Orders([match.sides], seed)
         stored = [item.record.round for item in campaign.launches if item.match == match.title]
         self._number = max(stored, default=0)
         for _ in range(self._number):  # a resumed campaign goes on in the balanced order
-            next(self._orders)
+            self._orders.of_round()
         self._warm = False
         self.reason = ""
 
@@ -192,23 +186,49 @@ class _Sides:
                     return False
             self._warm = True
         self._number += 1
-        for position, side in enumerate(next(self._orders)):
-            self._campaign.keep(self._launch(side, self._number, position))
+        ((_, order),) = self._orders.of_round()
+        if not self._in_turns:
+            for position, side in enumerate(order):
+                self._campaign.keep(self._launch(side, self._number, position))
+            return True
+        requests = [self._request(side, self._number, position) for position, side in enumerate(order)]
+        try:
+            Together(
+                [replace(request, beside=1) for request in requests],
+                self._orders.sweeps[0],
+                points=[self._match.lowered.point.key],
+                timeouts=DEFAULT_TIMEOUTS,
+                origin_s=self._origin,
+                begin=lambda request: None,
+                on_event=lambda event: None,
+                keep=lambda request, outcome: self._campaign.keep(self._kept(request, outcome)),
+            ).run()
+        finally:
+            for request in requests:
+                shutil.rmtree(request.scratch, ignore_errors=True)
         return True
+
+    @property
+    def _in_turns(self) -> bool:
+        return self._campaign.terms.turns and self._match.tool.in_turns
 
     def _launch(self, side: str, number: int, position: int) -> SideLaunch:
         request = self._request(side, number, position)
         try:
-            if side == OURS:
-                return self._ours(request)
-            return self._theirs(request)
+            return self._kept(request, run_launch(request, origin_s=self._origin, timeouts=DEFAULT_TIMEOUTS))
         finally:
             shutil.rmtree(request.scratch, ignore_errors=True)
 
     def _request(self, side: str, number: int, position: int) -> LaunchRequest:
         terms, lowered, tool = self._campaign.terms, self._match.lowered, self._match.tool
-        pace = Pace(seconds=terms.window_s, minimum=_FEWEST, maximum=_MOST, cap_s=terms.window_s * _CAP)
-        return LaunchRequest(
+        pace = Pace(
+            seconds=terms.window_s,
+            minimum=_FEWEST,
+            maximum=_MOST,
+            cap_s=terms.window_s * _CAP,
+            turn_s=turn_s(terms.window_s) if self._in_turns and number > 0 else None,
+        )
+        request = LaunchRequest(
             launch=f"agreement/{self._match.title}/{number}/{side}",
             arm=side,
             round=number,
@@ -222,22 +242,25 @@ class _Sides:
             steady=number > 0,
             cases=(CaseRequest(case_id=lowered.point.key, lowered=lowered, pace=pace),),
         )
+        return request if side == OURS else replace(request, worker=(tool.module, *tool.arguments))
 
-    def _ours(self, request: LaunchRequest) -> SideLaunch:
-        outcome = run_launch(request, origin_s=self._origin, timeouts=DEFAULT_TIMEOUTS)
+    def _kept(self, request: LaunchRequest, outcome: Outcome) -> SideLaunch:
+        """What a launch of a side came to."""
+        told, reason = self._ours(request, outcome) if request.arm == OURS else self._theirs(request, outcome)
+        return SideLaunch(
+            match=self._match.title, side=request.arm, told=told, reason=scrub(reason), record=outcome.record
+        )
+
+    def _ours(self, request: LaunchRequest, outcome: Outcome) -> tuple[Told | None, str]:
         (result,) = outcome.results
-        told, reason = our_told(result, self._match.tool) if result.status == "ok" else (None, result.reason)
-        if result.status == "ok" and not request.steady:
-            told = Told(samples_s=())
-        return SideLaunch(match=self._match.title, side=OURS, told=told, reason=scrub(reason), record=outcome.record)
+        if result.status != "ok":
+            return None, result.reason
+        return our_told(result, self._match.tool) if request.steady else (Told(samples_s=()), "")
 
-    def _theirs(self, request: LaunchRequest) -> SideLaunch:
-        tool = self._match.tool
-        told_file = Path(request.scratch) / "told.json"
-        record, log = _watched(tool, request, told_file, self._origin)
-        told = wire.read(told_file, Told) if record.exit_code == 0 and told_file.exists() else None
-        reason = "" if told is not None else f"it ended with {record.exit_code}: {log}"
-        return SideLaunch(match=self._match.title, side=tool.name, told=told, reason=scrub(reason), record=record)
+    def _theirs(self, request: LaunchRequest, outcome: Outcome) -> tuple[Told | None, str]:
+        if outcome.results:  # it owes none, unless it failed
+            return None, f"{outcome.results[0].reason}: {outcome.results[0].log_tail[-_TAIL:].strip()}"
+        return wire.read(Path(request.scratch) / TOLD, Told), ""
 
 
 def our_told(result: Result, tool: Tool) -> tuple[Told | None, str]:
@@ -247,72 +270,7 @@ def our_told(result: Result, tool: Tool) -> tuple[Told | None, str]:
         return None, "no window was timed"
     wall = tuple(round(value, 10) for value in latency.samples)
     if tool.layer != "runtime_internal":
-        return Told(samples_s=wall), ""
+        return Told(samples_s=wall, turns=latency.turns), ""
     # The newest are those of the window: nothing is run on its bindings afterwards.
     inner = result.proof.details[DETAIL][-len(wall) :] if result.proof else ()
-    return Told(samples_s=tuple(inner), wall_s=sorted(wall)[len(wall) // 2]), ""
-
-
-def _watched(tool: Tool, request: LaunchRequest, told: Path, origin_s: float) -> tuple[LaunchRecord, str]:
-    """Run a tool's process as `run_launch` runs a worker, the guard's readings included; the end of what it printed."""
-    scratch, cpus = Path(request.scratch), request.budget.cpus
-    for folder in (scratch, Path(request.compile_cache)):
-        folder.mkdir(parents=True, exist_ok=True)
-    asked, log = scratch / "request.json", scratch / "log.txt"
-    asked.write_bytes(wire.encode(request))
-    before = boundary_sample(cpus)
-    cpu_s, started_s = time.process_time(), time.monotonic()
-    watch = during.begin(cpus)
-    with log.open("wb") as stream, _on(cpus):
-        process = subprocess.Popen(
-            module_command(tool.module, str(asked), str(told), *tool.arguments),
-            env=environment(request),
-            cwd=scratch,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        presence = _wait(process.pid, TOOL_TIMEOUT_S)
-        # While the process is not yet waited for.
-        meanwhile = {**during.end(watch, process.pid), "away_s": presence.reading()}
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    readings: dict[str, Reading] = {}
-    for when, found in (("before", before), ("during", meanwhile), ("after", boundary_sample(cpus))):
-        readings |= {f"{when}/{name}": reading for name, reading in found.items()}
-    record = LaunchRecord(
-        launch=request.launch,
-        arm=request.arm,
-        round=request.round,
-        position=request.position,
-        started_s=started_s - origin_s,
-        ended_s=time.monotonic() - origin_s,
-        exit_code=process.returncode,
-        supervisor_cpu_s=time.process_time() - cpu_s,
-        noise=readings,
-    )
-    return record, log.read_text(errors="replace")[-_TAIL:].strip()
-
-
-def _wait(pid: int, timeout_s: float) -> Presence:
-    """Until the process has ended, which leaves it to be waited for, or the time is over."""
-    presence = Presence()
-    with exit_of(pid) as ended, selectors.DefaultSelector() as selector:
-        selector.register(ended, selectors.EVENT_READ)
-        presence.select(selector, presence.time_s() + timeout_s)
-    return presence
-
-
-@contextmanager
-def _on(cpus: Sequence[int]) -> Iterator[None]:
-    """What is started inside runs on these CPUs."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+    return Told(samples_s=tuple(inner), wall_s=sorted(wall)[len(wall) // 2], turns=latency.turns), ""

@@ -7,9 +7,8 @@ import subprocess
 from pathlib import Path
 
 from steelyard.core.errors import SteelyardError
-from steelyard.engine.protocol import LaunchRequest
 from steelyard.guard.child import program_command
-from steelyard.selftest.child import lowered_of, serve, window_s
+from steelyard.selftest.child import Served, serve
 from steelyard.selftest.tools import Told
 
 _COLUMNS = 5
@@ -32,12 +31,13 @@ def samples(text: str) -> tuple[float, ...]:
     return found
 
 
-def measure(request: LaunchRequest) -> Told:
+def measure(served: Served) -> Told:
     """Run it and read its file. Raises CalledProcessError if it fails."""
-    artifact = lowered_of(request).programs["main"].artifacts["onnx"]
+    request = served.request
+    artifact = served.lowered.programs["main"].artifacts["onnx"]
     result = Path(request.scratch) / "perf_test.csv"
     model = Path(artifact.directory) / artifact.entry
-    subprocess.run(program_command(command(model, result, request.budget.threads, window_s(request))), check=True)
+    subprocess.run(program_command(command(model, result, request.budget.threads, served.window_s)), check=True)
     return Told(samples_s=samples(result.read_text()))
 
 

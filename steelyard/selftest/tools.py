@@ -16,7 +16,8 @@ OURS = "ours"
 class Told:
     """What one side said in one launch: its samples, seconds per call, each the mean of `calls_per_sample` calls.
 
-    `in_order` is whether they stand in the order in which they were taken; else nothing can be said of a steady state.
+    `in_order` is whether they stand in the order in which they were taken (else within each turn they do not), so that
+    something can be said of a steady state. `turns` are the first samples of the turns, none of a window in one piece.
     `wall_s` is the median of our ordinary latency (`bound_wall`) in the same launch where the layer is another.
     """
 
@@ -24,6 +25,7 @@ class Told:
     calls_per_sample: int = 1
     in_order: bool = True
     wall_s: float | None = None
+    turns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +33,9 @@ class Tool:
     """One way of timing that is not ours.
 
     `backend` is ours to hold it against, `layer` what both times include, `module` with its `arguments` what is run as
-    `python -m MODULE REQUEST TOLD ARGUMENTS` for one point, `missing` gives why it cannot be used here, or an empty
-    string. `differs` says what its number includes that ours does not, or the other way round.
+    `python -m MODULE REQUEST EVENTS GO ARGUMENTS` (`selftest.child`) for one point, `missing` gives why it cannot be
+    used here, or an empty string. `differs` says what its number includes that ours does not, or the other way round.
+    `in_turns` is whether it can stand between two parts of its window; a program that runs to its end cannot.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Tool:
     missing: Callable[[], str]
     differs: str
     arguments: tuple[str, ...] = ()
+    in_turns: bool = True
 
     @property
     def key(self) -> str:
@@ -95,6 +99,7 @@ TOOLS: Sequence[Tool] = (
         layer="bound_wall",
         device_kind="cpu",
         module="steelyard.selftest.perf_test",
+        in_turns=False,
         missing=_program("onnxruntime_perf_test", "it is no part of the wheel; built with ONNX Runtime"),
         differs="generated inputs, and each call allocates its outputs",
     ),
@@ -161,6 +166,7 @@ TOOLS: Sequence[Tool] = (
         layer="bound_wall",
         device_kind="cuda",
         module="steelyard.selftest.trtexec",
+        in_turns=False,
         missing=_program("trtexec", "it comes with TensorRT"),
         differs="TensorRT without ONNX Runtime around it; random inputs",
     ),

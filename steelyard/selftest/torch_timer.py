@@ -1,22 +1,23 @@
 """`torch.utils.benchmark` on the modules of `eager` and `inductor`: `Timer(...).blocked_autorange()`, equal threads."""
 
 import itertools
+from collections.abc import Sequence
+from statistics import mean
 from typing import Any
 
-from steelyard.engine.protocol import LaunchRequest
 from steelyard.measure.correctness import Checker
 from steelyard.selftest.by_hand import Given, insist, work_of
-from steelyard.selftest.child import lowered_of, pool_of, serve, window_s
+from steelyard.selftest.child import Served, pool_of, serve
 from steelyard.selftest.loops import Work
 from steelyard.selftest.tools import Told
 
 
-def measure(request: LaunchRequest) -> Told:
+def measure(served: Served) -> Told:
     """The times of its blocks, per call. Raises SteelyardError if the module gives wrong answers."""
     import torch
     from torch.utils.benchmark import Timer
 
-    lowered = lowered_of(request)
+    request, lowered = served.request, served.lowered
     inputs, references = pool_of(lowered)
     work = work_of(lowered, inputs, request.budget.threads)
     model, pool = _model(request.backend.runner, work)
@@ -32,8 +33,22 @@ def measure(request: LaunchRequest) -> Told:
             globals={"model": model, "turns": itertools.cycle(pool)},
             num_threads=work.threads,
         )
-        found = timer.blocked_autorange(min_run_time=max(window_s(request), 1e-3))
-    return Told(samples_s=tuple(found.times), calls_per_sample=found.number_per_run)
+        found = [timer.blocked_autorange(min_run_time=max(seconds, 1e-3)) for seconds in served.turns()]
+    return told([(entry.times, entry.number_per_run) for entry in found])
+
+
+def told(turns: Sequence[tuple[Sequence[float], int]]) -> Told:
+    """The block means of all turns, each turn with the calls that its blocks had. It chooses them anew in every turn:
+    shorter blocks are put together to the longest."""
+    longest = max(calls for _, calls in turns)
+    samples: list[float] = []
+    firsts: list[int] = []
+    for times, calls in turns:
+        together = longest // calls
+        blocks = [times[at : at + together] for at in range(0, len(times), together)]
+        firsts.append(len(samples))  # of a turn without a whole block as well: turns keep their numbers
+        samples += [mean(block) for block in blocks if len(block) == together]
+    return Told(samples_s=tuple(samples), calls_per_sample=longest, turns=tuple(firsts))
 
 
 def _model(backend: str, work: Work) -> tuple[Any, list[list[Any]]]:

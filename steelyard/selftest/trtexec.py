@@ -5,9 +5,8 @@ import subprocess
 from pathlib import Path
 
 from steelyard.core.errors import SteelyardError
-from steelyard.engine.protocol import LaunchRequest
 from steelyard.guard.child import program_command
-from steelyard.selftest.child import lowered_of, serve, window_s
+from steelyard.selftest.child import Served, serve
 from steelyard.selftest.tools import Told
 
 
@@ -27,12 +26,12 @@ def samples(text: str) -> tuple[float, ...]:
     return found
 
 
-def measure(request: LaunchRequest) -> Told:
+def measure(served: Served) -> Told:
     """Run it and read its file. Raises CalledProcessError if it fails."""
-    artifact = lowered_of(request).programs["main"].artifacts["onnx"]
-    times = Path(request.scratch) / "times.json"
+    artifact = served.lowered.programs["main"].artifacts["onnx"]
+    times = Path(served.request.scratch) / "times.json"
     subprocess.run(
-        program_command(command(Path(artifact.directory) / artifact.entry, times, window_s(request))), check=True
+        program_command(command(Path(artifact.directory) / artifact.entry, times, served.window_s)), check=True
     )
     return Told(samples_s=samples(times.read_text()))
 

@@ -41,13 +41,13 @@ def section(data: Agreement) -> list[str]:
         if row.reason
     ]
     return [
-        f"The same artifact, the same inputs' shapes and types, the same layer, launches in turn. {data.machine}, "
-        f"{data.threads} {'thread' if data.threads == 1 else 'threads'}, windows of {data.window_s:g} s, at most "
-        f"{data.rounds} rounds, {data.created_utc[:10]}. *Ratio* is ours / theirs with its 95 % interval, paired by "
-        f"round, so that it is not the quotient of the medians in *ours* and *theirs*; *equivalent*: the interval lies "
-        f"within {percent(data.margin)} %. *Wall*: our ordinary latency "
-        "(`bound_wall`) over our number at a narrower layer. Left out are rounds in which others used the machine, and "
-        "such without a steady state.",
+        f"The same artifact, the same inputs' shapes and types, the same layer, launches {data.protocol}. "
+        f"{data.machine}, {data.threads} {'thread' if data.threads == 1 else 'threads'}, windows of "
+        f"{data.window_s:g} s, at most {data.rounds} rounds, {data.created_utc[:10]}. *Ratio* is ours / theirs with "
+        "its 95 % interval, paired by round, so that it is not the quotient of the medians in *ours* and *theirs*; "
+        f"*equivalent*: the interval lies within {percent(data.margin)} %. *Wall*: our ordinary latency "
+        "(`bound_wall`) over our number at a narrower layer. Left out are rounds in which others used the machine, "
+        "and such without a steady state.",
         "",
         *(line for note in data.notes for line in (note, "")),
         *table(

@@ -7,20 +7,28 @@ word.
 import os
 import sys
 
-from steelyard.engine.protocol import LaunchRequest
-from steelyard.selftest.child import serve
+from steelyard.selftest.child import Served, serve
 from steelyard.selftest.tools import Told
 
+CALLS = 12
+"""Calls of a turn."""
 
-def measure(request: LaunchRequest) -> Told:
+
+def measure(served: Served) -> Told:
     """Samples that rise and fall by a thousandth."""
     asked = os.environ["XDG_VENDOR_TOOL"]
     if asked == "crash":
         sys.exit("the tool has no licence")
-    if not request.steady:
+    if not served.request.steady:
         return Told(samples_s=())
-    assert os.sched_getaffinity(0) == set(request.budget.cpus)
-    return Told(samples_s=tuple(float(asked) * (1 + 0.001 * (index % 3 - 1)) for index in range(60)))
+    assert os.sched_getaffinity(0) == set(served.request.budget.cpus)
+    turns = []
+    for number, _ in enumerate(served.turns()):
+        turns.append(number * CALLS)
+    calls = CALLS * len(turns)
+    return Told(
+        samples_s=tuple(float(asked) * (1 + 0.001 * (index % 3 - 1)) for index in range(calls)), turns=tuple(turns)
+    )
 
 
 if __name__ == "__main__":

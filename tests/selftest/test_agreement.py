@@ -17,7 +17,8 @@ from steelyard.core.errors import SteelyardError, StoreError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord
-from steelyard.selftest import agreement, benchmark_app, perf_test, tools, trtexec
+from steelyard.engine.turns import FEWEST_TURNS
+from steelyard.selftest import agreement, benchmark_app, perf_test, tools, torch_timer, trtexec
 from steelyard.selftest.agreement import is_open, level, row
 from steelyard.selftest.interleaved import Campaign, Match, SideLaunch, Terms
 from steelyard.selftest.tools import OURS, TOOLS, Told, Tool
@@ -137,6 +138,40 @@ def test_it_stays_open_below_eight_rounds_and_closes_when_narrow(match: Match) -
     assert is_open(launches(match, noise(8, 0.05)), match)
 
 
+def in_turns(levels: Sequence[float], first: float = 1.0) -> Told:
+    """A launch with a turn of ten calls at each of these levels, whose first call takes `first` times as long."""
+    samples = [level * (first if index == 0 else 1 + 0.001 * (index % 3)) for level in levels for index in range(10)]
+    return Told(samples_s=tuple(samples), turns=tuple(range(0, len(samples), 10)), in_order=first != 1.0)
+
+
+def test_the_ratio_of_turns_leaves_out_what_both_met_in_them_and_a_burst_that_one_met() -> None:
+    machine = [1e-4 * (1 + 0.05 * (turn % 3)) for turn in range(8)]
+    theirs = in_turns(machine)
+    ours = in_turns([*(1.02 * level for level in machine[:7]), 2e-4])
+    found = agreement.pair(ours, theirs)
+    assert found is not None
+    assert found.log_ratio == pytest.approx(math.log(1.02), abs=1e-6)
+    shorter = agreement.pair(in_turns([1.02 * level for level in machine[:5]]), theirs)
+    assert shorter is not None
+    assert shorter.log_ratio == pytest.approx(math.log(1.02), abs=1e-6), "the turns that both had"
+
+
+def test_the_first_call_of_a_turn_is_left_out_where_it_is_known() -> None:
+    parts = agreement.steady_parts(in_turns([1e-4] * 8, first=3.0))
+    assert {len(values) for values in parts.values()} == {9}
+    assert max(values.max() for values in parts.values()) < 1.01e-4
+    assert {len(values) for values in agreement.steady_parts(in_turns([1e-4] * 8)).values()} == {10}
+
+
+def test_blocks_of_turns_are_put_together_to_the_longest() -> None:
+    found = torch_timer.told([([1e-4, 3e-4] * 10 + [9.0], 1), ([5.0], 1), ([2e-4, 4e-4], 2)])
+    assert (found.calls_per_sample, found.turns) == (2, (0, 10, 10))
+    assert found.samples_s == pytest.approx([2e-4] * 10 + [2e-4, 4e-4])
+    assert list(agreement.steady_parts(dataclasses.replace(found, in_order=False))) == [0, 2], (
+        "turns keep their numbers"
+    )
+
+
 def test_ours_is_averaged_over_blocks_where_theirs_are() -> None:
     """One call in ten is ten times slower: the median does not see it, a mean of blocks does, and so does theirs."""
     samples = tuple(1e-3 if index % 10 == 9 else 1e-4 for index in range(200))
@@ -172,11 +207,28 @@ def test_a_campaign_of_real_processes_goes_on_where_it_stopped(campaign: Campaig
     assert {sides[OURS].record.position for sides in rounds.values()} == {0, 1}, "each side is first once in two rounds"
     for sides in rounds.values():
         assert all(side.told is not None and side.record.exit_code == 0 for side in sides.values())
-        assert "during/foreign_cpu_share" in sides[TOOL.name].record.noise
+        theirs = sides[TOOL.name]
+        assert "during/foreign_cpu_share" in theirs.record.noise
+        assert theirs.record.stopped_s is not None
+        assert theirs.told is not None
+        assert len(theirs.told.turns) == FEWEST_TURNS
+        assert sides[OURS].told is not None
+        assert len(sides[OURS].told.turns) > 1, "both take turns"
     found = row(again.launches, match)
     assert found.theirs_s == pytest.approx(1e-4, rel=0.01) or found.verdict == "not measured"
     other = dataclasses.replace(campaign.terms, window_s=0.03)
     assert Campaign(terms=other, matches=(match,), folder=campaign.folder).file != campaign.file
+
+
+def test_a_tool_that_cannot_stand_is_measured_before_or_after_ours(campaign: Campaign, match: Match) -> None:
+    whole = Match(tool=dataclasses.replace(TOOL, in_turns=False), lowered=match.lowered)
+    campaign.matches = (whole,)
+    assert campaign.measure(lambda match: True, 1, lambda text: None)
+    (sides,) = campaign.rounds(whole).values()
+    for side in sides.values():
+        assert side.record.stopped_s is None
+    (first, second) = sorted(sides.values(), key=lambda side: side.record.position)
+    assert first.record.ended_s <= second.record.started_s
 
 
 def test_a_tool_that_fails_is_not_launched_again(

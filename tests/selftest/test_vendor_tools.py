@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,11 +13,14 @@ from steelyard.cli.main import app
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import UsageError
 from steelyard.core.lowered import LoweredPoint
+from steelyard.core.turns import spans
 from steelyard.core.workload import Selection
-from steelyard.engine.launch import environment
+from steelyard.engine.launch import run_launch
 from steelyard.engine.lower import lower_points
+from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.probe import probe
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
+from steelyard.selftest.child import TOLD
 from steelyard.selftest.interleaved import Campaign, Match, Terms
 from steelyard.selftest.tools import OURS, TOOLS, Told, Tool
 
@@ -70,16 +71,12 @@ def run_child(tool: Tool, point: LoweredPoint, tmp_path: Path) -> Told:
     request = LaunchRequest(
         launch="test", arm=tool.name, round=1, position=0, backend=parse_backend(tool.backend), device=CPU,
         budget=budget(), compile_cache=str(tmp_path / "compile"), scratch=str(tmp_path), seed=0, steady=True,
-        cases=(CaseRequest(case_id="case", lowered=point, pace=pace),),
+        cases=(CaseRequest(case_id="case", lowered=point, pace=pace),), worker=(tool.module, *tool.arguments),
     )  # fmt: skip
-    (tmp_path / "request.json").write_bytes(wire.encode(request))
-    files = [str(tmp_path / name) for name in ("request.json", "told.json")]
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", tool.module, *files, *tool.arguments],
-        env=environment(request), capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return wire.read(tmp_path / "told.json", Told)
+    outcome = run_launch(request, origin_s=0.0, timeouts=DEFAULT_TIMEOUTS)
+    assert not outcome.results, [result.log_tail for result in outcome.results]
+    assert outcome.record.exit_code == 0
+    return wire.read(tmp_path / TOLD, Told)
 
 
 @pytest.mark.backends
@@ -100,10 +97,32 @@ def test_benchmark_app_and_our_requests_are_met_at_the_runtimes_own_layer(
     assert ours is not None, sides[OURS].reason
     assert theirs is not None, sides[tool.name].reason
     assert not theirs.in_order
-    assert sorted(theirs.samples_s) == list(theirs.samples_s)
+    by_turn = [theirs.samples_s[begin:end] for begin, end in spans(theirs.turns, len(theirs.samples_s))]
+    assert all(sorted(turn) == list(turn) for turn in by_turn)
+    assert len(by_turn) == 8
     assert len(theirs.samples_s) > 100
     assert ours.wall_s is not None
     assert ours.wall_s > sorted(ours.samples_s)[len(ours.samples_s) // 2], "the wall holds the runtime's own time"
+
+
+@pytest.mark.backends
+def test_a_tool_takes_turns_with_ours(point: LoweredPoint, tmp_path: Path) -> None:
+    tool = CHILDREN[0]
+    usable(tool)
+    match = Match(tool=tool, lowered=point)
+    terms = Terms(device=CPU, budget=budget(), window_s=0.1, seed=0)
+    campaign = Campaign(terms=terms, matches=(match,), folder=tmp_path)
+    assert campaign.measure(lambda match: True, 1, print)
+    (sides,) = campaign.rounds(match).values()
+    for side in sides.values():
+        assert side.told is not None, side.reason
+        assert len(side.told.turns) > 3
+        assert side.record.stopped_s is not None
+        assert side.record.handover_s is not None
+    ours, theirs = sides[OURS].told, sides[tool.name].told
+    assert ours is not None
+    assert theirs is not None
+    assert abs(len(ours.turns) - len(theirs.turns)) <= 3
 
 
 @pytest.mark.backends
