@@ -301,5 +301,13 @@ def test_the_budget_is_passed_on(tmp_path: Path) -> None:
     assert {name: line[line.index(name) + 1] for name in wanted} == wanted
 
 
+def test_what_benchmark_app_printed_is_held_against_the_latencies_of_all_turns() -> None:
+    turns = [0.05, 0.06, 0.30, 0.04, 0.05, 0.90]  # sorted within each of two
+    benchmark_app.insist(turns, 0.06)
+    for kept, printed in ((turns, 0.07), ([], 0.06)):
+        with pytest.raises(SteelyardError, match="not that of the latencies"):
+            benchmark_app.insist(kept, printed)
+
+
 def test_the_margin_is_three_per_cent() -> None:
     assert agreement.MARGIN == 0.03
