@@ -91,7 +91,7 @@ def test_what_every_call_of_a_turn_loses_is_seen_although_the_beginning_of_a_pie
     for row in found.rows:
         assert row.ratio is not None
         assert row.verdict == "slower"
-        assert row.ratio.value == pytest.approx(1.05, abs=0.01)
+        assert row.ratio.value == pytest.approx(1.05, abs=0.004)
     assert "| slower in turns | 1.0" in "\n".join(turns.section(found))
 
 

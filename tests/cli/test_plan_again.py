@@ -51,3 +51,11 @@ def test_a_disturbed_round_is_still_to_come_and_a_disturbed_cold_start_is_not():
         (segment,) = run.segments
         disturbed = replace(run, segments=(replace(segment, disturbed={1: "a neighbour"}),))
         assert left(disturbed)[1] == maximum
+
+
+@pytest.mark.parametrize(("planned", "turns", "piece"), [({}, False, 1), ({"turns": True, "piece": 4}, True, 4)])
+def test_windows_go_on_as_they_began(planned, turns, piece):
+    run = stored("single-stream", 8, (0, 1))
+    manifest = replace(run.manifest, plan={**run.manifest.plan, **planned})
+    request = plan_of(manifest, time_s=None, rounds=None, timeouts=DEFAULT_TIMEOUTS, done=1).request
+    assert (request.turns, request.piece) == (turns, piece)

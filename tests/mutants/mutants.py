@@ -679,4 +679,20 @@ MUTANTS = (
         tests=("tests/compare/test_unfinished.py::test_the_report_says_how_to_go_on",),
         through="part",
     ),
+    Mutant(
+        name="a tool's window in one piece before or after ours",
+        file="steelyard/selftest/interleaved.py",
+        old="            turn_s=turn_s(terms.window_s) if self._in_turns and number > 0 else None,\n",
+        new="",
+        tests=("tests/selftest/test_agreement.py::test_a_campaign_of_real_processes_goes_on_where_it_stopped",),
+        through="worker",
+    ),
+    Mutant(
+        name="counts of one protocol told as those of the other",
+        file="steelyard/selftest/kept.py",
+        old="{key}-{condition}{'-in-turns' if turns else ''}.json",
+        new="{key}-{condition}.json",
+        tests=("tests/selftest/test_aa_counts.py::test_the_summary_says_rows_versions_and_survives_storing",),
+        through="part",
+    ),
 )
