@@ -98,6 +98,20 @@ def report(
     typer.echo("\n".join(lines))
 
 
+def found(path: Path) -> Iterator[str]:
+    """What a run that has just been stored says of its headline, and how to go on, in lines. Whatever is wrong with it
+    is told: it is no reason to end a run as if it had failed."""
+    from steelyard.store import open_run
+    from steelyard.tables.facts import gather
+    from steelyard.tables.words import how_to_go_on, what_it_says
+
+    try:
+        facts = gather(open_run(path))
+        yield from (printable(told) for told in (what_it_says(facts), how_to_go_on(facts)) if told)
+    except Exception as error:  # noqa: BLE001 (as of a report)
+        yield f"what it found cannot be told: {reason_of(error)}"
+
+
 def reported(path: Path) -> Iterator[str]:
     """Write the report of a run that has just been stored, and tell it in lines. It may fail; the run stays whole."""
     try:

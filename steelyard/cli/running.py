@@ -16,7 +16,6 @@ from steelyard import __version__, plugins
 from steelyard.cli.command import stored_command
 from steelyard.cli.earlier import rounds_seen
 from steelyard.cli.exit_codes import FAILED, INTERRUPTED
-from steelyard.cli.output import printable
 from steelyard.cli.planning import describe, plan_of, rounds_done
 from steelyard.cli.progress import Screen
 from steelyard.cli.recorder import Recorder
@@ -371,13 +370,11 @@ def _now() -> str:
 
 
 def _finish(path: Path, code: int, *, report: bool) -> int:
-    from steelyard.tables.facts import gather
-    from steelyard.tables.words import how_to_go_on, what_it_says
+    from steelyard.cli.report import found
 
     typer.echo(f"run: {path}", err=True)
-    facts = gather(open_run(path))
-    for sentence in filter(None, (what_it_says(facts), how_to_go_on(facts))):
-        typer.echo(printable(sentence), err=True)
+    for line in found(path):
+        typer.echo(line, err=True)
     if report:
         from steelyard.cli.report import reported
 

@@ -147,7 +147,9 @@ def test_a_report_that_fails_does_not_end_a_run_that_was_stored(stored, tmp_path
     assert last.endswith(f"; the run is stored whole, and bench report '{run}' makes its report")
     (run / "manifest.json").write_text("{")
     assert running._finish(run, 0, report=True) == 0
-    assert "the report failed: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "what it found cannot be told: " in told
+    assert "the report failed: " in told
 
 
 def test_without_matplotlib_everything_else_is_written(stored, tmp_path, monkeypatch):
