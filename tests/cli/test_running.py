@@ -20,7 +20,7 @@ from steelyard.cli.planning import describe
 from steelyard.cli.recorder import Recorder
 from steelyard.core.errors import SteelyardError
 from steelyard.core.workload import Selection
-from steelyard.engine.plan import estimate
+from steelyard.engine.estimate import estimate, guessed
 from steelyard.hardware.occupied import occupied
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.expected import Expected
@@ -120,11 +120,15 @@ def test_a_run_that_can_give_verdicts_looks_twice_at_a_noisy_machine(quick, look
     assert len(seen) == looks
 
 
+def expected(plan):
+    return estimate(plan, NOTHING_TO_LOWER, guessed(plan, 1.0))
+
+
 def test_a_plan_of_cold_starts_promises_no_warm_round_and_no_verdict(plan_of):  # noqa: F811
     warm = plan_of(8)
     cold = replace(warm, request=replace(warm.request, scenario="cold-start"), minimum_rounds=8, maximum_rounds=8)
-    assert any("rounds: one cold, then 8 to 8" in line for line in describe(warm, estimate(warm, NOTHING_TO_LOWER)))
-    said = "\n".join(describe(cold, estimate(cold, NOTHING_TO_LOWER)))
+    assert any("rounds: one cold, then 8 to 8" in line for line in describe(warm, expected(warm)))
+    said = "\n".join(describe(cold, expected(cold)))
     assert "rounds: 8, each with empty compile caches" in said
     assert "verdicts" not in said
 
