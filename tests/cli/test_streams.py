@@ -25,7 +25,7 @@ SAYING = """
 from steelyard.cli import main, progress
 
 def run():
-    with progress.Screen(launches=1, as_json=False, time_s=None, started_s=0.0) as screen:
+    with progress.Screen(as_json=False) as screen:
         screen.line("lowering")
     open("stored", "w").write("whole")
 
