@@ -30,7 +30,9 @@ def ahead(request: LoweringRequest, file: Path) -> Iterator[None]:
     try:
         for first in range(request.processes - 1):
             command = module_command(__name__, str(file), str(first))
-            children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited))
+            # The environment is that of this process, which was chosen for both.
+            environment = dict(os.environ)
+            children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited, env=environment))
         yield
     finally:
         for child in children:

@@ -72,7 +72,7 @@ def test_a_neighbour_in_the_second_round_costs_that_round_and_another_is_appende
     assert max(during) > CPUS_DURING + SHARE_OF_ALL
     assert len([result for result in run.results if result.round == TOUCHED]) == 2, "kept in the data"
     for medians in launch_medians(run).values():
-        assert set(medians) == set(segment.rounds) - {0} - set(set_aside(run))
+        assert {place.round for place in medians} == set(segment.rounds) - {0} - set(set_aside(run))
     shown = subprocess.run(
         [sys.executable, "-m", "steelyard", "show", "latest", "--runs", str(tmp_path / "runs")],
         cwd=ROOT,
