@@ -92,7 +92,8 @@ def _remedy(plan: Plan, guess: Estimate) -> str:
     if schedule is None or time_s is None or not schedule.missing_s:
         return ""
     enough = f"--time {math.ceil((time_s + schedule.missing_s) * 1.1 / 60)}m"
-    fewer = f", or --workload {plan.suite.headline}" if len({point.workload for point in plan.points}) > 1 else ""
+    enough_alone = guess.alone is not None and not guess.alone.missing_s
+    fewer = f", or --workload {plan.suite.headline}" if enough_alone else ""
     return f": ask for {enough}{fewer}"
 
 

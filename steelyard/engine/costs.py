@@ -44,7 +44,7 @@ def after_warm(plan: Plan, results: Sequence[Result], wall_s: float) -> Costs:
     for result in results:
         point, latency = points.get((result.arm, result.case_id)), result.measurement("latency_s")
         if point is not None and latency is not None and len(latency.samples):
-            window_s = float(result.details["window_s"])
+            window_s = float(sum(latency.samples))
             windows_s += window_s
             calls[result.launch, point] = window_s / len(latency.samples)
     return Costs(launches_s=max(0.0, wall_s - windows_s), calls=calls)

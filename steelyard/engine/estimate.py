@@ -1,7 +1,7 @@
 """Minutes and gigabytes of a plan, before anything starts: as an earlier run of the same plan took here, or a guess."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steelyard import plugins
 from steelyard.core.case import Arm
@@ -36,7 +36,8 @@ class Rounds:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What a plan will take. `lowering` is overlapping terms where several processes share it; `schedule` is how the
-    time that was given is shared out, None where none was."""
+    time that was given is shared out, None where none was, and `alone` how it would be with the headline alone, None
+    where that is all there is."""
 
     lowering: Expected
     rounds: Rounds
@@ -45,6 +46,7 @@ class Estimate:
     disk_bytes: int
     memory_bytes: int
     schedule: Schedule | None
+    alone: Schedule | None
 
     @property
     def total_s(self) -> float:
@@ -55,8 +57,9 @@ class Estimate:
 def estimate(plan: Plan, lowering: Expected, rounds: Rounds) -> Estimate:
     """Of lowering, rounds and gigabytes, and what they leave of the time that was given."""
     request, aim = plan.request, aim_of(plan)
-    left_s = None if request.time_s is None else request.time_s - lowering.seconds - rounds.cold_s
-    schedule = None if left_s is None or request.scenario == "cold-start" else fit(rounds.costs, aim, left_s)
+    fewer = _headline(plan)
+    schedule = _schedule(plan, lowering, rounds)
+    alone = None if fewer is None else _schedule(fewer, lowering, _scaled(rounds, plan, fewer))
     warm_s = rounds.costs.round_s(aim.windows if schedule is None else schedule.windows, aim.minimum)
     always_cold = request.scenario == "cold-start"
     gigabytes = _gigabytes(plan)
@@ -69,7 +72,32 @@ def estimate(plan: Plan, lowering: Expected, rounds: Rounds) -> Estimate:
         disk_bytes=round(gigabytes * 1e9 * (1 + ("openvino" in formats))),
         memory_bytes=round(gigabytes * 1e9 * 4),
         schedule=schedule,
+        alone=alone,
     )
+
+
+def _schedule(plan: Plan, lowering: Expected, rounds: Rounds) -> Schedule | None:
+    request = plan.request
+    if request.time_s is None or request.scenario == "cold-start":
+        return None
+    return fit(rounds.costs, aim_of(plan), request.time_s - lowering.seconds - rounds.cold_s)
+
+
+def _headline(plan: Plan) -> Plan | None:
+    """The plan with its headline alone; None where it has nothing else, or none."""
+    points = tuple(point for point in plan.points if point.workload == plan.suite.headline)
+    return None if len(points) in (0, len(plan.points)) else replace(plan, points=points)
+
+
+def _scaled(rounds: Rounds, plan: Plan, fewer: Plan) -> Rounds:
+    """What rounds of fewer points take, where guesses of both differ by as much as the rounds do."""
+    whole, part = guessed(plan, 1.0), guessed(fewer, 1.0)
+    keys = {point.key for point in fewer.points}
+    costs = Costs(
+        launches_s=rounds.costs.launches_s * part.costs.launches_s / whole.costs.launches_s,
+        calls={name: call_s for name, call_s in rounds.costs.calls.items() if name[1] in keys},
+    )
+    return replace(rounds, cold_s=rounds.cold_s * part.cold_s / whole.cold_s, costs=costs)
 
 
 def guessed(plan: Plan, slowness: float) -> Rounds:

@@ -55,7 +55,6 @@ def results_of(plan: Plan, number: int, phases: Mapping[str, float], samples: tu
             stage="check",
             phases=phases,
             measurements=(latency,) if samples else (),
-            details={"window_s": sum(samples)} if samples else {},
         )
         for position, arm in enumerate(plan.arms)
     ]
