@@ -12,7 +12,7 @@ from steelyard.core.result import Measurement, Result
 from steelyard.core.workload import Selection
 from steelyard.engine.pacing import Pacing
 from steelyard.engine.plan import Plan, Request, make_plan
-from tests.fakes.numpy_work import PATH
+from tests.fakes.numpy_work import PATH, NumpyRunner
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,16 @@ def test_the_cold_round_says_what_a_warm_one_takes(plan):
     pacing = paced(plan)
     launch_s = 10.0 + 1.0 + 0.3 + 2 * 0.1
     assert pacing.round_s == pytest.approx(3 * (launch_s + 2.0 + 0.05))
+
+
+def test_compiling_again_costs_less_where_the_runtime_keeps_a_cache(plan, monkeypatch):
+    def round_s(keeps: str) -> float:
+        monkeypatch.setattr(NumpyRunner, "keeps_cache", keeps)
+        pacing = paced(plan)
+        pacing.saw_cold(results_of(plan, 0, {"compile_s": 100.0, "second_run_s": 0.1}), len(plan.arms))
+        return pacing.round_s
+
+    assert round_s("") - round_s("compiled programs") == pytest.approx(3 * 0.7 * 100.0)
 
 
 def test_launches_of_the_baseline_in_further_groups_are_counted(plan):
