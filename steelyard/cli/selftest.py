@@ -39,7 +39,7 @@ def selftest(
         float | None,
         typer.Option(
             min=0.01,
-            help="Seconds of timed calls per case and launch. Default: 0.4; with --aa 0.15; with --vendor 0.5.",
+            help="Seconds of timed calls per case and launch. Default: 0.4; with --aa and --vendor 0.5.",
         ),
     ] = None,
     rounds: Annotated[

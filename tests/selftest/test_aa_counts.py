@@ -17,6 +17,7 @@ from steelyard.core.shams import Shams
 from steelyard.hardware.machine import machine_key
 from steelyard.selftest import kept
 from steelyard.selftest.aa import Outcome, outcomes, summarise, tally
+from steelyard.selftest.campaign import WINDOW_S
 from steelyard.tables.build import build
 from steelyard.tables.shams import differences, sentence
 from steelyard.tables.table import Cell, Table
@@ -55,7 +56,7 @@ def sham_run(number: int, **options) -> Run:
             run_id=f"run-{number}",
             arms=tuple(arms),
             cases=tuple(case for case in run.manifest.cases if case.backend.text == "eager"),
-            plan={**run.manifest.plan, "window_s": 0.15},
+            plan={**run.manifest.plan, "window_s": WINDOW_S},
         ),
         launches=tuple(dataclasses.replace(r, arm=names.get(r.arm, r.arm)) for r in run.launches),
         results=tuple(
