@@ -1,9 +1,10 @@
-"""Names to runners, suites, reports and figures: files in this package, entry points, or `module.path:Attr`.
+"""Names to runners, suites, drivers, reports and figures: files in this package, entry points, or `module.path:Attr`.
 
-A file in `runners/` exports `RUNNERS = {"name": Class}`; in `suites/` `SUITE`; in `reports/` `REPORT`;
-in `reports/figures/` `FIGURE`. An installed package offers the same through the entry-point groups
-`steelyard.runners`, `steelyard.suites` and `steelyard.reports`. A name offered twice, and what a package offers and
-cannot be used, is an error for whoever asks for that name, and for nobody else.
+A file in `runners/` exports `RUNNERS = {"name": Class}`; in `suites/` `SUITE`; in `drivers/` `DRIVER`; in `reports/`
+`REPORT`; in `reports/figures/` `FIGURE`. An installed package offers the same through the entry-point groups
+`steelyard.runners`, `steelyard.suites`, `steelyard.drivers`, `steelyard.reports` and `steelyard.reports.figures`. A
+name offered twice, and what a package offers and cannot be used, is an error for whoever asks for that name, and for
+nobody else.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from steelyard.core.reason import reason_of
 from steelyard.core.runner import Runner
 from steelyard.core.workload import Suite
 
-Kind = Literal["backend", "suite", "report", "figure"]
+Kind = Literal["backend", "suite", "driver", "report", "figure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,12 @@ _PLACES: Mapping[Kind, _Place] = {
         attribute="SUITE",
         fits=lambda entry: isinstance(entry, Suite),
         must_be="a steelyard.core.workload.Suite",
+    ),
+    "driver": _Place(
+        package="steelyard.drivers",
+        attribute="DRIVER",
+        fits=lambda entry: all(hasattr(entry, name) for name in ("name", "programs", "metrics", "bind")),
+        must_be="an instance of a steelyard.measure.driver.Driver",
     ),
     "report": _Place(
         package="steelyard.reports",
@@ -139,6 +146,16 @@ def runners() -> Mapping[str, type[Runner]]:
 def suites() -> Mapping[str, Suite]:
     """All registered suites."""
     return _usable("suite")
+
+
+def driver(name: str) -> Any:
+    """The driver of a registered name. Raises UsageError for a name that nothing installed offers."""
+    return _named("driver", name)
+
+
+def drivers() -> Mapping[str, Any]:
+    """All registered drivers."""
+    return _usable("driver")
 
 
 def reports() -> Mapping[str, Any]:

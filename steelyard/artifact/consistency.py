@@ -13,11 +13,10 @@ from steelyard import __version__
 from steelyard.artifact.finding import Finding
 from steelyard.core.result import Measurement, Result
 from steelyard.core.run import Run
+from steelyard.measure.clock import ROUNDING_S
 from steelyard.measure.digest import digest_of
+from steelyard.measure.driver import driver_of
 from steelyard.measure.steady import judge
-
-_CLOCK_S = 2e-9
-"""Starts and lengths are whole nanoseconds of one clock, kept as floats of seconds."""
 
 _MOST = 10
 """So many places of one kind are named; the rest is counted."""
@@ -146,49 +145,23 @@ def _clocks(run: Run) -> Iterator[Finding]:
             yield _wrong(_place(result), f"{entry.metric}: sample {int(np.argmin(values > 0))} is no time above 0")
         elif len(entry.starts_s) == len(values) > 1:
             yield from _overlaps(result, entry, values)
+    points = {case.id: case.point for case in run.manifest.cases}
     for result in run.results:
-        yield from _parts(result)
+        point = points.get(result.case_id)
+        for text in driver_of(point).contradictions(result) if point is not None else ():
+            yield _wrong(_place(result), text)
 
 
 def _overlaps(
     result: Result, entry: Measurement, values: "np.ndarray[tuple[int], np.dtype[np.float64]]"
 ) -> Iterator[Finding]:
     starts = np.asarray(entry.starts_s, dtype=np.float64)
-    late = np.flatnonzero(starts[:-1] + values[:-1] > starts[1:] + _CLOCK_S + 1e-12 * np.abs(starts[1:]))
+    late = np.flatnonzero(starts[:-1] + values[:-1] > starts[1:] + ROUNDING_S + 1e-12 * np.abs(starts[1:]))
     if late.size:
         first = int(late[0])
         gap = starts[first + 1] - starts[first]
         text = f"{entry.metric}: sample {first} lasts {values[first]:.9g} s, and the next begins after {gap:.9g} s"
         yield _wrong(_place(result), text + (f"; so do {late.size - 1} more" if late.size > 1 else ""))
-
-
-def _parts(result: Result) -> Iterator[Finding]:
-    """Of an answer: its first token and the others fit into its latency, and each token begins where the one before
-    it ended."""
-    latency, first, rest = (result.measurement(name) for name in ("latency_s", "ttft_s", "tpot_s"))
-    if latency is None or first is None or rest is None or not len(latency.samples):
-        return
-    answers = len(latency.samples)
-    if len(first.samples) != answers or len(rest.samples) % answers:
-        yield _wrong(
-            _place(result), f"{answers} latencies, {len(first.samples)} first tokens, {len(rest.samples)} others"
-        )
-        return
-    tokens = np.asarray(rest.samples, dtype=np.float64).reshape(answers, -1)
-    whole = np.asarray(latency.samples, dtype=np.float64)
-    parts = np.asarray(first.samples, dtype=np.float64) + tokens.sum(axis=1)
-    over = np.flatnonzero(parts > whole + _CLOCK_S * (tokens.shape[1] + 2))
-    if over.size:
-        at = int(over[0])
-        text = f"answer {at}: its tokens take {parts[at]:.9g} s, and all of it {whole[at]:.9g} s"
-        yield _wrong(_place(result), text)
-    if len(rest.starts_s) == tokens.size and tokens.shape[1] > 1:
-        starts = np.asarray(rest.starts_s, dtype=np.float64).reshape(answers, -1)
-        gaps = np.abs(starts[:, :-1] + tokens[:, :-1] - starts[:, 1:]) > _CLOCK_S + 1e-12 * np.abs(starts[:, 1:])
-        if gaps.any():
-            at, token = map(int, np.argwhere(gaps)[0])
-            text = f"tpot_s: token {token + 1} of answer {at} does not end where the next begins"
-            yield _wrong(_place(result), text)
 
 
 def _measurements(run: Run) -> Iterator[tuple[Result, Measurement]]:

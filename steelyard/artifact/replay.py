@@ -14,10 +14,10 @@ from steelyard import __version__, plugins
 from steelyard.core.backend import Budget, Device
 from steelyard.core.energy import settings_of
 from steelyard.core.errors import CheckpointError, StoreError, SuiteError, UsageError, unknown_name
-from steelyard.core.points import points_of
 from steelyard.core.run import LeftOut, Manifest
 from steelyard.core.workload import Point, Selection, Suite
 from steelyard.engine.plan import Request
+from steelyard.lowering.points import points_of
 from steelyard.store.differences import differences
 
 _SETTINGS = ("suite", "scenario", "maximum_rounds", "quick", "window_s", "seed")

@@ -16,6 +16,7 @@ from steelyard.engine.estimate import Estimate
 from steelyard.engine.own_code import own_code
 from steelyard.engine.pacing import shortened
 from steelyard.engine.plan import COLD_START_ROUNDS, MAXIMUM_ROUNDS, Plan, Request
+from steelyard.measure.driver import metrics_of
 from steelyard.stats.planning import Seen, rounds_to_fire
 from steelyard.tables.format import counted
 
@@ -60,7 +61,7 @@ def describe(plan: Plan, guess: Estimate) -> Iterator[str]:
             else "the launches of a round run one after the other (--turns off)"
         )
     others = len(labels) - 1
-    metrics = sum(3 if point.driver == "generate" else 1 for point in plan.points)
+    metrics = sum(len(metrics_of(point)) for point in plan.points)
     if not request.quick and others and not always_cold:
         yield _families(plan.primary, others * metrics - plan.primary)
     yield from _expected(plan, guess)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steelyard.cli.output import RUNS, print_json
-from steelyard.cli.shown import METRICS, lines_of
+from steelyard.cli.shown import lines_of
 from steelyard.cli.terminal import send, this_terminal
 
 if TYPE_CHECKING:
@@ -63,9 +63,11 @@ def _arms(facts: "Facts") -> tuple["Arm", ...]:
 
 
 def _row(facts: "Facts", arm: "Arm", point: "Point") -> dict[str, Any]:
+    from steelyard.measure.driver import metrics_of
+
     outcome = facts.outcome(arm, point)
     metrics = {}
-    for metric in METRICS:
+    for metric in metrics_of(point):
         estimate = facts.median(arm, point, metric) if outcome.speed else None
         comparison = facts.comparison(arm, point, metric)
         if estimate is not None or comparison is not None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from steelyard.tables.facts import Facts
     from steelyard.tables.outcome import Outcome
 
-METRICS = ("latency_s", "ttft_s", "tpot_s")
 _STYLES: Mapping[str, Style] = {
     "faster": "good",
     "slower": "bad",
@@ -111,14 +110,16 @@ def _outcome(facts: "Facts", number: int) -> str:
 
 
 def _blocks(facts: "Facts", point: "Point") -> Iterator[Block]:
+    from steelyard.measure.driver import LATENCY, metrics_of
+
     arms = (*facts.arms, *([facts.control] if facts.control else []))
     outcomes = {arm.label: facts.outcome(arm, point) for arm in arms}
     medians = {
         metric: {arm.label: facts.median(arm, point, metric) if outcomes[arm.label].speed else None for arm in arms}
-        for metric in METRICS
+        for metric in metrics_of(point)
     }
-    taken = [metric for metric in METRICS if any(found is not None for found in medians[metric].values())]
-    for metric in taken or ["latency_s"]:
+    taken = [metric for metric in medians if any(found is not None for found in medians[metric].values())]
+    for metric in taken or [LATENCY]:
         estimates = medians[metric]
         unit = _unit([estimate.value for estimate in estimates.values() if estimate is not None])
         lines: list[Line] = []
@@ -131,7 +132,7 @@ def _blocks(facts: "Facts", point: "Point") -> Iterator[Block]:
             lines.append(_line(arm, estimate, comparison, unit, verdict, outcome, bool(doubt)))
             if outcome.remark:
                 remarks.append((arm.label, outcome.remark, "doubt" if outcome.status == "ok" else "bad"))
-            if doubt and metric == "latency_s":
+            if doubt and metric == LATENCY:
                 remarks.append((arm.label, f"suspicious: {doubt}", "doubt"))
             if comparison is not None and outcome.speed:
                 told = [text for text in comparison.remarks if text != f"{arm.label}: {outcome.approximate}"]
@@ -142,7 +143,7 @@ def _blocks(facts: "Facts", point: "Point") -> Iterator[Block]:
         points = facts.at(point.workload)
         yield Block(
             title=f"{facts.label(point)}: {metric.removesuffix('_s')} [{unit}]",
-            under=facts.constant(points) if (point, metric) == (points[0], METRICS[0]) else "",
+            under=facts.constant(points) if (point, metric) == (points[0], LATENCY) else "",
             heads=("median", "speed-up"),
             lines=tuple(lines),
             remarks=_together(remarks),

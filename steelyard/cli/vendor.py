@@ -13,7 +13,6 @@ from steelyard.cli.output import print_json, print_table
 from steelyard.core.agreement import Agreement, AgreementRow
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import unknown_name
-from steelyard.core.points import points_of
 from steelyard.core.run import protocol
 from steelyard.core.workload import Point, Selection
 from steelyard.engine.lower import lower_points
@@ -21,6 +20,7 @@ from steelyard.engine.probe import probe
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.hardware.occupied import occupied
 from steelyard.lowering.cache import Cache, cache_root
+from steelyard.lowering.points import points_of
 from steelyard.selftest import agreement
 from steelyard.selftest import path_tax as path_taxes
 from steelyard.selftest.interleaved import Campaign, Match, Terms

@@ -16,13 +16,14 @@ from itertools import combinations
 import numpy as np
 
 from steelyard.compare.factor import Factor, find_factor
-from steelyard.compare.sides import Side, Sides, metrics_of, sides_of
+from steelyard.compare.sides import Side, Sides, sides_of
 from steelyard.compare.verdict import MARGIN, Question, as_ratio
 from steelyard.compare.within import approximations, obstacle, settle, too_noisy, withhold
 from steelyard.core.comparison import Comparison, Family, Verdict
 from steelyard.core.errors import UsageError
 from steelyard.core.run import Run
 from steelyard.core.workload import Identity, Point
+from steelyard.measure.driver import metrics_of
 from steelyard.stats.hodges_lehmann import Location, unpaired
 from steelyard.stats.planning import MINIMUM_ROUNDS
 from steelyard.stats.student import quantile

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
 
-from steelyard.compare.sides import Sides, metrics_of, sides_of
+from steelyard.compare.sides import Sides, sides_of
 from steelyard.compare.verdict import Question
 from steelyard.compare.within import floor_at, pair, settle, too_noisy, undecided, weigh, withhold
 from steelyard.core.case import Arm
 from steelyard.core.comparison import Comparison, Verdict
 from steelyard.core.run import Run
+from steelyard.measure.driver import metrics_of
 
 _OTHER_SIDE: Mapping[str, Verdict] = {"faster": "slower", "slower": "faster"}
 _WORD = re.compile(r"^(faster|slower)(?= if it were alone)")

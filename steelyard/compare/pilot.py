@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.compare.sides import Side, Sides, metrics_of, sides_of
+from steelyard.compare.sides import Side, Sides, sides_of
 from steelyard.compare.verdict import MARGIN
 from steelyard.compare.within import Pairs, pair, weigh
 from steelyard.core.comparison import Family
 from steelyard.core.run import Run
+from steelyard.measure.driver import metrics_of
 from steelyard.stats import planning
 from steelyard.stats.alike import alike
 from steelyard.stats.few import paired

@@ -14,6 +14,7 @@ from steelyard.core.case import Arm
 from steelyard.core.result import Measurement, Place, Result, Steady
 from steelyard.core.run import Run
 from steelyard.core.workload import Point
+from steelyard.measure.driver import metrics_of
 from steelyard.measure.steady import aligned_cut, place_of, settled
 from steelyard.stats.alike import alike
 from steelyard.stats.spread import middles
@@ -27,11 +28,6 @@ spoils single launches, and the judge errs now and then. They stay in with all o
 _RISK = 0.05
 _TORN = "launched only in a round that was not ended, which does not count"
 _WRONG = ("incorrect", "fallback")
-
-
-def metrics_of(point: Point) -> tuple[str, ...]:
-    """The timed metrics of a point."""
-    return ("latency_s", "ttft_s", "tpot_s") if point.driver == "generate" else ("latency_s",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.compare.sides import Side, Sides, median, metrics_of, sides_of
+from steelyard.compare.sides import Side, Sides, median, sides_of
 from steelyard.compare.verdict import as_ratio
 from steelyard.core.comparison import Estimate
-from steelyard.core.metrics import METRICS
 from steelyard.core.result import Place, Result
 from steelyard.core.run import Run
+from steelyard.measure.driver import metric_of, metrics_of
 from steelyard.stats.alike import alike
 from steelyard.stats.few import all_paired, paired
 from steelyard.stats.hodges_lehmann import one_samples
@@ -179,7 +179,7 @@ def _timed(
         title=side.title,
         workload=side.point.workload,
         metric=metric,
-        unit=METRICS[metric].unit,
+        unit=metric_of(side.point, metric).unit,
         state="steady",
         estimate=estimate,
         launches=len(launches),
@@ -261,7 +261,7 @@ def _summary(
         title=side.title,
         workload=side.point.workload,
         metric=metric,
-        unit=METRICS[metric.partition("/")[0]].unit,
+        unit=metric_of(side.point, metric).unit,
         state=state,
         estimate=estimate,
         launches=launches,

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from steelyard.compare.sides import Side, Sides, disturbed_warm, metrics_of, sides_of
+from steelyard.compare.sides import Side, Sides, disturbed_warm, sides_of
 from steelyard.compare.turns import log_levels, log_ratio
 from steelyard.compare.verdict import ALPHA, MARGIN, Question, as_ratio, decide
 from steelyard.core.comparison import Comparison, Family, Verdict
 from steelyard.core.result import Place
 from steelyard.core.run import Run
+from steelyard.measure.driver import metrics_of
 from steelyard.stats import signed_rank
 from steelyard.stats.alike import alike
 from steelyard.stats.few import FEWEST, Location, Mean, all_paired, paired

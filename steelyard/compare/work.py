@@ -7,6 +7,7 @@ from typing import Literal
 from steelyard.core.lowered import WorkCount
 from steelyard.core.run import LoweredFacts
 from steelyard.core.workload import DTYPE_BYTES, Point, Program
+from steelyard.measure.driver import driver_of
 
 Agreement = Literal["agrees", "differs", "not counted"]
 TOLERANCE = 0.10
@@ -26,14 +27,6 @@ class Check:
     reason: str = ""
 
 
-def calls(point: Point) -> Mapping[str, int]:
-    """How often each program runs in one call of the point, by role; empty where the point does not say."""
-    if point.driver == "call":
-        return dict.fromkeys(point.programs, 1)
-    tokens = point.settings.get("tokens")
-    return {"prefill": 1, "decode": tokens - 1} if isinstance(tokens, int) else {}
-
-
 def checks(point: Point, facts: LoweredFacts | None) -> tuple[Check, ...]:
     """Every compiler's count of a point, by origin."""
     counts = {} if facts is None else facts.work
@@ -50,20 +43,21 @@ def traffic_bytes(point: Point, facts: LoweredFacts | None) -> float | None:
     operations counted there are at most `f / 2` (experts that serve no token are not read).
     """
     weights = point.work.weight_bytes
-    runs = calls(point)
+    driver = driver_of(point)
+    runs = driver.runs(point)
     if weights is None or not runs:
         return None
     total = 0.0
     for role, times in runs.items():
         program = point.programs[role]
-        total += times * (_weights(point, role, weights, facts) + _data(program) + _state(point, role))
+        total += times * (_weights(point, role, weights, facts) + _data(program) + driver.state_bytes(point, role))
     return total
 
 
 def _check(point: Point, counts: Mapping[str, WorkCount], origin: str) -> Check:
     flop, moved = 0.0, 0.0
     known = True
-    for role, times in calls(point).items():
+    for role, times in driver_of(point).runs(point).items():
         count = counts.get(f"{role}/{origin}")
         if count is None or count.flop is None:
             reason = "it was not counted" if count is None else count.reason
@@ -87,7 +81,8 @@ def _check(point: Point, counts: Mapping[str, WorkCount], origin: str) -> Check:
 
 def _weights(point: Point, role: str, weights: int, facts: LoweredFacts | None) -> float:
     count = None if facts is None else facts.work.get(f"{role}/torch")
-    flop = point.work.flop if point.driver == "call" else None
+    alone = sum(driver_of(point).runs(point).values()) == 1
+    flop = point.work.flop if alone else None
     if count is not None and count.flop is not None:
         flop = count.flop
     used = weights if flop is None else flop / 2 * DTYPE_BYTES[point.programs[role].dtype]
@@ -96,25 +91,3 @@ def _weights(point: Point, role: str, weights: int, facts: LoweredFacts | None) 
 
 def _data(program: Program) -> float:
     return float(sum(spec.bytes for spec in (*program.inputs, *program.outputs) if spec.role == "data"))
-
-
-def _state(point: Point, role: str) -> float:
-    """State that is read and written by one run of a program. Of `generate` the mean over its steps; where its
-    capacity is not told, the whole state."""
-    program = point.programs[role]
-    read = sum(spec.bytes for spec in program.inputs if spec.role == "state")
-    written = sum(spec.bytes for spec in program.state)
-    window = point.window
-    if window is not None:
-        extents = [spec.shape[window.axis] for spec in program.state if window.axis < len(spec.shape)]
-        if not extents:
-            return float(read + written)
-        return read * window.start / max(extents) + written * window.length / max(extents)
-    prompt, capacity = point.settings.get("prompt"), point.axes.get("capacity")
-    if not isinstance(prompt, int) or not isinstance(capacity, int) or capacity < 1:
-        return float(read + written)
-    if role == "prefill":
-        return min(1.0, prompt / capacity) * written
-    steps = max(1, calls(point)["decode"])
-    filled = min(1.0, (prompt + (steps - 1) / 2) / capacity)
-    return read * filled + written / capacity

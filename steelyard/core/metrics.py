@@ -1,4 +1,6 @@
-"""The quantities that are measured: unit, direction, and what the number includes."""
+"""The quantities that are measured of any call: unit, direction, and what the number includes.
+
+Those that only one kind of call has are its driver's (`steelyard.measure.driver`)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,12 +10,14 @@ Direction = Literal["lower", "higher"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A named quantity. Values are in the base SI unit; only reports scale them."""
+    """A named quantity. Values are in the base SI unit; only reports scale them. `title` heads its column where it is
+    a driver's own."""
 
     name: str
     unit: str
     direction: Direction
     meaning: str
+    title: str = ""
 
 
 METRICS = {
@@ -23,15 +27,7 @@ METRICS = {
             name="latency_s",
             unit="s",
             direction="lower",
-            meaning="one call, inputs bound beforehand, every output complete (layer bound_wall); "
-            "for generate the whole answer, prefill and all tokens",
-        ),
-        Metric(name="ttft_s", unit="s", direction="lower", meaning="from the call to the first token on the host"),
-        Metric(
-            name="tpot_s",
-            unit="s",
-            direction="lower",
-            meaning="from one token on the host to the next, each step timed by itself",
+            meaning="one call as its driver makes it, inputs bound beforehand, outputs complete (layer bound_wall)",
         ),
         Metric(
             name="device_s",

@@ -11,6 +11,9 @@ Json = Any
 DType = Literal["float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool"]
 Role = Literal["data", "state"]
 
+CHOSEN_FROM: Mapping[str, str] = {"next_token": "logits"}
+"""An output of this name is the place of the largest element of that one, row by row: where two are as good as equal,
+either is right, so that the other output is what is compared."""
 DTYPE_BYTES: Mapping[str, int] = {
     "float64": 8,
     "float32": 4,
@@ -46,6 +49,11 @@ class TensorSpec:
         for extent in self.shape:
             count *= extent
         return count
+
+    @property
+    def declared(self) -> str:
+        """Type and shape in one word, e.g. `float32[4, 8]`."""
+        return f"{self.dtype}{list(self.shape)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +132,9 @@ class Work:
 class Point(Remembers):
     """A workload with a value on every axis.
 
-    `driver` names how one call is made: `call` runs the program `main` once; `generate` runs
-    `prefill` and then `decode` once per further token, feeding each token back. `settings` are the
-    driver's numbers (e.g. tokens, prompt). `pool` is `module:function` that makes the input sets. `tolerance` is the
-    relative error up to which floating-point outputs pass as an approximation, where the workload allows more than
+    `driver` names how one call is made (see `steelyard.drivers`), `programs` are by the driver's roles, `settings` are
+    the driver's numbers (e.g. tokens, prompt). `pool` is `module:function` that makes the input sets. `tolerance` is
+    the relative error up to which floating-point outputs pass as an approximation, where the workload allows more than
     their dtype does (see `steelyard.core.tolerance`).
     """
 
@@ -135,7 +142,7 @@ class Point(Remembers):
     suite_version: int
     workload: str
     axes: Mapping[str, Json]
-    driver: Literal["call", "generate"]
+    driver: str
     programs: Mapping[str, Program]
     settings: Mapping[str, Json]
     pool: str

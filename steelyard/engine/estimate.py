@@ -14,6 +14,7 @@ from steelyard.engine.pacing import aim_of
 from steelyard.engine.plan import Plan
 from steelyard.engine.schedule import Costs, Schedule, fit
 from steelyard.lowering.expected import Expected
+from steelyard.measure.driver import driver_of
 
 # Seconds on the machine that rates of lowering are from, whatever the size and per gigabyte of weights, from
 # SmolLM2-135M (0.54 GB): of a launch, of what each program takes besides compiling, of each case's runs and checks.
@@ -150,9 +151,9 @@ def _compile_s_per_gb(arm: Arm) -> float:
 
 
 def _call_s(point: Point, *, accelerated: bool) -> float:
-    """Of a call by its work; each token of an answer reads all weights once."""
+    """Of a call by its work; each program that it runs reads all weights once."""
     work = point.work
-    passes = int(point.settings["tokens"]) if point.driver == "generate" else 1
+    passes = sum(driver_of(point).runs(point).values())
     seconds = max((work.flop or 0.0) / _FLOP_PER_S, passes * (work.weight_bytes or 0) / _BYTES_PER_S)
     return seconds / (_ACCELERATED if accelerated else 1.0)
 

@@ -19,12 +19,13 @@ from steelyard.core.runner import Runner
 from steelyard.core.turns import first_call_ratio, first_calls
 from steelyard.core.workload import DType
 from steelyard.engine.device import device_time, flush_of
-from steelyard.engine.drivers import DRIVERS
 from steelyard.engine.judging import unkept
 from steelyard.engine.memory import known
 from steelyard.engine.metering import estimated
-from steelyard.measure import clock, generate, loop
+from steelyard.measure import clock, loop
 from steelyard.measure.correctness import Checker
+from steelyard.measure.driver import driver_of
+from steelyard.measure.fresh import FreshCalls
 from steelyard.measure.growth import Growth
 from steelyard.measure.l2 import cold
 from steelyard.measure.loop import CheckPoints, Limits, loop_overhead_s, timed_window
@@ -42,15 +43,17 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
     inputs = [_tensors(entry.inputs) for entry in lowered.pool]
     references = [_tensors(entry.reference) for entry in lowered.pool]
     checker = Checker(lowered, references, inputs)
-    driver = DRIVERS[lowered.point.driver](case, executables, inputs, checker, bound=launch.request.bound)
+    limits = {name: tolerance.limit for name, tolerance in lowered.tolerances.items()}
+    driver = driver_of(lowered.point)
+    bound = driver.bind(lowered, executables, inputs, checker, bound=launch.request.bound)
     # Programs that have run before, in an earlier case of the launch, are warm after one run.
     stages: tuple[Stage, ...] = ("first_run", "second_run") if new or not launch.request.steady else ("first_run",)
     for stage in stages:
         with launch.phase(stage):
-            driver.calls[0].run()
+            bound.calls[0].run()
         if stage == stages[-1]:
-            driver.inspect(0)
-        driver.calls[0].settle()
+            bound.inspect(0)
+        bound.calls[0].settle()
     runner.stop()
 
     moved: Mapping[str, int] = {}
@@ -66,12 +69,12 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         growth = Growth()
 
         def inspect(index: int) -> None:
-            driver.inspect(index)
+            bound.inspect(index)
             growth.note(index + 1)
 
         device, l2 = launch.request.device, launch.request.budget.l2
         flush = flush_of(runner, device) if l2 == "cold" else None
-        calls = driver.calls if flush is None else cold(driver.calls, flush)
+        calls = bound.calls if flush is None else cold(bound.calls, flush)
         memory = launch.memory_begins()
         launch.board.begin()
         cpu_s = time.process_time()
@@ -112,26 +115,26 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         after = runner.counters()
         moved = {name: after[name] - count for name, count in before.items() if after[name] != count}
         launch.enter("check")
-        measurements = driver.measurements(window)
+        measurements = bound.measurements(window)
         if device.kind != "cpu":
-            timed, why = device_time(driver.calls, flush)
+            timed, why = device_time(bound.calls, flush)
             measurements += () if timed is None else (timed,)
             facts |= {"device_time": {"value": None, "reason": why}} if timed is None else {}
-        use = launch.metering.case(driver.calls, partial(launch.enter, "energy"))
+        use = launch.metering.case(bound.calls, partial(launch.enter, "energy"))
         energy = use.per_call
         if launch.request.energy.estimate:
             estimate = estimated(launch.request.energy, cpu_s, len(window.durations_ns), os.cpu_count() or 1)
         launch.enter("check")  # last: it may change what the runtime holds
-        fresh = driver.fresh_calls()
+        fresh = FreshCalls(*bound.fed, inputs, limits)
         fresh.once()
     else:
         launch.enter("check")
-        fresh = driver.fresh_calls()
+        fresh = FreshCalls(*bound.fed, inputs, limits)
         fresh.make(launch.phases["second_run_s"])
         facts["mixtures"] = fresh.mixtures
     checker.doubt(fresh.doubts)
 
-    _believe(clock.replaced(loop.CLOCK, generate.CLOCK))
+    _believe(clock.replaced(loop.CLOCK, *bound.clocks))
     correctness = checker.verdict()
     proofs = {role: executable.proof() for role, executable in executables.items()}
     dtypes = {role: lowered.program.dtype for role, lowered in case.lowered.programs.items()}
@@ -140,7 +143,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         for name, reading in known(executable.memory()).items():
             launch.memory[f"{name}/{role}"] = reading
     status, reason = _status(correctness, proof)
-    driver.close()
+    bound.close()
     return launch.result(
         case,
         first=first,
@@ -155,9 +158,9 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         correctness=correctness,
         idiom=_merged({role: executable.idiom for role, executable in executables.items()}),
         options=_merged({role: executable.options for role, executable in executables.items()}),
-        text=driver.text(),
+        text=bound.text(),
         details={
-            **driver.details(),
+            **bound.details(),
             **facts,
             **({"remarks": remarks} if remarks else {}),
             "loop_overhead_s": loop_overhead_s(),

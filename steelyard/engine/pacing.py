@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from steelyard.core.result import Result
 from steelyard.engine.costs import after_cold, after_warm
 from steelyard.engine.plan import Plan
-from steelyard.engine.schedule import MINIMUM_CALLS, Aim, Costs, Schedule, fit
+from steelyard.engine.schedule import Aim, Costs, Schedule, fit
+from steelyard.measure.driver import driver_of
 
 
 class Pacing:
@@ -72,7 +73,7 @@ def aim_of(plan: Plan, done: int = 0) -> Aim:
         rounds=max(0, plan.minimum_rounds - done),
         fewest=max(0, plan.fewest_rounds - done),
         window_s=plan.request.window_s,
-        minimum={point.key: MINIMUM_CALLS[point.driver] for point in plan.points},
+        minimum={point.key: driver_of(point).minimum_calls for point in plan.points},
         headline=[point.key for point in plan.points if point.workload == plan.suite.headline],
     )
 

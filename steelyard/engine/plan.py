@@ -8,12 +8,12 @@ from steelyard.core.backend import BackendSpec, Budget, Device, parse_backend
 from steelyard.core.case import CONTROL_SUFFIX, Arm, Case, Scenario
 from steelyard.core.energy import EnergySettings
 from steelyard.core.errors import SuiteError, UsageError, unknown_name
-from steelyard.core.points import points_of
 from steelyard.core.run import LeftOut
 from steelyard.core.tolerance import check_stated
 from steelyard.core.workload import Point, Selection, Suite
 from steelyard.engine.own_code import own_code
 from steelyard.engine.probe import probe
+from steelyard.lowering.points import points_of
 from steelyard.stats.planning import MINIMUM_ROUNDS, rounds_to_fire
 
 QUICK_ROUNDS = 3

@@ -6,8 +6,6 @@ Rounds come first, because a verdict rests on their number, then the windows of 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-MINIMUM_CALLS: Mapping[str, int] = {"call": 10, "generate": 5}
-"""The fewest calls of a window by driver, however little time there is."""
 SHORTEST_WINDOW_S = 1.0
 """A window is not made shorter to fit the time; one that was asked for may be."""
 _STEPS = 40  # of a bisection: a window is known to far less than a clock tick

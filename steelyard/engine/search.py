@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from steelyard.core.errors import UsageError, unknown_name
-from steelyard.core.points import points_of
 from steelyard.core.workload import Json, Point, Selection, Suite, Sweep
+from steelyard.lowering.points import points_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

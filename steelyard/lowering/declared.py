@@ -4,16 +4,16 @@ Each difference is a SuiteError that names the program and the input or output. 
 would only repeat it in words of its own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from steelyard.core.errors import SuiteError
-from steelyard.core.points import declared
-from steelyard.core.workload import Point, Program, TensorSpec
+from steelyard.core.workload import CHOSEN_FROM, Point, Program, TensorSpec
 from steelyard.lowering.entry import PoolEntry
 from steelyard.lowering.source import example_inputs
 from steelyard.lowering.suites_code import suites_code
 from steelyard.lowering.tolerance import BOUNDS, relative_l2
+from steelyard.measure.driver import driver_of
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +63,8 @@ def check_forward(point: Point, modules: "Mapping[str, torch.nn.Module]") -> Non
 
 def check_pool(point: Point, pool: Sequence[Any]) -> None:
     """Raises SuiteError for input sets and references that are not those of the point's programs."""
-    first = point.programs["main" if point.driver == "call" else "prefill"]
+    driver = driver_of(point)
+    first = point.programs[driver.programs[0]]
     for entry in pool:
         if not isinstance(entry, PoolEntry):
             raise SuiteError(f"{point.pool} gave a {type(entry).__name__}, not a PoolEntry")
@@ -71,9 +72,10 @@ def check_pool(point: Point, pool: Sequence[Any]) -> None:
             if spec.name not in entry.inputs:
                 raise SuiteError(f"{point.pool}: the input set lacks '{spec.name}' of program '{first.name}'")
             _check_tensor(entry.inputs[spec.name], spec, f"{point.pool}, input '{spec.name}'")
-        for name, shape in _wanted(point, entry):
+        wanted = dict(driver.references(point, entry.references))
+        for name, shape in wanted.items():
             _check_reference(point, entry, name, shape)
-        known = {name for name, _ in _wanted(point, entry)} | {"next_token"}
+        known = {*wanted, *CHOSEN_FROM}
         if stray := [name for name in entry.references if name not in known]:
             raise SuiteError(f"{point.pool} gives a reference for '{stray[0]}', which is no output")
 
@@ -109,27 +111,8 @@ def _check_tensor(value: Any, spec: TensorSpec, where: str) -> None:
     if not isinstance(value, torch.Tensor):
         raise SuiteError(f"{where} is a {type(value).__name__}, not a tensor")
     found = f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
-    if found != declared(spec):
-        raise SuiteError(f"{where} is {found}, and declared as {declared(spec)}: correct its TensorSpec or the code")
-
-
-def _wanted(point: Point, entry: PoolEntry) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The references that an input set needs, with their shapes."""
-    if point.driver == "generate":
-        for role, output, name in (("prefill", "logits", "first_logits"), ("decode", "logits", "logits")):
-            shapes = {spec.name: spec.shape for spec in point.programs[role].outputs}
-            if output not in shapes:
-                raise SuiteError(f"program '{role}' has no output '{output}', by which an answer is checked")
-            yield name, shapes[output]
-        return
-    window = point.window
-    for spec in point.programs["main"].outputs:
-        if spec.name == "next_token" and "logits" in entry.references:
-            continue  # held against the logits, from which it was chosen
-        shape = list(spec.shape)
-        if spec.role == "state" and window is not None:
-            shape[window.axis] = window.length
-        yield spec.name, tuple(shape)
+    if found != spec.declared:
+        raise SuiteError(f"{where} is {found}, and declared as {spec.declared}: correct its TensorSpec or the code")
 
 
 def _check_reference(point: Point, entry: PoolEntry, name: str, shape: tuple[int, ...]) -> None:

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from steelyard.core.errors import Denied, SteelyardError, SuiteError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import LoweredPoint
-from steelyard.core.points import of_point
 from steelyard.core.reason import reason_of
 from steelyard.core.workload import Identity, Point
 from steelyard.lowering.artifacts import Artifacts
@@ -22,6 +21,7 @@ from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Entry
 from steelyard.lowering.costs import Costs
 from steelyard.lowering.declared import check_forward
+from steelyard.lowering.points import of_point
 from steelyard.lowering.references import make_pool, point_made_with, read_point, write_point
 from steelyard.lowering.request import LoweringFailure, LoweringRequest, LoweringResponse, Progress
 from steelyard.lowering.source import build_with, load_weights

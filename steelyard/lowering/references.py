@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from steelyard.core.errors import SuiteError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import InputSet, Tolerance
-from steelyard.core.workload import Point, StateWindow
+from steelyard.core.workload import Point
 from steelyard.lowering.cached import Entry
 from steelyard.lowering.declared import check_pool, check_repeatable, run
 from steelyard.lowering.entry import PoolEntry
@@ -20,6 +20,7 @@ from steelyard.lowering.suites_code import suites_code
 from steelyard.lowering.tolerance import forced_from, relative_l2, tolerance
 from steelyard.lowering.written import Written
 from steelyard.measure.distance import difference
+from steelyard.measure.driver import driver_of
 from steelyard.plugins import load_attribute
 
 if TYPE_CHECKING:
@@ -70,16 +71,21 @@ def write_point(
     errors: dict[str, list[float]] = {}
     logit_errors: list[float] = []
     last = list(point.programs.values())[-1]
-    call = _answer if point.driver == "generate" else _call
+    driver = driver_of(point)
+
+    def program(role: str, inputs: "Tensors") -> "dict[str, torch.Tensor]":
+        return run(point.programs[role], modules[role], inputs)
+
     for index, entry in enumerate(pool):
         given = {name: tensor.clone() for name, tensor in entry.inputs.items()} if index == 0 else {}
-        outputs = call(point, entry, modules)
+        outputs = driver.compute(point, entry.inputs, entry.tokens, program)
         if index == 0:
-            check_repeatable(last, given, entry.inputs, outputs, call(point, entry, modules))
+            again = driver.compute(point, entry.inputs, entry.tokens, program)
+            check_repeatable(last, given, entry.inputs, outputs, again)
         for name, reference in entry.references.items():
             if reference.is_floating_point():
                 errors.setdefault(name, []).append(relative_l2(outputs[name], reference))
-                if "logits" in name:
+                if name in driver.feeds_back:
                     apart = difference(outputs[name].double().numpy(), reference.double().numpy())
                     logit_errors.append(float(abs(apart).max()))
     tolerances = {name: tolerance(f"program '{last.name}'", name, last.dtype, found) for name, found in errors.items()}
@@ -123,40 +129,6 @@ def read_point(entry: Entry) -> tuple[tuple[InputSet, ...], dict[str, Tolerance]
         for index, facts in enumerate(entry.manifest.facts["sets"])
     )
     return sets, {name: Tolerance(**each) for name, each in entry.manifest.facts["tolerances"].items()}
-
-
-def _call(point: Point, entry: PoolEntry, modules: "Mapping[str, torch.nn.Module]") -> "Tensors":
-    """One run of the program `main`, state outputs cut to the window."""
-    program = point.programs["main"]
-    outputs = run(program, modules["main"], entry.inputs)
-    window = point.window
-    if window is not None:
-        for spec in program.state:
-            outputs[spec.name] = _inside(outputs[spec.name], window)
-    return outputs
-
-
-def _answer(point: Point, entry: PoolEntry, modules: "Mapping[str, torch.nn.Module]") -> "Tensors":
-    """First and last logits of the reference's own answer: its tokens are fed, so that one early
-    difference does not make all later steps incomparable."""
-    import torch
-
-    prefill, decode = point.programs["prefill"], point.programs["decode"]
-    outputs = run(prefill, modules["prefill"], entry.inputs)
-    first = outputs["logits"]
-    tokens = torch.tensor(entry.tokens, dtype=torch.int64)
-    for step in range(1, tokens.shape[1]):
-        fed = {
-            **{spec.name: outputs[spec.name] for spec in decode.state},
-            "input_ids": tokens[:, step - 1 : step],
-            "position": torch.tensor([int(point.settings["prompt"]) + step - 1]),
-        }
-        outputs = run(decode, modules["decode"], fed)
-    return {"first_logits": first, "logits": outputs["logits"]}
-
-
-def _inside(tensor: "torch.Tensor", window: StateWindow) -> "torch.Tensor":
-    return tensor.narrow(window.axis, window.start, window.length)
 
 
 def _digest(sets: "Sequence[Tensors]") -> str:

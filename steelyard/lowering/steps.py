@@ -11,6 +11,7 @@ from steelyard.lowering.format import EAGER_FORMAT, made_with, split
 from steelyard.lowering.references import point_key
 from steelyard.lowering.weights import weights_key
 from steelyard.lowering.written import Written, written_by
+from steelyard.measure.driver import driver_of
 
 WEIGHTS, REFERENCES = "weights", "references"
 
@@ -118,5 +119,4 @@ def _gigabytes(point: Point) -> float:
 
 
 def _calls(point: Point) -> int:
-    tokens = point.settings.get("tokens")
-    return int(tokens) if point.driver == "generate" and isinstance(tokens, int) else 1
+    return sum(driver_of(point).runs(point).values()) or 1

@@ -13,6 +13,9 @@ import time
 CLOCK = time.perf_counter_ns
 """Nanoseconds, monotonic, since some moment of the past. Every sample of every backend is a difference of two."""
 
+ROUNDING_S = 2e-9
+"""Starts and lengths are whole nanoseconds of this clock, kept as floats of seconds: so far sums of them are off."""
+
 _HELD = {name: getattr(time, name) for name in ("perf_counter_ns", "perf_counter", "monotonic_ns", "monotonic")}
 _PART, _SLACK_NS = 0.01, 2_000_000
 

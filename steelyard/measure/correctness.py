@@ -15,7 +15,7 @@ from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import Correctness, OutputCheck
 from steelyard.core.runner import Binding
 from steelyard.core.tolerance import needed
-from steelyard.core.workload import Program, TensorSpec
+from steelyard.core.workload import CHOSEN_FROM, Program, TensorSpec
 from steelyard.measure.distance import alike_finite, difference, finite, norm
 
 if TYPE_CHECKING:
@@ -54,31 +54,13 @@ class Checker:
         for spec in program.outputs:
             actual = binding.read((spec.name,)).get(spec.name)
             if actual is None:
-                self._record(spec.name, 1.0, 1.0, "it is missing: reading it gave nothing")
+                self.record(spec.name, 1.0, 1.0, "it is missing: reading it gave nothing")
             elif spec.role == "state":
                 self._state(slot, spec, actual)
-            elif spec.name == "next_token" and "logits" in self._references[slot]:
-                self._token(slot, spec.name, actual)
+            elif (chosen_from := CHOSEN_FROM.get(spec.name)) in self._references[slot]:
+                self._chosen(slot, spec.name, str(chosen_from), actual)
             else:
-                self._data(slot, spec.name, actual)
-
-    def answer(self, slot: int, chosen: Array, last_logits: Array) -> None:
-        """Check one generated answer: tokens up to the first ambiguous step, and the last step's logits."""
-        self.calls += 1
-        entry = self._lowered.pool[slot]
-        reference = np.asarray(entry.tokens)
-        until = reference.shape[1] if entry.forced_from is None else entry.forced_from
-        worst = self._worst.setdefault("tokens", _Worst())
-        wrong = np.argwhere(chosen[:, :until] != reference[:, :until])
-        if wrong.size:
-            row, step = min(map(tuple, wrong), key=lambda place: place[1])
-            worst.relative_l2 = max(worst.relative_l2, float(np.mean(chosen[:, :until] != reference[:, :until])))
-            worst.max_abs = 1.0
-            worst.reasons.append(
-                f"token {step + 1} of answer {slot + 1} is {chosen[row, step]} instead of {reference[row, step]}"
-            )
-            return
-        self._data(slot, "logits", last_logits)
+                self.data(slot, spec.name, actual)
 
     def doubt(self, sentences: Sequence[str]) -> None:
         """Reasons why right outputs are no proof of work; any of them fails the point."""
@@ -122,7 +104,8 @@ class Checker:
         wanted = needed(max(check.relative_l2 for check in failed))
         return "" if wanted is None else f"it would pass as an approximation with --tolerance {wanted:g}"
 
-    def _data(self, slot: int, name: str, actual: Array) -> None:
+    def data(self, slot: int, name: str, actual: Array) -> None:
+        """Hold an output of the call with input set `slot` against its reference."""
         reference = self._references[slot][name]
         self._ignores_input(slot, name, actual, reference)
         self._compare(name, actual, reference)
@@ -130,10 +113,10 @@ class Checker:
     def _state(self, slot: int, spec: TensorSpec, actual: Array) -> None:
         window = self._lowered.point.window
         if window is None:
-            self._data(slot, spec.name, actual)
+            self.data(slot, spec.name, actual)
             return
         if actual.shape != spec.shape:
-            self._record(spec.name, 1.0, 1.0, f"shape {actual.shape} instead of {spec.shape}")
+            self.record(spec.name, 1.0, 1.0, f"shape {actual.shape} instead of {spec.shape}")
             return
         inside = [slice(None)] * actual.ndim
         inside[window.axis] = slice(window.start, window.start + window.length)
@@ -145,35 +128,35 @@ class Checker:
             rest = actual[tuple(outside)]
             kept = not rest.any() if before is None else np.array_equal(rest, before[tuple(outside)])
             if not kept:
-                self._record(spec.name, 0.0, 0.0, "places outside the written window changed")
+                self.record(spec.name, 0.0, 0.0, "places outside the written window changed")
 
-    def _token(self, slot: int, name: str, actual: Array) -> None:
+    def _chosen(self, slot: int, name: str, chosen_from: str, actual: Array) -> None:
         """A token may differ from the reference's only where the reference's own logits are that close.
 
         |err_i| <= |err|_2 <= limit x |ref|_2 bounds the error of any one logit, so two logits can swap
         only if they are within twice that.
         """
-        logits = np.asarray(self._references[slot]["logits"], dtype=np.float64)
-        limit = self._lowered.tolerances["logits"].allowed
+        logits = np.asarray(self._references[slot][chosen_from], dtype=np.float64)
+        limit = self._lowered.tolerances[chosen_from].allowed
         tokens = np.asarray(actual).reshape(-1)
         for row, token in enumerate(tokens):
             if not 0 <= token < logits.shape[1]:
-                self._record(name, 1.0, 1.0, f"token {token} is not in the vocabulary")
+                self.record(name, 1.0, 1.0, f"token {token} is not in the vocabulary")
                 continue
             gap = float(logits[row].max() - logits[row, token])
             allowed = 2 * limit * norm(finite(logits[row]))
             reason = "" if gap <= allowed else f"token {token} is not the most likely one (gap {gap:.2g})"
-            self._record(name, 0.0 if not reason else 1.0, gap if np.isfinite(gap) else 1.0, reason)
+            self.record(name, 0.0 if not reason else 1.0, gap if np.isfinite(gap) else 1.0, reason)
 
     def _compare(self, name: str, actual: Array, reference: Array) -> None:
         actual64 = np.asarray(actual).astype(np.float64)
         reference64 = np.asarray(reference, dtype=np.float64)
         if actual64.shape != reference64.shape:
-            self._record(name, 1.0, 1.0, f"shape {actual64.shape} instead of {reference64.shape}")
+            self.record(name, 1.0, 1.0, f"shape {actual64.shape} instead of {reference64.shape}")
             return
         if not alike_finite(actual64, reference64):
             infinite = not np.isfinite(reference64).all()
-            self._record(name, 1.0, 1.0, "holds NaN or infinity" + (" elsewhere than its reference" * infinite))
+            self.record(name, 1.0, 1.0, "holds NaN or infinity" + (" elsewhere than its reference" * infinite))
             return
         apart = difference(actual64, reference64)
         scale, error = norm(finite(reference64)), norm(apart)
@@ -183,7 +166,7 @@ class Checker:
             reason = "all zeros"
         elif finite(actual64).size > 1 and np.ptp(finite(actual64)) == 0 and np.ptp(finite(reference64)) > 0:
             reason = "a constant"
-        self._record(name, relative, float(np.abs(apart).max(initial=0.0)), reason)
+        self.record(name, relative, float(np.abs(apart).max(initial=0.0)), reason)
 
     def _ignores_input(self, slot: int, name: str, actual: Array, reference: Array) -> None:
         """Bit-identical outputs for input sets whose references differ: cached, or blind to the input."""
@@ -191,10 +174,11 @@ class Checker:
         seen = self._seen.setdefault(name, {})
         for other, earlier in seen.items():
             if other != slot and earlier == digest and not np.array_equal(self._references[other][name], reference):
-                self._record(name, 1.0, 0.0, "does not depend on the input")
+                self.record(name, 1.0, 0.0, "does not depend on the input")
         seen[slot] = digest
 
-    def _record(self, name: str, relative: float, max_abs: float, reason: str = "") -> None:
+    def record(self, name: str, relative: float, max_abs: float, reason: str = "") -> None:
+        """Note how far an output of a checked call is off; with a `reason` it fails whatever the tolerance."""
         worst = self._worst.setdefault(name, _Worst())
         worst.relative_l2 = max(worst.relative_l2, relative)
         worst.max_abs = max(worst.max_abs, max_abs)

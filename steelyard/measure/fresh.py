@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steelyard.core.runner import Binding
-from steelyard.core.workload import Program
+from steelyard.core.workload import CHOSEN_FROM, Program
 from steelyard.measure.clock import CLOCK
 from steelyard.measure.distance import difference, finite, norm
 
@@ -55,7 +55,7 @@ class FreshCalls:
         self._telling = {spec.name for spec in self._outputs if "float" in spec.dtype}
         names = {spec.name for spec in self._outputs}
         # Of two logits as good as equal either may win; the logits themselves are compared.
-        self._repeated = names - ({"next_token"} if "logits" in names else set())
+        self._repeated = {name for name in names if CHOSEN_FROM.get(name) not in names}
         self._seen: dict[str, set[bytes]] = {name: set() for name in self._telling}
         self._times: dict[str, list[float]] = {"new": [], "again": [], "kept": []}
         self._reads: dict[str, list[float]] = {"at once": [], "after a pause": []}

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard import plugins
-from steelyard.compare.sides import metrics_of
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import StoreError, UsageError
-from steelyard.core.points import points_of
 from steelyard.core.run import Run
 from steelyard.core.shams import Condition, Shams
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request
+from steelyard.lowering.points import points_of
+from steelyard.measure.driver import metrics_of
 from steelyard.selftest import kept
 from steelyard.selftest.aa import summarise
 from steelyard.selftest.neighbour import neighbour

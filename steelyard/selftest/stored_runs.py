@@ -5,10 +5,10 @@ from pathlib import Path
 
 from steelyard import __version__, plugins
 from steelyard.core.backend import parse_backend
-from steelyard.core.points import points_of
 from steelyard.core.run import Run
 from steelyard.engine.plan import Request
 from steelyard.hardware.fingerprint import packages
+from steelyard.lowering.points import points_of
 from steelyard.store import list_runs, open_run
 
 

@@ -5,6 +5,7 @@ from functools import partial
 
 from steelyard.core.comparison import Estimate, Interval
 from steelyard.core.workload import Point
+from steelyard.measure.driver import metrics_of
 from steelyard.tables.across_sides import ACROSS, Labelled, backends, column, common, refusals, short, titles
 from steelyard.tables.format import ABSENT
 from steelyard.tables.prices import Price, price_of
@@ -14,7 +15,6 @@ from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 MILLION = 1e6
 HOUR_S = 3600.0
-_TIMED = ("latency_s", "ttft_s", "tpot_s")
 
 Lookup = Callable[[Labelled, str, str, Point], tuple[Estimate | None, str]]
 """What is shown of a backend (label) on a side at a point (title): an estimate, or None with the reason."""
@@ -26,13 +26,13 @@ def columns(sides: Sequence[Labelled], unit: str = "s", shown: str = "") -> tupl
 
 
 def latency_table(sides: Sequence[Labelled]) -> Table:
-    """Latency, and for what generates the first token and the time per token."""
+    """Latency, and the timed parts of a call where its driver has any."""
     rows: list[Row] = []
     estimates: list[Estimate] = []
     foot = Footnotes()
     labels, _ = short(titles(sides))
     for title, point in titles(sides).items():
-        for metric in _TIMED if point.driver == "generate" else _TIMED[:1]:
+        for metric in metrics_of(point):
             cells, found = _cells(sides, title, point, partial(_seconds, metric), foot)
             estimates += found
             words = metric.removesuffix("_s")
@@ -40,8 +40,7 @@ def latency_table(sides: Sequence[Labelled]) -> Table:
     return _table(
         "latency",
         "Latency",
-        "Latency of one call, and of what generates the first token and the time per token; "
-        f"{_statistic(sides, estimates)}",
+        f"Latency of one call and of its timed parts; {_statistic(sides, estimates)}",
         (Column(key="point", title="Workload", wide=True), Column(key="metric", title="Time")),
         columns(sides, "s", "ms"),
         rows,

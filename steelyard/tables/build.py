@@ -14,6 +14,7 @@ from steelyard.tables import (
     memory,
     noise,
     overall,
+    parts,
     profiles,
     provenance,
     references,
@@ -53,7 +54,7 @@ def lay_out(facts: Facts) -> ReportData:
         tables=(
             *speeds,
             *(() if mean is None else (mean,)),
-            speed.tokens_table(facts),
+            *parts.parts_tables(facts),
             startup.startup_table(facts),
             memory.memory_table(facts),
             *accelerator.accelerator_tables(facts),

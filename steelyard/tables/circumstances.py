@@ -8,6 +8,7 @@ from steelyard.core.case import Arm
 from steelyard.core.comparison import Estimate
 from steelyard.core.run import protocol
 from steelyard.core.workload import Point
+from steelyard.measure.driver import metrics_of
 from steelyard.stats.quantile import needed
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
@@ -61,7 +62,7 @@ def spread_table(facts: Facts) -> Table:
     rows = []
     for point in facts.points:
         for arm in facts.arms:
-            for metric in ("latency_s", "ttft_s", "tpot_s"):
+            for metric in metrics_of(point):
                 summary = facts.summary(arm, point, metric)
                 if summary is not None and summary.estimate is not None:
                     rows.append(_spread_row(facts, arm, point, summary, foot))

@@ -9,6 +9,7 @@ from steelyard.core.case import Arm
 from steelyard.core.result import READ_BACK, Proof, Result
 from steelyard.core.run import TuningRow
 from steelyard.core.workload import Point
+from steelyard.measure.driver import metrics_of
 from steelyard.tables.evidence import share
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, counted, duration, plain, scientific, size
@@ -16,7 +17,6 @@ from steelyard.tables.format import ABSENT, counted, duration, plain, scientific
 _PHASES = ("import_s", "load_s", "compile_s", "first_run_s", "second_run_s")
 _TWICE = "compile_s"
 """The phase that is told for empty caches too."""
-_TIMES = ("latency_s", "ttft_s", "tpot_s")
 _NOT_KNOWN = "not known"
 """How `plain` begins what stands for an unknown value."""
 
@@ -158,7 +158,9 @@ def spent(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...
         return of
 
     def steady(arm: Arm) -> str | None:
-        summary = next((s for metric in _TIMES if (s := facts.summary(arm, point, metric)) is not None), None)
+        summary = next(
+            (s for metric in metrics_of(point) if (s := facts.summary(arm, point, metric)) is not None), None
+        )
         if summary is None or not summary.steady:
             return None
         classes = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(summary.steady.items()))
@@ -177,7 +179,7 @@ def spent(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...
         for metric, state in both
         if state == "warm" or metric == _TWICE
     ]
-    rows += [(f"{metric.removesuffix('_s')}, steady", timed(metric)) for metric in _TIMES]
+    rows += [(f"{metric.removesuffix('_s')}, steady", timed(metric)) for metric in metrics_of(point)]
     rows.append(("steady state", steady))
     rows += [(f"memory peak, {stage}", memory(stage)) for stage in ("compile", "steady")]
     fields = (_field(name, arms, of, measured=True) for name, of in rows)

@@ -5,6 +5,7 @@ import statistics
 from steelyard.core.metrics import METRICS, Reading
 from steelyard.core.run import Run, Segment, launches_by_segment, protocol
 from steelyard.guard.speed import LAG, SPREAD, over_fastest
+from steelyard.measure.driver import metrics_of
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, duration, fixed, percent, plain, size
@@ -18,7 +19,7 @@ def control_table(facts: Facts) -> Table:
     control = facts.control
     for point in facts.points if control is not None else ():
         assert control is not None
-        for metric in METRICS:
+        for metric in dict.fromkeys((*metrics_of(point), *METRICS)):
             comparison = facts.comparison(control, point, metric)
             if comparison is None:
                 continue

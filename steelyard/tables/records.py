@@ -7,14 +7,14 @@ machine and no case; it stands on the time line only.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from steelyard.compare.sides import metrics_of
 from steelyard.core.backend import Budget, Device
 from steelyard.core.case import Arm, Scenario
 from steelyard.core.comparison import Comparison, Estimate, Interval
-from steelyard.core.metrics import METRICS, Direction
+from steelyard.core.metrics import Direction
 from steelyard.core.result import Status
 from steelyard.core.run import LeftOut
 from steelyard.core.workload import Json, Point
+from steelyard.measure.driver import metric_of, metrics_of
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import counted, plain
 from steelyard.tables.timeline import Track, tracks
@@ -186,8 +186,8 @@ def _values(facts: Facts, arm: Arm, point: Point) -> Iterator[Value]:
         reason = "" if estimate is not None else why or facts.reason(arm, point, metric)
         yield Value(
             metric=metric,
-            unit=METRICS[metric].unit,
-            direction=METRICS[metric].direction,
+            unit=metric_of(point, metric).unit,
+            direction=metric_of(point, metric).direction,
             estimate=estimate,
             reason=reason,
             launches=medians,
@@ -208,7 +208,7 @@ def _values(facts: Facts, arm: Arm, point: Point) -> Iterator[Value]:
         yield Value(
             metric=summary.metric,
             unit=summary.unit,
-            direction=METRICS[summary.metric.partition("/")[0]].direction,
+            direction=metric_of(point, summary.metric).direction,
             estimate=summary.estimate if outcome.speed else None,
             reason=summary.reason or why,
         )

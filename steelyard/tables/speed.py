@@ -1,4 +1,4 @@
-"""The speed tables: latency, throughput, speed-up and verdict per workload; first token and time per token."""
+"""The speed tables: latency, throughput, speed-up and verdict per workload."""
 
 from collections.abc import Sequence
 
@@ -193,59 +193,6 @@ def tags(facts: Facts, arm: Arm, point: Point) -> dict[str, str]:
         "status": facts.outcome(arm, point).status,
         "device": facts.run.manifest.device.name,
     }
-
-
-def tokens_table(facts: Facts) -> Table:
-    """First token and time per output token of the workloads that generate."""
-    points = tuple(point for point in facts.points if point.driver == "generate")
-    several = len(points) > 1
-    columns = (
-        *((Column(key="point", title="Workload"),) if several else ()),
-        Column(key="backend", title="Backend"),
-        Column(key="ttft_s", title="First token", kind="number", unit="s", shown="ms"),
-        Column(key="ttft_speedup", title="Speed-up, first token", kind="number", unit="1", shown=TIMES),
-        Column(key="tpot_s", title="Per token", kind="number", unit="s", shown="ms"),
-        Column(key="tpot_speedup", title="Speed-up, per token", kind="number", unit="1", shown=TIMES),
-    )
-    foot = Footnotes()
-    rows, estimates = [], []
-    for point in points:
-        for arm in facts.arms:
-            outcome = facts.outcome(arm, point)
-            marks = provenance.remarks(facts, arm, point, foot)
-            cells: list[Cell] = []
-            for metric in ("ttft_s", "tpot_s"):
-                estimate = facts.estimate(arm, point, metric)
-                estimates.append(estimate)
-                if not outcome.speed or estimate is None:
-                    told = f"{arm.label}: {facts.reason(arm, point, metric)}"
-                    reason = marks if outcome.status != "ok" else (*marks, foot.mark(told))
-                    cells += [Cell(text="–", notes=reason), Cell(text="–")]
-                    continue
-                comparison = facts.comparison(arm, point, metric)
-                times = None if comparison is None else comparison.speedup
-                cells.append(timed(estimate, foot, notes=marks))
-                if times is None:
-                    cells.append(Cell(text="1 (baseline)" if arm.label == facts.run.manifest.baseline else "–"))
-                else:
-                    why = tuple(foot.mark(text) for text in comparison.remarks) if comparison is not None else ()
-                    cells.append(Cell(value=times.value, interval=times.interval, notes=why))
-            head = (Cell(text=facts.label(point)),) if several else ()
-            rows.append(Row(cells=(*head, Cell(text=arm.label), *cells), tags=tags(facts, arm, point)))
-    what = (
-        "Time to the first token on the host and from one token to the next, each step timed by itself; "
-        f"speed-up over {facts.run.manifest.baseline}, above 1 is faster; exploratory."
-    )
-    return Table(
-        name="tokens",
-        title="First token and time per token",
-        caption=provenance.caption(facts, points, what, estimates) if points else "",
-        columns=columns,
-        rows=tuple(rows),
-        footnotes=foot.all(),
-        notes=provenance.notes(facts),
-        empty="no workload of this run generates tokens",
-    )
 
 
 def _bold_note(marked: set[Flag]) -> list[str]:

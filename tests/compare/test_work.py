@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from steelyard.compare.work import TOLERANCE, calls, checks, traffic_bytes
+from steelyard.compare.work import TOLERANCE, checks, traffic_bytes
 from steelyard.core.lowered import WorkCount
 from steelyard.core.workload import StateWindow, TensorSpec
+from steelyard.measure.driver import driver_of
 from tests.fakes.ceilings import held_against
 from tests.fakes.runs import TOKENS, llm_points, synthetic_run
 
@@ -34,8 +35,8 @@ def test_a_count_within_the_tolerance_agrees_and_one_beyond_it_is_shown_as_such(
 
 
 def test_generate_counts_its_prefill_once_and_its_decode_for_every_further_token():
-    assert calls(point("generate")) == {"prefill": 1, "decode": TOKENS - 1}
-    assert calls(point("decode")) == {"main": 1}
+    assert driver_of(point("generate")).runs(point("generate")) == {"prefill": 1, "decode": TOKENS - 1}
+    assert driver_of(point("decode")).runs(point("decode")) == {"main": 1}
     (check,) = checks(point("generate"), facts_of("generate", xla=1.0))
     assert check.bytes == pytest.approx(5e8 * TOKENS)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from steelyard.core.lowered import InputSet, LoweredPoint, LoweredProgram, Tolerance
 from steelyard.core.result import Correctness
 from steelyard.core.workload import Identity, Point, Program, StateWindow, TensorSpec, Weights, Work
+from steelyard.drivers.generate import check
 from steelyard.measure.correctness import Checker
 
 LIMIT = 1e-4
@@ -164,10 +165,10 @@ def test_nothing_checked_is_not_a_pass() -> None:
 
 
 def test_answers_must_have_the_reference_tokens_up_to_the_ambiguous_step() -> None:
-    checker = Checker(lowered(), [{"logits": LOGITS}] * 2, [{}] * 2)
-    checker.answer(0, np.array([[1, 2, 3]]), LOGITS.astype(np.float32))
+    checker, entry = Checker(lowered(), [{"logits": LOGITS}] * 2, [{}] * 2), lowered().pool[0]
+    check(checker, 0, entry, np.array([[1, 2, 3]]), LOGITS.astype(np.float32))
     assert checker.verdict().passed
-    checker.answer(1, np.array([[1, 7, 3]]), LOGITS.astype(np.float32))
+    check(checker, 1, entry, np.array([[1, 7, 3]]), LOGITS.astype(np.float32))
     assert "token 2 of answer 2 is 7 instead of 2" in checker.verdict().reason
 
 
@@ -227,8 +228,8 @@ def test_a_token_may_differ_within_the_stated_tolerance_of_the_logits() -> None:
 
 def test_the_reference_answer_is_fed_where_an_approximation_may_choose_other_tokens() -> None:
     assert {entry.forced_from for entry in lowered().within(LIMIT).pool} == {None}
-    checker = Checker(lowered().within(1e-3), [{"logits": LOGITS}] * 2, [{}] * 2)
-    checker.answer(0, np.array([[1, 7, 3]]), off(5e-4).arrays["logits"])
+    checker, entry = Checker(lowered().within(1e-3), [{"logits": LOGITS}] * 2, [{}] * 2), lowered().within(1e-3).pool[0]
+    check(checker, 0, entry, np.array([[1, 7, 3]]), off(5e-4).arrays["logits"])
     assert checker.verdict().passed
-    checker.answer(0, np.array([[1, 7, 3]]), off(5e-3).arrays["logits"])
+    check(checker, 0, entry, np.array([[1, 7, 3]]), off(5e-3).arrays["logits"])
     assert not checker.verdict().passed

@@ -98,9 +98,9 @@ MUTANTS = (
     ),
     Mutant(
         name="sorted samples",
-        file="steelyard/engine/drivers.py",
-        old="        samples=tuple(samples),\n",
-        new="        samples=tuple(sorted(samples)),\n",
+        file="steelyard/measure/driver.py",
+        old="            samples=samples,\n",
+        new="            samples=tuple(sorted(samples)),\n",
         tests=(f"{WORKER}::test_samples_stand_in_time_order_so_that_a_pattern_in_time_is_seen",),
         through="worker",
     ),
@@ -270,7 +270,7 @@ MUTANTS = (
     Mutant(
         name="dropped output",
         file="steelyard/measure/correctness.py",
-        old='                self._record(spec.name, 1.0, 1.0, "it is missing: reading it gave nothing")\n',
+        old='                self.record(spec.name, 1.0, 1.0, "it is missing: reading it gave nothing")\n',
         new="                continue\n",
         tests=(f"{CHEATS}::test_the_cold_round_catches[dropped output]",),
         through="worker",
@@ -278,7 +278,7 @@ MUTANTS = (
     Mutant(
         name="replaced timer",
         file="steelyard/engine/measuring.py",
-        old="    _believe(clock.replaced(loop.CLOCK, generate.CLOCK))\n",
+        old="    _believe(clock.replaced(loop.CLOCK, *bound.clocks))\n",
         new="",
         tests=(f"{CHEATS}::test_the_cold_round_catches[patched timer]",),
         through="worker",

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from steelyard.core.runner import Arrays, Binding
-from steelyard.measure import generate
-from steelyard.measure.generate import Generation
+from steelyard.drivers import generate
+from steelyard.drivers.generate import Generation
 
 PROMPT = 4
 REFERENCE = ((10, 11, 12, 13),)

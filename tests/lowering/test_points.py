@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from steelyard.core.errors import CheckpointError, SuiteError, UsageError
-from steelyard.core.points import points_of
 from steelyard.core.workload import DTYPE_BYTES, Point, Selection, TensorSpec
+from steelyard.lowering.points import points_of
 from tests.fakes.mistaken import SUITE, point
 
 RIGHT = Selection(device_kind="cpu", workloads=("right",))
@@ -49,7 +49,7 @@ def made(point: Callable[[], Any]) -> tuple[Point, ...]:
         ),
         (
             lambda: dataclasses.replace(point("right"), driver="cal"),
-            r"unknown driver 'cal': give one of call, generate",
+            r"unknown driver 'cal'",
         ),
     ],
 )

@@ -12,8 +12,8 @@ from steelyard.core.errors import SteelyardError, SuiteError, UsageError, unknow
 from steelyard.core.pointers import refuse_pointers
 from steelyard.core.reason import reason_of
 from steelyard.core.workload import DTYPE_BYTES, Point, Program, Role, Selection, Suite, TensorSpec
+from steelyard.measure.driver import driver_of
 
-_ROLES = {"call": ("main",), "generate": ("prefill", "decode")}
 _FLOATING = tuple(name for name in DTYPE_BYTES if "float" in name)
 _SPEC_ROLES = get_args(Role)
 
@@ -46,11 +46,6 @@ def of_point(point: Point, fault: str) -> SuiteError:
     return SuiteError(f"suite error: suite '{point.suite}', workload '{point.title}': {fault}")
 
 
-def declared(spec: TensorSpec) -> str:
-    """Type and shape in one word, e.g. `float32[4, 8]`."""
-    return f"{spec.dtype}{list(spec.shape)}"
-
-
 def _check_names(suite: Suite, selection: Selection) -> None:
     for name in (*selection.workloads, *selection.exclude):
         if name not in suite.workloads:
@@ -70,10 +65,13 @@ def _check_names(suite: Suite, selection: Selection) -> None:
 
 def _faults(point: Point) -> Iterator[str]:
     """What no backend could make good, as sentences for the author."""
-    if point.driver not in _ROLES:
-        yield f"unknown driver '{point.driver}': give one of {', '.join(_ROLES)}"
-    elif lacking := [role for role in _ROLES[point.driver] if role not in point.programs]:
-        yield f"the driver '{point.driver}' runs the program {lacking[0]}, which is not among its programs"
+    try:
+        lacking = [role for role in driver_of(point).programs if role not in point.programs]
+    except UsageError as error:
+        yield str(error)
+    else:
+        if lacking:
+            yield f"the driver '{point.driver}' runs the program {lacking[0]}, which is not among its programs"
     for role, program in point.programs.items():
         for fault in _program_faults(program):
             yield f"program '{role}'{fault}"
