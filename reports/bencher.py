@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from steelyard.tables.output import ReportInputs, json_text, save
+from steelyard.render.output import ReportInputs, json_text, save
 from steelyard.tables.records import THROUGHPUT, CaseRecord, Value
 
 NANOSECONDS = 1e9

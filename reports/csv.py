@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from steelyard.tables.drawing import Value, csv_text
-from steelyard.tables.output import ReportInputs, save
+from steelyard.render.drawing import Value, csv_text
+from steelyard.render.output import ReportInputs, save
 from steelyard.tables.table import Cell, Column, Table
 
 TIDY = (

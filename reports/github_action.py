@@ -4,8 +4,8 @@ should rise (`customSmallerIsBetter`, `customBiggerIsBetter`)."""
 from pathlib import Path
 
 from steelyard.core.metrics import Direction
+from steelyard.render.output import ReportInputs, json_text, save
 from steelyard.tables.format import level
-from steelyard.tables.output import ReportInputs, json_text, save
 from steelyard.tables.records import CaseRecord, Value
 
 FILES: tuple[tuple[Direction, str], ...] = (("lower", "smaller"), ("higher", "bigger"))

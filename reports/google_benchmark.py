@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from steelyard.tables.output import ReportInputs, json_text, save
+from steelyard.render.output import ReportInputs, json_text, save
 from steelyard.tables.records import CaseRecord, Records, Value
 
 AGGREGATE = "hodges_lehmann"

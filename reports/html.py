@@ -13,11 +13,11 @@ import jinja2
 from markupsafe import Markup
 
 from steelyard.core.visible import visible
+from steelyard.render.drawing import Picture, inline_svg
+from steelyard.render.output import ReportInputs, printed, save
+from steelyard.render.page_data import ABOUT, page_data
 from steelyard.tables.cases import Cases
-from steelyard.tables.drawing import Picture, inline_svg
 from steelyard.tables.format import counted, shown
-from steelyard.tables.output import ReportInputs, printed, save
-from steelyard.tables.page_data import ABOUT, page_data
 from steelyard.tables.table import Cell, Column, Table
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -5,7 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from steelyard.core.run import LeftOut
-from steelyard.tables.output import ReportInputs, save
+from steelyard.render.output import ReportInputs, save
 from steelyard.tables.records import CaseRecord, Records
 
 _FAILURES = ("incorrect", "fallback")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import jinja2
 
+from steelyard.render.layout import Group, Layout
+from steelyard.render.output import ReportInputs, printed, save
 from steelyard.tables.latex import escape, flowing
-from steelyard.tables.layout import Group, Layout
-from steelyard.tables.output import ReportInputs, printed, save
 from steelyard.tables.references import bibtex
 from steelyard.tables.table import Macro, Paragraph, Row, Table
 

@@ -5,8 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from steelyard.core.visible import visible
+from steelyard.render.output import ReportInputs, printed, save
 from steelyard.tables.format import shown
-from steelyard.tables.output import ReportInputs, printed, save
 from steelyard.tables.table import Cell, Column, Table
 
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")

@@ -7,10 +7,10 @@ metric. A case that gave no number in a run has no row for it.
 from collections.abc import Sequence
 from pathlib import Path
 
-from steelyard.tables.drawing import Value as Field
-from steelyard.tables.drawing import csv_text
+from steelyard.render.drawing import Value as Field
+from steelyard.render.drawing import csv_text
+from steelyard.render.output import ReportInputs, json_text, save
 from steelyard.tables.facts import slug
-from steelyard.tables.output import ReportInputs, json_text, save
 from steelyard.tables.records import CaseRecord, Records
 
 TIME, ATTRIBUTES = "time", ("run", "versions")

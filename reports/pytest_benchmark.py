@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from steelyard.render.output import ReportInputs, json_text, save
 from steelyard.tables.described import described
-from steelyard.tables.output import ReportInputs, json_text, save
 from steelyard.tables.records import STATISTIC, CaseRecord, Records, Value
 
 

@@ -4,7 +4,7 @@ PyTorch OSS benchmark infra. Its upload action adds the commit, the job and the 
 from pathlib import Path
 from typing import Any
 
-from steelyard.tables.output import ReportInputs, json_text, save
+from steelyard.render.output import ReportInputs, json_text, save
 from steelyard.tables.records import STATISTIC, CaseRecord, Records, Value
 
 

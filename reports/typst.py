@@ -5,12 +5,12 @@ No package is imported, so that it compiles offline.
 
 from pathlib import Path
 
-from steelyard.tables.drawing import Picture
+from steelyard.render.drawing import Picture
+from steelyard.render.layout import Group, Layout, Measure
+from steelyard.render.output import ReportInputs, printed, save
+from steelyard.render.typst import breakable, breakable_literal, escape, literal
 from steelyard.tables.format import shown
-from steelyard.tables.layout import Group, Layout, Measure
-from steelyard.tables.output import ReportInputs, printed, save
 from steelyard.tables.table import Cell, Row, Table
-from steelyard.tables.typst import breakable, breakable_literal, escape, literal
 
 PAGE = """\
 #set page(paper: "a4", margin: 2.2cm, numbering: "1")

@@ -4,7 +4,7 @@ Idiom: weights are constants of the session (pre-packed), inputs and outputs are
 through `IOBinding`, and a KV cache is bound in place: one `OrtValue` is both the state's input and its output.
 That is right only if nothing reads the old state after it was overwritten, so `proof` runs the
 program both ways and compares bit by bit; `kv_cache=ping_pong` binds two buffers and swaps them instead.
-On a CPU language models come as ONNX Runtime's own operators (see `steelyard.lowering.onnx_fuse`), elsewhere, and with
+On a CPU language models come as ONNX Runtime's own operators (see `steelyard.formats.onnx.fuse`), elsewhere, and with
 `opset`, as standard ONNX.
 """
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
 
+from steelyard import plugins
 from steelyard.adapters.bound import artifact_of
 from steelyard.adapters.inductor import MAX, MAX_AOT, graphs, no_compiler
 from steelyard.adapters.torch_binding import Call, Tensors, as_tuple, zeros
@@ -124,10 +125,8 @@ class AotExecutable(TorchExecutable):
     """One exported program as an AOTInductor package. The weights are handed to it by reference, not packaged."""
 
     def __init__(self, runner: "Inductor", lowered: LoweredProgram) -> None:
-        from steelyard.lowering.pt2_format import load
-
         artifact = artifact_of(lowered, "pt2")
-        exported = load(artifact, lowered.program, lowered.weights_file)
+        exported = plugins.format_("pt2").load(artifact, lowered.program, lowered.weights_file)
         if runner.device.type != "cpu":
             from torch.export.passes import move_to_device_pass
 

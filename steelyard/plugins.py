@@ -1,9 +1,16 @@
-"""Names to runners, suites, drivers, reports and figures: files in this package, entry points, or `module.path:Attr`.
+"""Names to what a file, an entry point of an installed package or `module.path:Attr` exports.
 
-A file in `runners/` exports `RUNNERS = {"name": Class}`; in `suites/` `SUITE`; in `drivers/` `DRIVER`; in `reports/`
-`REPORT`; in `reports/figures/` `FIGURE`. An installed package offers the same through the entry-point groups
-`steelyard.runners`, `steelyard.suites`, `steelyard.drivers`, `steelyard.reports` and `steelyard.reports.figures`. A
-name offered twice, and what a package offers and cannot be used, is an error for whoever asks for that name, and for
+| kind | folder and group of entry points | a file exports |
+| --- | --- | --- |
+| backend | `steelyard.runners` | `RUNNERS = {"name": Class}` |
+| suite | `steelyard.suites` | `SUITE` |
+| driver | `steelyard.drivers` | `DRIVER` |
+| format | `steelyard.formats` | `FORMAT` |
+| section | `steelyard.sections` | `SECTION` |
+| report | `steelyard.reports` | `REPORT` |
+| figure | `steelyard.reports.figures` | `FIGURE` |
+
+A name offered twice, and what a package offers and cannot be used, is an error for whoever asks for that name, and for
 nobody else.
 """
 
@@ -24,7 +31,7 @@ from steelyard.core.reason import reason_of
 from steelyard.core.runner import Runner
 from steelyard.core.workload import Suite
 
-Kind = Literal["backend", "suite", "driver", "report", "figure"]
+Kind = Literal["backend", "suite", "driver", "format", "section", "report", "figure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +63,18 @@ _PLACES: Mapping[Kind, _Place] = {
         attribute="DRIVER",
         fits=lambda entry: all(hasattr(entry, name) for name in ("name", "programs", "metrics", "bind")),
         must_be="an instance of a steelyard.measure.driver.Driver",
+    ),
+    "format": _Place(
+        package="steelyard.formats",
+        attribute="FORMAT",
+        fits=lambda entry: all(hasattr(entry, name) for name in ("name", "packages", "convert")),
+        must_be="a steelyard.lowering.format.Format",
+    ),
+    "section": _Place(
+        package="steelyard.sections",
+        attribute="SECTION",
+        fits=lambda entry: all(hasattr(entry, name) for name in ("name", "tables")),
+        must_be="a steelyard.tables.section.Section",
     ),
     "report": _Place(
         package="steelyard.reports",
@@ -156,6 +175,16 @@ def driver(name: str) -> Any:
 def drivers() -> Mapping[str, Any]:
     """All registered drivers."""
     return _usable("driver")
+
+
+def format_(name: str) -> Any:
+    """The format of a registered name, without a variant. Raises UsageError for one that nothing installed offers."""
+    return _named("format", name)
+
+
+def sections() -> Mapping[str, Any]:
+    """All registered sections of the report."""
+    return _usable("section")
 
 
 def reports() -> Mapping[str, Any]:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from steelyard.render.output import ReportInputs, save
 from steelyard.tables.latex import escape
-from steelyard.tables.output import ReportInputs, save
 
 
 class Figures:

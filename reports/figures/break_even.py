@@ -2,11 +2,11 @@
 
 from itertools import groupby
 
-from steelyard.tables.charts import log_axis
-from steelyard.tables.drawing import Drawing, new_figure
+from steelyard.render.charts import log_axis
+from steelyard.render.drawing import Drawing, new_figure
+from steelyard.render.labels import End, at_ends
+from steelyard.render.style import GRID, INK, Look, arm_styles, short
 from steelyard.tables.format import TIMES
-from steelyard.tables.labels import End, at_ends
-from steelyard.tables.style import GRID, INK, Look, arm_styles, short
 from steelyard.tables.table import ReportData
 
 

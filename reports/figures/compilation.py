@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from steelyard.tables.charts import Mark, few_ticks, labels
-from steelyard.tables.drawing import Drawing, new_figure
+from steelyard.render.charts import Mark, few_ticks, labels
+from steelyard.render.drawing import Drawing, new_figure
+from steelyard.render.style import FAINT, GRID, INK, Look, short
 from steelyard.tables.format import decimals, fixed
-from steelyard.tables.style import FAINT, GRID, INK, Look, short
 from steelyard.tables.table import ReportData, Row, Table
 
 PHASES = (

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from steelyard.tables.charts import left_out
-from steelyard.tables.drawing import Drawing, new_figure
-from steelyard.tables.style import INK, Look, short, shorts
+from steelyard.render.charts import left_out
+from steelyard.render.drawing import Drawing, new_figure
+from steelyard.render.style import INK, Look, short, shorts
 from steelyard.tables.table import ReportData, Table
 
 GLYPHS = {

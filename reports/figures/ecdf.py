@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from steelyard.tables.charts import few_ticks, left_out, log_axis
-from steelyard.tables.drawing import Drawing, new_figure
+from steelyard.render.charts import few_ticks, left_out, log_axis
+from steelyard.render.drawing import Drawing, new_figure
+from steelyard.render.style import GRID, INK, Look, arm_styles, short, shorts
 from steelyard.tables.format import counted, decimals, factor, fixed
 from steelyard.tables.samples import Distribution
-from steelyard.tables.style import GRID, INK, Look, arm_styles, short, shorts
 from steelyard.tables.table import ReportData
 
 LOG_FROM = 4.0

@@ -1,9 +1,9 @@
 """Latency against the energy of a call: who is fast, who is frugal, and who is both."""
 
-from steelyard.tables.charts import Mark, left_out, log_axis, marks
-from steelyard.tables.drawing import Drawing, new_figure
-from steelyard.tables.labels import Box, End, beside
-from steelyard.tables.style import FAINT, GRID, INK, Look, arm_styles, short
+from steelyard.render.charts import Mark, left_out, log_axis, marks
+from steelyard.render.drawing import Drawing, new_figure
+from steelyard.render.labels import Box, End, beside
+from steelyard.render.style import FAINT, GRID, INK, Look, arm_styles, short
 from steelyard.tables.table import ReportData
 
 PANELS = 3

@@ -1,8 +1,8 @@
 """Latency of every backend with its interval, a panel per workload."""
 
-from steelyard.tables.charts import approximated, bars, far_apart, left_out, marks, stacked
-from steelyard.tables.drawing import Drawing
-from steelyard.tables.style import Look, arm_styles, short
+from steelyard.render.charts import approximated, bars, far_apart, left_out, marks, stacked
+from steelyard.render.drawing import Drawing
+from steelyard.render.style import Look, arm_styles, short
 from steelyard.tables.table import ReportData
 
 

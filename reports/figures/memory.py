@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from steelyard.tables.charts import left_out
-from steelyard.tables.drawing import Drawing, new_figure
+from steelyard.render.charts import left_out
+from steelyard.render.drawing import Drawing, new_figure
+from steelyard.render.labels import End, at_ends
+from steelyard.render.style import GRID, INK, Look, arm_styles, short
 from steelyard.tables.format import factor
-from steelyard.tables.labels import End, at_ends
-from steelyard.tables.style import GRID, INK, Look, arm_styles, short
 from steelyard.tables.table import Column, ReportData, Table
 
 METRICS = {

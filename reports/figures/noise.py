@@ -3,10 +3,10 @@
 from statistics import median
 from typing import Any
 
-from steelyard.tables.charts import Mark, key_columns, labels
-from steelyard.tables.drawing import Drawing, new_figure
+from steelyard.render.charts import Mark, key_columns, labels
+from steelyard.render.drawing import Drawing, new_figure
+from steelyard.render.style import BAND, FAINT, GRID, INK, Look, arm_styles, short, shorts
 from steelyard.tables.format import factor
-from steelyard.tables.style import BAND, FAINT, GRID, INK, Look, arm_styles, short, shorts
 from steelyard.tables.table import ReportData
 
 PANELS = 8

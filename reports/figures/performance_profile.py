@@ -1,10 +1,10 @@
 """How close each backend comes to the fastest, over all workload points: a performance profile (Dolan and More)."""
 
-from steelyard.tables.charts import log_axis
-from steelyard.tables.drawing import Drawing, new_figure
+from steelyard.render.charts import log_axis
+from steelyard.render.drawing import Drawing, new_figure
+from steelyard.render.labels import End, at_ends
+from steelyard.render.style import GRID, Look, arm_styles
 from steelyard.tables.format import TIMES
-from steelyard.tables.labels import End, at_ends
-from steelyard.tables.style import GRID, Look, arm_styles
 from steelyard.tables.table import ReportData
 
 

@@ -1,8 +1,8 @@
 """Power over time of one launch of each backend: idle, the calls, idle again."""
 
-from steelyard.tables.charts import not_drawn
-from steelyard.tables.drawing import Drawing, new_figure
-from steelyard.tables.style import BAND, FAINT, GRID, Look, arm_styles, short, shorts
+from steelyard.render.charts import not_drawn
+from steelyard.render.drawing import Drawing, new_figure
+from steelyard.render.style import BAND, FAINT, GRID, Look, arm_styles, short, shorts
 from steelyard.tables.table import ReportData
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from steelyard.tables.charts import key_columns, left_out, log_axis
-from steelyard.tables.drawing import Drawing, Value, new_figure
+from steelyard.render.charts import key_columns, left_out, log_axis
+from steelyard.render.drawing import Drawing, Value, new_figure
+from steelyard.render.labels import BELOW_FIRST, Box, places
+from steelyard.render.style import FAINT, GRID, INK, Look, arm_styles, shorts
 from steelyard.tables.format import decimals, fixed, scaled
-from steelyard.tables.labels import BELOW_FIRST, Box, places
-from steelyard.tables.style import FAINT, GRID, INK, Look, arm_styles, shorts
 from steelyard.tables.table import ReportData, Row, Table
 
 SHOWN = 16

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from steelyard.tables.charts import left_out, log_axis
-from steelyard.tables.drawing import Drawing, new_figure
-from steelyard.tables.labels import End, at_ends
-from steelyard.tables.style import GRID, INK, Look, arm_styles, short
+from steelyard.render.charts import left_out, log_axis
+from steelyard.render.drawing import Drawing, new_figure
+from steelyard.render.labels import End, at_ends
+from steelyard.render.style import GRID, INK, Look, arm_styles, short
 from steelyard.tables.table import ReportData, Row, Table
 
 _PANEL = 0.55

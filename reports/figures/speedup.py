@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from steelyard.tables.charts import Mark, approximated, labels, left_out, log_axis, marks, stacked, whiskers
-from steelyard.tables.drawing import Drawing
+from steelyard.render.charts import Mark, approximated, labels, left_out, log_axis, marks, stacked, whiskers
+from steelyard.render.drawing import Drawing
+from steelyard.render.style import BAND, FAINT, GRID, INK, TIE, Look, arm_styles, short
 from steelyard.tables.format import TIMES, decimals, fixed
-from steelyard.tables.style import BAND, FAINT, GRID, INK, TIE, Look, arm_styles, short
 from steelyard.tables.table import ReportData
 
 MARGIN = 0.02

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.tables.charts import not_drawn
-from steelyard.tables.drawing import Drawing, new_figure
+from steelyard.render.charts import not_drawn
+from steelyard.render.drawing import Drawing, new_figure
+from steelyard.render.style import BAND, FAINT, GRID, INK, Look, arm_styles, short, shorts
 from steelyard.tables.samples import LaunchCalls, Timeline
-from steelyard.tables.style import BAND, FAINT, GRID, INK, Look, arm_styles, short, shorts
 from steelyard.tables.table import ReportData
 
 STRIP_IN = 0.42

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from steelyard.compare import compare_run
-from steelyard.compare.across import unlike
+from steelyard.analysis import compare_run
+from steelyard.analysis.across import unlike
 from steelyard.core.comparison import Comparison, Estimate, Verdict
 from steelyard.core.run import Run
 from steelyard.core.workload import Identity

@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 
 from steelyard import __version__, wire
+from steelyard.across.prices import Price
 from steelyard.core.errors import StoreError
 from steelyard.core.hashing import file_sha256
 from steelyard.hardware.cpu import cpu_facts
-from steelyard.tables.prices import Price
 
 NAME = "rendered.json"
 _VERSION = 1

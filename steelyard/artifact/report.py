@@ -10,9 +10,9 @@ from steelyard.artifact.receipt import Across, Batch, Receipt, Source
 from steelyard.artifact.rendered import Versions, compare_files
 from steelyard.core.errors import SteelyardError
 from steelyard.core.run import Run
+from steelyard.render.output import kind
 from steelyard.store import left_behind
 from steelyard.tables.format import counted
-from steelyard.tables.output import kind
 
 Render = Callable[[Run, Batch], Mapping[str, Mapping[str, bytes]]]
 """Renders a batch of a run: by format the bytes of each file by its name in the folder. Raises SteelyardError."""

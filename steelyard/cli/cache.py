@@ -1,16 +1,13 @@
 """`bench cache`: what lowering keeps on disk, its size, its removal, its soundness."""
 
-import re
 from typing import Annotated
 
 import typer
 
 from steelyard.cli.output import print_json, print_table
-from steelyard.core.errors import UsageError
 
 app = typer.Typer(help="The cache of weights, artifacts and references.", no_args_is_help=True, rich_markup_mode=None)
 
-_UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _Json = Annotated[bool, typer.Option("--json", help="Print data instead of a table.")]
 
 
@@ -61,11 +58,12 @@ def clean(
 ) -> None:
     """Remove the entries used longest ago until at most SIZE remains. Damaged ones and leavings go too; what other
     users have made stays."""
+    from steelyard.core.quantity import bytes_of
     from steelyard.lowering.cache import Cache, cache_root
     from steelyard.lowering.cached import Entry, size_bytes
 
     cache = Cache(cache_root())
-    removed = cache.clean(parse_size(keep))
+    removed = cache.clean(bytes_of(keep))
     left = size_bytes([entry for *_, entry in cache.entries() if isinstance(entry, Entry)])
     others = cache.others()
     if json:
@@ -100,14 +98,6 @@ def verify(json: _Json = False) -> None:
         typer.echo(f"{count} entries, {len(damaged)} damaged")
     if flaws:
         raise typer.Exit(1)
-
-
-def parse_size(text: str) -> int:
-    """Bytes from a number with a decimal (KB, MB, GB, TB) or binary (KiB, MiB, GiB) unit."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
-    if match is None or match[2].upper() not in _UNITS:
-        raise UsageError(f"'{text}' is not a size: give a number and a unit, e.g. 20GB, 500MiB or 0")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def _size(count: int) -> str:

@@ -49,8 +49,8 @@ def ceilings(
     Everything is measured once a round, in random order. The newest result of a machine, device and number of
     threads is stored with each later run, and its report holds results against it.
     """
-    from steelyard.cli.cache import parse_size
     from steelyard.core.backend import Budget, split_backends
+    from steelyard.core.quantity import bytes_of
     from steelyard.hardware.ceilings.kept import keep as store
     from steelyard.hardware.ceilings.measure import QUICK_ROUNDS, ROUNDS, RUNTIMES, Request, measure
     from steelyard.hardware.choice import choose_cpus, pick_device
@@ -64,7 +64,7 @@ def ceilings(
         runtimes=asked or RUNTIMES,
         rounds=rounds or (QUICK_ROUNDS if quick else ROUNDS),
         quick=quick,
-        most_bytes=None if most is None else parse_size(most),
+        most_bytes=None if most is None else bytes_of(most),
         seed=seed,
     )
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steelyard.cli.output import RUNS, print_json, print_table, printable
+from steelyard.cli.output import print_json, print_table, printable
+from steelyard.core.folders import RUNS
 
 if TYPE_CHECKING:
+    from steelyard.across.prices import Price
     from steelyard.artifact.receipt import Across
     from steelyard.core.comparison import Comparison
     from steelyard.core.run import Run
-    from steelyard.tables.prices import Price
     from steelyard.tables.table import Cell, Column, ReportData
 
 _SLOWER, _INCONCLUSIVE = 1, 4
@@ -55,8 +56,9 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
 ) -> None:
     """Compare stored runs. Across runs, faster and slower need at least 3 runs on each side."""
+    from steelyard.across.prices import parse_prices
     from steelyard.core.errors import UsageError, unknown_name
-    from steelyard.tables.prices import parse_prices
+    from steelyard.service.comparing import comparisons
 
     wanted = [word.strip() for word in (fail_on or "").split(",") if word.strip()]
     for word in wanted:
@@ -86,19 +88,6 @@ def compare(
         made = _source(loaded, factor, prices)
         _write(data, made, chosen, report, quiet=json)
     sys.exit(exit_code(every, wanted))
-
-
-def comparisons(sides: Sequence[Sequence["Run"]], factor: str | None = None) -> tuple[tuple["Comparison", ...], ...]:
-    """Within the run if there is one alone, otherwise each further side against the first, apart from the others."""
-    from steelyard.compare import compare_run, compare_runs
-
-    if len(sides) == 1 and len(sides[0]) == 1:
-        return (compare_run(sides[0][0]),)
-    if len(sides) == 1:
-        from steelyard.core.errors import UsageError
-
-        raise UsageError("bench compare: several runs of one side need another side to be compared with")
-    return tuple(compare_runs(sides[0], side, factor) for side in sides[1:])
 
 
 def exit_code(found: Sequence["Comparison"], wanted: Sequence[str]) -> int:
@@ -150,7 +139,7 @@ def _print(found: Sequence["Comparison"]) -> None:
 def _across(
     sides: Sequence[Sequence["Run"]], found: Sequence[Sequence["Comparison"]], prices: Sequence["Price"]
 ) -> "ReportData":
-    from steelyard.tables.across import build_across
+    from steelyard.across.report import build_across
 
     return build_across(sides, found, prices)
 
@@ -191,7 +180,7 @@ def _formats(formats: str) -> tuple[str, ...]:
     """The formats that print tables; a figure shows one run, an export writes one."""
     from steelyard import plugins
     from steelyard.core.errors import UsageError, unknown_name
-    from steelyard.tables.output import kind
+    from steelyard.render.output import kind
 
     known = [name for name, entry in plugins.reports().items() if kind(entry) == "tables"]
     wanted = tuple(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip()))
@@ -219,8 +208,8 @@ def _write(data: "ReportData", made: "Across", formats: Sequence[str], directory
     """Write the reports and from what they were made; where stdout is one JSON object, the places go to stderr."""
     from steelyard import plugins
     from steelyard.artifact import receipt
-    from steelyard.cli.report import write_all
-    from steelyard.tables.output import ReportInputs, save
+    from steelyard.render.output import ReportInputs, save
+    from steelyard.service.reporting import write_all
 
     written = write_all(ReportInputs(data=data), [plugins.reports()[name] for name in formats], directory)
     for line in written.lines:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import typer
 
+from steelyard.analysis.within import too_noisy
 from steelyard.cli.exit_codes import INTERRUPTED
 from steelyard.cli.output import print_json, print_table
 from steelyard.cli.running import new_run
-from steelyard.compare.within import too_noisy
 from steelyard.core.backend import Budget
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.selftest.faults import WINDOW_S, chosen, judge, request

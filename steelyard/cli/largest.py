@@ -12,7 +12,6 @@ import typer
 from steelyard import __version__, plugins, wire
 from steelyard.cli.exit_codes import INTERRUPTED
 from steelyard.cli.output import print_json, print_table, printable
-from steelyard.cli.running import run_plan
 from steelyard.core.errors import LoweringError, UsageError
 from steelyard.core.largest import Attempt, Largest, LargestRow, next_value
 from steelyard.core.reason import said
@@ -22,6 +21,8 @@ from steelyard.core.workload import Point
 from steelyard.engine.plan import Plan, Request, make_plan
 from steelyard.engine.search import Question, find_sweep, point_at, questions
 from steelyard.hardware.fingerprint import packages
+from steelyard.service.running import run_plan
+from steelyard.service.screen import Screen
 from steelyard.store import list_runs, open_run, prepare_root
 from steelyard.tables.format import shown, size
 from steelyard.tables.largest import largest_report
@@ -131,13 +132,14 @@ class Search:
         if missing:
             typer.echo(f"{question.title}: {self.sweep.name}={value}: {', '.join(missing)}", err=True)
             try:
-                path, _ = run_plan(
-                    self._plan(point, missing),
-                    self.folder,
-                    weights=self._weights,
-                    json=False,
-                    started_s=time.monotonic(),
-                )
+                with Screen() as screen:
+                    path = run_plan(
+                        self._plan(point, missing),
+                        self.folder,
+                        screen,
+                        weights=self._weights,
+                        started_s=time.monotonic(),
+                    ).path
             except LoweringError as error:
                 failed = Attempt(value=value, status="failed", stage="lower", reason=said(error))
                 return dict.fromkeys(backends, failed)
@@ -235,8 +237,8 @@ def _show(found: Largest, folder: Path, *, report: bool, json: bool) -> None:
         for note in table.footnotes:
             typer.echo(printable(f"  [{note.mark}] {note.text}"))
     if report:
-        from steelyard.cli.report import write_all
-        from steelyard.tables.output import ReportInputs
+        from steelyard.render.output import ReportInputs
+        from steelyard.service.reporting import write_all
 
         chosen = [plugins.reports()[name] for name in _FORMATS]
         written = write_all(ReportInputs(data=data), chosen, folder / "report")

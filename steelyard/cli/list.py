@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from steelyard.cli.output import RUNS, print_json, print_table
+from steelyard.cli.output import print_json, print_table
+from steelyard.core.folders import RUNS
 
 if TYPE_CHECKING:
     from steelyard.plugins import Kind
@@ -117,7 +118,7 @@ def _workloads() -> Rows:
 
 def _reports() -> Rows:
     from steelyard import plugins
-    from steelyard.tables.output import kind
+    from steelyard.render.output import kind
 
     rows: list[dict[str, Any]] = [
         {"report": name, "kind": kind(entry)} for name, entry in sorted(plugins.reports().items())

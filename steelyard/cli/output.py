@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import typer
@@ -15,9 +14,6 @@ JSON_VERSION = 1
 
 _WHOLE = 40
 """A first column no wider than this is never folded: it holds the name that a user copies."""
-
-RUNS = Path("bench-results")
-"""Where `bench run` stores runs unless told otherwise."""
 
 
 def print_json(kind: str, fields: Mapping[str, Any]) -> None:

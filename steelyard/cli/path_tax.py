@@ -8,12 +8,12 @@ import typer
 
 from steelyard import __version__, wire
 from steelyard.cli.output import print_table
-from steelyard.cli.whole_runs import whole_run
 from steelyard.core.path_tax import PathTax
 from steelyard.core.run import Run, protocol
 from steelyard.engine.plan import Request
 from steelyard.hardware.fingerprint import packages
 from steelyard.selftest import path_tax
+from steelyard.service.whole_runs import whole_run
 from steelyard.store import prepare_root
 
 FILE = "path_tax.json"

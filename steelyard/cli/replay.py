@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steelyard.cli.output import print_json, print_table, printable
+from steelyard.core.folders import RUNS
 
 if TYPE_CHECKING:
     from steelyard.artifact.claims import Claim
@@ -31,7 +32,7 @@ def replay(
     trust: Annotated[
         bool, typer.Option("--trust", help="Use suites and backends that are code of their own, if installed here.")
     ] = False,
-    output: Annotated[Path, typer.Option(help="Where runs are stored.")] = Path("bench-results"),
+    output: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
     dry_run: Annotated[bool, typer.Option(help="Print the plan, its minutes and what differs, and stop.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print data instead of tables.")] = False,
 ) -> None:
@@ -42,8 +43,9 @@ def replay(
     from steelyard.artifact.bundle import RUN, is_bundle
     from steelyard.artifact.claims import held_claims
     from steelyard.artifact.verify import opened
-    from steelyard.cli import running
     from steelyard.engine.plan import make_plan
+    from steelyard.service import running
+    from steelyard.service.screen import Screen
     from steelyard.store import open_run
 
     started = clock.monotonic()
@@ -56,14 +58,15 @@ def replay(
         typer.echo(printable(line), err=not dry_run)
     if dry_run:
         return
-    path, _ = running.run_plan(
-        plan,
-        output,
-        weights=weights,
-        json=False,
-        started_s=started,
-        allow=lambda here: _allow(original.manifest, here),
-    )
+    with Screen() as screen:
+        path = running.run_plan(
+            plan,
+            output,
+            screen,
+            weights=weights,
+            started_s=started,
+            allow=lambda here: _allow(original.manifest, here),
+        ).path
     typer.echo(f"run: {path}", err=True)
     replayed = open_run(path)
     claims = held_claims(original, replayed)
@@ -111,7 +114,7 @@ def _again(
     import os
 
     from steelyard.artifact.replay import replay_of
-    from steelyard.cli.run import seconds
+    from steelyard.core.quantity import seconds_of
     from steelyard.hardware.choice import choose_cpus, pick_device
     from steelyard.hardware.devices import devices
 
@@ -123,7 +126,7 @@ def _again(
         device=pick_device(wanted),
         cpus=choose_cpus(None, cpus) if cpus is not None else choose_cpus(threads, None),
         rounds=rounds,
-        time_s=seconds(time),
+        time_s=None if time is None else seconds_of(time),
         workloads=[name.strip() for entry in workload for name in entry.split(",") if name.strip()],
         weights=weights,
         trust=trust,

@@ -2,14 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from steelyard.core.backend import L2, CapMethod, Device
-    from steelyard.core.energy import EnergySettings
-    from steelyard.engine.plan import Request
+from steelyard.core.folders import RUNS
 
 SUITE = "llm"
 
@@ -84,7 +81,7 @@ def run(
         bool, typer.Option("--estimate-energy", help="Estimate energy from the rated power, in a column of its own.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the orders and of the checked calls.")] = 0,
-    output: Annotated[Path, typer.Option(help="Where runs are stored.")] = Path("bench-results"),
+    output: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
     resume: Annotated[str | None, typer.Option(help="Go on with this run: its path, id, or 'latest'.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
@@ -95,57 +92,62 @@ def run(
     Exit code 0; 3 if a case planned as runnable ended neither ok nor unsupported; 130 if interrupted; 2 on wrong
     usage.
     """
-    from steelyard.cli import running
-    from steelyard.core.errors import UsageError
+    from steelyard.cli.running import finish, new_run
+    from steelyard.core.errors import UsageError, unknown_name
+    from steelyard.core.quantity import seconds_of
+    from steelyard.service.asked import meter_of, request_of, timeouts_of
+    from steelyard.service.running import resume_run
+    from steelyard.service.screen import Screen
 
     if attempts is not None and largest is None:
         raise UsageError("--attempts goes with --largest")
     if resume is not None:
         _only_with_resume(context)
-        sys.exit(
-            running.resume_run(
+        with Screen(as_json=json) as screen:
+            ended = resume_run(
                 output,
                 resume,
+                screen,
                 weights=weights,
-                time_s=seconds(time),
+                time_s=None if time is None else seconds_of(time),
                 rounds=rounds,
-                timeouts=_timeouts(timeout or []),
-                report=report,
-                json=json,
-                meter=_meter(meter),
+                timeouts=timeouts_of(_timeouts(timeout or [])),
+                meter=meter_of(meter),
                 allow_foreign=allow_foreign_processes,
                 wait=wait,
             )
-        )
-    request = _request(
+        sys.exit(finish(ended, report=report))
+    if turns not in ("on", "off"):
+        raise unknown_name("turns", turns, ("on", "off"))
+    request = request_of(
         suite=suite,
-        backends=_split(backend) or ["all"],
+        backends=backend or (),
         device=device,
         size=size,
-        workloads=_split(workload),
-        exclude=_split(exclude),
+        workloads=workload or (),
+        exclude=exclude or (),
         axes=_axes(set_ or []),
         weights=weights,
         baseline=baseline,
-        tuning=_choice("tuning", tuning, ("default", "max")),
-        scenario=_choice("scenario", scenario, ("single-stream", "cold-start")),
+        tuning=tuning,
+        scenario=scenario,
         threads=threads,
         cpus=cpus,
-        time_s=seconds(time),
+        time=time,
         rounds=rounds,
-        quick=quick,
-        window_s=_window(window),
-        seed=seed,
         timeouts=_timeouts(timeout or []),
+        quick=quick,
+        window=window,
         memory_cap=memory_cap,
+        l2=l2,
+        tolerance=tolerance,
+        allow_foreign_processes=allow_foreign_processes,
+        wait=wait,
+        turns=turns == "on",
         energy=energy,
         meter=meter,
         estimate_energy=estimate_energy,
-        l2=l2,
-        tolerance=tolerance,
-        allow_foreign=allow_foreign_processes,
-        wait=wait,
-        turns=_choice("turns", turns, ("on", "off")) == "on",
+        seed=seed,
     )
     if largest is not None:
         if quick or rounds is not None or scenario != "single-stream":
@@ -156,7 +158,7 @@ def run(
             request, largest, output, weights=weights, most=attempts, dry_run=dry_run, report=report, json=json
         )
         sys.exit(code)
-    sys.exit(running.new_run(request, output, weights=weights, dry_run=dry_run, report=report, json=json))
+    sys.exit(new_run(request, output, weights=weights, dry_run=dry_run, report=report, json=json))
 
 
 _WITH_RESUME = frozenset(
@@ -193,131 +195,6 @@ def _only_with_resume(context: typer.Context) -> None:
         )
 
 
-def _request(
-    *,
-    device: str | None,
-    size: str | None,
-    workloads: list[str],
-    exclude: list[str],
-    axes: dict[str, tuple[str, ...]],
-    weights: Path | None,
-    threads: int | None,
-    cpus: str | None,
-    tuning: str,
-    scenario: str,
-    backends: list[str],
-    memory_cap: str | None,
-    energy: bool,
-    meter: Path | None,
-    estimate_energy: bool,
-    l2: str | None,
-    tolerance: float | None,
-    **rest: Any,
-) -> "Request":
-    from steelyard.core.backend import Budget
-    from steelyard.core.workload import Selection
-    from steelyard.engine.plan import Request
-    from steelyard.hardware.choice import choose_cpus, pick_device
-
-    chosen = pick_device(device)
-    cpu_set = choose_cpus(threads, cpus)
-    cap_bytes, cap_by = _cap(memory_cap, chosen.kind)
-    return Request(
-        backends=tuple(backends),
-        device=chosen,
-        budget=Budget(
-            threads=threads or len(cpu_set),
-            cpus=cpu_set,
-            tuning=cast(Literal["default", "max"], tuning),
-            memory_cap_bytes=cap_bytes,
-            memory_cap_by=cap_by,
-            l2=_l2(l2, chosen),
-            tolerance=tolerance,
-        ),
-        selection=Selection(
-            device_kind=chosen.kind,
-            size=size,
-            device_memory_bytes=chosen.memory_bytes,
-            workloads=tuple(workloads),
-            exclude=tuple(exclude),
-            axes=axes,
-            weights_dir=str(weights) if weights else None,
-        ),
-        scenario=cast(Literal["single-stream", "cold-start"], scenario),
-        energy=_energy(energy, meter, estimate_energy, chosen),
-        **rest,
-    )
-
-
-def _l2(wanted: str | None, device: "Device") -> "L2 | None":
-    """The mode of the L2 cache: hot unless asked for, none on a CPU."""
-    from steelyard.core.errors import UsageError
-
-    if device.kind == "cpu":
-        if wanted is not None:
-            raise UsageError(f"--l2 {wanted} is for accelerators; the caches of {device.id} are left as they are")
-        return None
-    return cast("L2", _choice("L2 mode", wanted or "hot", ("hot", "cold")))
-
-
-def _energy(enabled: bool, meter: Path | None, estimate: bool, device: "Device") -> "EnergySettings":
-    """What is asked of energy. The model needs a declared power, else it says so."""
-    from steelyard.core.energy import EnergySettings
-    from steelyard.core.errors import UsageError
-    from steelyard.hardware.profiles import declared
-
-    if meter is not None and not enabled:
-        raise UsageError("--meter and --no-energy contradict each other: give one of them")
-    if estimate and device.kind != "cpu":
-        raise UsageError(f"--estimate-energy shares out the rated power of a CPU; {device.id} is none")
-    profile = declared(device) if estimate else None
-    power = None if profile is None or profile.power_limit_w is None else float(profile.power_limit_w.value)
-    return EnergySettings(enabled=enabled, meter=_meter(meter), estimate=estimate, tdp_w=power)
-
-
-def _window(seconds: float) -> float:
-    """A finite length. Raises UsageError."""
-    from steelyard.core.errors import UsageError
-
-    if not seconds < float("inf"):
-        raise UsageError(f"--window {seconds} has no end: write seconds, e.g. --window 2")
-    return seconds
-
-
-def _meter(log: Path | None) -> str:
-    """The log of an external meter, for processes that work elsewhere. Raises UsageError unless it is growing now."""
-    from steelyard.guard.live_log import check_live
-
-    if log is None:
-        return ""
-    check_live(log)
-    return str(log.absolute())
-
-
-def _cap(text: str | None, device_kind: str) -> "tuple[int | None, CapMethod | None]":
-    """The limit of memory and what keeps it: the runtime on a device with memory of its own, else a control group
-    where one may be made, else a limit that each process puts on itself."""
-    from steelyard.cli.cache import parse_size
-    from steelyard.core.errors import UsageError
-    from steelyard.guard.memory_group import parent_group
-
-    if text is None:
-        return None, None
-    size = parse_size(text)
-    if size < 1:
-        raise UsageError(f"--memory-cap {text} leaves no memory at all: write e.g. --memory-cap 2GiB")
-    if device_kind != "cpu":
-        return size, "runtime"
-    parent, _ = parent_group()
-    return size, "rlimit" if parent is None else "cgroup"
-
-
-def _split(values: list[str] | None) -> list[str]:
-    from steelyard.core.backend import split_backends
-
-    return [part for value in values or [] for part in split_backends(value)]
-
-
 def _axes(settings: list[str]) -> dict[str, tuple[str, ...]]:
     from steelyard.core.errors import UsageError
 
@@ -331,42 +208,13 @@ def _axes(settings: list[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _timeouts(settings: list[str]) -> dict[str, float]:
-    from steelyard.core.errors import UsageError, unknown_name
-    from steelyard.engine.plan import DEFAULT_TIMEOUTS
+    from steelyard.core.errors import UsageError
 
-    timeouts = dict(DEFAULT_TIMEOUTS)
+    timeouts = {}
     for setting in settings:
         stage, _, value = setting.partition("=")
-        if stage not in timeouts:
-            raise unknown_name("stage", stage, timeouts)
         try:
             timeouts[stage] = float(value)
         except ValueError:
-            timeouts[stage] = 0.0
-        if not 0 < timeouts[stage] < float("inf"):
-            raise UsageError(f"--timeout '{setting}' is not of the form STAGE=SECONDS, with seconds above 0")
+            raise UsageError(f"--timeout '{setting}' is not of the form STAGE=SECONDS, with seconds above 0") from None
     return timeouts
-
-
-def _choice(name: str, value: str, valid: tuple[str, ...]) -> str:
-    from steelyard.core.errors import unknown_name
-
-    if value not in valid:
-        raise unknown_name(name, value, valid)
-    return value
-
-
-def seconds(text: str | None) -> float | None:
-    """A duration such as 90s, 20m or 2h. Raises UsageError naming the form."""
-    from steelyard.core.errors import UsageError
-
-    if text is None:
-        return None
-    scale = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:])
-    try:
-        value = float(text[:-1] if scale else text) * (scale or 1.0)
-    except ValueError:
-        raise UsageError(f"--time '{text}' is not a duration: write 90s, 20m or 2h") from None
-    if not 0 < value < float("inf"):
-        raise UsageError(f"--time '{text}' must be more than nothing")
-    return value

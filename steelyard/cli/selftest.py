@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli.output import RUNS
+from steelyard.core.folders import RUNS
 
 
 def selftest(

@@ -7,11 +7,9 @@ import typer
 from steelyard import plugins
 from steelyard.cli.exit_codes import INTERRUPTED
 from steelyard.cli.output import print_json, print_table
-from steelyard.cli.running import new_run, resume_run
 from steelyard.core.backend import Budget, parse_backend
 from steelyard.core.errors import UsageError
 from steelyard.core.shams import Condition, ShamRow, Shams
-from steelyard.engine.plan import DEFAULT_TIMEOUTS, Request
 from steelyard.engine.probe import probe
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.selftest.campaign import COMMON, Campaign, Terms, folder_of, legs
@@ -56,11 +54,7 @@ def run_shams(
         typer.echo(campaign.outline([leg for leg in campaign.legs if leg not in done]))
         return 0
     prepare_root(folder)
-    whole = campaign.measure(
-        new=_new,
-        go_on=_go_on,
-        say=lambda text: typer.echo(text, err=True),
-    )
+    whole = campaign.measure(lambda text: typer.echo(text, err=True))
     shams = campaign.publish()
     if shams is not None:
         _show(shams, json=json)
@@ -80,23 +74,6 @@ def _available(wanted: tuple[str, ...], device_kind: str) -> tuple[str, ...]:
     for name, why in missing.items():
         typer.echo(f"left out: {name}: {why}", err=True)
     return tuple(name for name in texts if name not in missing)
-
-
-def _new(request: Request, folder: Path) -> int:
-    return new_run(request, folder, weights=None, dry_run=False, report=False, json=False)
-
-
-def _go_on(path: Path, rounds: int) -> int:
-    return resume_run(
-        path.parent,
-        str(path),
-        weights=None,
-        time_s=None,
-        rounds=rounds,
-        timeouts=DEFAULT_TIMEOUTS,
-        report=False,
-        json=False,
-    )
 
 
 def _show(shams: Shams, *, json: bool) -> None:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from steelyard.cli.output import RUNS, print_json
+from steelyard.cli.output import print_json
 from steelyard.cli.shown import lines_of
 from steelyard.cli.terminal import send, this_terminal
+from steelyard.core.folders import RUNS
 
 if TYPE_CHECKING:
     from steelyard.core.case import Arm

@@ -69,7 +69,7 @@ def split(estimate: "Estimate | None", unit: str = "") -> tuple[str, str]:
 
 
 def _head(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterator[str]:
-    from steelyard.tables.noise import launches_of_a_round
+    from steelyard.tables.provenance import launches_of_a_round
     from steelyard.tables.shams import sentences
     from steelyard.tables.words import how_to_go_on
 

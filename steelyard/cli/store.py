@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from steelyard.cli.output import RUNS, print_json, print_table, printable
+from steelyard.cli.output import print_json, print_table, printable
+from steelyard.core.folders import RUNS
 
 if TYPE_CHECKING:
     from steelyard.store import Answer

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steelyard.cli.output import RUNS, print_json, printable
+from steelyard.cli.output import print_json, printable
+from steelyard.core.folders import RUNS
 
 if TYPE_CHECKING:
     from steelyard.artifact.verify import Verification
@@ -75,8 +76,8 @@ def _verified(
     from steelyard.artifact.bundle import is_bundle
     from steelyard.artifact.receipt import read_receipt
     from steelyard.artifact.verify import is_run, opened, verify_across, verify_bundle, verify_report, verify_run
-    from steelyard.cli.rendering import render_across, renderer
     from steelyard.core.errors import UsageError
+    from steelyard.service.rendering import render_across, renderer
     from steelyard.store import find_run
 
     if missing := [str(path) for path in beside if not path.is_file()]:

@@ -117,6 +117,13 @@ class OutputCheck:
         """Whether it passed by a tolerance that was stated, beyond what its dtype allows."""
         return self.passed and self.default_tolerance is not None and self.relative_l2 > self.default_tolerance
 
+    @property
+    def share(self) -> float:
+        """The part of its tolerance that the error uses up; an exact output that passed uses none."""
+        if not self.passed:
+            return float("inf")
+        return self.relative_l2 / self.tolerance if self.tolerance > 0 else 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correctness:

@@ -32,7 +32,11 @@ else:
 CLOCK = clocks.CLOCK
 _TOKEN = ("next_token",)
 _FIRST = Metric(
-    name="ttft_s", unit="s", direction="lower", meaning="from the call to the first token on the host", title="First token"
+    name="ttft_s",
+    unit="s",
+    direction="lower",
+    title="First token",
+    meaning="from the call to the first token on the host",
 )
 _REST = Metric(
     name="tpot_s",

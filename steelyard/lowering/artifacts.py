@@ -12,7 +12,7 @@ from steelyard.core.reason import reason_of
 from steelyard.core.workload import Program
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Entry
-from steelyard.lowering.format import Source, convert, made_with, require, split
+from steelyard.lowering.format import Source, format_of, made_with, require
 from steelyard.lowering.source import build_with, example_inputs, load_weights, stored_names
 from steelyard.lowering.steps import Step
 from steelyard.lowering.weights import FILE
@@ -80,9 +80,10 @@ class Artifacts:
         program = self._program
 
         def build(directory: Path) -> Mapping[str, Any]:
-            require(form)
+            kind, option = format_of(form)
+            require(kind)
             try:
-                draft = convert(form)(self._exported(), directory, split(form)[1])
+                draft = kind.convert(self._exported(), directory, option)
             except (SteelyardError, OSError):
                 raise
             except Exception as error:  # converters raise whatever they like

@@ -1,11 +1,5 @@
-"""What every format shares: the exported program that goes in, the draft that comes out, and the roll of formats.
+"""What every format shares: the exported program that goes in, the draft that comes out, and what it is."""
 
-A format is a module with `PACKAGES` (whose versions enter the cache key), `EXTRA` (of this project,
-which installs them), `convert(source, directory, option) -> Draft`, which writes into an empty directory,
-and perhaps `REVISION`, raised when the module itself changes what it writes.
-"""
-
-import importlib
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from steelyard.core.errors import LoweringError, MissingPackage, UsageError, unknown_name
+from steelyard import plugins
+from steelyard.core.errors import LoweringError, MissingPackage, UsageError
 from steelyard.core.workload import Program
 from steelyard.lowering.cache import Cache
 
@@ -25,13 +20,6 @@ LOWERING_VERSION = 1
 
 WEIGHTS_MADE_BY = ("torch", "transformers", "safetensors", "gguf")
 """Packages whose versions may change the values of weights, and with them the references computed from these."""
-
-FORMATS: Mapping[str, str] = {
-    "onnx": "steelyard.lowering.onnx_format",
-    "stablehlo": "steelyard.lowering.stablehlo_format",
-    "openvino": "steelyard.lowering.openvino_format",
-    "pt2": "steelyard.lowering.pt2_format",
-}
 
 Side = Literal["input", "output"]
 SIDES: tuple[Side, Side] = ("input", "output")
@@ -77,39 +65,51 @@ class Draft:
 Convert = Callable[[Source, Path, str | None], Draft]
 
 
-def convert(name: str) -> Convert:
-    """The converter of a format given as `name` or `name@option`."""
-    return cast(Convert, importlib.import_module(FORMATS[split(name)[0]]).convert)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A form in which runtimes take programs: a file or folder in `steelyard/formats/`.
+
+    `convert(source, directory, option)` writes it into an empty directory. The versions of `packages` enter the key of
+    what it made, as does `revision`, which is raised when the format itself changes what it writes; `extra` is the one
+    of this project that installs them. `options` are its variants, asked for as `name@option`. `load` gives a runner
+    the program back where reading the files is not the runtime's own business. A converter that `leaves_traces` in its
+    process runs after all others.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    extra: str
+    convert: Convert
+    revision: str = ""
+    options: tuple[str, ...] = ()
+    load: Callable[..., Any] | None = None
+    leaves_traces: bool = False
 
 
-def split(name: str) -> tuple[str, str | None]:
-    """`onnx@20` as (`onnx`, `20`). Raises UsageError for an unknown format or an option it does not take."""
+def format_of(name: str) -> tuple[Format, str | None]:
+    """The format of `onnx` or `onnx@20`, and the variant. Raises UsageError for an unknown one of either."""
     head, _, option = name.partition("@")
-    if head not in FORMATS:
-        raise unknown_name("format", name, FORMATS)
-    options = getattr(importlib.import_module(FORMATS[head]), "OPTIONS", ())
-    if option and option not in options:
-        valid = ", ".join(f"{head}@{each}" for each in options) or head
+    form = cast(Format, plugins.format_(head))
+    if option and option not in form.options:
+        valid = ", ".join(f"{head}@{each}" for each in form.options) or head
         raise UsageError(f"the format {head} has no variant '{option}'. Valid: {valid}")
-    return head, option or None
+    return form, option or None
 
 
-def require(name: str) -> None:
+def require(form: Format) -> None:
     """Raises MissingPackage, naming the command, if a package of the format is not installed."""
-    module = importlib.import_module(FORMATS[split(name)[0]])
-    for package in module.PACKAGES:
+    for package in form.packages:
         if importlib.util.find_spec(package.replace("-", "_")) is None:
-            raise MissingPackage(package, module.EXTRA)
+            raise MissingPackage(package, form.extra)
 
 
 def made_with(name: str, platform: str) -> dict[str, str]:
     """The versions that enter the key of a format's artifact, and its variant."""
-    head, option = split(name)
-    module = importlib.import_module(FORMATS[head])
-    found = versions("torch", "transformers", *module.PACKAGES)
-    if revision := getattr(module, "REVISION", ""):
-        found["revision"] = revision
-    return {**found, "variant": str(option or getattr(module, "DEFAULT", "")), "platform": platform}
+    form, option = format_of(name)
+    found = versions("torch", "transformers", *form.packages)
+    if form.revision:
+        found["revision"] = form.revision
+    return {**found, "variant": option or "", "platform": platform}
 
 
 def versions(*packages: str) -> dict[str, str]:

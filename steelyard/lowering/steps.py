@@ -7,7 +7,7 @@ from steelyard.core.hashing import stable_hash
 from steelyard.core.workload import Point, Program
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Kind
-from steelyard.lowering.format import EAGER_FORMAT, made_with, split
+from steelyard.lowering.format import EAGER_FORMAT, format_of, made_with
 from steelyard.lowering.references import point_key
 from steelyard.lowering.weights import weights_key
 from steelyard.lowering.written import Written, written_by
@@ -42,10 +42,10 @@ class Step:
 def formats_of(names: Sequence[str]) -> tuple[str, ...]:
     """The formats to be made, in the order in which one process makes them.
 
-    StableHLO last: its converter registers a device with torch, which stays for the rest of the process.
+    Those last whose converters change the process.
     """
     wanted = {name for name in names if name != EAGER_FORMAT}
-    return tuple(sorted(wanted, key=lambda name: (split(name)[0] == "stablehlo", name)))
+    return tuple(sorted(wanted, key=lambda name: (format_of(name)[0].leaves_traces, name)))
 
 
 def steps_of(points: Sequence[Point], formats: Sequence[str], *, platform: str, pool: int) -> tuple[Step, ...]:

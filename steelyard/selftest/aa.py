@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from steelyard.compare import compare_run
+from steelyard.analysis import compare_run
 from steelyard.core.comparison import Comparison
 from steelyard.core.hashing import stable_hash
 from steelyard.core.run import Run, protocol, wall_s
 from steelyard.core.shams import Condition, Rate, ShamRow, Shams
 from steelyard.hardware.machine import machine_key
-from steelyard.selftest.stored_runs import warm_rounds
+from steelyard.service.stored_runs import warm_rounds
 from steelyard.stats.clustered import clustered_proportion
 
 _CALLED = ("faster", "slower")

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.compare.sides import UNSTEADY
-from steelyard.compare.verdict import Question, as_ratio, decide, percent
+from steelyard.analysis.sides import UNSTEADY
+from steelyard.analysis.verdict import Question, as_ratio, decide, percent
 from steelyard.core.agreement import AgreementRow, AgreementVerdict
 from steelyard.core.turns import first_calls, spans
 from steelyard.guard.disturbance import disturbed_rounds

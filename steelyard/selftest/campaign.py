@@ -12,12 +12,14 @@ from steelyard.core.run import Run
 from steelyard.core.shams import Condition, Shams
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request
+from steelyard.hardware import kept_shams as kept
 from steelyard.lowering.points import points_of
 from steelyard.measure.driver import metrics_of
-from steelyard.selftest import kept
 from steelyard.selftest.aa import summarise
 from steelyard.selftest.neighbour import neighbour
-from steelyard.selftest.stored_runs import runs_of, warm_rounds
+from steelyard.service.running import new_run, resume_run
+from steelyard.service.screen import Screen
+from steelyard.service.stored_runs import runs_of, warm_rounds
 from steelyard.store import open_run
 
 ROUNDS = 10
@@ -173,14 +175,8 @@ class Campaign:
                 found[leg] = whole[0]
         return found
 
-    def measure(
-        self,
-        new: Callable[[Request, Path], object],
-        go_on: Callable[[Path, int], object],
-        say: Callable[[str], None],
-    ) -> bool:
-        """Measure what is missing. `new` makes a run of a request under a folder, `go_on` gives a stored one so many
-        more rounds; an interrupted segment ends the campaign. Returns whether none was interrupted."""
+    def measure(self, say: Callable[[str], None]) -> bool:
+        """Measure what is missing; an interrupted segment ends the campaign. Returns whether none was interrupted."""
         done = self.finished()
         todo = [leg for leg in self.legs if leg not in done]
         say(self.outline(todo))
@@ -193,30 +189,30 @@ class Campaign:
                     f"sham run {len(done) + number} of {len(self.legs)}: {leg.backend}, {leg.comparisons} comparisons; "
                     f"about {minutes:.0f} min left"
                 )
-                if not self._one(leg, new, go_on, say):
+                if not self._one(leg, say):
                     return False
         return True
 
-    def _one(
-        self,
-        leg: Leg,
-        new: Callable[[Request, Path], object],
-        go_on: Callable[[Path, int], object],
-        say: Callable[[str], None],
-    ) -> bool:
+    def _one(self, leg: Leg, say: Callable[[str], None]) -> bool:
         begun = [(path, lacks) for path, run, lacks in stored(self.folder, self.terms, leg) if warm_rounds(run)]
         try:
             if begun:
-                go_on(*begun[-1])
+                path, lacks = begun[-1]
+                with Screen() as screen:
+                    resume_run(path.parent, str(path), screen, rounds=lacks)
             else:
-                new(self.terms.request(leg), self.folder)
+                self._new(leg)
         except StoreError as error:
             if not begun:
                 raise
             say(f"{begun[-1][0].name} cannot go on ({error}); measured anew")
-            new(self.terms.request(leg), self.folder)
+            self._new(leg)
         ended = [run.segments[-1].ended for _, run, _ in stored(self.folder, self.terms, leg) if run.segments]
         return "interrupted" not in ended[-1:]
+
+    def _new(self, leg: Leg) -> None:
+        with Screen() as screen:
+            new_run(self.terms.request(leg), self.folder, screen)
 
     def outline(self, todo: Sequence[Leg]) -> str:
         """What is planned and how long the rest takes, in one line."""

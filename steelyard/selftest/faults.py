@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from steelyard.compare import compare_run
+from steelyard.analysis import compare_run
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.comparison import Comparison
 from steelyard.core.errors import unknown_name

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from steelyard.compare.sides import Side, sides_of
-from steelyard.compare.verdict import Question, as_ratio, decide, percent
-from steelyard.compare.within import obstacle, pair, span, too_noisy
+from steelyard.analysis.sides import Side, sides_of
+from steelyard.analysis.verdict import Question, as_ratio, decide, percent
+from steelyard.analysis.within import obstacle, pair, span, too_noisy
 from steelyard.core.backend import Budget, Device
 from steelyard.core.errors import unknown_name
 from steelyard.core.path_tax import TaxRow, TaxVerdict

@@ -3,7 +3,7 @@ does not ask; what a page may choose among stands here."""
 
 from collections.abc import Mapping
 
-from steelyard.compare import count_pairs, other_pairs, turned
+from steelyard.analysis import count_pairs, other_pairs, turned
 from steelyard.core.comparison import Comparison
 from steelyard.tables.cases import Against
 from steelyard.tables.facts import Facts

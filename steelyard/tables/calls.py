@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.compare.sides import Side, Sides
+from steelyard.analysis.sides import Side, Sides
 from steelyard.core.case import Arm
 from steelyard.core.result import Place, Result
 from steelyard.core.workload import Point

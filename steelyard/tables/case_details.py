@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from steelyard.compare.sides import Side
+from steelyard.analysis.sides import Side
 from steelyard.core.case import Arm
 from steelyard.core.workload import Point
 from steelyard.tables.baselines import against

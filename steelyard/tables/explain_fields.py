@@ -10,7 +10,6 @@ from steelyard.core.result import READ_BACK, Proof, Result
 from steelyard.core.run import TuningRow
 from steelyard.core.workload import Point
 from steelyard.measure.driver import metrics_of
-from steelyard.tables.evidence import share
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, counted, duration, plain, scientific, size
 
@@ -129,7 +128,7 @@ def answer(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ..
         outputs = [output for check in checks for output in check.outputs]
         if not outputs:
             continue
-        worst = max(outputs, key=share)
+        worst = max(outputs, key=lambda output: output.share)
         found[arm.label] = {
             "passed": f"{sum(check.passed for check in checks)} of {counted(len(checks), 'launch', 'launches')}",
             "worst output": worst.output,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from steelyard.compare import (
+from steelyard.analysis import (
     BreakEven,
     Outlook,
     Overall,
@@ -18,9 +18,9 @@ from steelyard.compare import (
     set_aside,
     summaries,
 )
-from steelyard.compare.efficiency import Efficiency, Goodput, Machine, efficiency, goodput
-from steelyard.compare.sides import Sides, sides_of
-from steelyard.compare.summary import locations
+from steelyard.analysis.efficiency import Efficiency, Goodput, Machine, efficiency, goodput
+from steelyard.analysis.sides import Sides, sides_of
+from steelyard.analysis.summary import locations
 from steelyard.core.case import Arm, Case
 from steelyard.core.comparison import Comparison, Estimate
 from steelyard.core.result import Place, Result

@@ -157,3 +157,9 @@ def _places(value: float, significant: int) -> int:
     if value == 0 or not math.isfinite(value):
         return 0
     return max(0, significant - 1 - math.floor(math.log10(abs(value))))
+
+
+def without_code(reason: str) -> str:
+    """The reason without the code that it begins with, which is for programs: `no_device: no powercap here`."""
+    code, _, text = reason.partition(": ")
+    return text if code.isidentifier() else reason

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from steelyard.compare.sides import approximation
+from steelyard.analysis.sides import approximation
 from steelyard.core.result import Result, Status
 from steelyard.tables.format import counted
 

@@ -1,66 +1,12 @@
-"""One speed-up for each backend over all workload points of a run."""
+"""What a mean over workload points leaves out, in words."""
 
 from collections.abc import Iterator, Mapping
 
-from steelyard.compare import Overall
-from steelyard.tables import provenance
+from steelyard.analysis import Overall
 from steelyard.tables.facts import Facts
-from steelyard.tables.format import ABSENT, TIMES, counted
-from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
-_NAMED, _ALIKE = 12, 3
-"""So many points are named of those that were completed, and of those that were left out for one reason."""
-
-
-def overall_table(facts: Facts) -> Table | None:
-    """The geometric mean of the speed-ups of each backend over the points that all completed.
-
-    None for a run of one point, where there is nothing to take a mean of.
-    """
-    if not facts.overall:
-        return None
-    foot = Footnotes()
-    rows = []
-    for item in facts.overall:
-        times = item.ratio and item.ratio.inverse
-        if times is None:
-            why = [foot.mark(item.reason)]
-            numbers = (Cell(text=ABSENT, notes=tuple(why)), Cell(text=ABSENT), Cell(text=ABSENT))
-        else:
-            why = [foot.mark(f"no interval: {times.reason}")] if times.interval is None else []
-            why += [foot.mark(text) for text in approximations(facts, item)]
-            numbers = (
-                Cell(value=times.value, interval=times.interval, notes=tuple(why)),
-                Cell(value=len(item.points)),
-                Cell(value=item.rounds),
-            )
-        rows.append(Row(cells=(Cell(text=item.arm), *numbers), tags={"arm": item.arm}))
-    found = next((item for item in facts.overall if item.points), facts.overall[0])
-    names = [facts.label(point) for point in facts.points if point.key in found.points]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    notes = [f"The same points for every backend: {', '.join(names[:_NAMED])}{more}."]
-    if not names:
-        notes = ["No point was completed by all backends."]
-    notes += [f"Left out: {points} ({reason})." for points, reason in left_out(found.left_out)]
-    intervals = [item.ratio.interval for item in facts.overall if item.ratio is not None and item.ratio.interval]
-    level = f"{provenance.levels(intervals)} for points and rounds like these, from resampling both"
-    return Table(
-        name="overall",
-        title="Speed-up over all workloads",
-        caption=f"Geometric mean over {counted(len(found.points), 'workload point')} of the speed-up of one call over "
-        f"{facts.run.manifest.baseline}, above 1 is faster. Each point counts once, by its Hodges-Lehmann "
-        f"estimate from paired rounds; {level if intervals else 'no intervals'}. The mean belongs to no family and "
-        f"carries no verdict. On {provenance.device(facts)}; {_rounds(facts)} per backend.",
-        columns=(
-            Column(key="backend", title="Backend"),
-            Column(key="speedup", title="Speed-up", kind="number", unit="1", shown=TIMES),
-            Column(key="points", title="Points", kind="integer"),
-            Column(key="rounds", title="Rounds", kind="integer"),
-        ),
-        rows=tuple(rows),
-        footnotes=foot.all(),
-        notes=(*notes, *provenance.notes(facts)),
-    )
+_ALIKE = 3
+"""So many points are named that were left out for one reason."""
 
 
 def approximations(facts: Facts, item: Overall) -> Iterator[str]:
@@ -76,8 +22,3 @@ def left_out(reasons: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         titles = [title for title, why in reasons.items() if why == reason]
         more = f" and {len(titles) - _ALIKE} more" if len(titles) > _ALIKE else ""
         yield f"{', '.join(titles[:_ALIKE])}{more}", reason
-
-
-def _rounds(facts: Facts) -> str:
-    counts = [item.rounds for item in facts.overall if item.rounds]
-    return f"n ≥ {counted(min(counts), 'launch', 'launches')}" if counts else "no launch gave a number"

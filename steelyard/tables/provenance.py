@@ -4,10 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from steelyard.core.case import Arm
 from steelyard.core.comparison import Comparison, Estimate, Interval
+from steelyard.core.run import Run, Segment, protocol
 from steelyard.core.workload import Point
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import counted, level, percent, plain
 from steelyard.tables.table import Footnotes
+
+CEILINGS_COMMAND = "bench hardware ceilings"
 
 
 def device(facts: Facts) -> str:
@@ -135,3 +138,22 @@ def _driver(facts: Facts) -> str:
 def _axes(facts: Facts, points: Sequence[Point]) -> str:
     constant = facts.constant(points) if points else ""
     return f"{constant}. " if constant else ""
+
+
+def no_ceiling(facts: Facts) -> str:
+    """Why nothing measured of this device is there to hold results against."""
+    ceilings = facts.run.manifest.ceilings
+    if ceilings is not None and ceilings.grade == "F":
+        return "the ceilings were measured on a machine too noisy for them (grade F)"
+    return f"no ceiling is known for this device: {CEILINGS_COMMAND}, before a run, measures them"
+
+
+def launches_of_a_round(run: Run, segment: Segment) -> str:
+    """Whether the launches of a segment's warm rounds took turns, and in how many groups; and why, where not all did
+    with each other."""
+    warm = {number for number in segment.rounds if number > 0}
+    # The launches tell: of a segment whose writer was killed `turns` says nothing.
+    how = protocol([each for each in run.launches if each.round in warm])
+    how = how or ("in turns" if segment.turns == "on" else "one after the other")
+    why = segment.groups if segment.turns == "on" else segment.turns
+    return f"{how}: {why}" if why else how

@@ -5,18 +5,9 @@ from collections.abc import Mapping
 from steelyard.core.shams import BESIDE, Rate, ShamRow, Shams
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import counted
-from steelyard.tables.table import Cell, Column, Row, Table
 
 COMMAND = "bench selftest --aa 200"
 UNKNOWN = "not known"
-_COLUMNS = {
-    "guarded_false_alarms": "False verdicts",
-    "false_alarms": "Guard off",
-    "alone": "Alone, guard off",
-    "withheld": "Withheld",
-    "missed": "Interval misses 1",
-    "alarmed_runs": "Runs with one",
-}
 
 
 def sentence(shams: Shams) -> str:
@@ -57,33 +48,6 @@ def differences(shams: Shams, packages: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def shams_table(facts: Facts) -> Table:
-    """The counts by backend: what identical programs were called."""
-    shams = facts.run.manifest.calibration
-    rows = [] if shams is None else [_row(row) for row in (*shams.rows, shams.all)]
-    caption = "" if shams is None else f" {sentence(shams)}"
-    return Table(
-        name="shams",
-        title="Sham comparisons",
-        caption="Both sides are the same program, so that every faster or slower is a false verdict; percent with 95 % "
-        "intervals, with the noise guard on, and off; alone: if each comparison were the only one of its family; "
-        "the plain 95 % interval misses 1; runs with any false verdict; detectable: what half of the comparisons would "
-        f"have called alone, guard off.{caption}",
-        columns=(
-            Column(key="backend", title="Backend"),
-            Column(key="runs", title="Runs", kind="integer"),
-            Column(key="comparisons", title="Comparisons", kind="integer"),
-            *(Column(key=name, title=title) for name, title in _COLUMNS.items()),
-            Column(key="detectable", title="Detectable", kind="number", unit="1", shown="%"),
-            Column(key="equivalent", title="Equivalent", kind="integer"),
-            Column(key="inconclusive", title="Inconclusive", kind="integer"),
-        ),
-        rows=tuple(rows),
-        place="detail",
-        empty=f"not measured on this machine: {COMMAND}",
-    )
-
-
 def rate(share: Rate) -> str:
     """`1.5 [0.3, 4.3]`, in percent; `none` where nothing was counted."""
     if share.of == 0 or share.interval is None:
@@ -100,19 +64,6 @@ def reach(row: ShamRow) -> str:
 def _percent(share: float) -> str:
     text = f"{100 * share:.1f}"
     return "<0.1" if text == "0.0" and share > 0 else text
-
-
-def _row(row: ShamRow) -> Row:
-    cells = (
-        Cell(text=row.backend),
-        Cell(value=row.runs),
-        Cell(value=row.comparisons),
-        *(Cell(text=rate(row.rates[name])) for name in _COLUMNS),
-        Cell(value=row.detectable) if row.detectable is not None else Cell(text=UNKNOWN),
-        Cell(value=row.equivalent),
-        Cell(value=row.inconclusive),
-    )
-    return Row(cells=cells, tags={"arm": row.backend})
 
 
 def _versions(versions: Mapping[str, str]) -> str:

@@ -115,6 +115,11 @@ class Table:
         if not self.rows and not self.empty:
             raise ValueError(f"table {self.name}: no rows and no reason")
 
+    @property
+    def is_speed(self) -> bool:
+        """Whether it is a workload's own table of latency, throughput and verdicts."""
+        return self.name.startswith("speed-")
+
     def index(self, key: str) -> int:
         """The position of a column. Raises UsageError naming the columns."""
         for position, column in enumerate(self.columns):

@@ -8,9 +8,8 @@ from steelyard.core.shams import BESIDE
 from steelyard.guard.grades import SCALES, letter_of
 from steelyard.guard.speed import LAG, SPREAD
 from steelyard.tables import provenance
-from steelyard.tables.energy import without_code
 from steelyard.tables.facts import Facts
-from steelyard.tables.format import counted, percent
+from steelyard.tables.format import counted, percent, without_code
 from steelyard.tables.shams import differences
 from steelyard.tables.table import Paragraph
 

@@ -3,13 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from steelyard.compare.unfinished import MOST_ROUNDS, unfinished
+from steelyard.analysis.unfinished import MOST_ROUNDS, unfinished
 from steelyard.core.backend import Budget
 from steelyard.core.comparison import Comparison
 from steelyard.core.run import protocol
+from steelyard.core.targets import EXPERIMENTAL, unseen
 from steelyard.tables import provenance, shams
-from steelyard.tables.accelerator import experimental
-from steelyard.tables.circumstances import effect_sentence
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain, size
 from steelyard.tables.table import About, Paragraph, Reference
@@ -242,7 +241,7 @@ def _methodology(facts: Facts) -> tuple[str, ...]:
         sentences.append(f"The times of {provenance.disturbed(facts)} count nowhere and are kept in the data.")
     if floors:
         sentences.append(f"The noise floor of {manifest.headline}, from the control arm, is {percent(max(floors))}.")
-    sentences += [text for text in (effect_sentence(facts), *shams.sentences(facts)) if text]
+    sentences += [text for text in (_effect(facts), *shams.sentences(facts)) if text]
     return tuple(sentences)
 
 
@@ -256,9 +255,36 @@ def _hardware(facts: Facts) -> tuple[str, ...]:
     ]
     sentences = [
         f"The device was {provenance.device(facts)}.",
-        *experimental(facts),
+        *_experimental(facts),
         f"Runtimes: {versions or 'none ran'}.",
     ]
     if known:
         sentences.append(f"Environment: {'; '.join(known)}.")
     return tuple(sentences)
+
+
+def _experimental(facts: Facts) -> tuple[str, ...]:
+    """The sentence that names the backends which no published run has shown to work on such a device."""
+    kind = facts.run.manifest.device.kind
+    told = unseen([arm.backend for arm in facts.arms], kind)
+    if not told:
+        return ()
+    label = EXPERIMENTAL[:1].upper() + EXPERIMENTAL[1:]
+    return (
+        f"{label}: no published run has shown {', '.join(told)} on a device of the kind {kind}; read what the proof "
+        "tells before the times.",
+    )
+
+
+def _effect(facts: Facts) -> str:
+    """The smallest effect that the run could find on its headline workload, where the noise could be estimated."""
+    headline = {point.key for point in facts.at(facts.run.manifest.headline)}
+    found = [
+        outlook.detectable
+        for outlook in facts.outlooks
+        if outlook.point in headline and outlook.metric == "latency_s" and outlook.detectable is not None
+        and (facts.control is None or outlook.arm != facts.control.label)
+    ]  # fmt: skip
+    if not found:
+        return ""
+    return f"With this noise, as many rounds find a slowdown of {percent(max(found))} in 9 of 10 runs."

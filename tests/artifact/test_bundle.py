@@ -13,8 +13,8 @@ import pytest
 from steelyard.artifact import anonymous
 from steelyard.artifact.bundle import constraints, contents, written
 from steelyard.artifact.readme import readme
-from steelyard.cli.bundle import write_bundle
 from steelyard.core.errors import StoreError, UsageError
+from steelyard.service.bundling import write_bundle
 from steelyard.store import open_run, privacy, samples
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.fakes.stored import change_result, mend_hashes, store

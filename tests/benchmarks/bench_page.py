@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from steelyard.reports.html import page
 
+from steelyard.render.output import ReportInputs
 from steelyard.tables.build import lay_out
 from steelyard.tables.case_details import cases
 from steelyard.tables.facts import gather
-from steelyard.tables.output import ReportInputs
 from tests.fakes.large import SAMPLES_PER_CASE, large_run
 from tests.reports.browser import Browser, Page
 from tests.reports.pages import large

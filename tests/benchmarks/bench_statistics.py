@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from steelyard import wire
-from steelyard.compare import compare_run, summaries
-from steelyard.compare.sides import sides_of
+from steelyard.analysis import compare_run, summaries
+from steelyard.analysis.sides import sides_of
 from steelyard.core.case import Case
 from steelyard.core.run import Run
 from steelyard.measure.steady import judge

@@ -13,8 +13,8 @@ from pathlib import Path
 from statistics import median
 
 from steelyard.core.run import Run
+from steelyard.sections.evidence import share
 from steelyard.store import find_run, open_run
-from steelyard.tables.evidence import share
 from steelyard.tables.format import fixed, scientific
 
 PAIR = ("onnxruntime", "openvino", "xla")

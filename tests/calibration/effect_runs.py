@@ -5,10 +5,8 @@ import sys
 from pathlib import Path
 
 from steelyard import plugins
-from steelyard.cli.earlier import noise_seen
-from steelyard.cli.whole_runs import whole_run
-from steelyard.compare import compare_run, pilot
-from steelyard.compare.verdict import MARGIN
+from steelyard.analysis import compare_run, pilot
+from steelyard.analysis.verdict import MARGIN
 from steelyard.core.backend import Budget
 from steelyard.core.errors import SteelyardError
 from steelyard.core.run import Run, protocol
@@ -16,6 +14,8 @@ from steelyard.core.workload import Selection
 from steelyard.engine.plan import MINIMUM_ROUNDS, Request
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.selftest.slowed import PATH, slowed
+from steelyard.service.earlier import noise_seen
+from steelyard.service.whole_runs import whole_run
 from steelyard.store import prepare_root
 from tests.calibration import effect, files
 from tests.calibration.effect import Compared, Found, Injected, Trial

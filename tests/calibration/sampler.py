@@ -8,8 +8,7 @@ verdict on latency is the project's own.
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.cli.whole_runs import whole_run
-from steelyard.compare import compare_run
+from steelyard.analysis import compare_run
 from steelyard.core.backend import Budget
 from steelyard.core.comparison import Estimate
 from steelyard.core.errors import SteelyardError
@@ -21,6 +20,7 @@ from steelyard.guard.meters import meter_for
 from steelyard.guard.source import Absent
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.selftest.sampled import PATH
+from steelyard.service.whole_runs import whole_run
 from steelyard.store import prepare_root
 from tests.calibration import files
 from tests.calibration.rates import percent, table

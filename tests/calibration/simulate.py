@@ -1,7 +1,7 @@
 """The stage `simulate`: comparisons of which the truth is known, judged by the product and by common methods.
 
 One repetition is a run of a baseline, a candidate and the control arm: `3 x rounds` launches of `CALLS`
-calls in a row. The product's part is what `steelyard.compare` does with stored samples: the median of
+calls in a row. The product's part is what `steelyard.analysis` does with stored samples: the median of
 each launch, log ratios paired by round, the noise floor from the control arm, `decide`. The order of the
 arms is that of the engine. The blocked order puts the same launches, in the same time, to the baseline
 first, then the candidate, then the control.
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard import wire
-from steelyard.compare.verdict import MARGIN, Question, decide
-from steelyard.compare.within import floor_of
+from steelyard.analysis.verdict import MARGIN, Question, decide
+from steelyard.analysis.within import floor_of
 from steelyard.core.comparison import Verdict
 from steelyard.engine.rounds import balanced_orders
 from steelyard.stats import few, signed_rank

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steelyard.compare import compare_run
-from steelyard.compare.within import floor_of
+from steelyard.analysis import compare_run
+from steelyard.analysis.within import floor_of
 from steelyard.core.run import Run
 from steelyard.stats import signed_rank
 from steelyard.stats.hodges_lehmann import intervals

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.cli import whole_runs
-from steelyard.cli.whole_runs import lacking
 from steelyard.core.run import Run
 from steelyard.selftest.slowed import PATH, slowed
+from steelyard.service import whole_runs
+from steelyard.service.whole_runs import lacking
 from tests.calibration import effect, effect_runs
 from tests.calibration.effect import Found, Injected, Trial, wrong
 from tests.calibration.effect_runs import judged, pilot_request, promise, slowed_request
@@ -83,7 +83,7 @@ def test_a_verdict_is_wrong_where_the_truth_contradicts_what_it_claims(
 
 
 def test_the_promise_is_the_largest_that_the_planner_prints_for_a_comparison(tmp_path: Path) -> None:
-    from steelyard.cli.planning import outlook
+    from steelyard.service.planning import outlook
 
     run = with_sham(0.0, rounds=3)
     printed = promise(run, tmp_path)
@@ -153,7 +153,7 @@ def test_the_stage_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.
     """Two trials of which the first has its pilot: the other runs are asked for once each, in order."""
     stored: list[tuple[int, Run]] = []
 
-    def pretend(request: object, runs: Path, **options: object) -> int:
+    def pretend(request: object, runs: Path, *_: object, **__: object) -> int:
         number, kind = divmod(request.seed, 100)  # type: ignore[attr-defined]
         slow = [text for text in request.backends if text.startswith(PATH)]  # type: ignore[attr-defined]
         by = float(slow[0].partition("by=")[2].partition(",")[0]) if slow else 0.0

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.cli import whole_runs
 from steelyard.core.run import Run
 from steelyard.engine.metering import LEAST_WINDOW_S, READS
+from steelyard.service import whole_runs
 from tests.calibration import files, page, sampler
 from tests.fakes.runs import Shape, llm_points, synthetic_run
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from steelyard.compare.sides import Launched
-from steelyard.compare.turns import log_ratio
+from steelyard.analysis.sides import Launched
+from steelyard.analysis.turns import log_ratio
 from steelyard.core.result import Measurement, Place
 from steelyard.stats.hodges_lehmann import intervals
 from tests.calibration.noise import MODELS, Floats, _autoregression

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
-from steelyard.cli.whole_runs import whole_run
-from steelyard.compare import set_aside
-from steelyard.compare.verdict import MARGIN, Question, as_ratio, decide
-from steelyard.compare.within import too_noisy
+from steelyard.analysis import set_aside
+from steelyard.analysis.verdict import MARGIN, Question, as_ratio, decide
+from steelyard.analysis.within import too_noisy
 from steelyard.core.backend import Budget
 from steelyard.core.errors import SteelyardError
 from steelyard.core.result import LaunchRecord, Measurement, Result
@@ -18,6 +17,7 @@ from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request
 from steelyard.engine.turns import TURN_S, turn_s
 from steelyard.hardware.choice import choose_cpus, pick_device
+from steelyard.service.whole_runs import whole_run
 from steelyard.stats.few import FEWEST, paired
 from steelyard.store import prepare_root
 from tests.calibration import files, turns

@@ -5,8 +5,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from steelyard.cli.cache import app, parse_size
+from steelyard.cli.cache import app
 from steelyard.core.errors import UsageError
+from steelyard.core.quantity import bytes_of
 from steelyard.lowering.cache import Cache
 
 
@@ -53,10 +54,10 @@ def test_clean(cache):
 
 @pytest.mark.parametrize(("text", "size"), [("20GB", 20 * 10**9), ("0", 0), ("1.5 MiB", 1572864), ("7", 7)])
 def test_sizes(text, size):
-    assert parse_size(text) == size
+    assert bytes_of(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "GB", "-1GB", "20 parsecs", "1e9"])
 def test_what_is_no_size(text):
     with pytest.raises(UsageError, match="20GB, 500MiB or 0"):
-        parse_size(text)
+        bytes_of(text)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.cli.command import PATH_OPTIONS, stored_command
 from steelyard.cli.run import run
+from steelyard.service.command import PATH_OPTIONS, stored_command
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from steelyard import plugins
+from steelyard.across.prices import parse_prices, price_of
+from steelyard.across.report import build_across
 from steelyard.cli import compare
 from steelyard.cli.main import app
 from steelyard.core.backend import Device
@@ -15,9 +17,8 @@ from steelyard.core.comparison import Comparison
 from steelyard.core.errors import UsageError
 from steelyard.core.metrics import Reading
 from steelyard.core.run import Run
-from steelyard.tables.across import build_across
-from steelyard.tables.output import ReportInputs
-from steelyard.tables.prices import parse_prices, price_of
+from steelyard.render.output import ReportInputs
+from steelyard.service.comparing import comparisons
 from steelyard.tables.table import ReportData
 from tests.cli.test_show import store
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
@@ -151,7 +152,7 @@ DECODE = llm_points(("decode",))
 
 
 def across(*sides, prices=(), factor=None) -> ReportData:
-    return build_across(sides, compare.comparisons(sides, factor), parse_prices(prices))
+    return build_across(sides, comparisons(sides, factor), parse_prices(prices))
 
 
 def some(first: int, count: int = 1, **how) -> list[Run]:
@@ -371,7 +372,7 @@ def test_another_backend_is_named_with_what_it_is_held_against():
 
 def test_names_of_backends_and_devices_are_only_text(tmp_path):
     hostile = replace(OTHER, name="<script>alert(1)</script> | x")
-    found = compare.comparisons([some(0), some(10, device=hostile)])
+    found = comparisons([some(0), some(10, device=hostile)])
     data = build_across([some(0), some(10, device=hostile)], found)
     for name in ("html", "markdown", "latex", "csv"):
         for path in plugins.reports()[name].write(ReportInputs(data=data), tmp_path):

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from steelyard.cli import running
 from steelyard.core.backend import Budget, Device
 from steelyard.core.run import Manifest
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request, make_plan
 from steelyard.hardware.computed_peak import computed_peaks
+from steelyard.service.manifest import manifest_of
 from steelyard.store import codec
 from tests.fakes.numpy_work import PATH
 
@@ -32,7 +32,7 @@ def plan():
 
 
 def manifest_on(plan, device):
-    return running._manifest(replace(plan, request=replace(plan.request, device=device)), {})
+    return manifest_of(replace(plan, request=replace(plan.request, device=device)), {}, print)
 
 
 def test_a_model_with_a_profile_brings_its_figures_and_their_sources_into_the_run(plan):

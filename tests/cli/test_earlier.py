@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from steelyard.cli import earlier
-from steelyard.cli.earlier import noise_seen
-from steelyard.cli.planning import outlook
-from steelyard.cli.recorder import Recorder
-from steelyard.compare import control_spreads
+from steelyard.analysis import control_spreads
 from steelyard.core.run import Run
+from steelyard.service import earlier
+from steelyard.service.earlier import noise_seen
+from steelyard.service.planning import outlook
+from steelyard.service.recorder import Recorder
 from steelyard.stats.planning import ENOUGH_RUNS
 from steelyard.store import open_run
 from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)

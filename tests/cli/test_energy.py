@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from steelyard import plugins
-from steelyard.cli.report import write_report
 from steelyard.core.run import Run
 from steelyard.guard.meters import ROOT_VARIABLE
+from steelyard.service.reporting import write_report
 from steelyard.store import find_run, open_run
 from tests.fakes.metered_work import PATH, SUITE_PATH
 

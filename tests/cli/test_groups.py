@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.compare import compare_run
+from steelyard.analysis import compare_run
 from steelyard.core.run import Run
 from steelyard.store import find_run, open_run
 from tests.fakes.numpy_work import PATH
@@ -20,9 +20,9 @@ _BENCH = """
 import sys
 from functools import partial
 from pathlib import Path
-from steelyard.cli import running
 from steelyard.cli.main import main
 from steelyard.engine.room import Free
+from steelyard.service import running
 from steelyard.store import find_run, open_run
 
 def free(device):

@@ -9,10 +9,10 @@ import pytest
 
 from steelyard.artifact.receipt import Batch
 from steelyard.cli.main import main
-from steelyard.cli.progress import Screen
-from steelyard.cli.rendering import renderer
 from steelyard.core.errors import UsageError
 from steelyard.core.run import SCHEMA_VERSION
+from steelyard.service.rendering import renderer
+from steelyard.service.screen import Screen
 from steelyard.store import create_run, open_run, run_of_id
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.fakes.stored import store

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.compare import launch_medians, set_aside
+from steelyard.analysis import launch_medians, set_aside
 from steelyard.guard.disturbance import CPUS_DURING, SHARE_OF_ALL
 from steelyard.store import find_run, open_run
 from tests.fakes.numpy_work import PATH

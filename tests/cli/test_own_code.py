@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from steelyard import plugins
-from steelyard.compare.across import unlike
-from steelyard.compare.factor import find_factor
+from steelyard.analysis.across import unlike
+from steelyard.analysis.factor import find_factor
 from steelyard.core.run import Run
 from steelyard.core.workload import Identity, Selection
 from steelyard.engine.lower import lower_points

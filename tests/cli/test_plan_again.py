@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from steelyard import plugins
-from steelyard.cli.planning import plan_of, rounds_done
 from steelyard.core.run import Run
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import COLD_START_ROUNDS, DEFAULT_TIMEOUTS, MAXIMUM_ROUNDS
+from steelyard.service.stored_plan import plan_of, rounds_done
 from tests.fakes.runs import synthetic_run
 
 

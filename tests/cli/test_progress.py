@@ -4,12 +4,14 @@ import json
 import sys
 from dataclasses import replace
 
-from steelyard.cli.progress import Screen
 from steelyard.core.result import LaunchRecord
+from steelyard.service.screen import Screen
 
 
 def screen(*, before: int = 0, as_json: bool = False) -> Screen:
-    return Screen(as_json=as_json, before=before)
+    made = Screen(as_json=as_json)
+    made.goes_on(before)
+    return made
 
 
 def test_a_new_run_counts_from_one(capsys):

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from steelyard.cli.recorder import Recorder
 from steelyard.core.result import Result
+from steelyard.service.recorder import Recorder
 from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import llm_points, synthetic_run
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from steelyard.cli import running
-from steelyard.cli.bundle import write_bundle
 from steelyard.cli.main import app
 from steelyard.core.errors import StoreError
+from steelyard.service import running
+from steelyard.service.bundling import write_bundle
 from steelyard.store import find_run, list_runs, open_run
 from tests.cli.test_run import ROOT, SUITE, env
 from tests.fakes.numpy_work import PATH
@@ -90,7 +90,7 @@ def test_the_exit_code_says_whether_a_claim_was_contradicted(
     claiming, measured, tmp_path, monkeypatch, effect, code, said
 ):
     here = store(more_rounds(open_run(measured), 8, {FAST: 1.0, SLOW: effect}), tmp_path)
-    monkeypatch.setattr(running, "run_plan", lambda *_, **__: (here, 0))
+    monkeypatch.setattr(running, "run_plan", lambda *_, **__: running.Ended(here, "sound"))
     done = CliRunner().invoke(app, ["replay", str(claiming), "--trust"], catch_exceptions=False)
     assert done.exit_code == code, done.output
     assert said in done.stdout

@@ -12,15 +12,16 @@ from typer.testing import CliRunner
 
 from steelyard import plugins
 from steelyard.artifact.receipt import Batch, read_receipt
-from steelyard.cli import running
 from steelyard.cli.exit_codes import FAILED
 from steelyard.cli.main import app
-from steelyard.cli.rendering import renderer
-from steelyard.cli.report import PartsFailed, write_report
+from steelyard.cli.running import finish
 from steelyard.core.errors import SteelyardError, StoreError, UsageError
+from steelyard.render import drawing
+from steelyard.render.venue import VENUES
+from steelyard.service.rendering import renderer
+from steelyard.service.reporting import PartsFailed, write_report
+from steelyard.service.running import Ended
 from steelyard.store import open_run
-from steelyard.tables import drawing
-from steelyard.tables.venue import VENUES
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.fakes.stored import store
 
@@ -139,14 +140,14 @@ def test_what_cannot_be_rendered_anew_is_untraced_and_named(stored, tmp_path):
 def test_a_report_that_fails_does_not_end_a_run_that_was_stored(stored, tmp_path, monkeypatch, capsys):
     run = tmp_path / "the run"
     shutil.copytree(stored, run)
-    monkeypatch.setattr("steelyard.cli.report.FOLDER", "made")
-    assert running._finish(run, FAILED, report=True) == FAILED
+    monkeypatch.setattr("steelyard.service.reporting.FOLDER", "made")
+    assert finish(Ended(run, "failed"), report=True) == FAILED
     *written, last = capsys.readouterr().err.splitlines()
     assert f"markdown: {run}/made/report.md" in written
     assert last.startswith("the report failed: not all of the report could be made: figure broken: ValueError")
     assert last.endswith(f"; the run is stored whole, and bench report '{run}' makes its report")
     (run / "manifest.json").write_text("{")
-    assert running._finish(run, 0, report=True) == 0
+    assert finish(Ended(run, "sound"), report=True) == 0
     told = capsys.readouterr().err
     assert "what it found cannot be told: " in told
     assert "the report failed: " in told

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.compare import compare_run
+from steelyard.analysis import compare_run
 from steelyard.core.run import Run, launches_by_segment
 from steelyard.store import find_run, open_run
 from tests.fakes.numpy_work import PATH
@@ -291,7 +291,7 @@ def test_a_dry_run_prints_the_plan_and_measures_nothing(bench) -> None:
         (["--cpus", "4096"], "may not use CPU 4096"),
         (["--timeout", "compile=nan"], "with seconds above 0"),
         (["--timeout", "compil=3"], "unknown stage 'compil'; did you mean 'compile'?"),
-        (["--window", "inf"], "--window inf has no end"),
+        (["--window", "inf"], "--window inf is no length"),
         (["--tuning", "best"], "unknown tuning 'best'"),
         (["--backend", "no.such.module:Thing"], "cannot import module 'no.such.module'"),
         (["--resume", "latest", "--backend", "xla", "--dry-run"], "leave --size, --backend, --dry-run out"),

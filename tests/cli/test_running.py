@@ -13,17 +13,18 @@ import pytest
 from typer.testing import CliRunner
 
 from steelyard import plugins
-from steelyard.cli import running
 from steelyard.cli.interruption import ended_only_when_asked
 from steelyard.cli.main import app
-from steelyard.cli.planning import describe
-from steelyard.cli.recorder import Recorder
 from steelyard.core.errors import SteelyardError
 from steelyard.core.workload import Selection
 from steelyard.engine.estimate import estimate, guessed
 from steelyard.hardware.occupied import occupied
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.expected import Expected
+from steelyard.service import running
+from steelyard.service.planning import describe
+from steelyard.service.recorder import Recorder
+from steelyard.service.screen import Screen
 from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 from tests.fakes.stored import store
@@ -41,7 +42,7 @@ def test_nothing_is_cleaned_between_lowering_and_the_first_launch(monkeypatch, t
         Cache(cache_root()).clean(0)
 
     with pytest.raises(SteelyardError, match="a run is using the cache"):
-        running.run_plan(plan, tmp_path / "runs", weights=None, json=False, started_s=time.monotonic(), allow=allow)
+        running.run_plan(plan, tmp_path / "runs", Screen(), started_s=time.monotonic(), allow=allow)
     Cache(cache_root()).clean(0)
 
 
@@ -61,11 +62,9 @@ def test_a_run_that_waits_begins_when_the_other_has_ended(monkeypatch, tmp_path,
     monkeypatch.setattr(running, "_lower", reached)
     with ExitStack() as other:
         other.enter_context(occupied(request.device, request.budget))
-        monkeypatch.setattr(running, "_waits", lambda text: (told.append(text), other.close()))
+        screen = SimpleNamespace(line=lambda text: (told.append(text), other.close()))
         with pytest.raises(Reached):
-            running.run_plan(
-                replace(plan, request=request), tmp_path / "runs", weights=None, json=False, started_s=time.monotonic()
-            )
+            running.run_plan(replace(plan, request=request), tmp_path / "runs", screen, started_s=time.monotonic())
     assert len(told) == 1
     assert f"the process {os.getpid()} is measuring on CPU 0" in told[0]
 
@@ -116,7 +115,7 @@ def test_a_run_that_can_give_verdicts_looks_twice_at_a_noisy_machine(quick, look
     plan = replace(plan, request=replace(plan.request, quick=quick))
     writer, screen = SimpleNamespace(begin_segment=begin), SimpleNamespace(line=lambda _: None)
     with pytest.raises(Began):
-        running._segment(plan, {}, {}, None, writer, screen, started_s=0.0, first_round=1)
+        running._Measured(plan, {}, {}, started_s=0.0).segment(None, writer, screen)
     assert len(seen) == looks
 
 
@@ -150,7 +149,7 @@ def test_who_is_asked_to_end_ends_as_on_ctrl_c_and_a_closed_terminal_ends_nothin
 @pytest.mark.parametrize(
     ("verb", "called"),
     [
-        ("run", "steelyard.cli.run._request"),
+        ("run", "steelyard.service.asked.request_of"),
         ("replay bundle", "steelyard.artifact.verify.opened"),
         ("selftest", "steelyard.cli.faults.run_faults"),
         ("hardware ceilings", "steelyard.hardware.choice.choose_cpus"),

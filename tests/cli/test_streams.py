@@ -22,10 +22,11 @@ open("stored", "w").write("whole")
 sys.exit(3)
 """
 SAYING = """
-from steelyard.cli import main, progress
+from steelyard.cli import main
+from steelyard.service.screen import Screen
 
 def run():
-    with progress.Screen(as_json=False) as screen:
+    with Screen(as_json=False) as screen:
         screen.line("lowering")
     open("stored", "w").write("whole")
 

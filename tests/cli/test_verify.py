@@ -12,12 +12,12 @@ from typer.testing import CliRunner, Result
 
 from steelyard import plugins
 from steelyard.artifact import receipt
-from steelyard.cli.bundle import write_bundle
 from steelyard.cli.main import app
-from steelyard.cli.report import write_report
 from steelyard.core.backend import Device
+from steelyard.render.output import kind
+from steelyard.service.bundling import write_bundle
+from steelyard.service.reporting import write_report
 from steelyard.store import open_run
-from steelyard.tables.output import kind
 from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.metered import metered_run
 from tests.fakes.runs import llm_points, synthetic_run

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from steelyard import plugins
-from steelyard.cli.report import write_report
+from steelyard.service.reporting import write_report
 from tests.cli.test_verify import TEXTS, assert_named, bench, change_digits
 from tests.fakes.stored import change_sample, mend_hashes
 

@@ -11,9 +11,9 @@ from steelyard.core.ceilings import Ceilings
 from steelyard.core.errors import Denied
 from steelyard.core.owner import denied, owner_of
 from steelyard.core.shams import Shams
+from steelyard.hardware import kept_shams as kept_shams
 from steelyard.hardware.ceilings import build
 from steelyard.hardware.ceilings import kept as kept_ceilings
-from steelyard.selftest import kept as kept_shams
 from tests.fakes.another_user import CAN_BE_ANOTHER, as_another
 from tests.fakes.ceilings import synthetic_ceilings
 from tests.tables.test_threats import calibrated

@@ -8,8 +8,9 @@ from steelyard.reports import markdown
 
 from steelyard.cli.output import print_json, printable
 from steelyard.core.visible import visible
-from steelyard.tables import latex, typst
-from steelyard.tables.drawing import csv_text
+from steelyard.render import typst
+from steelyard.render.drawing import csv_text
+from steelyard.tables import latex
 
 ESCAPES = {
     "terminal": printable,

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from steelyard.cli.planning import describe
 from steelyard.core.backend import Budget, Device
 from steelyard.core.energy import EnergySettings
 from steelyard.core.result import LaunchRecord, Measurement, Result
@@ -14,6 +13,7 @@ from steelyard.engine.estimate import Rounds, estimate, guessed, seen
 from steelyard.engine.plan import Plan, Request, make_plan
 from steelyard.engine.schedule import Costs
 from steelyard.lowering.expected import Expected
+from steelyard.service.planning import describe
 from tests.fakes.numpy_work import PATH
 from tests.fakes.runs import synthetic_run
 

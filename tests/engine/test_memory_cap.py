@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.compare.factor import find_factor
+from steelyard.analysis.factor import find_factor
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.case import Case
 from steelyard.core.exhaustion import out_of_memory

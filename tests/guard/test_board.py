@@ -4,10 +4,10 @@ import ctypes
 
 import pytest
 
-from steelyard.cli.running import _alone
 from steelyard.core.backend import Device
 from steelyard.core.errors import SteelyardError
 from steelyard.guard.board import Window, foreign_processes
+from steelyard.service.running import _alone
 from tests.fakes.nvml import SETTINGS, loaded
 
 GPU = Device(kind="cuda", index=0, name="a GPU", memory_bytes=None)
@@ -79,17 +79,19 @@ def test_what_cannot_be_told_is_told_with_the_reason(board):
     assert found["reason"].startswith("NVML:")
 
 
-def test_a_device_that_others_compute_on_is_refused_unless_allowed(board, capsys):
+def test_a_device_that_others_compute_on_is_refused_unless_allowed(board):
+    told = []
     board.set("processes=2")
     with pytest.raises(SteelyardError) as raised:
-        _alone(GPU, allowed=False)
+        _alone(GPU, told.append, allowed=False)
     said = str(raised.value)
     assert said.startswith("2 other processes compute on cuda:0 (process ids: 1000000, 1000001)")
     assert "--allow-foreign-processes" in said
-    _alone(GPU, allowed=True)
-    assert "allowed, and recorded" in capsys.readouterr().err
+    _alone(GPU, told.append, allowed=True)
+    assert "allowed, and recorded" in told[0]
     board.set("processes=0")
-    _alone(GPU, allowed=False)
+    _alone(GPU, told.append, allowed=False)
+    assert len(told) == 1
 
 
 def test_nobody_knows_who_computes_on_other_devices(board):

@@ -67,7 +67,7 @@ def worker():
 
 def forks():
     from held.slow import hang
-    from steelyard.tables.forked import forked
+    from steelyard.render.forked import forked
     forked(hang, [1, 2], 2)
 
 def another_program():

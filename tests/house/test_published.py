@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from steelyard.artifact.sums import read_sums, run_files
 from steelyard.cli.main import app
-from steelyard.cli.report import write_run
 from steelyard.core.targets import SEEN, target
+from steelyard.service.reporting import write_run
 from steelyard.store import open_run
 
 ROOT = Path(__file__).parents[2]

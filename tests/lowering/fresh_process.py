@@ -56,7 +56,7 @@ def pt2(program, artifact):
 
     from steelyard.core.lowered import Artifact
     from steelyard.core.workload import Program
-    from steelyard.lowering.pt2_format import load
+    from steelyard.formats.pt2 import load
     from steelyard.wire import decode
 
     exported = load(

@@ -207,12 +207,13 @@ def test_a_dropped_or_exchanged_output_is_an_error():
 
 
 def test_variants_of_formats():
-    assert formats.split("onnx@20") == ("onnx", "20")
+    form, variant = formats.format_of("onnx@20")
+    assert (form.name, variant) == ("onnx", "20")
     assert formats.made_with("onnx@20", "cpu") != formats.made_with("onnx@23", "cpu")
     with pytest.raises(UsageError, match=r"no variant '24'. Valid: onnx@20, onnx@23"):
-        formats.split("onnx@24")
+        formats.format_of("onnx@24")
     with pytest.raises(UsageError, match=r"no variant '1'. Valid: pt2"):
-        formats.split("pt2@1")
+        formats.format_of("pt2@1")
 
 
 def test_openvino_reports_nothing_home():
@@ -228,7 +229,7 @@ def test_openvino_reports_nothing_home():
 
 def test_torchax_tolerance_ends_with_its_import():
     script = (
-        "from steelyard.lowering.stablehlo_format import import_torchax; import_torchax()\n"
+        "from steelyard.formats.stablehlo import import_torchax; import_torchax()\n"
         "import torch\n"
         "try: torch.ops.aten.prod.dim_Dimname\n"
         "except AttributeError: print('gone')"

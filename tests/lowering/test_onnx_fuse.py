@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from steelyard import wire
-from steelyard.lowering.onnx_fuse import fuse
+from steelyard.formats.onnx.fuse import fuse
 from steelyard.lowering.request import LoweringResponse
 from tests.lowering.conftest import DECODERS
 
@@ -120,7 +120,7 @@ def test_packed_weights_lie_with_the_others(points, index):
 
 
 def _decode_step(*, mask_to="position", written_at="position", width=8, dtype="FLOAT"):
-    """A decode step's attention as it comes out of `onnx_mend`: 4 query heads and 2 key heads, 8 places."""
+    """A decode step's attention as it comes out of `mend`: 4 query heads and 2 key heads, 8 places."""
     import onnx_ir as ir
 
     number = ir.DataType[dtype]

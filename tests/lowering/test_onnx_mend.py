@@ -69,7 +69,7 @@ def test_the_write_computes_what_it_did():
     import onnx_ir as ir
     from onnx.reference import ReferenceEvaluator
 
-    from steelyard.lowering.onnx_mend import mend
+    from steelyard.formats.onnx.mend import mend
 
     def graph(batch):
         """index_copy as the exporter writes it: brought to the front, scattered, brought back."""

@@ -79,7 +79,7 @@ def test_weights_are_shared_and_the_runtime_accepts_it(made, tmp_path):
         source, module = made(scale)
         directory = tmp_path / f"artifact{scale}"
         directory.mkdir()
-        draft = formats.convert("onnx")(source, directory, "20")
+        draft = formats.format_of("onnx")[0].convert(source, directory, "20")
         files = {path.name: path.stat() for path in directory.iterdir()}
         assert set(files) == {"model.onnx", "weights.safetensors", "transposed.bin", "constants.bin"}
         assert files["weights.safetensors"].st_ino == source.weights_file.stat().st_ino
@@ -97,7 +97,7 @@ def test_weights_are_shared_and_the_runtime_accepts_it(made, tmp_path):
 
 
 def test_a_weight_that_the_exporter_folded_away_is_told(made, tmp_path):
-    from steelyard.lowering.onnx_weights import Places
+    from steelyard.formats.onnx.weights import Places
 
     source, _ = made(1.0)
     made_model = torch.onnx.export(source.exported, dynamo=True, opset_version=20, verbose=False).model
@@ -113,7 +113,7 @@ def test_operators_of_onnx_runtime_are_written_for_a_cpu_alone_and_not_where_a_s
     for place, option, rules in (("cpu", None, 5), ("cpu", "23", 0), ("cuda", None, 0)):
         directory = tmp_path / f"{place}{option}"
         directory.mkdir()
-        draft = formats.convert("onnx")(dataclasses.replace(source, platform=place), directory, option)
+        draft = formats.format_of("onnx")[0].convert(dataclasses.replace(source, platform=place), directory, option)
         assert len(draft.details["fused"]) == rules
         assert draft.details["opset"] == 23
 
@@ -121,7 +121,7 @@ def test_operators_of_onnx_runtime_are_written_for_a_cpu_alone_and_not_where_a_s
 def test_weights_side_by_side_refer_to_one_place(made, tmp_path):
     import onnx_ir as ir
 
-    from steelyard.lowering.onnx_weights import SIDE_BY_SIDE, Places
+    from steelyard.formats.onnx.weights import SIDE_BY_SIDE, Places
 
     source, _ = made(1.0)
     names = [name for name, tensor in source.tensors.items() if tensor.ndim == 2 and tensor.shape[1] == WIDTH]

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.backends
 PROGRAM = """
 import torch
 from torch.nn import functional
-from steelyard.lowering.stablehlo_format import decompositions, import_torchax
+from steelyard.formats.stablehlo import decompositions, import_torchax
 
 class Block(torch.nn.Module):
     # Operators of one table, of the other, of both with unlike ways (std), and such as are composed of others.

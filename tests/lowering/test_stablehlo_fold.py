@@ -16,8 +16,8 @@ import sys
 import jax
 import numpy as np
 import torch
-from steelyard.lowering.stablehlo_fold import folding
-from steelyard.lowering.stablehlo_format import import_torchax
+from steelyard.formats.stablehlo.fold import folding
+from steelyard.formats.stablehlo import import_torchax
 
 class Rotary(torch.nn.Module):
     # Its table depends on no input; the number added is one repeated.

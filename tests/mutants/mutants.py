@@ -36,7 +36,7 @@ class Mutant:
 MUTANTS = (
     Mutant(
         name="pooled test",
-        file="steelyard/compare/within.py",
+        file="steelyard/analysis/within.py",
         old="        log_ratios=tuple(log_ratio(before[place], after[place]) for place in places),\n",
         new=(
             "        log_ratios=tuple(\n"
@@ -170,7 +170,7 @@ MUTANTS = (
     ),
     Mutant(
         name="incomplete rounds",
-        file="steelyard/compare/sides.py",
+        file="steelyard/analysis/sides.py",
         old="        if result.round in whole and result.case_id in keys:\n",
         new="        if result.case_id in keys:\n",
         tests=(f"{GUARDS}::test_only_whole_rounds_count",),
@@ -186,7 +186,7 @@ MUTANTS = (
     ),
     Mutant(
         name="verdicts on a noisy machine",
-        file="steelyard/compare/within.py",
+        file="steelyard/analysis/within.py",
         old='    noisy = [segment for segment in run.segments if segment.noise.grade == "F"]\n',
         new="    noisy = []\n",
         tests=(f"{GUARDS}::test_on_a_noisy_machine_verdicts_are_withheld_and_numbers_kept",),
@@ -194,7 +194,7 @@ MUTANTS = (
     ),
     Mutant(
         name="no noise floor",
-        file="steelyard/compare/verdict.py",
+        file="steelyard/analysis/verdict.py",
         old="        return max(self.margin, self.floor or 0.0)\n",
         new="        return self.margin\n",
         tests=(f"{GUARDS}::test_a_difference_below_the_noise_floor_is_none",),
@@ -202,7 +202,7 @@ MUTANTS = (
     ),
     Mutant(
         name="no correction for many comparisons",
-        file="steelyard/compare/verdict.py",
+        file="steelyard/analysis/verdict.py",
         old=(
             "        adjusted_levels = holm(levels)\n"
             "        confidences = [float(value) for value in holm_confidences(levels, ALPHA)]\n"
@@ -213,7 +213,7 @@ MUTANTS = (
     ),
     Mutant(
         name="speed of a wrong answer",
-        file="steelyard/compare/within.py",
+        file="steelyard/analysis/within.py",
         old="    wrong = [side.failures for side in (baseline, candidate) if side.wrong]\n",
         new="    wrong = []\n",
         tests=(f"{GUARDS}::test_one_wrong_answer_takes_the_speed_away",),
@@ -221,7 +221,7 @@ MUTANTS = (
     ),
     Mutant(
         name="unlike work compared",
-        file="steelyard/compare/across.py",
+        file="steelyard/analysis/across.py",
         old='    return f"the identity differs in {\' and \'.join(different)}" if different else ""\n',
         new='    return ""\n',
         tests=(f"{GUARDS}::test_unlike_weights_are_incomparable",),
@@ -229,7 +229,7 @@ MUTANTS = (
     ),
     Mutant(
         name="verdicts without a steady state",
-        file="steelyard/compare/within.py",
+        file="steelyard/analysis/within.py",
         old="p_value=weight.p_value, span=span(pairs))\n",
         new="p_value=weight.p_value)\n",
         tests=(f"{GUARDS}::test_launches_that_never_settle_give_a_verdict_only_if_all_they_range_over_does",),
@@ -314,7 +314,7 @@ MUTANTS = (
     ),
     Mutant(
         name="a run given twice",
-        file="steelyard/compare/across.py",
+        file="steelyard/analysis/across.py",
         old="    _refuse_twice(baseline_runs, candidate_runs)\n",
         new="",
         tests=("tests/cli/test_compare.py::test_a_run_given_by_two_names_is_refused",),
@@ -322,7 +322,7 @@ MUTANTS = (
     ),
     Mutant(
         name="noise of earlier runs",
-        file="steelyard/cli/recorder.py",
+        file="steelyard/service/recorder.py",
         old="            seen = noise_seen(self._writer.path.parent, self._manifest)\n",
         new="            seen = {}\n",
         tests=("tests/cli/test_earlier.py::test_bench_run_looks_at_the_runs_beside_its_own_after_the_pilot",),
@@ -460,7 +460,7 @@ MUTANTS = (
     ),
     Mutant(
         name="an approximation called the fastest",
-        file="steelyard/tables/speed.py",
+        file="steelyard/sections/speed.py",
         old="    return outcome.speed and not outcome.approximate\n",
         new="    return outcome.speed\n",
         tests=("tests/tables/test_approximate.py::test_nobody_is_the_fastest_against_an_approximate_baseline",),
@@ -506,7 +506,7 @@ MUTANTS = (
     ),
     Mutant(
         name="a log that does not keep up",
-        file="steelyard/cli/run.py",
+        file="steelyard/service/asked.py",
         old="    check_live(log)\n",
         new="",
         tests=("tests/cli/test_energy.py::test_a_log_of_yesterday_is_refused_before_anything_starts[resumed]",),
@@ -574,7 +574,7 @@ MUTANTS = (
     ),
     Mutant(
         name="turns taken for launches",
-        file="steelyard/compare/within.py",
+        file="steelyard/analysis/within.py",
         old=(
             "        places=places,\n"
             "        log_ratios=tuple(log_ratio(before[place], after[place]) for place in places),\n"
@@ -587,12 +587,12 @@ MUTANTS = (
             "            for call in range(0, min(len(after[place].samples), len(before[place].samples)), 9)\n"
             "        ),\n"
         ),
-        tests=("tests/compare/test_turns.py::test_turns_are_no_launches",),
+        tests=("tests/analysis/test_turns.py::test_turns_are_no_launches",),
         through="part",
     ),
     Mutant(
         name="a candidate paired with the baseline of another group",
-        file="steelyard/compare/within.py",
+        file="steelyard/analysis/within.py",
         old=(
             "    before, after = ({launch.place: launch for launch in side.launched(metric)} "
             "for side in (baseline, candidate))\n"
@@ -604,7 +604,7 @@ MUTANTS = (
             "    before = {place: first[place.round] for place in after if place.round in first}\n"
             "    places = tuple(before)\n"
         ),
-        tests=("tests/compare/test_groups.py::test_a_pair_is_made_within_a_group",),
+        tests=("tests/analysis/test_groups.py::test_a_pair_is_made_within_a_group",),
         through="part",
     ),
     Mutant(
@@ -673,10 +673,10 @@ MUTANTS = (
     ),
     Mutant(
         name="verdicts that are still open, and nothing tells",
-        file="steelyard/compare/unfinished.py",
+        file="steelyard/analysis/unfinished.py",
         old="    if not open_ or plan.get",
         new="    if open_ or plan.get",
-        tests=("tests/compare/test_unfinished.py::test_the_report_says_how_to_go_on",),
+        tests=("tests/analysis/test_unfinished.py::test_the_report_says_how_to_go_on",),
         through="part",
     ),
     Mutant(
@@ -689,7 +689,7 @@ MUTANTS = (
     ),
     Mutant(
         name="counts of one protocol told as those of the other",
-        file="steelyard/selftest/kept.py",
+        file="steelyard/hardware/kept_shams.py",
         old="{key}-{condition}{'-in-turns' if turns else ''}.json",
         new="{key}-{condition}.json",
         tests=("tests/selftest/test_aa_counts.py::test_the_summary_says_rows_versions_and_survives_storing",),

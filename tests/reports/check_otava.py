@@ -12,8 +12,8 @@ import pytest
 import yaml
 from steelyard.reports.otava import REPORT
 
+from steelyard.render.output import ReportInputs
 from steelyard.tables.build import build
-from steelyard.tables.output import ReportInputs
 from tests.fakes.runs import synthetic_run
 from tests.reports.histories import history
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from steelyard import plugins
 from steelyard.core.run import Run
+from steelyard.render.drawing import Picture, pictures
+from steelyard.render.output import save
 from steelyard.store import open_run
 from steelyard.tables.build import build
-from steelyard.tables.drawing import Picture, pictures
-from steelyard.tables.output import save
 from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.metered import metered_run
 from tests.fakes.runs import llm_points, synthetic_run
@@ -40,7 +40,7 @@ its data as CSV and its caption as TeX:
 ```
 
 `--venue icml|neurips|mlsys|acm|ieee|usenix|thesis|slides` draws them in the width, type size and typeface of a venue;
-the source of each width stands in [venue.py](../steelyard/tables/venue.py), and how figures go into a paper in
+the source of each width stands in [venue.py](../steelyard/render/venue.py), and how figures go into a paper in
 [paper.md](paper.md). A figure is one file in `reports/figures/`.
 Colours are told apart in grey and by colour-blind readers; markers and line styles say the same again.
 

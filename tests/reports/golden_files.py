@@ -15,9 +15,9 @@ from pathlib import Path
 
 from steelyard import plugins
 from steelyard.core.run import LeftOut, Run
+from steelyard.render.drawing import pictures
+from steelyard.render.output import ReportInputs, save
 from steelyard.tables.build import build
-from steelyard.tables.drawing import pictures
-from steelyard.tables.output import ReportInputs, save
 from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.metered import metered_run
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run

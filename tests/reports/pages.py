@@ -9,11 +9,11 @@ from steelyard import plugins
 from steelyard.core.backend import Device
 from steelyard.core.comparison import Interval
 from steelyard.core.run import Run
+from steelyard.render.drawing import pictures
+from steelyard.render.output import ReportInputs
 from steelyard.tables.build import lay_out
 from steelyard.tables.case_details import cases
-from steelyard.tables.drawing import pictures
 from steelyard.tables.facts import gather
-from steelyard.tables.output import ReportInputs
 from steelyard.tables.table import Cell, Row, Table
 from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.metered import metered_run

@@ -14,14 +14,14 @@ import pytest
 from junitparser import xunit2
 
 from steelyard import plugins
-from steelyard.cli.report import write_run
 from steelyard.core.errors import UsageError
 from steelyard.core.run import Run
+from steelyard.render.output import ReportInputs, kind
+from steelyard.service.reporting import write_run
 from steelyard.tables.build import build
 from steelyard.tables.described import described
 from steelyard.tables.facts import gather
 from steelyard.tables.imported import read_benchmarks
-from steelyard.tables.output import ReportInputs, kind
 from steelyard.tables.records import Records, records
 from steelyard.tables.table import ReportData
 from tests.fakes.runs import Outcome, llm_points, synthetic_run

@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 
 from steelyard import plugins
 from steelyard.core.errors import UsageError
-from steelyard.tables import drawing
+from steelyard.render import drawing
+from steelyard.render.charts import log_ticks
+from steelyard.render.drawing import Drawing, inline_svg, new_figure, picture, pictures
+from steelyard.render.labels import BELOW_FIRST, RIGHT_FIRST, apart, places
+from steelyard.render.output import ReportInputs
+from steelyard.render.style import arm_styles, short, shorts
+from steelyard.render.venue import VENUES, look_of
 from steelyard.tables.build import build
 from steelyard.tables.calls import MARKS, thin
-from steelyard.tables.charts import log_ticks
-from steelyard.tables.drawing import Drawing, inline_svg, new_figure, picture, pictures
-from steelyard.tables.labels import BELOW_FIRST, RIGHT_FIRST, apart, places
-from steelyard.tables.output import ReportInputs
-from steelyard.tables.style import arm_styles, short, shorts
-from steelyard.tables.venue import VENUES, look_of
 from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.metered import metered_run
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run, with_clock

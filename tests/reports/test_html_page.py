@@ -12,9 +12,9 @@ from steelyard.reports import html as report
 from steelyard.reports.html import page, script_text, shared_notes
 
 from steelyard.core.run import LeftOut
+from steelyard.render.output import ReportInputs, printed
 from steelyard.tables import baselines
 from steelyard.tables.build import build
-from steelyard.tables.output import ReportInputs, printed
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.reports.hostile import HOSTILE, REASON, hostile_run
 from tests.reports.pages import inputs_of, large, small

@@ -8,10 +8,10 @@ import pytest
 from steelyard.reports.html import SMALLEST, paper
 from steelyard.reports.html import page as page_of
 
-from steelyard.compare import compare_runs
+from steelyard.across.report import build_across
+from steelyard.analysis import compare_runs
 from steelyard.core.backend import Device
-from steelyard.tables.across import build_across
-from steelyard.tables.output import ReportInputs
+from steelyard.render.output import ReportInputs
 from steelyard.tables.table import Column
 from tests.fakes.runs import BACKENDS, llm_points, synthetic_run
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from steelyard.reports.html import page as page_of
 
-from steelyard.compare import compare_runs
+from steelyard.across.report import build_across
+from steelyard.analysis import compare_runs
 from steelyard.core.backend import Device
-from steelyard.tables.across import build_across
-from steelyard.tables.output import ReportInputs
+from steelyard.render.output import ReportInputs
 from tests.fakes.runs import Outcome, synthetic_run
 from tests.reports.pages import FEW, large, milliseconds, small
 

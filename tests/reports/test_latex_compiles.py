@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from steelyard import plugins
+from steelyard.render.drawing import pictures
+from steelyard.render.output import ReportInputs
+from steelyard.render.venue import VENUES, room_of
 from steelyard.tables.build import build
-from steelyard.tables.drawing import pictures
-from steelyard.tables.output import ReportInputs
-from steelyard.tables.venue import VENUES, room_of
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.reports.hostile import hostile_run
 from tests.reports.sections import every_section

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from steelyard import plugins
+from steelyard.render.drawing import picture
+from steelyard.render.output import ReportInputs
+from steelyard.render.venue import VENUES, look_of, room_of
 from steelyard.tables.build import build
-from steelyard.tables.drawing import picture
-from steelyard.tables.output import ReportInputs
-from steelyard.tables.venue import VENUES, look_of, room_of
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.reports.test_latex_compiles import without_warnings
 

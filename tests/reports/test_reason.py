@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 from steelyard import plugins
 from steelyard.cli.main import app
 from steelyard.core.run import LeftOut, Run
+from steelyard.render.drawing import picture
+from steelyard.render.output import ReportInputs
 from steelyard.tables.build import build
-from steelyard.tables.drawing import picture
-from steelyard.tables.output import ReportInputs
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 from tests.fakes.stored import store
 from tests.reports.test_text_reports import written

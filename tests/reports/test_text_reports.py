@@ -14,8 +14,8 @@ from steelyard.reports.markdown import code, escape
 from steelyard import plugins
 from steelyard.core.comparison import Interval
 from steelyard.core.errors import SteelyardError, UsageError
+from steelyard.render.output import ReportInputs, kind, printed, save
 from steelyard.tables.build import build
-from steelyard.tables.output import ReportInputs, kind, printed, save
 from steelyard.tables.table import Cell, Column, Footnote, Row, Table
 from tests.fakes.runs import synthetic_run
 from tests.reports.hostile import HOSTILE, hostile_run
@@ -268,7 +268,7 @@ def test_a_directory_that_cannot_be_written_is_told(tmp_path):
 
 
 def test_an_unknown_format_names_the_valid_ones(tmp_path):
-    from steelyard.cli.report import write_run
+    from steelyard.service.reporting import write_run
 
     with pytest.raises(UsageError, match=r"unknown report format 'markdwn'; did you mean 'markdown'"):
         write_run(synthetic_run(backends=("eager", "xla")), ["markdwn"], tmp_path)

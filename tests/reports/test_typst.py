@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from steelyard.reports.typst import typeset
 
 from steelyard import plugins
+from steelyard.render.drawing import pictures
+from steelyard.render.output import ReportInputs, printed
+from steelyard.render.typst import breakable, breakable_literal, escape, literal
 from steelyard.tables.build import build
-from steelyard.tables.drawing import pictures
-from steelyard.tables.output import ReportInputs, printed
 from steelyard.tables.table import Cell, Column, Row, Table
-from steelyard.tables.typst import breakable, breakable_literal, escape, literal
 from tests.fakes.runs import Outcome, synthetic_run
 from tests.reports.hostile import HOSTILE, REASON, hostile_run
 

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard import wire
-from steelyard.cli import running
 from steelyard.core.case import Arm
 from steelyard.core.run import Run
 from steelyard.core.shams import Shams
+from steelyard.hardware import kept_shams as kept
 from steelyard.hardware.machine import machine_key
-from steelyard.selftest import kept
 from steelyard.selftest.aa import Outcome, outcomes, summarise, tally
 from steelyard.selftest.campaign import WINDOW_S
+from steelyard.service import manifest
 from steelyard.tables.build import build
 from steelyard.tables.shams import differences, sentence
 from steelyard.tables.table import Cell, Table
@@ -267,12 +267,12 @@ def test_the_stored_form_holds_no_name_of_this_machine() -> None:
     assert platform.node() not in wire.encode(counted(sham_run(1))).decode()
 
 
-def test_a_damaged_file_of_counts_is_named_and_stops_no_run(tmp_path, monkeypatch, capsys) -> None:
+def test_a_damaged_file_of_counts_is_named_and_stops_no_run(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("STEELYARD_CACHE", str(tmp_path))
     run = sham_run(1)
     path = kept.keep(counted(run))
     path.write_text("{")
-    assert running._calibration(run.manifest.environment, turns=False) is None
-    told = capsys.readouterr().err
-    assert str(path) in told
-    assert "bench selftest --aa" in told
+    told: list[str] = []
+    assert manifest._shams(run.manifest.environment, told.append, turns=False) is None
+    assert str(path) in told[0]
+    assert "bench selftest --aa" in told[0]

@@ -11,7 +11,7 @@ from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request
 from steelyard.hardware.fingerprint import packages
 from steelyard.selftest import campaign
-from steelyard.selftest.stored_runs import runs_of, warm_rounds
+from steelyard.service.stored_runs import runs_of, warm_rounds
 from tests.fakes.runs import synthetic_run
 from tests.fakes.stored import store
 

@@ -6,8 +6,8 @@ import pytest
 
 from steelyard import plugins
 from steelyard.core.run import Run
+from steelyard.render.output import ReportInputs
 from steelyard.tables.build import build
-from steelyard.tables.output import ReportInputs
 from tests.fakes.accelerated import GPU, accelerated
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from steelyard.cli.compare import comparisons
+from steelyard.across.report import build_across
 from steelyard.core.backend import Device
 from steelyard.core.run import LeftOut, Run
 from steelyard.core.workload import Point
-from steelyard.tables.across import build_across
+from steelyard.service.comparing import comparisons
 from steelyard.tables.table import Table
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 

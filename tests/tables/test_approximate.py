@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from steelyard import plugins
+from steelyard.across.report import build_across
+from steelyard.analysis import compare_run, compare_runs
+from steelyard.analysis.factor import find_factor
 from steelyard.cli.shown import lines_of
 from steelyard.cli.terminal import Terminal
-from steelyard.compare import compare_run, compare_runs
-from steelyard.compare.factor import find_factor
 from steelyard.core.run import Run
+from steelyard.render.output import ReportInputs
 from steelyard.store import StoredRun
-from steelyard.tables.across import build_across
 from steelyard.tables.baselines import against
 from steelyard.tables.build import build
 from steelyard.tables.facts import gather
-from steelyard.tables.output import ReportInputs
 from steelyard.tables.records import records
 from steelyard.tables.table import Cell, ReportData, Row, Table
 from tests.fakes.approximate import under_tolerance

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from steelyard.compare import compare_run
+from steelyard.analysis import compare_run
 from steelyard.core.comparison import Interval
+from steelyard.render.page_data import page_data
 from steelyard.tables import baselines, case_details
 from steelyard.tables.case_details import cases
 from steelyard.tables.cases import Cases
 from steelyard.tables.facts import gather
-from steelyard.tables.page_data import page_data
 from steelyard.tables.table import Cell, Column, Footnote, Row, Table
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
 

@@ -8,9 +8,9 @@ import pytest
 
 from steelyard import plugins
 from steelyard.core.comparison import Estimate
+from steelyard.render.drawing import picture, pictures
+from steelyard.render.output import ReportInputs
 from steelyard.tables.build import build
-from steelyard.tables.drawing import picture, pictures
-from steelyard.tables.output import ReportInputs
 from steelyard.tables.table import Cell
 from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.runs import Outcome, llm_points, synthetic_run

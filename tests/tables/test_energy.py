@@ -7,13 +7,13 @@ import re
 import pytest
 
 from steelyard import plugins
-from steelyard.compare.energy import compare_energy
+from steelyard.analysis.energy import compare_energy
 from steelyard.core.metrics import Reading, absent
+from steelyard.render.drawing import picture
+from steelyard.render.output import ReportInputs
 from steelyard.tables.build import build
-from steelyard.tables.drawing import picture
-from steelyard.tables.energy import without_code
 from steelyard.tables.facts import gather
-from steelyard.tables.output import ReportInputs
+from steelyard.tables.format import without_code
 from tests.fakes.metered import IDLE_W, WATTS, estimated_run, metered_run
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from steelyard.tables.forked import few, forked
+from steelyard.render.forked import few, forked
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -7,12 +7,13 @@ from steelyard.reports.figures.time_order import FIGURE
 
 from steelyard.core.result import Place
 from steelyard.core.run import Run
+from steelyard.render.style import Look
+from steelyard.sections.environment import plan_table
+from steelyard.sections.noise import launches_table, segments_table
 from steelyard.tables.build import build
 from steelyard.tables.calls import samples
-from steelyard.tables.circumstances import plan_table
 from steelyard.tables.facts import gather
-from steelyard.tables.noise import launches_of_a_round, launches_table, segments_table
-from steelyard.tables.style import Look
+from steelyard.tables.provenance import launches_of_a_round
 from steelyard.tables.threats import threats
 from steelyard.tables.words import paragraphs
 from tests.fakes.groups import WHY, in_groups

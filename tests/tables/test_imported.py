@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from steelyard import plugins
-from steelyard.cli.report import write_run
 from steelyard.core.errors import UsageError
+from steelyard.render.output import ReportInputs
+from steelyard.service.reporting import write_run
 from steelyard.tables.build import build
 from steelyard.tables.imported import imported_tables, read_benchmarks
-from steelyard.tables.output import ReportInputs
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.reports.hostile import REASON
 

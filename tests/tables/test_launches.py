@@ -3,8 +3,8 @@
 import dataclasses
 
 from steelyard.core.metrics import Reading
+from steelyard.sections.noise import launches_table, segments_table
 from steelyard.tables.facts import gather
-from steelyard.tables.noise import launches_table, segments_table
 from tests.fakes.runs import llm_points, synthetic_run, with_clock
 
 

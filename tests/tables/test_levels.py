@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from steelyard.analysis import compare_run
 from steelyard.cli.shown import with_interval
-from steelyard.compare import compare_run
 from steelyard.store import open_run
 from steelyard.tables.build import build
 from steelyard.tables.format import shown

@@ -8,7 +8,7 @@ import pytest
 
 CHILD = """
 import os
-from steelyard.tables.plotting import matplotlib
+from steelyard.render.plotting import matplotlib
 before = os.environ.copy()
 drawn = matplotlib()
 drawn.rcdefaults()

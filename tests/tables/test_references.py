@@ -10,8 +10,8 @@ import pytest
 from steelyard import plugins
 from steelyard.core.citation import Citation
 from steelyard.core.run import Run
+from steelyard.render.output import ReportInputs
 from steelyard.tables.build import build
-from steelyard.tables.output import ReportInputs
 from steelyard.tables.references import STEELYARD, bibtex
 from steelyard.tables.table import Reference
 from tests.fakes.runs import Outcome, synthetic_run

@@ -3,11 +3,11 @@
 import dataclasses
 
 from steelyard import plugins
+from steelyard.render.venue import look_of
+from steelyard.sections.memory import memory_table
+from steelyard.sections.startup import startup_table
 from steelyard.tables.build import lay_out
 from steelyard.tables.facts import gather
-from steelyard.tables.memory import memory_table
-from steelyard.tables.startup import startup_table
-from steelyard.tables.venue import look_of
 from tests.fakes.runs import llm_points, synthetic_run
 
 

@@ -11,10 +11,10 @@ from steelyard.core.comparison import Interval
 from steelyard.core.metrics import Reading
 from steelyard.core.run import LeftOut, Run
 from steelyard.core.shams import Rate, ShamRow, Shams
+from steelyard.render.output import ReportInputs
 from steelyard.tables import latex
 from steelyard.tables.build import build
 from steelyard.tables.facts import gather
-from steelyard.tables.output import ReportInputs
 from steelyard.tables.threats import MOST, threats
 from tests.fakes.runs import Outcome, llm_points, synthetic_run, with_clock
 

@@ -4,9 +4,8 @@ import pytest
 
 from steelyard import plugins
 from steelyard.core.result import OutputCheck
+from steelyard.render.output import ReportInputs
 from steelyard.tables.build import build
-from steelyard.tables.evidence import share
-from steelyard.tables.output import ReportInputs
 from tests.fakes.runs import llm_points, synthetic_run
 
 
@@ -48,8 +47,8 @@ def test_every_format_shows_both(data, used, name, tmp_path):
 
 def test_an_exact_output_uses_none_of_its_tolerance():
     check = OutputCheck(output="token", relative_l2=0.0, max_abs=0.0, tolerance=0.0, passed=True)
-    assert share(check) == 0
+    assert check.share == 0
     wrong = OutputCheck(output="token", relative_l2=0.5, max_abs=1.0, tolerance=0.0, passed=False)
-    assert share(wrong) == float("inf")
+    assert wrong.share == float("inf")
     near = OutputCheck(output="logits", relative_l2=1e-6, max_abs=1e-5, tolerance=2e-6, passed=True)
-    assert share(near) == 0.5
+    assert near.share == 0.5

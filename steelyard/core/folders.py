@@ -1,0 +1,6 @@
+"""Where things lie unless told otherwise."""
+
+from pathlib import Path
+
+RUNS = Path("bench-results")
+"""Runs, below the folder in which `bench` is called."""

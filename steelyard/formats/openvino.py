@@ -1,0 +1,62 @@
+"""OpenVINO's intermediate representation, weights in the case's own precision.
+
+The format knows no shared weight files: each program has its own copy in `program.bin`. Inputs and
+outputs carry the program's names; a state's output is called `next.NAME`, since tensor names are unique.
+"""
+
+from pathlib import Path
+
+from steelyard.lowering.format import SIDES, Draft, Format, Source, check_ends
+
+_DTYPES = {
+    "f32": "float32",
+    "f16": "float16",
+    "bf16": "bfloat16",
+    "f64": "float64",
+    "i64": "int64",
+    "i32": "int32",
+    "i16": "int16",
+    "i8": "int8",
+    "u8": "uint8",
+    "boolean": "bool",
+}
+
+
+def convert(source: Source, directory: Path, option: str | None) -> Draft:
+    """Write `program.xml` and `program.bin`."""
+    import openvino
+
+    program = source.program
+    # Without shapes the converter forgets those of the exported program and makes everything dynamic.
+    model = openvino.convert_model(source.exported, input=[list(spec.shape) for spec in program.inputs])
+    for side, ports in zip(SIDES, (model.inputs, model.outputs), strict=True):
+        ends = [(tuple(port.shape), _DTYPES.get(port.element_type.get_type_name(), "?")) for port in ports]
+        check_ends(program, "openvino", side, ends)
+    inputs = [spec.name for spec in program.inputs]
+    outputs = [f"next.{spec.name}" if spec.name in inputs else spec.name for spec in program.outputs]
+    for port, name in (*zip(model.inputs, inputs, strict=True), *zip(model.outputs, outputs, strict=True)):
+        port.get_tensor().set_names({name})
+    # The default would round the weights to half precision.
+    openvino.save_model(model, directory / "program.xml", compress_to_fp16=False)
+    weight_bytes = (directory / "program.bin").stat().st_size
+    return Draft(
+        entry="program.xml",
+        weight_bytes=weight_bytes,
+        weight_note=_note(weight_bytes - source.weight_bytes),
+        details={"inputs": inputs, "outputs": outputs, "operations": len(model.get_ops())},
+    )
+
+
+def _note(difference: int) -> str:
+    if difference == 0:
+        return ""
+    more = "more, tables and masks among them" if difference > 0 else "less, equal constants being held once"
+    return f"program.bin has {abs(difference)} B {more}"
+
+
+FORMAT = Format(
+    name="openvino",
+    packages=("openvino",),
+    extra="openvino",
+    convert=convert,
+)

@@ -1,0 +1,1 @@
+"""From tables and records to files: drawing, layout, text for TeX and Typst, data of the page."""

@@ -1,0 +1,77 @@
+"""The plan of a stored run, made again from its manifest for the rounds that are still to come."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from steelyard import plugins
+from steelyard.artifact.replay import points_here
+from steelyard.core.energy import settings_of
+from steelyard.core.run import Manifest, Segment
+from steelyard.core.workload import Selection
+from steelyard.engine.own_code import own_code
+from steelyard.engine.plan import COLD_START_ROUNDS, MAXIMUM_ROUNDS, Plan, Request
+
+
+def rounds_done(segments: Iterable[Segment], scenario: str) -> int:
+    """How many rounds of stored segments count towards a plan: the whole warm ones that nobody disturbed.
+
+    Of cold starts each round counts, round 0 of every segment too: none of them is warm, and none is repeated.
+    """
+    if scenario == "cold-start":
+        return sum(len(segment.rounds) for segment in segments)
+    return sum(1 for segment in segments for number in segment.rounds if number > 0 and number not in segment.disturbed)
+
+
+def plan_of(
+    manifest: Manifest,
+    *,
+    time_s: float | None,
+    rounds: int | None,
+    timeouts: Mapping[str, float],
+    done: int,
+    weights: Path | None = None,
+    meter: str = "",
+) -> Plan:
+    """The plan of a stored run, for the rounds that are still to come.
+
+    `done` rounds are measured already (`rounds_done`); they count towards the minimum and the maximum. Raises
+    StoreError where the suite that is installed here does not make its points.
+    """
+    stored = manifest.plan
+    suite = plugins.suite(stored["suite"])
+    request = Request(
+        suite=stored["suite"],
+        backends=tuple(arm.backend.text for arm in manifest.arms if not arm.control and not arm.sham),
+        device=manifest.device,
+        budget=manifest.budget,
+        selection=Selection(device_kind=manifest.device.kind),
+        baseline=manifest.baseline,
+        scenario=stored["scenario"],
+        rounds=rounds,
+        quick=stored["quick"],
+        time_s=time_s if time_s is not None else stored["time_s"],
+        window_s=stored["window_s"],
+        energy=settings_of(stored, meter),
+        seed=stored["seed"],
+        turns=stored.get("turns", False),  # a run from before there were turns goes on as it began
+        piece=stored.get("piece", 1),
+        timeouts=timeouts,
+        shams=sum(arm.sham for arm in manifest.arms),
+    )
+    backends = {arm.backend.text: arm.backend for arm in manifest.arms}
+    maximum = rounds if rounds is not None else max(stored["maximum_rounds"] - done, 0)
+    if rounds is None and maximum == 0:
+        maximum = COLD_START_ROUNDS if stored["scenario"] == "cold-start" else MAXIMUM_ROUNDS
+    return Plan(
+        request=request,
+        suite=suite,
+        points=points_here(manifest, suite, weights),
+        arms=manifest.arms,
+        baseline=next(arm for arm in manifest.arms if arm.label == manifest.baseline),
+        left_out=manifest.left_out,
+        formats={text: plugins.runner(spec.runner).needs(spec) for text, spec in backends.items()},
+        minimum_rounds=max(0, stored["minimum_rounds"] - done),
+        maximum_rounds=maximum,
+        code=own_code(backends.values()),
+        done=done,
+    )
