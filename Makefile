@@ -18,7 +18,7 @@ UNTIMED := $(addprefix tests/,artifact calibration compare core hardware house l
 STAGES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env bench test lint types pytest families mutants calibrate benchmark sampler gallery golden otava fmt clean
+.PHONY: help env bench test lint types pytest families mutants calibrate agreement benchmark sampler gallery golden otava fmt clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,13 +58,16 @@ else
 endif
 
 families: env ## The runs at tiny with every model family: what CI does with one (about half an hour).
-	STEELYARD_FAMILIES=all $(BIN)/pytest tests/cli/test_llm.py tests/selftest/test_native.py $(PYTEST)
+	STEELYARD_FAMILIES=all $(BIN)/pytest tests/cli/test_llm.py tests/validation/test_native.py $(PYTEST)
 
 mutants: env ## Remove the guards of the product one at a time: each removal must fail a test (about 3 minutes).
 	$(BIN)/python -m tests.mutants.kill
 
 calibrate: env ## How often the verdicts are wrong: all stages, or STAGES="simulate aa"; writes docs/calibration.md.
 	$(BIN)/python -m tests.calibration $(STAGES)
+
+agreement: env ## Our numbers against the vendors' own tools, our path against the native ones (1 to 2 hours); ARGS="--dry-run".
+	$(BIN)/python -m tests.validation $(ARGS)
 
 benchmark: env ## Measure what the tool itself costs.
 	$(BIN)/pytest tests/benchmarks -s -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-only $(PYTEST)

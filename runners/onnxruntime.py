@@ -60,7 +60,8 @@ class _Session(Executable):
         self._tuning = runner.tuning
         self.ports: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
         self._carried = carried_state(program.program)
-        self._in_place = self._tuning["kv_cache"] == "in_place"
+        # Of a training step the old parameters are read long after the first new ones are written.
+        self._in_place = self._tuning["kv_cache"] == "in_place" and not program.program.gradients
         self._threads: int | None = None
         self._fused: Mapping[str, int] = artifact.details.get("fused", {})
         self._whole_at: Mapping[str, int] = artifact.details.get("whole_at", {})

@@ -24,7 +24,7 @@ _PACKAGES = ("torch", "triton", "triton-rocm", "triton-xpu", "pytorch-triton-roc
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _OPENMP = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_PROC_BIND", "KMP_BLOCKTIME")
 PINNED: Mapping[str, Any] = {
-    "inference_mode": True,
+    "inference_mode": "but for programs that compute gradients",
     "interop_threads": 1,
     "precision=strict": {"float32_matmul_precision": "highest", "allow_tf32": False},
 }
@@ -244,7 +244,18 @@ class TorchRunner(Runner):
         """Build the original module; programs of one launch share one set of parameters."""
         if program.program.dtype in self.target.no_dtypes:
             raise Unsupported(f"torch on {self.target.type} has no {program.program.dtype}")
+        if program.program.gradients:
+            self._leave_inference_mode()
         return self.executable(self, program.program, self.module(program))
+
+    def _leave_inference_mode(self) -> None:
+        """Its tensors can take no part in a gradient."""
+        import torch
+
+        if torch.is_inference_mode_enabled():
+            self._mode.__exit__(None, None, None)
+            self._mode = torch.no_grad()
+            self._mode.__enter__()
 
     def module(self, program: LoweredProgram) -> Any:
         """The original module with its weights on the device."""

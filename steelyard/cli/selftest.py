@@ -17,12 +17,9 @@ def selftest(
         int | None,
         typer.Option("--aa", min=1, help="Make at least so many sham comparisons: each backend against itself."),
     ] = None,
-    vendor: Annotated[
-        bool, typer.Option("--vendor", help="Hold the backends against the vendors' own tools, in turns.")
-    ] = False,
     backend: Annotated[
         list[str] | None,
-        typer.Option(help="With --aa, --vendor: these backends, comma lists allowed. Default: all available."),
+        typer.Option(help="With --aa: these backends, comma lists allowed. Default: all available."),
     ] = None,
     neighbour: Annotated[
         bool,
@@ -39,11 +36,8 @@ def selftest(
         float | None,
         typer.Option(
             min=0.01,
-            help="Seconds of timed calls per case and launch. Default: 0.4; with --aa and --vendor 0.5.",
+            help="Seconds of timed calls per case and launch. Default: 0.4; with --aa 0.5.",
         ),
-    ] = None,
-    rounds: Annotated[
-        int | None, typer.Option(min=1, help="With --vendor: at most so many rounds after the cold one. Default: 20.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the first run; each further run takes the next.")] = 0,
     output: Annotated[Path, typer.Option(help="Where runs are stored, below selftest/.")] = RUNS,
@@ -57,42 +51,17 @@ def selftest(
 
     With --aa, identical programs are compared as if they were two backends: every `faster` or `slower` is wrong.
     Exit code 0; 130 if interrupted: the same command goes on.
-
-    With --vendor, each backend's number is held against that of a tool of its vendor, or of a bare loop, at the same
-    layer and on the same artifact. Exit codes as with --aa.
     """
     from steelyard.core.backend import split_backends
     from steelyard.core.errors import UsageError, unknown_name
 
-    if vendor:
-        if fault or aa is not None or neighbour or turns is not None:
-            raise UsageError("--vendor is a test of its own: give it without --fault, --aa, --neighbour and --turns")
-        from steelyard.cli import vendor as vendors
-
-        sys.exit(
-            vendors.run_vendor(
-                tuple(part for value in backend or [] for part in split_backends(value)),
-                output=output,
-                threads=threads,
-                cpus=cpus,
-                seed=seed,
-                window_s=vendors.WINDOW_S if window is None else window,
-                rounds=vendors.ROUNDS if rounds is None else rounds,
-                dry_run=dry_run,
-                json=json,
-            )
-        )
-    if rounds is not None:
-        raise UsageError("--rounds goes with --vendor")
     if turns not in (None, "on", "off"):
         raise unknown_name("turns", turns, ("on", "off"))
     if turns is not None and aa is None:
         raise UsageError("--turns goes with --aa N")
     if aa is None:
         if backend or neighbour or threads is not None:
-            raise UsageError(
-                "--backend, --neighbour and --threads go with --aa N or --vendor: the faults are one thread's"
-            )
+            raise UsageError("--backend, --neighbour and --threads go with --aa N: the faults are one thread's")
         from steelyard.cli.faults import run_faults
 
         names = tuple(part for value in fault or [] for part in split_backends(value))

@@ -80,7 +80,8 @@ class Program(Remembers):
 
     `source` is `module:function`; called with `arguments` (plus `in_place`) in a process that may
     import torch it returns the original torch module without weights (see `steelyard.lowering.source`).
-    Inputs and outputs are in the module's positional order, and that order is binding.
+    Inputs and outputs are in the module's positional order, and that order is binding. A program that computes
+    `gradients` inside is not called in PyTorch's inference mode.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Program(Remembers):
     dtype: DType
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    gradients: bool = later(False)
 
     @property
     def key(self) -> str:

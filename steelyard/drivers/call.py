@@ -1,6 +1,6 @@
 """`call`: a sample is one run of the program `main`, its inputs bound beforehand."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from steelyard.core.lowered import LoweredPoint
@@ -21,13 +21,18 @@ class _Calls(BoundCalls):
     """One binding per input set."""
 
     def __init__(
-        self, lowered: LoweredPoint, executable: Executable, inputs: "Sequence[Arrays]", checker: Checker
+        self,
+        lowered: LoweredPoint,
+        executable: Executable,
+        inputs: "Sequence[Arrays]",
+        checker: Checker,
+        bound: int | None,
     ) -> None:
         self._program = lowered.programs["main"].program
-        self._bindings: list[Binding] = [executable.bind(tensors) for tensors in inputs]
+        self._bindings: list[Binding] = [executable.bind(tensors) for tensors in inputs[:bound]]
         self._checker = checker
         self.calls = self._bindings
-        self.fed = self._bindings[0], self._program
+        self.fed = self._bindings[0], self._program, inputs
 
     def inspect(self, index: int) -> None:
         """Every output of the call."""
@@ -48,16 +53,18 @@ class _Call(Driver):
     def compute(
         self,
         point: Point,
-        inputs: "Tensors",
-        tokens: Sequence[Sequence[int]],
+        inputs: "Sequence[Tensors]",
+        tokens: Sequence[Sequence[Sequence[int]]],
         run: "Callable[[str, Tensors], dict[str, torch.Tensor]]",
-    ) -> "Tensors":
+    ) -> "Iterator[Tensors]":
         """See `Driver`: state outputs are cut to the window."""
-        outputs, window = run("main", inputs), point.window
-        if window is not None:
-            for spec in point.programs["main"].state:
-                outputs[spec.name] = outputs[spec.name].narrow(window.axis, window.start, window.length)
-        return outputs
+        window = point.window
+        for given in inputs:
+            outputs = run("main", given)
+            if window is not None:
+                for spec in point.programs["main"].state:
+                    outputs[spec.name] = outputs[spec.name].narrow(window.axis, window.start, window.length)
+            yield outputs
 
     def bind(
         self,
@@ -69,7 +76,7 @@ class _Call(Driver):
         bound: int | None = None,
     ) -> BoundCalls:
         """See `Driver`."""
-        return _Calls(lowered, executables["main"], inputs[:bound], checker)
+        return _Calls(lowered, executables["main"], inputs, checker, bound)
 
 
 DRIVER = _Call()

@@ -117,12 +117,13 @@ class _Answers(BoundCalls):
         executables: Mapping[str, Executable],
         inputs: "Sequence[Arrays]",
         checker: Checker,
+        bound: int | None,
     ) -> None:
         decode = executables["decode"].bind(_zeros(lowered.programs["decode"].program))
         self._stamps: list[list[int]] = []
-        self._prefills = [executables["prefill"].bind(tensors) for tensors in inputs]
+        self._prefills = [executables["prefill"].bind(tensors) for tensors in inputs[:bound]]
         self._decode = decode
-        self._pool = lowered.pool[: len(inputs)]
+        self._pool = lowered.pool[:bound]
         self._answers = [
             Generation(
                 prefill,
@@ -135,7 +136,8 @@ class _Answers(BoundCalls):
             for prefill, entry in zip(self._prefills, self._pool, strict=True)
         ]
         self.calls = self._answers
-        self.fed = self._prefills[0], lowered.programs["prefill"].program  # every decode step is fed by the one before
+        # Every decode step is fed by the one before it.
+        self.fed = self._prefills[0], lowered.programs["prefill"].program, inputs
         self._checker = checker
         self.clocks = (CLOCK,)
         self._first_answer: list[list[int]] | None = None
@@ -236,7 +238,7 @@ class _Generate(Driver):
         filled = min(1.0, (prompt + (steps - 1) / 2) / capacity)
         return read * filled + written / capacity
 
-    def references(self, point: Point, given: Collection[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    def references(self, point: Point, index: int, given: Collection[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
         """See `Driver`: the logits after the prompt and those of the last step, [batch, vocabulary]."""
         for role, name in zip(self.programs, self.feeds_back, strict=True):
             shapes = {spec.name: spec.shape for spec in point.programs[role].outputs}
@@ -247,21 +249,23 @@ class _Generate(Driver):
     def compute(
         self,
         point: Point,
-        inputs: "Tensors",
-        tokens: Sequence[Sequence[int]],
+        inputs: "Sequence[Tensors]",
+        tokens: Sequence[Sequence[Sequence[int]]],
         run: "Callable[[str, Tensors], dict[str, torch.Tensor]]",
-    ) -> "Tensors":
+    ) -> "Iterator[Tensors]":
         """See `Driver`: the reference's own answer is fed, so that one early difference does not make all later steps
         incomparable."""
         import torch
 
-        outputs = run("prefill", inputs)
-        first, answer = outputs["logits"], torch.tensor(tokens, dtype=torch.int64)
-        for step in range(1, answer.shape[1]):
-            state = {spec.name: outputs[spec.name] for spec in point.programs["decode"].state}
-            position = torch.tensor([int(point.settings["prompt"]) + step - 1])
-            outputs = run("decode", {**state, "input_ids": answer[:, step - 1 : step], "position": position})
-        return {"first_logits": first, "logits": outputs["logits"]}
+        prompt, state = int(point.settings["prompt"]), point.programs["decode"].state
+        for given, fed in zip(inputs, tokens, strict=True):
+            outputs = run("prefill", given)
+            first, answer = outputs["logits"], torch.tensor(fed, dtype=torch.int64)
+            for step in range(1, answer.shape[1]):
+                held = {spec.name: outputs[spec.name] for spec in state}
+                position = torch.tensor([prompt + step - 1])
+                outputs = run("decode", {**held, "input_ids": answer[:, step - 1 : step], "position": position})
+            yield {"first_logits": first, "logits": outputs["logits"]}
 
     def bind(
         self,
@@ -273,7 +277,7 @@ class _Generate(Driver):
         bound: int | None = None,
     ) -> BoundCalls:
         """See `Driver`."""
-        return _Answers(lowered, executables, inputs[:bound], checker)
+        return _Answers(lowered, executables, inputs, checker, bound)
 
     def contradictions(self, result: Result) -> Iterable[str]:
         """See `Driver`: first token and others fit into their answer, and each token begins where the one before it

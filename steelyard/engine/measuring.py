@@ -25,7 +25,6 @@ from steelyard.engine.metering import estimated
 from steelyard.measure import clock, loop
 from steelyard.measure.correctness import Checker
 from steelyard.measure.driver import driver_of
-from steelyard.measure.fresh import FreshCalls
 from steelyard.measure.growth import Growth
 from steelyard.measure.l2 import cold
 from steelyard.measure.loop import CheckPoints, Limits, loop_overhead_s, timed_window
@@ -125,14 +124,12 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         if launch.request.energy.estimate:
             estimate = estimated(launch.request.energy, cpu_s, len(window.durations_ns), os.cpu_count() or 1)
         launch.enter("check")  # last: it may change what the runtime holds
-        fresh = FreshCalls(*bound.fed, inputs, limits)
-        fresh.once()
+        doubts, _ = bound.prove(limits, None)
     else:
         launch.enter("check")
-        fresh = FreshCalls(*bound.fed, inputs, limits)
-        fresh.make(launch.phases["second_run_s"])
-        facts["mixtures"] = fresh.mixtures
-    checker.doubt(fresh.doubts)
+        doubts, mixtures = bound.prove(limits, launch.phases["second_run_s"])
+        facts |= {} if mixtures is None else {"mixtures": mixtures}
+    checker.doubt(doubts)
 
     _believe(clock.replaced(loop.CLOCK, *bound.clocks))
     correctness = checker.verdict()

@@ -42,7 +42,7 @@ class LaunchRequest:
     input sets of a case are bound at once, each with a state of its own; None binds all. `origin_s` is when the segment
     began on the machine's monotonic clock. `group` is that of its round (`core.result.Place`), and `beside` is how many
     other launches are alive meanwhile. `worker` is the module that serves the launch, with arguments of its own: ours,
-    or for the self-test a process of a vendor's tool that says the same events (`selftest.child`).
+    or for the agreement with vendors' tools a process of such a tool that says the same events.
     """
 
     launch: str

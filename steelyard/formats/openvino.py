@@ -6,6 +6,7 @@ outputs carry the program's names; a state's output is called `next.NAME`, since
 
 from pathlib import Path
 
+from steelyard.core.errors import LoweringError
 from steelyard.lowering.format import SIDES, Draft, Format, Source, check_ends
 
 _DTYPES = {
@@ -28,7 +29,13 @@ def convert(source: Source, directory: Path, option: str | None) -> Draft:
 
     program = source.program
     # Without shapes the converter forgets those of the exported program and makes everything dynamic.
-    model = openvino.convert_model(source.exported, input=[list(spec.shape) for spec in program.inputs])
+    try:
+        model = openvino.convert_model(source.exported, input=[list(spec.shape) for spec in program.inputs])
+    except Exception as error:  # its first line names a check of its own; the operators stand at the end
+        _, found, operators = str(error).rpartition("Conversion is failed for: ")
+        if not found:
+            raise
+        raise LoweringError(f"{program.name} as openvino: not converted: {operators.strip()}") from error
     for side, ports in zip(SIDES, (model.inputs, model.outputs), strict=True):
         ends = [(tuple(port.shape), _DTYPES.get(port.element_type.get_type_name(), "?")) for port in ports]
         check_ends(program, "openvino", side, ends)

@@ -49,7 +49,8 @@ def run(program: Program, module: "torch.nn.Module", inputs: "Tensors") -> "dict
     """The outputs by name. Raises SuiteError for what the forward raises, and for outputs unlike those declared."""
     import torch
 
-    with torch.inference_mode(), suites_code(f"program '{program.name}': its forward"):
+    mode = torch.no_grad() if program.gradients else torch.inference_mode()
+    with mode, suites_code(f"program '{program.name}': its forward"):
         returned = module(*(inputs[spec.name] for spec in program.inputs))
     return outputs_of(program, returned)
 
@@ -65,14 +66,14 @@ def check_pool(point: Point, pool: Sequence[Any]) -> None:
     """Raises SuiteError for input sets and references that are not those of the point's programs."""
     driver = driver_of(point)
     first = point.programs[driver.programs[0]]
-    for entry in pool:
+    for index, entry in enumerate(pool):
         if not isinstance(entry, PoolEntry):
             raise SuiteError(f"{point.pool} gave a {type(entry).__name__}, not a PoolEntry")
-        for spec in first.inputs:
+        for spec in driver.given(point, index):
             if spec.name not in entry.inputs:
                 raise SuiteError(f"{point.pool}: the input set lacks '{spec.name}' of program '{first.name}'")
             _check_tensor(entry.inputs[spec.name], spec, f"{point.pool}, input '{spec.name}'")
-        wanted = dict(driver.references(point, entry.references))
+        wanted = dict(driver.references(point, index, entry.references))
         for name, shape in wanted.items():
             _check_reference(point, entry, name, shape)
         known = {*wanted, *CHOSEN_FROM}

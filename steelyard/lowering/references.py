@@ -76,12 +76,12 @@ def write_point(
     def program(role: str, inputs: "Tensors") -> "dict[str, torch.Tensor]":
         return run(point.programs[role], modules[role], inputs)
 
-    for index, entry in enumerate(pool):
-        given = {name: tensor.clone() for name, tensor in entry.inputs.items()} if index == 0 else {}
-        outputs = driver.compute(point, entry.inputs, entry.tokens, program)
+    inputs, tokens = [entry.inputs for entry in pool], [entry.tokens for entry in pool]
+    given = {name: tensor.clone() for name, tensor in inputs[0].items()}
+    for index, (entry, outputs) in enumerate(zip(pool, driver.compute(point, inputs, tokens, program), strict=True)):
         if index == 0:
-            again = driver.compute(point, entry.inputs, entry.tokens, program)
-            check_repeatable(last, given, entry.inputs, outputs, again)
+            again = next(driver.compute(point, inputs, tokens, program))
+            check_repeatable(last, given, inputs[0], outputs, again)
         for name, reference in entry.references.items():
             if reference.is_floating_point():
                 errors.setdefault(name, []).append(relative_l2(outputs[name], reference))

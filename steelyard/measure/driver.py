@@ -14,9 +14,10 @@ from steelyard.core.lowered import LoweredPoint
 from steelyard.core.metrics import METRICS, Metric
 from steelyard.core.result import Measurement, Result
 from steelyard.core.runner import Binding, Executable
-from steelyard.core.workload import CHOSEN_FROM, Point, Program
+from steelyard.core.workload import CHOSEN_FROM, Point, Program, TensorSpec
 from steelyard.measure.correctness import Checker
 from steelyard.measure.digest import sealed
+from steelyard.measure.fresh import FreshCalls
 from steelyard.measure.loop import Call, Window
 from steelyard.measure.steady import judge
 
@@ -45,18 +46,31 @@ class Parts:
 class BoundCalls(ABC):
     """One case's calls, bound to their input sets, and what is read from them.
 
-    `calls` are run in rotation, each with one input set; one `run()` is one sample. `fed` is the binding that takes its
-    inputs from outside, with its program, on the first input set: it is given inputs that it has not seen. `clocks` are
-    the driver's own names of `measure.clock.CLOCK`, by which parts of a call are timed.
+    `calls` are run in rotation; one `run()` is one sample. `fed` is the binding that takes its inputs from outside,
+    with its program and the input sets, of which it is bound to the first. `clocks` are the driver's own names of
+    `measure.clock.CLOCK`, by which parts of a call are timed.
     """
 
     calls: Sequence[Call]
-    fed: tuple[Binding, Program]
+    fed: "tuple[Binding, Program, Sequence[Arrays]]"
     clocks: tuple[object, ...] = ()
 
     @abstractmethod
     def inspect(self, index: int) -> None:
         """Check the outputs of the call just made, the `index`-th of the window."""
+
+    def prove(self, limits: Mapping[str, float], call_s: float | None) -> tuple[list[str], int | None]:
+        """Last of all, when nothing is timed any more: is the work really done in every call?
+
+        `limits` are relative errors by output. In the cold round `call_s` is about what a call takes, and there is time
+        to look closely; else it is None. Returns doubts as sentences, and how many new inputs were tried closely.
+        """
+        fresh = FreshCalls(*self.fed, limits)
+        if call_s is None:
+            fresh.once()
+            return fresh.doubts, None
+        fresh.make(call_s)
+        return fresh.doubts, fresh.mixtures
 
     def measurements(self, window: Window) -> tuple[Measurement, ...]:
         """The times of the window: the latency, and where the driver has any its parts."""
@@ -113,9 +127,13 @@ class Driver(ABC):
             return float(read + written)
         return read * window.start / max(extents) + written * window.length / max(extents)
 
-    def references(self, point: Point, given: Collection[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """The references that an input set needs, with their shapes; `given` are the names of those it has. Raises
-        SuiteError for programs without the outputs by which a call is checked.
+    def given(self, point: Point, index: int) -> tuple[TensorSpec, ...]:
+        """The inputs that the `index`-th input set holds: those of the first program."""
+        return point.programs[self.programs[0]].inputs
+
+    def references(self, point: Point, index: int, given: Collection[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """The references that the `index`-th input set needs, with their shapes; `given` are the names of those it has.
+        Raises SuiteError for programs without the outputs by which a call is checked.
 
         Of the first program: every output whole, of the state what lies in the point's window. An output that is chosen
         from another is held against that one, and needs no reference.
@@ -133,13 +151,12 @@ class Driver(ABC):
     def compute(
         self,
         point: Point,
-        inputs: "Tensors",
-        tokens: Sequence[Sequence[int]],
+        inputs: "Sequence[Tensors]",
+        tokens: Sequence[Sequence[Sequence[int]]],
         run: "Callable[[str, Tensors], dict[str, torch.Tensor]]",
-    ) -> "Tensors":
-        """What the references are of, by name, computed once more by `run`, which runs the program of a role.
-
-        `tokens` are those of the input set's own answer, [batch][step], where it has one.
+    ) -> "Iterator[Tensors]":
+        """What the references of each input set are of, by name, computed once more by `run`, which runs the program of
+        a role. `tokens` are those of each one's own answer, [batch][step], where it has one.
         """
 
     @abstractmethod

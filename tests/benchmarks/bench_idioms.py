@@ -2,7 +2,7 @@
 
 For each backend and for decode and prefill of the suite llm: the ratio ours / by hand with its 95 %
 Hodges-Lehmann interval over paired blocks, and whether the two are equivalent within 3 %. The loops
-stand in steelyard/selftest/loops.py and, explained line by line, in docs/idioms.md. Each comparison takes fresh child
+stand in tests/validation/loops.py and, explained line by line, in docs/idioms.md. Each comparison takes fresh child
 processes with a worker's environment and CPUs: one that fills the compile caches, where the runtime keeps any,
 then launches that build our side first and the other side first in turn.
 
@@ -30,8 +30,8 @@ from steelyard.engine.lower import lower_points
 from steelyard.engine.probe import probe
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from steelyard.hardware.choice import choose_cpus, pick_device
-from steelyard.selftest.loops import LOOPS
 from steelyard.stats.hodges_lehmann import paired
+from tests.validation.loops import LOOPS
 
 ROOT = Path(__file__).parents[2]
 MARGIN = 0.03

@@ -21,7 +21,7 @@ from steelyard.core.runner import Binding, LaunchContext, Runner
 from steelyard.engine.protocol import CaseRequest, LaunchRequest
 from steelyard.measure.correctness import Checker
 from steelyard.measure.loop import CheckPoints, Limits, timed_window
-from steelyard.selftest.by_hand import ByHand, read_tensors
+from tests.validation.by_hand import ByHand, read_tensors
 
 BLOCK_S = 0.25
 """A block lasts about so long: short against the drifts of a machine, long against what a switch of sides costs."""

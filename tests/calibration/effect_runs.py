@@ -13,12 +13,12 @@ from steelyard.core.run import Run, protocol
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import MINIMUM_ROUNDS, Request
 from steelyard.hardware.choice import choose_cpus, pick_device
-from steelyard.selftest.slowed import PATH, slowed
 from steelyard.service.earlier import noise_seen
 from steelyard.service.whole_runs import whole_run
 from steelyard.store import prepare_root
 from tests.calibration import effect, files
 from tests.calibration.effect import Compared, Found, Injected, Trial
+from tests.calibration.slowed import PATH, slowed
 
 BACKEND = "onnxruntime"
 TRIALS = 20

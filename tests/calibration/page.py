@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from steelyard import wire
-from steelyard.core.agreement import Agreement
-from steelyard.core.path_tax import PathTax
 from tests.calibration import aa, effect, path_tax, sampler, simulate, simulated_page, turns, vendor
+from tests.validation.agreement_rows import Agreement
+from tests.validation.path_tax_rows import PathTax
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "calibration"

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from steelyard.core.path_tax import PathTax, TaxRow
 from tests.calibration.rates import percent, table
+from tests.validation.path_tax_rows import PathTax, TaxRow
 
 FILE = "path_tax.json"
 

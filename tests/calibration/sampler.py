@@ -19,11 +19,11 @@ from steelyard.engine.plan import Request
 from steelyard.guard.meters import meter_for
 from steelyard.guard.source import Absent
 from steelyard.hardware.choice import choose_cpus, pick_device
-from steelyard.selftest.sampled import PATH
 from steelyard.service.whole_runs import whole_run
 from steelyard.store import prepare_root
 from tests.calibration import files
 from tests.calibration.rates import percent, table
+from tests.calibration.sampled import PATH
 
 FILE = "sampler.json"
 BACKEND = "onnxruntime"

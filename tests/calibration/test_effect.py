@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from steelyard.core.run import Run
-from steelyard.selftest.slowed import PATH, slowed
 from steelyard.service import whole_runs
 from steelyard.service.whole_runs import lacking
 from tests.calibration import effect, effect_runs
 from tests.calibration.effect import Found, Injected, Trial, wrong
 from tests.calibration.effect_runs import judged, pilot_request, promise, slowed_request
+from tests.calibration.slowed import PATH, slowed
 from tests.fakes.runs import Shape, llm_points, synthetic_run
 
 BACKEND = effect_runs.BACKEND

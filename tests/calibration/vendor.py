@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from steelyard import wire
-from steelyard.core.agreement import Agreement, AgreementRow
 from steelyard.core.errors import SteelyardError
-from steelyard.core.path_tax import PathTax
 from tests.calibration import files, path_tax
 from tests.calibration.rates import percent, table
+from tests.validation.agreement_rows import Agreement, AgreementRow
+from tests.validation.path_tax_rows import PathTax
 
 FILE = "agreement.json"
 THREADS = 1
@@ -23,7 +23,7 @@ _RUNS = Path("bench-results")
 
 def run(folder: Path) -> None:
     """Measure from where it stopped, and write the rows of both. Raises SteelyardError if interrupted."""
-    command = [sys.executable, "-m", "steelyard", "selftest", "--vendor", "--threads", str(THREADS)]
+    command = [sys.executable, "-m", "tests.validation", "--threads", str(THREADS)]
     done = subprocess.run([*command, "--output", str(_RUNS)], check=False)
     if done.returncode:
         raise SteelyardError(f"the agreement with the vendors' tools ended with {done.returncode}; the same goes on")

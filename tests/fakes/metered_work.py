@@ -11,9 +11,9 @@ from steelyard.core.backend import Availability, BackendSpec, Device
 from steelyard.core.runner import LaunchContext
 from steelyard.core.workload import Point, Selection, Work
 from steelyard.engine import metering
-from steelyard.selftest.wrapped import Wrapped
 from tests.fakes import small_suite
 from tests.fakes.numpy_work import NumpyRunner
+from tests.validation.wrapped import Wrapped
 
 PATH = "tests.fakes.metered_work:Metered"
 SUITE_PATH = "tests.fakes.metered_work:SUITE"

@@ -7,8 +7,8 @@ word.
 import os
 import sys
 
-from steelyard.selftest.child import Served, serve
-from steelyard.selftest.tools import Told
+from tests.validation.child import Served, serve
+from tests.validation.tools import Told
 
 CALLS = 12
 """Calls of a turn."""

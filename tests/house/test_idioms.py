@@ -14,8 +14,8 @@ from steelyard.contract.runner import lowered_programs
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.comparison import Interval
 from steelyard.core.runner import LaunchContext
-from steelyard.selftest.loops import LOOPS, Work, check_order
 from tests.benchmarks.bench_idioms import verdict
+from tests.validation.loops import LOOPS, Work, check_order
 
 PAGE = (Path(__file__).parents[2] / "docs/idioms.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -92,7 +92,7 @@ def test_the_page_has_the_options_that_the_runner_pins(backend):
 
 
 def test_the_loops_use_no_code_of_the_runners():
-    source = (Path(__file__).parents[2] / "steelyard/selftest/loops.py").read_text()
+    source = (Path(__file__).parents[2] / "tests/validation/loops.py").read_text()
     found = set(re.findall(r"^ *(?:from|import) (steelyard\S*)", source, re.MULTILINE))
     assert found == {"steelyard.core.lowered", "steelyard.lowering.source"}
 

@@ -514,9 +514,9 @@ MUTANTS = (
     ),
     Mutant(
         name="update looked at in the cold launch alone",
-        file="steelyard/engine/measuring.py",
-        old="        fresh.once()\n",
-        new="",
+        file="steelyard/measure/driver.py",
+        old="            fresh.once()\n",
+        new="            pass\n",
         tests=(
             "tests/engine/test_update.py::test_an_update_that_does_nothing_is_found_in_the_cold_launch_and_in_every_other[True]",
         ),
@@ -681,10 +681,10 @@ MUTANTS = (
     ),
     Mutant(
         name="a tool's window in one piece before or after ours",
-        file="steelyard/selftest/interleaved.py",
+        file="tests/validation/interleaved.py",
         old="            turn_s=turn_s(terms.window_s) if self._in_turns and number > 0 else None,\n",
         new="",
-        tests=("tests/selftest/test_agreement.py::test_a_campaign_of_real_processes_goes_on_where_it_stopped",),
+        tests=("tests/validation/test_agreement.py::test_a_campaign_of_real_processes_goes_on_where_it_stopped",),
         through="worker",
     ),
     Mutant(

@@ -63,3 +63,26 @@ print(before - after)
     done = python(text, environment=installed, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(done.stdout) == 2
+
+
+def test_a_suite_a_driver_a_format_and_a_section_of_others_are_used_like_our_own(installed, tmp_path):
+    """Each is one file or folder of the installed package; nothing else knows of it."""
+    environment = {**installed, "STEELYARD_CACHE": str(tmp_path / "cache")}
+    options = ["--suite", "products", "--backend", "rows", "--baseline", "rows", "--quick", "--window", "0.1"]
+    command = [sys.executable, "-m", "steelyard", "run", *options, "--threads", "1", "--output", str(tmp_path / "runs")]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (report,) = tmp_path.glob("runs/*/report/report.md")
+    text = report.read_text()
+    places = [text.index(title) for title in ("twice", "Launches of each backend", "First runs", "Start-up")]
+    assert places == sorted(places), "sections stand in their order"
+    assert "| First run |" in text or "First run [" in text, text[:3000]
+    verify = [sys.executable, "-m", "steelyard", "verify", str(report.parents[1])]
+    done = subprocess.run(verify, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "everything was traced" in done.stdout, done.stdout[-2000:]
+
+
+def test_a_run_of_a_driver_that_is_gone_says_whose_it_was(installed, tmp_path):
+    text = "from steelyard.plugins import driver; driver('pair')"
+    done = python(text, environment=dict(os.environ), cwd=tmp_path)
+    assert "unknown driver 'pair'" in done.stderr

@@ -1,0 +1,211 @@
+"""A model of transformers by its class and configuration: its program, module, seeded weights, inputs and references.
+
+For suites whose models are functions of their inputs: no state, one call. A suite gives data, and `program` and `POOL`
+do the rest.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steelyard.core.workload import DTYPE_BYTES, DType, Json, Point, Program, TensorSpec, Weights
+from steelyard.lowering.entry import PoolEntry
+
+if TYPE_CHECKING:
+    import torch
+
+_HERE = "steelyard.lowering.plain"
+POOL = f"{_HERE}:make"
+_SEED = 20
+
+
+def program(
+    name: str,
+    model: str,
+    config: Mapping[str, Json],
+    dtype: DType,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+) -> Program:
+    """The program of a class of transformers (`ResNetForImageClassification`) with a configuration.
+
+    Inputs are passed by name, outputs are fields of what its forward returns. Weights are random by a seed, each tensor
+    by its own name.
+    """
+    kind: dict[str, Json] = {"model": model, "config": dict(config), "dtype": dtype}
+    ends = {"inputs": [spec.name for spec in inputs], "outputs": [spec.name for spec in outputs]}
+    return Program(
+        name=name,
+        source=f"{_HERE}:build",
+        arguments={**kind, **ends},
+        weights=Weights(source=f"{_HERE}:write", arguments={**kind, "seed": _SEED}, origin="seeded"),
+        dtype=dtype,
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+    )
+
+
+def weight_bytes(parameters: int, dtype: DType) -> int:
+    """Bytes of so many parameters."""
+    return parameters * DTYPE_BYTES[dtype]
+
+
+def build(
+    *, in_place: bool, model: str, config: Mapping[str, Json], dtype: str, inputs: Sequence[str], outputs: Sequence[str]
+) -> "torch.nn.Module":
+    """The module, its parameters on the meta device. `in_place` asks for nothing here: there is no state."""
+    import torch
+
+    del in_place
+    inner = _model(model, config)
+    for parameter in inner.parameters():
+        parameter.data = parameter.data.to(getattr(torch, dtype))
+
+    class Plain(torch.nn.Module):  # type: ignore[misc]
+        """Tensors in, a tuple of tensors out."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = inner
+
+        def forward(self, *values: "torch.Tensor") -> "tuple[torch.Tensor, ...]":
+            """See the program: both sides in its order."""
+            found = self.model(**dict(zip(inputs, values, strict=True)), return_dict=True)
+            return tuple(found[name] for name in outputs)
+
+    return Plain()
+
+
+def write(arguments: Mapping[str, Any], directory: Path, local: Path | None) -> None:
+    """Random weights under which a deep model still computes something worth checking, in the dtype of the arguments.
+
+    Matrices and kernels have variance 1 / inputs, so that activations keep their size; gains lie about 1, variances
+    between 0.5 and 1.5, all else is small. A tensor's numbers depend on its name and the seed alone.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    del local
+    dtype = getattr(torch, arguments["dtype"])
+    module = build(
+        in_place=False,
+        model=arguments["model"],
+        config=arguments["config"],
+        dtype=arguments["dtype"],
+        inputs=(),
+        outputs=(),
+    )
+    tensors: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if id(tensor) in seen:  # tied
+            continue
+        seen.add(id(tensor))
+        if not tensor.is_floating_point():
+            tensors[name] = torch.zeros(tensor.shape, dtype=tensor.dtype)
+        else:
+            tensors[name] = seeded(name, tuple(tensor.shape), arguments["seed"]).to(dtype)
+    save_file(tensors, directory / "weights.safetensors", metadata={"format": "pt"})
+
+
+def make(
+    point: Point, modules: "Mapping[str, torch.nn.Module]", tokenizer_dir: Path | None, count: int
+) -> list[PoolEntry]:
+    """`count` input sets: floating-point inputs standard normal, whole numbers below `point.settings["below"][NAME]`,
+    else ones; references are the module's outputs in float64."""
+    import torch
+
+    del tokenizer_dir
+    below = point.settings.get("below", {})
+    kind, module = point.programs["main"], modules["main"]
+    entries = []
+    for index in range(count):
+        inputs: dict[str, torch.Tensor] = {}
+        for place, spec in enumerate(kind.inputs):
+            generator = torch.Generator().manual_seed(1000 * index + place)
+            dtype = getattr(torch, spec.dtype)
+            if dtype.is_floating_point:
+                inputs[spec.name] = torch.randn(spec.shape, generator=generator).to(dtype)
+            elif spec.name in below:
+                high = int(below[spec.name])
+                inputs[spec.name] = torch.randint(0, high, spec.shape, generator=generator, dtype=dtype)
+            else:
+                inputs[spec.name] = torch.ones(spec.shape, dtype=dtype)
+        with _double():
+            wide = (inputs[spec.name] for spec in kind.inputs)
+            outputs = module(*(value.double() if value.is_floating_point() else value for value in wide))
+        named = zip((spec.name for spec in kind.outputs), outputs, strict=True)
+        entries.append(PoolEntry(inputs=inputs, references={name: value.contiguous() for name, value in named}))
+    return entries
+
+
+def seeded(name: str, shape: Sequence[int], seed: int) -> "torch.Tensor":
+    """A tensor of random weights, float32, by its name: see `write`."""
+    import torch
+
+    key = hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8]
+    noise = torch.randn(tuple(shape), generator=torch.Generator().manual_seed(int.from_bytes(key, "big") >> 1))
+    last = name.rpartition(".")[2]
+    if last == "running_var":
+        return 1.0 + 0.5 * noise.tanh()
+    if noise.dim() < 2:
+        return 1.0 + 0.1 * noise if last == "weight" else 0.1 * noise
+    if "token" in last or "embedding" in last:
+        return 0.5 * noise
+    return noise / math.sqrt(math.prod(noise.shape[1:]))
+
+
+def _model(name: str, config: Mapping[str, Json]) -> Any:
+    import transformers
+
+    kind = getattr(transformers, name)
+    settings = kind.config_class(**config)
+    with parameters_on_meta():
+        return kind(settings).eval()
+
+
+@contextmanager
+def parameters_on_meta() -> Iterator[None]:
+    """Modules made inside have their parameters on the meta device and their buffers, which no file may hold, for
+    real."""
+    import torch
+
+    register = torch.nn.Module.register_parameter
+
+    def on_meta(module: Any, name: str, parameter: Any) -> None:
+        register(module, name, parameter)
+        if parameter is not None and parameter.device.type != "meta":  # a tied one stays the same object
+            module._parameters[name] = torch.nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
+
+    torch.nn.Module.register_parameter = on_meta
+    try:
+        yield
+    finally:
+        torch.nn.Module.register_parameter = register
+
+
+@contextmanager
+def _double() -> Iterator[None]:
+    """Without gradients, and whatever asks for float32 gets float64: norms and embeddings of transformers do."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    def widened(value: Any) -> Any:
+        return torch.float64 if value is torch.float32 else value
+
+    class Double(TorchFunctionMode):  # type: ignore[misc]
+        """Every request for float32 is one for float64."""
+
+        def __torch_function__(
+            self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+        ) -> Any:
+            if func is torch.Tensor.float:
+                return args[0].double()
+            wide = {key: widened(value) for key, value in (kwargs or {}).items()}
+            return func(*(widened(value) for value in args), **wide)
+
+    with torch.no_grad(), Double():
+        yield
