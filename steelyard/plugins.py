@@ -5,6 +5,7 @@
 | backend | `steelyard.runners` | `RUNNERS = {"name": Class}` |
 | suite | `steelyard.suites` | `SUITE` |
 | driver | `steelyard.drivers` | `DRIVER` |
+| source | `steelyard.sources` | `SOURCE` |
 | format | `steelyard.formats` | `FORMAT` |
 | section | `steelyard.sections` | `SECTION` |
 | report | `steelyard.reports` | `REPORT` |
@@ -31,7 +32,7 @@ from steelyard.core.reason import reason_of
 from steelyard.core.runner import Runner
 from steelyard.core.workload import Suite
 
-Kind = Literal["backend", "suite", "driver", "format", "section", "report", "figure"]
+Kind = Literal["backend", "suite", "driver", "source", "format", "section", "report", "figure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,12 @@ _PLACES: Mapping[Kind, _Place] = {
         attribute="DRIVER",
         fits=lambda entry: all(hasattr(entry, name) for name in ("name", "programs", "metrics", "bind")),
         must_be="an instance of a steelyard.measure.driver.Driver",
+    ),
+    "source": _Place(
+        package="steelyard.sources",
+        attribute="SOURCE",
+        fits=lambda entry: all(hasattr(entry, name) for name in ("name", "references", "open")),
+        must_be="an instance of a steelyard.lowering.origin.Source",
     ),
     "format": _Place(
         package="steelyard.formats",
@@ -175,6 +182,16 @@ def driver(name: str) -> Any:
 def drivers() -> Mapping[str, Any]:
     """All registered drivers."""
     return _usable("driver")
+
+
+def source(name: str) -> Any:
+    """The source of a registered name. Raises UsageError for a name that nothing installed offers."""
+    return _named("source", name)
+
+
+def sources() -> Mapping[str, Any]:
+    """All registered sources."""
+    return _usable("source")
 
 
 def format_(name: str) -> Any:

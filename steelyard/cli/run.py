@@ -27,6 +27,15 @@ def run(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Values of an axis, e.g. --set batch=1,8 --set model=all.")
     ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Measure a model of your own: an ONNX file, in one piece.")
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="INPUT=1x3x224x224", help="With --model: the extents of an input that the file leaves open."
+        ),
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="A local checkpoint directory (safetensors) to use.")] = None,
     baseline: Annotated[str, typer.Option(help="The backend that all others are compared with.")] = "eager",
     tuning: Annotated[str, typer.Option(help="default or max: which of each runner's option tables.")] = "default",
@@ -101,6 +110,12 @@ def run(
 
     if attempts is not None and largest is None:
         raise UsageError("--attempts goes with --largest")
+    if shape and model is None:
+        raise UsageError("--shape goes with --model")
+    if model is not None:
+        if weights is not None:
+            raise UsageError("--model holds its weights itself: leave --weights out")
+        suite, weights = "model", model.absolute()
     if resume is not None:
         _only_with_resume(context)
         with Screen(as_json=json) as screen:
@@ -126,7 +141,7 @@ def run(
         size=size,
         workloads=workload or (),
         exclude=exclude or (),
-        axes=_axes(set_ or []),
+        axes={**_axes(set_ or []), **({"shape": tuple(shape)} if shape else {})},
         weights=weights,
         baseline=baseline,
         tuning=tuning,
@@ -164,6 +179,7 @@ def run(
 _WITH_RESUME = frozenset(
     {
         "resume",
+        "model",
         "weights",
         "time",
         "rounds",

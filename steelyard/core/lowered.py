@@ -90,7 +90,8 @@ class InputSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoweredPoint:
-    """Everything a launch needs to run and check one point. `code` are the modules that define it, see `code_of`."""
+    """Everything a launch needs to run and check one point. `code` are the modules that define it, see `code_of`;
+    `reference_by` says what computed the references where it was not the module in float64."""
 
     point: Point
     identity: Identity
@@ -100,6 +101,7 @@ class LoweredPoint:
     tokenizer: str | None = None
     seconds: float = 0.0
     code: Mapping[str, str] = field(default_factory=dict)
+    reference_by: str = ""
 
     def within(self, stated: float | None) -> "LoweredPoint":
         """The point as it is checked under a tolerance stated by hand; itself without one.

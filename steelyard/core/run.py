@@ -59,7 +59,8 @@ class LoweredFacts:
     """What the report says of a lowered point without its local paths.
 
     `work` is what compilers count for one call of each program, by `role/origin`; `code` the sha256 of each module that
-    defines the point (`steelyard.core.code`), none in runs that are older than that.
+    defines the point (`steelyard.core.code`), none in runs that are older than that. `reference_by` says what computed
+    the references where it was not PyTorch in float64.
     """
 
     point: str
@@ -72,6 +73,7 @@ class LoweredFacts:
     reference_text: str | None = None
     work: Mapping[str, WorkCount] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
+    reference_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

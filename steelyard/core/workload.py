@@ -81,7 +81,8 @@ class Program(Remembers):
     `source` is `module:function`; called with `arguments` (plus `in_place`) in a process that may
     import torch it returns the original torch module without weights (see `steelyard.lowering.source`).
     Inputs and outputs are in the module's positional order, and that order is binding. A program that computes
-    `gradients` inside is not called in PyTorch's inference mode.
+    `gradients` inside is not called in PyTorch's inference mode. `kind` names where it comes from, a file of
+    `steelyard/sources`; what is said here of a module is so of `torch`.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Program(Remembers):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     gradients: bool = later(False)
+    kind: str = later("torch")
 
     @property
     def key(self) -> str:

@@ -216,7 +216,6 @@ class _Generate(Driver):
         name="tokens",
         title="First token and time per token",
         caption="Time to the first token on the host and from one token to the next, each step timed by itself",
-        empty="no workload of this run generates tokens",
     )
 
     def runs(self, point: Point) -> Mapping[str, int]:

@@ -111,6 +111,7 @@ def facts(lowered: LoweredPoint) -> LoweredFacts:
             for origin, count in program.work.items()
         },
         code=lowered.code,
+        reference_by=lowered.reference_by,
     )
 
 

@@ -13,6 +13,7 @@ from steelyard.core.tolerance import check_stated
 from steelyard.core.workload import Point, Selection, Suite
 from steelyard.engine.own_code import own_code
 from steelyard.engine.probe import probe
+from steelyard.lowering.origin import main_source
 from steelyard.lowering.points import points_of
 from steelyard.stats.planning import MINIMUM_ROUNDS, rounds_to_fire
 
@@ -185,7 +186,7 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
     if not usable:
         reasons = "; ".join(f"{entry.backend}: {entry.reason}" for entry in left_out)
         raise UsageError(f"no backend can run on {request.device.id}: {reasons}")
-    baseline = _baseline(request, usable)
+    baseline = _baseline(request, usable, points)
     rest = [spec for spec in usable if spec.text != baseline.text]
     control = Arm(label=baseline.text + CONTROL_SUFFIX, backend=baseline, control=True)
     arms = (
@@ -236,9 +237,16 @@ def _capping(usable: Sequence[BackendSpec], device: Device) -> tuple[list[Backen
     return able, [LeftOut(backend=spec.text, reason=reason) for spec in usable if spec not in able]
 
 
-def _baseline(request: Request, usable: Sequence[BackendSpec]) -> BackendSpec:
+def _baseline(request: Request, usable: Sequence[BackendSpec], points: Sequence[Point]) -> BackendSpec:
+    """The one asked for, else the first: of those that can have every point in their formats, if any can."""
     wanted = parse_backend(request.baseline).text
-    return next((spec for spec in usable if spec.text == wanted), usable[0])
+    ordered = sorted(usable, key=lambda spec: spec.text != wanted)
+
+    def lacks(spec: BackendSpec) -> bool:
+        forms = plugins.runner(spec.runner).needs(spec)
+        return any(main_source(point).lacks(form) for point in points for form in forms)
+
+    return next((spec for spec in ordered if not lacks(spec)), ordered[0])
 
 
 def _minimum(request: Request) -> int:

@@ -5,9 +5,11 @@ outputs carry the program's names; a state's output is called `next.NAME`, since
 """
 
 from pathlib import Path
+from typing import Any
 
 from steelyard.core.errors import LoweringError
-from steelyard.lowering.format import SIDES, Draft, Format, Source, check_ends
+from steelyard.core.workload import Program
+from steelyard.lowering.format import SIDES, Draft, Exported, Format, check_ends
 
 _DTYPES = {
     "f32": "float32",
@@ -23,7 +25,7 @@ _DTYPES = {
 }
 
 
-def convert(source: Source, directory: Path, option: str | None) -> Draft:
+def convert(source: Exported, directory: Path, option: str | None) -> Draft:
     """Write `program.xml` and `program.bin`."""
     import openvino
 
@@ -36,6 +38,13 @@ def convert(source: Source, directory: Path, option: str | None) -> Draft:
         if not found:
             raise
         raise LoweringError(f"{program.name} as openvino: not converted: {operators.strip()}") from error
+    return save(model, program, directory, source.weight_bytes)
+
+
+def save(model: Any, program: Program, directory: Path, weight_bytes: int | None = None) -> Draft:
+    """Write a model under the program's names; `weight_bytes` are those of the program's own weights, if known."""
+    import openvino
+
     for side, ports in zip(SIDES, (model.inputs, model.outputs), strict=True):
         ends = [(tuple(port.shape), _DTYPES.get(port.element_type.get_type_name(), "?")) for port in ports]
         check_ends(program, "openvino", side, ends)
@@ -45,11 +54,11 @@ def convert(source: Source, directory: Path, option: str | None) -> Draft:
         port.get_tensor().set_names({name})
     # The default would round the weights to half precision.
     openvino.save_model(model, directory / "program.xml", compress_to_fp16=False)
-    weight_bytes = (directory / "program.bin").stat().st_size
+    written = (directory / "program.bin").stat().st_size
     return Draft(
         entry="program.xml",
-        weight_bytes=weight_bytes,
-        weight_note=_note(weight_bytes - source.weight_bytes),
+        weight_bytes=written,
+        weight_note="" if weight_bytes is None else _note(written - weight_bytes),
         details={"inputs": inputs, "outputs": outputs, "operations": len(model.get_ops())},
     )
 
@@ -66,4 +75,5 @@ FORMAT = Format(
     packages=("openvino",),
     extra="openvino",
     convert=convert,
+    save=save,
 )

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from steelyard.core.errors import LoweringError
 from steelyard.core.lowered import Artifact
 from steelyard.core.workload import Program
-from steelyard.lowering.format import SIDES, Draft, Format, Source, check_ends
+from steelyard.lowering.format import SIDES, Draft, Exported, Format, check_ends
 from steelyard.lowering.source import example_inputs, load_weights
 
 if TYPE_CHECKING:
     import torch
 
 
-def convert(source: Source, directory: Path, option: str | None) -> Draft:
+def convert(source: Exported, directory: Path, option: str | None) -> Draft:
     """Write `program.pt2`."""
     import torch
 

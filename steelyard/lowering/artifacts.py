@@ -9,30 +9,22 @@ from typing import Any
 from steelyard.core.errors import Denied, LoweringError, SteelyardError
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.reason import reason_of
-from steelyard.core.workload import Program
-from steelyard.lowering.cache import Cache
-from steelyard.lowering.cached import Entry
-from steelyard.lowering.format import Source, format_of, made_with, require
-from steelyard.lowering.source import build_with, example_inputs, load_weights, stored_names
+from steelyard.lowering.format import EAGER_FORMAT, format_of, made_with, require
+from steelyard.lowering.origin import Found, source_of
 from steelyard.lowering.steps import Step
 from steelyard.lowering.weights import FILE
-from steelyard.lowering.work import TORCH, XLA, count_by_torch, count_by_xla
-from steelyard.lowering.written import Written
 
 Report = Callable[[Step, bool, float, str], None]
 """Told after every step: whether it was in the cache, seconds, and how it failed, if it did."""
 
 
 class Artifacts:
-    """The artifacts of one program, and what failed of them; exports it once, when the first format needs it.
+    """The artifacts of one program, and what failed of them."""
 
-    `written` is by the program's source.
-    """
-
-    def __init__(self, cache: Cache, program: Program, weights: Entry, platform: str, written: Written) -> None:
-        self._cache, self._program, self._weights, self._platform = cache, program, weights, platform
-        self._written = written
-        self._source: Source | LoweringError | None = None
+    def __init__(self, found: Found) -> None:
+        self._found, self._program = found, found.program
+        self._source = source_of(found.program)
+        self._opened = self._source.open(found)
         self._made: dict[str, Artifact] = {}
         self._failures: dict[str, str] = {}
 
@@ -41,23 +33,21 @@ class Artifacts:
 
         Without `wait`, what another process is making is left to it.
         """
-        count_by_torch(self._cache, self._program, self._weights, self._written)
+        self._opened.counts(self._made)
         for step in steps:
             if step.makes not in self._made and step.makes not in self._failures:
                 self._settle(step, report, wait)
-        count_by_xla(self._cache, self._program, self._made.get("stablehlo"))
+        self._opened.counts(self._made)
 
     def lowered(self) -> LoweredProgram:
         """All that was made; where nothing is left unsettled."""
+        lacks = self._source.lacks(EAGER_FORMAT)
         return LoweredProgram(
             program=self._program,
-            weights_file=str(self._weights.path / FILE),
+            weights_file=str(self._found.weights.path / FILE),
             artifacts=self._made,
-            failures=self._failures,
-            work={
-                TORCH: count_by_torch(self._cache, self._program, self._weights, self._written),
-                XLA: count_by_xla(self._cache, self._program, self._made.get("stablehlo")),
-            },
+            failures={**self._failures, **({EAGER_FORMAT: lacks} if lacks else {})},
+            work=self._opened.counts(self._made),
         )
 
     def _settle(self, step: Step, report: Report, wait: bool) -> None:
@@ -81,9 +71,11 @@ class Artifacts:
 
         def build(directory: Path) -> Mapping[str, Any]:
             kind, option = format_of(form)
+            if lacks := self._source.lacks(form):
+                raise LoweringError(lacks)
             require(kind)
             try:
-                draft = kind.convert(self._exported(), directory, option)
+                draft = self._opened.draft(kind, option, directory)
             except (SteelyardError, OSError):
                 raise
             except Exception as error:  # converters raise whatever they like
@@ -96,12 +88,13 @@ class Artifacts:
                 "details": draft.details,
             }
 
-        entry = self._cache.obtain(
+        found = self._found
+        entry = found.cache.obtain(
             step.kind,
             step.key,
             label=step.label,
-            made_with=made_with(form, self._platform) | self._written.made_with,
-            build=self._written.watched(build),
+            made_with=made_with(form, found.platform) | found.written.made_with,
+            build=found.written.watched(build),
             wait=wait,
         )
         facts = entry.manifest.facts
@@ -118,37 +111,3 @@ class Artifacts:
             details=facts["details"],
         )
         return artifact, entry.fresh
-
-    def _exported(self) -> Source:
-        """The exported program, made once. Raises LoweringError if torch cannot export it."""
-        if self._source is None:
-            try:
-                self._source = self._export()
-            except LoweringError as error:
-                self._source = error
-        if isinstance(self._source, LoweringError):
-            raise self._source
-        return self._source
-
-    def _export(self) -> Source:
-        import torch
-
-        program, file = self._program, self._weights.path / FILE
-        tensors = load_weights(file)
-        module = build_with(program, tensors, in_place=False, where=str(file))
-        try:
-            with torch.no_grad():
-                exported = torch.export.export(module, example_inputs(program), strict=False)
-        except Exception as error:  # whatever the tracer or the model's code raises
-            traceback.print_exception(error)
-            raise LoweringError(f"{program.name}: torch.export failed: {reason_of(error)}") from error
-        return Source(
-            program=program,
-            exported=exported,
-            tensors=tensors,
-            stored=stored_names(module, tensors),
-            weights_file=file,
-            weights_key=self._weights.key,
-            platform=self._platform,
-            cache=self._cache,
-        )

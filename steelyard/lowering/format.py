@@ -29,7 +29,7 @@ EAGER_FORMAT = "module"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Exported:
     """A program after `torch.export`, with what a format may refer to.
 
     `tensors` are the stored weights by their name in `weights_file`; `stored` maps each parameter's
@@ -62,7 +62,7 @@ class Draft:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-Convert = Callable[[Source, Path, str | None], Draft]
+Convert = Callable[[Exported, Path, str | None], Draft]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,8 @@ class Format:
     `convert(source, directory, option)` writes it into an empty directory. The versions of `packages` enter the key of
     what it made, as does `revision`, which is raised when the format itself changes what it writes; `extra` is the one
     of this project that installs them. `options` are its variants, asked for as `name@option`. `load` gives a runner
-    the program back where reading the files is not the runtime's own business. A converter that `leaves_traces` in its
+    the program back where reading the files is not the runtime's own business; `save(model, program, directory)` writes
+    one that another source has as the runtime's own object. A converter that `leaves_traces` in its
     process runs after all others.
     """
 
@@ -83,6 +84,7 @@ class Format:
     revision: str = ""
     options: tuple[str, ...] = ()
     load: Callable[..., Any] | None = None
+    save: Callable[..., Draft] | None = None
     leaves_traces: bool = False
 
 

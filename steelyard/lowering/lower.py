@@ -20,13 +20,12 @@ from steelyard.lowering.artifacts import Artifacts
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Entry
 from steelyard.lowering.costs import Costs
-from steelyard.lowering.declared import check_forward
+from steelyard.lowering.origin import Found, main_source
 from steelyard.lowering.points import of_point
-from steelyard.lowering.references import make_pool, point_made_with, read_point, write_point
+from steelyard.lowering.references import point_made_with, read_point
 from steelyard.lowering.request import LoweringFailure, LoweringRequest, LoweringResponse, Progress
-from steelyard.lowering.source import build_with, load_weights
 from steelyard.lowering.steps import Step, format_step, formats_of, references_step, steps_of, weights_step
-from steelyard.lowering.weights import FILE, obtain_weights, tokenizer
+from steelyard.lowering.weights import obtain_weights, tokenizer
 from steelyard.lowering.written import written_by
 from steelyard.measure.telemetry import without_telemetry
 
@@ -85,7 +84,7 @@ class _Job:
             for point in points:
                 self._fail(point, error)
             return
-        shared = _Shared(entry)
+        shared = main_source(points[0]).shared(entry)
         for point in points:
             started = time.perf_counter()
             try:
@@ -109,7 +108,8 @@ class _Job:
         for program, point in _from(first, list(programs.values())):
             weights = self._obtain_weights(point)
             kind, written = self._request.device_kind, written_by(point, (program.source,))
-            artifacts = self._artifacts.setdefault(program.key, Artifacts(self.cache, program, weights, kind, written))
+            found = Found(cache=self.cache, program=program, weights=weights, platform=kind, written=written)
+            artifacts = self._artifacts.setdefault(program.key, Artifacts(found))
             steps = [
                 format_step(point, program, form, kind, weights_key=weights.key, written=written)
                 for form in self._formats
@@ -139,18 +139,17 @@ class _Job:
             tokenizer=None if where is None else str(where),
             seconds=self._seconds[point.key] + time.perf_counter() - started,
             code=code,
+            reference_by=entry.manifest.facts.get("by", ""),
         )
 
-    def _point(self, point: Point, weights: Entry, shared: "_Shared") -> Entry:
+    def _point(self, point: Point, weights: Entry, shared: Any) -> Entry:
         count = self._request.pool
         models = {program.weights.key for program in point.programs.values()}
         if len(models) != 1:
             raise SuiteError(f"its programs have {len(models)} sets of weights; a point has one")
 
         def build(directory: Path) -> Mapping[str, Any]:
-            check_forward(point, shared.modules(point))
-            pool = make_pool(point, shared.exact(), shared.exact_modules, tokenizer(weights), count)
-            return write_point(point, pool, shared.modules(point), directory)
+            return main_source(point).references(point, weights, shared, count, directory)
 
         written = self._written[point.key]
         step = self._references(point)
@@ -158,7 +157,7 @@ class _Job:
             step.kind,
             step.key,
             label=f"{point.suite}: {point.title}",
-            made_with=point_made_with(written),
+            made_with=point_made_with(point, written),
             build=written.watched(build),
         )
 
@@ -193,32 +192,6 @@ class _Job:
 
     def _tell(self, step: Step, label: str, cached: bool, seconds: float) -> None:
         self._progress(Progress(step=step.name, total=self._total, label=label, cached=cached, seconds=seconds))
-
-
-class _Shared:
-    """What the points of one model have in common while their references are made: weights and modules."""
-
-    def __init__(self, weights: Entry) -> None:
-        self._file = weights.path / FILE
-        self._exact: dict[str, Any] = {}
-        self._own: dict[str, Any] = {}
-        self._own_modules: dict[str, Any] = {}
-        self.exact_modules: dict[str, Any] = {}
-
-    def exact(self) -> Mapping[str, Any]:
-        """The weights in float64."""
-        if not self._exact:
-            self._exact = load_weights(self._file, dtype="float64")
-        return self._exact
-
-    def modules(self, point: Point) -> Mapping[str, Any]:
-        """The point's programs by role, in their own dtype, on memory-mapped weights."""
-        if not self._own:
-            self._own = load_weights(self._file)
-        for program in point.programs.values():
-            if program.key not in self._own_modules:
-                self._own_modules[program.key] = build_with(program, self._own, in_place=False, where=str(self._file))
-        return {role: self._own_modules[program.key] for role, program in point.programs.items()}
 
 
 def _model(point: Point) -> str:

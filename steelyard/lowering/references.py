@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,10 @@ from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import InputSet, Tolerance
 from steelyard.core.workload import Point
 from steelyard.lowering.cached import Entry
-from steelyard.lowering.declared import check_pool, check_repeatable, run
+from steelyard.lowering.declared import check_pool, check_repeatable
 from steelyard.lowering.entry import PoolEntry
-from steelyard.lowering.format import WEIGHTS_MADE_BY, versions
+from steelyard.lowering.format import versions
+from steelyard.lowering.origin import main_source
 from steelyard.lowering.source import build_with
 from steelyard.lowering.suites_code import suites_code
 from steelyard.lowering.tolerance import forced_from, relative_l2, tolerance
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
     Tensors = Mapping[str, torch.Tensor]
 
 
-def point_made_with(written: Written) -> dict[str, str]:
+def point_made_with(point: Point, written: Written) -> dict[str, str]:
     """What references depend on besides the point's definition: what makes the weights that they are computed from,
     too. `written` is by all sources of the point."""
-    return versions(*WEIGHTS_MADE_BY, "tokenizers") | written.made_with
+    return versions(*main_source(point).packages) | written.made_with
 
 
 def point_key(point: Point, count: int, written: Written) -> str:
     """The key of a point's entry with `count` input sets."""
-    return stable_hash([point.key, count, point_made_with(written)], 24)
+    return stable_hash([point.key, count, point_made_with(point, written)], 24)
 
 
 def make_pool(
@@ -60,11 +61,14 @@ def make_pool(
 
 
 def write_point(
-    point: Point, pool: Sequence[PoolEntry], modules: "Mapping[str, torch.nn.Module]", directory: Path
+    point: Point,
+    pool: Sequence[PoolEntry],
+    run: "Callable[[str, Tensors], dict[str, torch.Tensor]]",
+    directory: Path,
 ) -> Mapping[str, Any]:
     """Write input sets and references; returns facts: tolerances, tokens, digests.
 
-    `modules` are the point's programs by role in the case's own dtype; running them gives the floor.
+    `run` runs the program of a role in the case's own dtype, which gives the floor.
     """
     from safetensors.torch import save_file
 
@@ -73,14 +77,11 @@ def write_point(
     last = list(point.programs.values())[-1]
     driver = driver_of(point)
 
-    def program(role: str, inputs: "Tensors") -> "dict[str, torch.Tensor]":
-        return run(point.programs[role], modules[role], inputs)
-
     inputs, tokens = [entry.inputs for entry in pool], [entry.tokens for entry in pool]
     given = {name: tensor.clone() for name, tensor in inputs[0].items()}
-    for index, (entry, outputs) in enumerate(zip(pool, driver.compute(point, inputs, tokens, program), strict=True)):
+    for index, (entry, outputs) in enumerate(zip(pool, driver.compute(point, inputs, tokens, run), strict=True)):
         if index == 0:
-            again = next(driver.compute(point, inputs, tokens, program))
+            again = next(driver.compute(point, inputs, tokens, run))
             check_repeatable(last, given, inputs[0], outputs, again)
         for name, reference in entry.references.items():
             if reference.is_floating_point():

@@ -40,7 +40,6 @@ class Parts:
     name: str
     title: str
     caption: str
-    empty: str
 
 
 class BoundCalls(ABC):

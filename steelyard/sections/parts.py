@@ -14,8 +14,10 @@ from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 
 def parts_tables(facts: Facts) -> tuple[Table, ...]:
-    """A table for each driver that times parts of its calls."""
-    return tuple(_table(facts, driver, driver.parts) for driver in plugins.drivers().values() if driver.parts)
+    """A table for each driver of the run that times parts of its calls."""
+    used = {point.driver for point in facts.points}
+    drivers = (driver for name, driver in plugins.drivers().items() if name in used)
+    return tuple(_table(facts, driver, driver.parts) for driver in drivers if driver.parts)
 
 
 def _table(facts: Facts, driver: Driver, parts: Parts) -> Table:
@@ -55,12 +57,11 @@ def _table(facts: Facts, driver: Driver, parts: Parts) -> Table:
     return Table(
         name=parts.name,
         title=parts.title,
-        caption=provenance.caption(facts, points, what, estimates) if points else "",
+        caption=provenance.caption(facts, points, what, estimates),
         columns=columns,
         rows=tuple(rows),
         footnotes=foot.all(),
         notes=provenance.notes(facts),
-        empty=parts.empty,
     )
 
 

@@ -14,7 +14,7 @@ ORDER = (
     "across", "artifact", "service", "selftest", "cli",
 )  # fmt: skip
 LEAVES = {
-    "runners": "runners", "suites": "suites", "drivers": "steelyard/drivers", "formats": "steelyard/formats",
+    "runners": "runners", "suites": "suites", "drivers": "steelyard/drivers", "formats": "steelyard/formats", "sources": "steelyard/sources",
     "sections": "steelyard/sections",
     "reports": "reports", "hardware_profiles": "hardware_profiles",
 }  # fmt: skip
@@ -188,7 +188,7 @@ def test_content_stands_alone():
 
 
 def entries() -> list[str]:
-    runners = [name for name in MODULES if leaf(name) in ("runners", "drivers", "formats", "sections")]
+    runners = [name for name in MODULES if leaf(name) in ("runners", "drivers", "formats", "sections", "sources")]
     suites = [name for name, path in MODULES.items() if leaf(name) == "suites" and path.name == "__init__.py"]
     light = [name for name in MODULES if part(name) in LIGHT_PARTS]
     return [*ENTRIES, *light, *runners, *suites]

@@ -59,7 +59,7 @@ def _source(cache, weights_file, scale):
     tensors = load_weights(weights_file)
     module = build_with(program, tensors, in_place=False)
     exported = torch.export.export(module, example_inputs(program), strict=False)
-    source = formats.Source(
+    source = formats.Exported(
         program=program,
         exported=exported,
         tensors=tensors,

@@ -524,8 +524,8 @@ MUTANTS = (
     ),
     Mutant(
         name="a suite's forward not looked at",
-        file="steelyard/lowering/lower.py",
-        old="            check_forward(point, shared.modules(point))\n",
+        file="steelyard/sources/torch.py",
+        old="        check_forward(point, modules)\n",
         new="",
         tests=(
             "tests/lowering/test_declared.py::test_a_mistake_is_the_suites_and_names_workload_program_and_remedy[dict]",

@@ -17,7 +17,7 @@ from steelyard.core.errors import LoweringError
 from steelyard.formats.onnx.fuse import fuse
 from steelyard.formats.onnx.mend import mend
 from steelyard.formats.onnx.weights import Places
-from steelyard.lowering.format import SIDES, Draft, Format, Source, check_ends
+from steelyard.lowering.format import SIDES, Draft, Exported, Format, check_ends
 
 _OPSET = "23"
 """Attention and RMSNormalization are operators from opset 23 on; 20 spells them out. On SmolLM2 in ONNX Runtime 1.32
@@ -36,7 +36,7 @@ _DTYPES = {
 }
 
 
-def convert(source: Source, directory: Path, option: str | None) -> Draft:
+def convert(source: Exported, directory: Path, option: str | None) -> Draft:
     """Write `model.onnx` and links to the weights."""
     import onnx_ir as ir
     import torch
@@ -70,7 +70,7 @@ def convert(source: Source, directory: Path, option: str | None) -> Draft:
     )
 
 
-def _name(source: Source, graph: Any) -> None:
+def _name(source: Exported, graph: Any) -> None:
     """Give inputs and outputs the program's names. A state has one name on both sides and a graph's
     names are unique, so that its output is called `next.NAME`; order is what binds.
     """

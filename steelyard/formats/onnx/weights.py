@@ -11,7 +11,7 @@ import numpy as np
 
 from steelyard.core.hashing import stable_hash
 from steelyard.lowering.cached import Entry
-from steelyard.lowering.format import Source, versions
+from steelyard.lowering.format import Exported, versions
 from steelyard.lowering.source import file_places
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ Alike = list[tuple[str, bool]]
 class Places:
     """Replaces initializers by references. `weight_bytes` and `note` tell what the model then refers to."""
 
-    def __init__(self, source: Source, directory: Path) -> None:
+    def __init__(self, source: Exported, directory: Path) -> None:
         self._source = source
         self._directory = directory
         self._stored = {name: _bits(tensor) for name, tensor in source.tensors.items()}

@@ -14,14 +14,14 @@ from typing import Any
 
 from steelyard.core.errors import LoweringError
 from steelyard.formats.stablehlo.fold import folding
-from steelyard.lowering.format import Draft, Format, Source, check_ends
+from steelyard.lowering.format import Draft, Exported, Format, check_ends
 
 _PLATFORMS: Mapping[str, str] = {"cpu": "cpu", "cuda": "cuda", "rocm": "rocm", "tpu": "tpu"}
 _CONSTANT_BYTES = 1 << 24
 _LIMIT = f"{_CONSTANT_BYTES >> 20} MiB"
 
 
-def convert(source: Source, directory: Path, option: str | None) -> Draft:
+def convert(source: Exported, directory: Path, option: str | None) -> Draft:
     """Write `program.jaxexport`."""
     program = source.program
     platform = _PLATFORMS.get(source.platform)

@@ -60,7 +60,7 @@ class PairDriver(Driver):
     name = "pair"
     meaning = "two runs of a program, one after the other"
     programs = ("main",)
-    parts = Parts(metrics=(FIRST,), name="first-runs", title="First runs", caption="The first of both", empty="none")
+    parts = Parts(metrics=(FIRST,), name="first-runs", title="First runs", caption="The first of both")
 
     def runs(self, point):
         """Two."""
