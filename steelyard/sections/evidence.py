@@ -205,8 +205,11 @@ def identity_table(facts: Facts) -> Table:
                 tags={"workload": point.workload, "point": facts.label(point)},
             )
         )
+    lowered_by = {facts.label(point): facts.run.manifest.lowered.get(point.key) for point in facts.points}
+    told = {label: found.reference_by for label, found in lowered_by.items() if found is not None}
     return Table(
         name="identity",
+        notes=tuple(f"{label}: the reference was computed by {who}." for label, who in told.items() if who),
         title="Identity of the work",
         caption="What was computed: the first 8 digits of the sha256 of definition, code of the suite, weights, inputs "
         "and reference. All backends of a run share them; runs with unlike ones are not compared.",

@@ -55,8 +55,8 @@ def write(arguments: Mapping[str, Any], directory: Path, local: Path | None) -> 
 
 
 def load(path: Path) -> Any:
-    """The model. Raises CheckpointError for a file that is no valid ONNX, is too large, or keeps weights elsewhere: what
-    a file of somebody else names is not opened."""
+    """The model. Raises CheckpointError for a file that is no valid ONNX, is too large, or keeps weights elsewhere:
+    what a file of somebody else names is not opened."""
     import onnx
 
     if path.stat().st_size > _LARGEST_BYTES:

@@ -14,9 +14,8 @@ ORDER = (
     "across", "artifact", "service", "selftest", "cli",
 )  # fmt: skip
 LEAVES = {
-    "runners": "runners", "suites": "suites", "drivers": "steelyard/drivers", "formats": "steelyard/formats", "sources": "steelyard/sources",
-    "sections": "steelyard/sections",
-    "reports": "reports", "hardware_profiles": "hardware_profiles",
+    "runners": "runners", "suites": "suites", "reports": "reports", "hardware_profiles": "hardware_profiles",
+    **{kind: f"steelyard/{kind}" for kind in ("drivers", "sources", "formats", "sections")},
 }  # fmt: skip
 HEAVY = {
     "torch", "torchax", "jax", "jaxlib", "onnx", "onnxscript", "onnxruntime", "openvino", "transformers", "gguf",

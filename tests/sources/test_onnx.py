@@ -90,7 +90,7 @@ def test_shapes_that_do_not_fit_are_named(tmp_path: Path, shape: str, said: str)
 def test_bytes_that_are_no_model_are_refused(tmp_path: Path, cut: int) -> None:
     path = file(tmp_path, batch=1)
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises((CheckpointError, UsageError), match="net.onnx"):
+    with pytest.raises((CheckpointError, UsageError), match=r"net\.onnx"):
         point(path)
 
 

@@ -33,7 +33,7 @@ class Tool:
     """One way of timing that is not ours.
 
     `backend` is ours to hold it against, `layer` what both times include, `module` with its `arguments` what is run as
-    `python -m MODULE REQUEST EVENTS GO ARGUMENTS` (`tests.validation.child`) for one point, `missing` gives why it cannot be
+    `python -m MODULE REQUEST EVENTS GO ARGUMENTS` (`child`) for one point, `missing` gives why it cannot be
     used here, or an empty string. `differs` says what its number includes that ours does not, or the other way round.
     `in_turns` is whether it can stand between two parts of its window; a program that runs to its end cannot.
     """
