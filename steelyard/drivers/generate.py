@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from steelyard.adapters.bound import numpy_type
 from steelyard.core.errors import SuiteError
 from steelyard.core.lowered import InputSet, LoweredPoint
 from steelyard.core.metrics import Metric
 from steelyard.core.result import Measurement, Result
 from steelyard.core.runner import Binding, Executable
-from steelyard.core.workload import Point, Program
+from steelyard.core.workload import Point
 from steelyard.measure import clock as clocks
 from steelyard.measure.correctness import Checker
 from steelyard.measure.driver import LATENCY, BoundCalls, Driver, Parts, latency, measured
@@ -119,7 +120,9 @@ class _Answers(BoundCalls):
         checker: Checker,
         bound: int | None,
     ) -> None:
-        decode = executables["decode"].bind(_zeros(lowered.programs["decode"].program))
+        # Of zeros: it adopts each prompt's state.
+        specs = lowered.programs["decode"].program.inputs
+        decode = executables["decode"].bind({spec.name: np.zeros(spec.shape, numpy_type(spec)) for spec in specs})
         self._stamps: list[list[int]] = []
         self._prefills = [executables["prefill"].bind(tensors) for tensors in inputs[:bound]]
         self._decode = decode
@@ -196,13 +199,6 @@ def check(checker: Checker, slot: int, entry: InputSet, chosen: IntArray, last_l
         return
     checker.record("tokens", 0.0, 0.0)
     checker.data(slot, "logits", last_logits)
-
-
-def _zeros(program: Program) -> "Arrays":
-    """Inputs of zeros: what a decode binding holds before it adopts a prompt's state."""
-    from steelyard.adapters.bound import numpy_type
-
-    return {spec.name: np.zeros(spec.shape, numpy_type(spec)) for spec in program.inputs}
 
 
 class _Generate(Driver):

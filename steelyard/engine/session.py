@@ -2,10 +2,8 @@
 
 import dataclasses
 import os
-import re
 import shutil
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,28 +11,22 @@ from typing import Any, Protocol
 
 from steelyard.core.backend import Device
 from steelyard.core.case import Arm
-from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import LaunchRecord, Result
-from steelyard.core.workload import Point
+from steelyard.engine.asking import Asking, lowering_rows
 from steelyard.engine.launch import Interrupted, Outcome, run_launch
 from steelyard.engine.metering import metering_s
 from steelyard.engine.own_code import changed, noted
 from steelyard.engine.pacing import Pacing
 from steelyard.engine.plan import Plan
-from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest, Pace
+from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest
 from steelyard.engine.room import ON, Arrangement, Free, arranged, free_now
-from steelyard.engine.rounds import Orders, rotated, turn_lengths
-from steelyard.engine.turns import Together, turn_s
+from steelyard.engine.rounds import Orders
+from steelyard.engine.turns import Together
 from steelyard.guard.disturbance import disturbed_rounds
 from steelyard.guard.spin_meter import SpinMeter
 from steelyard.measure.memory import read_peak
-
-_MAXIMUM_CALLS = 5_000
-_CAP_FACTOR = 10.0
-_NUMBER = re.compile(r"\d[\w.+-]*")
-_LOWERING = "lowering"  # in the place of a launch's name
 
 
 class Sink(Protocol):
@@ -100,25 +92,21 @@ class Session:
         free: Callable[[Device], Free] = free_now,
     ) -> None:
         self._plan = plan
-        self._lowered = lowered
-        self._unlowered = unlowered
         self._sink = sink
-        self._run_id = run_id
-        self._work = work
         self._started_s = started_s
         self._first_round = first_round
-        self._failures: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-        for result in earlier:
-            self._remember(result)
-        self._ruled_out = {(result.arm, result.case_id) for result in earlier if result.launch == _LOWERING}
         self._pacing = Pacing(plan, started_s)
+        self._asking = Asking(
+            plan, lowered, self._pacing, run_id=run_id, work=work, first_round=first_round, launched=launched
+        )
+        self._asking.remember(earlier)
+        self._ruled_out = lowering_rows(plan, self._asking, unlowered, earlier)
         # Of cold starts round 0 is one.
         self._planned = max(0, plan.maximum_rounds - (plan.request.scenario == "cold-start"))
         self._metering_s = metering_s(plan.request.energy, plan.request.device)
         self._supervisor_cpu_s = 0.0
         self._records: list[LaunchRecord] = []
         self._disturbed: Mapping[int, str] = {}
-        self._launches = launched
         self._arms = {arm.label: arm for arm in plan.arms}
         self._free = free
         self._arranged = Arrangement(turns="", groups=(tuple(self._arms),))
@@ -145,7 +133,8 @@ class Session:
         try:
             if request.device.kind == "cpu":  # elsewhere the CPUs rest while the device works, and so does their clock
                 self._meter = opened.enter_context(SpinMeter(request.budget.cpus))
-            self._unsupported()
+            for result in self._ruled_out:
+                self._keep(result)
             self._round(0, steady=False)
             complete.append(0)
             lasted_s = time.monotonic() - begun
@@ -244,8 +233,8 @@ class Session:
         }
         in_turns = steady and self._arranged.turns == ON
         for bundle, orders in zip(self._plan.bundles, self._orders, strict=True):
-            points = [point.key for point in self._ordered(bundle, number)]
-            for requests in self._requests(bundle, orders, number, steady=steady, in_turns=in_turns):
+            points = [point.key for point in self._asking.ordered(bundle, number)]
+            for requests in self._asking.of_bundle(bundle, orders, number, steady=steady, in_turns=in_turns):
                 if in_turns:
                     beside = [dataclasses.replace(request, beside=len(requests) - 1) for request in requests]
                     sweeps = orders.sweeps[requests[0].group]
@@ -254,28 +243,6 @@ class Session:
                     for request in requests:
                         self._begin(request)
                         self._ended(request, run_launch(request, **how))
-
-    def _requests(
-        self, bundle: tuple[Point, ...], orders: Orders, number: int, *, steady: bool, in_turns: bool
-    ) -> list[list[LaunchRequest]]:
-        """The launches of a bundle in a round, by group in their order. Positions go on from group to group. A group in
-        which nothing is left to be compared with the baseline is left out, unless no other has a launch."""
-        cases = {label: self._cases(arm, bundle, number, in_turns=in_turns) for label, arm in self._arms.items()}
-        places: list[tuple[int, list[tuple[int, str]]]] = []
-        begun = 0
-        for group, order in orders.of_round():
-            launched = [(begun + place, label) for place, label in enumerate(order) if cases[label]]
-            begun += len(order)
-            places.append((group, launched))
-        baseline = self._plan.baseline.label
-        worthwhile = [each for each in places if any(label != baseline for _, label in each[1])]
-        return [
-            [
-                self._request(self._arms[label], number, position, group, cases[label], steady=steady)
-                for position, label in launched
-            ]
-            for group, launched in worthwhile or [each for each in places if each[1]][:1]
-        ]
 
     def _begin(self, request: LaunchRequest) -> None:
         """A launch begins. A cold one finds nothing of an earlier launch."""
@@ -293,33 +260,6 @@ class Session:
         for result in results:
             self._keep(result)
 
-    def _request(
-        self, arm: Arm, number: int, position: int, group: int, cases: tuple[CaseRequest, ...], *, steady: bool
-    ) -> LaunchRequest:
-        request = self._plan.request
-        self._launches += 1
-        name = f"{self._run_id}/{self._first_round}-{self._launches:04d}"
-        scratch = self._work / f"launch-{self._launches:04d}"
-        weights = next(iter(cases[0].lowered.programs.values())).program.weights.key
-        compile_cache = self._work / "compile" / f"arm-{self._plan.arms.index(arm)}-{weights}"
-        return LaunchRequest(
-            launch=name,
-            arm=arm.label,
-            round=number,
-            position=position,
-            backend=arm.backend,
-            device=request.device,
-            budget=request.budget,
-            compile_cache=str(compile_cache),
-            scratch=str(scratch),
-            seed=int(stable_hash([request.seed, self._first_round, number, position], 8), 16),
-            steady=steady,
-            cases=cases,
-            bound=1 if request.attempt else None,
-            energy=request.energy,
-            group=group,
-        )
-
     def _checked(self, arm: Arm, cases: tuple[CaseRequest, ...], results: Sequence[Result]) -> list[Result]:
         """The results with the code that they come from; failed where that is no longer what the run began with."""
         code = self._plan.code.get(arm.backend.text, {})
@@ -328,82 +268,10 @@ class Session:
             return [dataclasses.replace(result, status="failed", reason=told) for result in results]
         return [noted(result, code) for result in results]
 
-    def _cases(self, arm: Arm, bundle: tuple[Point, ...], number: int, *, in_turns: bool) -> tuple[CaseRequest, ...]:
-        """The arm's cases: the headline first in the cold round, another first in each later one.
-
-        Cases that failed before come last, so that a crash takes no other case with it; a case that
-        failed twice at the same stage for the same reason is not launched again.
-        """
-        cases = []
-        for point in self._ordered(bundle, number):
-            case = self._plan.case(arm, point)
-            failures = self._failures[arm.label, case.id]
-            if not self._runnable(arm, point) or (len(failures) > 1 and failures[-1] == failures[-2]):
-                continue
-            window_s = self._pacing.windows[point.key]
-            pace = Pace(
-                seconds=window_s,
-                minimum=self._pacing.minimum[point.key],
-                maximum=_MAXIMUM_CALLS,
-                cap_s=self._plan.request.window_s * _CAP_FACTOR,
-                turn_s=turn_s(window_s) if in_turns else None,
-                # All launches of a round have long turns in the same sweeps.
-                lengths=turn_lengths(self._plan.request.piece, (number << 32) + self._plan.request.seed),
-            )
-            lowered = self._lowered[point.key].within(case.tolerance)
-            cases.append((bool(failures), CaseRequest(case_id=case.id, lowered=lowered, pace=pace)))
-        return tuple(case for _, case in sorted(cases, key=lambda entry: entry[0]))
-
-    def _ordered(self, bundle: tuple[Point, ...], number: int) -> tuple[Point, ...]:
-        if number > 0:
-            return rotated(bundle, number - 1)
-        headline = self._plan.suite.headline
-        return tuple(sorted(bundle, key=lambda point: point.workload != headline))
-
-    def _runnable(self, arm: Arm, point: Point) -> bool:
-        return point.key in self._lowered and not self._missing(arm, point)
-
-    def _missing(self, arm: Arm, point: Point) -> str:
-        """Why a format that the arm needs could not be made for the point; '' if it could."""
-        for lowered in self._lowered[point.key].programs.values():
-            for name in self._plan.formats[arm.backend.text]:
-                if name in lowered.failures:
-                    return f"{name} of {lowered.program.name}: {lowered.failures[name]}"
-        return ""
-
-    def _unsupported(self) -> None:
-        """One row for each case that lowering has ruled out and that no earlier segment has a row of."""
-        for arm in self._plan.arms:
-            for point in self._plan.points:
-                reason = self._missing(arm, point) if point.key in self._lowered else self._unlowered[point.key]
-                case_id = self._plan.case(arm, point).id
-                if reason and (arm.label, case_id) not in self._ruled_out:
-                    self._keep(
-                        Result(
-                            case_id=case_id,
-                            arm=arm.label,
-                            round=0,
-                            position=0,
-                            launch=_LOWERING,
-                            status="unsupported" if point.key in self._lowered else "failed",
-                            stage="lower",
-                            reason=reason,
-                        )
-                    )
-
     def _keep(self, result: Result) -> None:
-        self._remember(result)
+        self._asking.remember([result])
         (self._cold if result.round == 0 else self._warm).append(result)
         self._sink.result(result)
-
-    def _remember(self, result: Result) -> None:
-        """Failures, so that a case is not launched a third time for the same one, whatever numbers it names;
-        `unsupported` is final at once."""
-        seen = self._failures[result.arm, result.case_id]
-        if result.status == "unsupported":
-            seen += [(result.stage, result.reason)] * 2
-        elif result.status not in ("ok", "skipped"):
-            seen.append((result.stage, _NUMBER.sub("#", result.reason)))
 
     def _supervisor(self, wall_s: float) -> dict[str, Reading]:
         spare = os.sched_getaffinity(0) - set(self._plan.request.budget.cpus)

@@ -66,7 +66,7 @@ MUTANTS = (
     ),
     Mutant(
         name="endless retries",
-        file="steelyard/engine/session.py",
+        file="steelyard/engine/asking.py",
         old="(len(failures) > 1 and failures[-1] == failures[-2])",
         new="False",
         tests=(f"{RUN}::test_five_failures_are_five_statuses_and_the_other_rows_stay_whole",),

@@ -7,13 +7,12 @@ session, and without a float64 reference a fixed one.
 """
 
 import shutil
-import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from steelyard.core.errors import CheckpointError, LoweringError, SuiteError, UsageError, unknown_name
+from steelyard.core.errors import CheckpointError, LoweringError, UsageError, unknown_name
 from steelyard.core.hashing import file_sha256
 from steelyard.core.reason import reason_of
 from steelyard.core.workload import DTYPE_BYTES, DType, Point, Program, TensorSpec, Weights
@@ -22,6 +21,7 @@ from steelyard.lowering.entry import PoolEntry
 from steelyard.lowering.format import Draft, Format
 from steelyard.lowering.origin import Found, Opened, Source
 from steelyard.lowering.references import write_point
+from steelyard.sources.onnx.evaluator import evaluator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,7 +153,7 @@ class _Onnx(Source):
         def strict(given: Mapping[str, "Array"]) -> "dict[str, Array]":
             return dict(zip(names, session.run(names, dict(given)), strict=True))
 
-        exact, why_not = _evaluator(model, inputs[0], strict)
+        exact, why_not = evaluator(model, inputs[0], strict)
         right = [exact(given) if exact else strict(given) for given in inputs]
         pool = [PoolEntry(inputs=_tensors(one), references=_wide(two)) for one, two in zip(inputs, right, strict=True)]
 
@@ -249,67 +249,6 @@ def _strict_session(model: Any) -> Any:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def _evaluator(model: Any, inputs: Mapping[str, "Array"], strict: Any) -> tuple[Any, str]:
-    """What evaluates the model in float64, or None and why not. It must agree with the float32 session."""
-    import numpy as np
-    import onnx
-    from onnx.reference import ReferenceEvaluator
-
-    try:
-        evaluator = ReferenceEvaluator(_widened(model))
-        names = [value.name for value in model.graph.output]
-
-        def exact(given: Mapping[str, "Array"]) -> "dict[str, Array]":
-            wide = {n: array.astype("float64") if array.dtype.kind == "f" else array for n, array in given.items()}
-            return dict(zip(names, map(np.asarray, evaluator.run(None, wide)), strict=True))
-
-        found, narrow = exact(inputs), strict(inputs)
-        for name, value in found.items():
-            if value.shape != narrow[name].shape:
-                return None, f"output '{name}' is {list(value.shape)} there and {list(narrow[name].shape)} here"
-            if narrow[name].dtype.kind == "f":
-                if value.dtype != np.float64:
-                    return None, f"output '{name}' comes out as {value.dtype}"
-                apart = np.linalg.norm(value - narrow[name])
-                if not apart <= 1e-3 * np.linalg.norm(value):
-                    return None, f"output '{name}' differs from ONNX Runtime's by {apart / np.linalg.norm(value):.2g}"
-    except Exception as error:  # noqa: BLE001 (an evaluator of foreign graphs raises whatever it likes)
-        traceback.print_exception(error)
-        return None, f"onnx {onnx.__version__}: {reason_of(error)}"
-    return exact, ""
-
-
-def _widened(model: Any) -> Any:
-    """The model with every float32 as float64: constants, casts and declared types. Raises SuiteError for a subgraph,
-    whose types are its own."""
-    import onnx
-    from onnx import TensorProto, numpy_helper
-
-    wide = onnx.ModelProto()
-    wide.CopyFrom(model)
-    graph = wide.graph
-
-    def tensor(given: Any) -> None:
-        if given.data_type == TensorProto.FLOAT:
-            given.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(given).astype("float64"), given.name))
-
-    for each in graph.initializer:
-        tensor(each)
-    for value in (*graph.input, *graph.output):
-        if value.type.tensor_type.elem_type == TensorProto.FLOAT:
-            value.type.tensor_type.elem_type = TensorProto.DOUBLE
-    del graph.value_info[:]
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
-                raise SuiteError(f"{node.op_type} has a graph of its own")
-            if attribute.type == onnx.AttributeProto.TENSOR:
-                tensor(attribute.t)
-            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
-                attribute.i = TensorProto.DOUBLE
-    return wide
 
 
 def _openvino(program: Program, path: Path, directory: Path) -> Draft:
