@@ -201,3 +201,21 @@ def test_a_file_runs_where_it_can_be_read_and_every_other_backend_says_why_not(t
     assert "--model FILE" in again.stderr
     more = bench("run", "--resume", "latest", "--model", str(path), "--rounds", "1", "--no-report", cwd=tmp_path)
     assert more.returncode == 0, more.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--shape", "x=1x8"), "--shape goes with --model"),
+        (("--model", "net.onnx", "--weights", "folder"), "leave --weights out"),
+        (("--model", "absent.onnx"), "there is no such file"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: tuple[str, ...], said: str) -> None:
+    from typer.testing import CliRunner
+
+    from steelyard.cli.main import app
+
+    error = CliRunner().invoke(app, ["run", *options, "--dry-run"]).exception
+    assert isinstance(error, UsageError)
+    assert said in str(error)

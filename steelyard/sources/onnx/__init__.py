@@ -93,7 +93,7 @@ class _File(Opened):
             _fix_shapes(model, program)
             onnx.save(model, directory / FILE)
             opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None)
-            details = {"opset": opset, "nodes": len(model.graph.node), "fused": {}, "whole_at": {}}
+            details: dict[str, Any] = {"opset": opset, "nodes": len(model.graph.node), "fused": {}, "whole_at": {}}
             return Draft(entry=FILE, weight_bytes=path.stat().st_size, details=details)
         if form.name == "openvino":
             return _openvino(program, path, directory)
