@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 BENCH ?=
 PYTEST ?=
 # Tests that a neighbour does not harm.
-UNTIMED := $(addprefix tests/,artifact calibration compare core hardware house lowering plugins reports runners stats store \
+UNTIMED := $(addprefix tests/,analysis artifact calibration core drivers hardware house lowering plugins reports runners sources stats store \
   suites tables engine/test_quiet_children.py) \
   $(addprefix tests/cli/test_,compare.py earlier.py report.py show.py terminal.py verify.py verify_published.py)
 # Stages of the calibration, e.g. make calibrate STAGES=simulate; all of them without it.

@@ -31,13 +31,13 @@ class Unfinished:
 def unfinished(run: Run, comparisons: Sequence[Comparison]) -> Unfinished | None:
     """What is left of the primary family of a run; None where nothing is, or nobody asked for verdicts (`--quick`, cold
     starts). A verdict that is withheld, or cannot be given at all, is not left open by too few rounds."""
-    plan = run.manifest.plan
+    asked = run.manifest.settings
     open_ = [
         comparison
         for comparison in comparisons
         if comparison.family == "primary" and comparison.factor != "control" and comparison.verdict == "inconclusive"
     ]
-    if not open_ or plan.get("quick") or plan.get("scenario") == "cold-start":
+    if not open_ or (asked is not None and (asked.quick or asked.scenario == "cold-start")):
         return None
     controls = {
         (comparison.point, comparison.metric): comparison

@@ -12,15 +12,13 @@ from typing import Any
 
 from steelyard import __version__, plugins
 from steelyard.core.backend import Budget, Device
-from steelyard.core.energy import settings_of
 from steelyard.core.errors import CheckpointError, StoreError, SuiteError, UsageError, unknown_name
 from steelyard.core.run import LeftOut, Manifest
+from steelyard.core.settings import Settings, missing, read
 from steelyard.core.workload import Point, Selection, Suite
 from steelyard.engine.plan import Request
 from steelyard.lowering.points import points_of
 from steelyard.store.differences import differences
-
-_SETTINGS = ("suite", "scenario", "maximum_rounds", "quick", "window_s", "seed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,29 +46,29 @@ def replay_of(
     Raises StoreError for a run that does not say its plan, UsageError where nothing of it can be run here.
     """
     plan = settings(stored)
-    suite = _suite(plan["suite"], trust=trust)
-    points, missing = _points(stored, suite, workloads, weights)
+    suite = _suite(plan.suite, trust=trust)
+    points, gone = _points(stored, suite, workloads, weights)
     backends, absent = _backends(stored, trust=trust)
     baseline = next(arm.backend.text for arm in stored.arms if arm.label == stored.baseline)
-    left_out = (*absent, *missing)
+    left_out = (*absent, *gone)
     if not points or not backends:
         raise UsageError("nothing of this run can be run here: " + "; ".join(_told(entry) for entry in left_out))
     request = Request(
-        suite=plan["suite"],
+        suite=plan.suite,
         backends=backends,
         device=device,
         budget=dataclasses.replace(stored.budget, threads=len(cpus), cpus=tuple(cpus)),
         selection=Selection(device_kind=device.kind, device_memory_bytes=device.memory_bytes),
         baseline=baseline if baseline in backends else backends[0],
-        scenario=plan["scenario"],
-        rounds=rounds if rounds is not None else None if plan["quick"] else plan["maximum_rounds"],
-        quick=plan["quick"],
+        scenario=plan.scenario,
+        rounds=rounds if rounds is not None else None if plan.quick else plan.maximum_rounds,
+        quick=plan.quick,
         time_s=time_s,
-        window_s=plan["window_s"],
-        energy=settings_of(plan),
-        seed=plan["seed"],
-        turns=plan.get("turns", False),
-        piece=plan.get("piece", 1),
+        window_s=plan.window_s,
+        energy=plan.energy,
+        seed=plan.seed,
+        turns=plan.turns,
+        piece=plan.piece,
     )
     return Replay(request=request, points=points, left_out=left_out)
 
@@ -80,22 +78,23 @@ def points_here(stored: Manifest, suite: Suite, weights: Path | None) -> tuple[P
 
     Raises StoreError for those that the suite makes otherwise or not at all.
     """
-    points, missing = _points(stored, suite, (), weights)
-    if missing:
+    points, gone = _points(stored, suite, (), weights)
+    if gone:
         raise StoreError(
             f"run {stored.run_id} cannot be gone on with here: "
-            + "; ".join(_told(entry) for entry in missing)
+            + "; ".join(_told(entry) for entry in gone)
             + "; use the same versions and --weights"
         )
     return points
 
 
-def settings(stored: Manifest) -> Mapping[str, Any]:
+def settings(stored: Manifest, meter: str = "") -> Settings:
     """What a run stored of its request. Raises StoreError naming what is missing."""
-    missing = [name for name in _SETTINGS if name not in stored.plan]
-    if missing:
-        raise StoreError(f"run {stored.run_id}: its plan does not say {', '.join(missing)}; it cannot be run again")
-    return stored.plan
+    found = read(stored.plan, meter)
+    if found is None:
+        lacking = ", ".join(missing(stored.plan))
+        raise StoreError(f"run {stored.run_id}: its plan does not say {lacking}; it cannot be run again")
+    return found
 
 
 def unlike_here(stored: Manifest, device: Device, budget: Budget, environment: Mapping[str, Any]) -> tuple[str, ...]:

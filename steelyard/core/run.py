@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from steelyard.core import settings
 from steelyard.core.backend import Budget, Device
 from steelyard.core.case import Arm, Case
 from steelyard.core.ceilings import Ceilings
@@ -11,6 +12,7 @@ from steelyard.core.lowered import WorkCount
 from steelyard.core.metrics import Reading
 from steelyard.core.profile import ComputedPeak, HardwareProfile
 from steelyard.core.result import LaunchRecord, Result
+from steelyard.core.settings import Settings
 from steelyard.core.shams import Shams
 from steelyard.core.turns import ONE_AFTER_THE_OTHER
 from steelyard.core.workload import Identity
@@ -112,6 +114,11 @@ class Manifest:
     profile: HardwareProfile | None = None
     computed_peaks: tuple[ComputedPeak, ...] = ()
     code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings | None:
+        """`plan`, read; None where it does not say what a run was asked for."""
+        return settings.read(self.plan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

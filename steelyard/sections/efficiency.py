@@ -76,8 +76,8 @@ def goodput_table(facts: Facts) -> Table:
             why = f"{arm.label}: {made.reason}" if made.reason else no_ceiling(facts)
             cells = tuple(_number(part, foot, why) for part in parts)
             rows.append(Row(cells=(*head, Cell(text=arm.label), *cells), tags=tags(facts, arm, point)))
-    window = facts.run.manifest.plan.get("window_s")
-    asked = f" (windows of {window:g} s)" if isinstance(window, int | float) else ""
+    settings = facts.run.manifest.settings
+    asked = f" (windows of {settings.window_s:g} s)" if settings else ""
     what = (
         "Goodput is the product of three shares: launches that ended ok; of a launch's time, from import to the last "
         f"timed call, what was calls after the warm-up{asked}: it grows with the window; and the share of the ceiling "

@@ -141,7 +141,7 @@ def summarise(runs: Iterable[Run], *, condition: Condition, planned: int, notes:
         created_utc=last.created_utc,
         tool_version=last.tool_version,
         rounds=min(len(warm_rounds(run)) for run in known),
-        window_s=float(last.plan["window_s"]),
+        window_s=math.nan if last.settings is None else last.settings.window_s,
         threads=last.budget.threads,
         planned=planned,
         rows=tuple(tally(name, [item for item in found if item.backend == name]) for name in backends),

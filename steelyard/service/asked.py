@@ -113,7 +113,7 @@ def timeouts_of(wanted: Mapping[str, float]) -> dict[str, float]:
         if stage not in DEFAULT_TIMEOUTS:
             raise unknown_name("stage", stage, DEFAULT_TIMEOUTS)
         if not 0 < seconds < float("inf"):
-            raise UsageError(f"--timeout {stage}={seconds:g}: a stage needs seconds above 0")
+            raise UsageError(f"--timeout {stage}={seconds:g} is not of the form STAGE=SECONDS, with seconds above 0")
     return {**DEFAULT_TIMEOUTS, **wanted}
 
 

@@ -49,7 +49,8 @@ def rounds_seen(root: Path, plan: Plan) -> Rounds | None:
                 and other.device == plan.request.device
                 and {case.id for case in other.cases} == cases
                 and {arm.label for arm in other.arms} == {arm.label for arm in plan.arms}
-                and other.plan.get("energy") == plan.request.energy.stored
+                and other.settings is not None
+                and other.settings.energy.stored == plan.request.energy.stored
             )
             if alike and (found := seen(plan, open_run(path))) is not None:
                 return found
@@ -68,7 +69,7 @@ def _alike(root: Path, manifest: Manifest) -> Iterator[Path]:
             continue
         if (
             other.created_utc < manifest.created_utc
-            and not other.plan.get("quick")
+            and not (other.settings and other.settings.quick)
             and _terms(other) == _terms(manifest)
             and not points.isdisjoint(case.point.key for case in other.cases)
         ):
@@ -78,6 +79,6 @@ def _alike(root: Path, manifest: Manifest) -> Iterator[Path]:
 def _terms(manifest: Manifest) -> tuple[object, ...]:
     """`time_s` is among them because it may shorten the windows."""
     baseline = next(arm.backend.text for arm in manifest.arms if arm.label == manifest.baseline)
-    planned = tuple(manifest.plan.get(name) for name in ("scenario", "window_s", "time_s"))
-    turns = bool(manifest.plan.get("turns"))  # runs from before there were any do not say
-    return machine_key(manifest.environment), manifest.device, manifest.budget, planned, turns, baseline
+    asked = manifest.settings
+    planned = None if asked is None else (asked.scenario, asked.window_s, asked.time_s, asked.turns)
+    return machine_key(manifest.environment), manifest.device, manifest.budget, planned, baseline

@@ -11,6 +11,7 @@ from steelyard.core.ceilings import Ceilings
 from steelyard.core.errors import StoreError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.run import Manifest, TuningRow
+from steelyard.core.settings import Settings
 from steelyard.core.shams import Shams
 from steelyard.engine.lower import facts
 from steelyard.engine.plan import Plan
@@ -51,20 +52,20 @@ def manifest_of(
         left_out=plan.left_out,
         tunings=_tunings(plan),
         lowered={key: facts(point) for key, point in lowered.items()},
-        plan={
-            "suite": request.suite,
-            "scenario": request.scenario,
-            "minimum_rounds": plan.minimum_rounds,
-            "maximum_rounds": plan.maximum_rounds,
-            "quick": request.quick,
-            "time_s": request.time_s,
-            "window_s": request.window_s,
-            "energy": request.energy.stored,
-            "seed": request.seed,
-            "turns": request.turns,
-            **({"piece": request.piece} if request.piece > 1 else {}),
-            **({} if request.device.kind == "cpu" else {"allow_foreign_processes": request.allow_foreign}),
-        },
+        plan=Settings(
+            suite=request.suite,
+            scenario=request.scenario,
+            minimum_rounds=plan.minimum_rounds,
+            maximum_rounds=plan.maximum_rounds,
+            quick=request.quick,
+            time_s=request.time_s,
+            window_s=request.window_s,
+            energy=request.energy,
+            seed=request.seed,
+            turns=request.turns,
+            piece=request.piece,
+            allow_foreign=None if request.device.kind == "cpu" else request.allow_foreign,
+        ).stored,
         environment=environment,
         calibration=_shams(environment, say, turns=request.turns),
         ceilings=_ceilings(environment, request.device, request.budget.threads, say),

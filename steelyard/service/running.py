@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from steelyard import __version__
+from steelyard.artifact.replay import settings
 from steelyard.core.backend import Device
 from steelyard.core.errors import SteelyardError, SuiteError
 from steelyard.core.lowered import LoweredPoint
@@ -115,13 +116,13 @@ def resume_run(
     path = find_run(output, which)
     manifest = read_manifest(path)
     with occupied(manifest.device, manifest.budget, screen.line if wait else None), _in_use():
-        allowed = allow_foreign or manifest.plan.get("allow_foreign_processes", False)
+        allowed = allow_foreign or bool(settings(manifest).allow_foreign)
         _alone(manifest.device, screen.line, allowed=allowed)
         # The run is read only now: whoever was waited for may have measured it, too.
         started, run = time.monotonic(), open_run(path)
         if line := told():
             screen.line(line)
-        done = rounds_done(run.segments, run.manifest.plan["scenario"])
+        done = rounds_done(run.segments, settings(run.manifest).scenario)
         plan = plan_of(
             run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done, weights=weights, meter=meter
         )

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from steelyard import plugins
-from steelyard.artifact.replay import points_here
-from steelyard.core.energy import settings_of
+from steelyard.artifact.replay import points_here, settings
 from steelyard.core.run import Manifest, Segment
 from steelyard.core.workload import Selection
 from steelyard.engine.own_code import own_code
@@ -37,31 +36,31 @@ def plan_of(
     `done` rounds are measured already (`rounds_done`); they count towards the minimum and the maximum. Raises
     StoreError where the suite that is installed here does not make its points.
     """
-    stored = manifest.plan
-    suite = plugins.suite(stored["suite"])
+    stored = settings(manifest, meter)
+    suite = plugins.suite(stored.suite)
     request = Request(
-        suite=stored["suite"],
+        suite=stored.suite,
         backends=tuple(arm.backend.text for arm in manifest.arms if not arm.control and not arm.sham),
         device=manifest.device,
         budget=manifest.budget,
         selection=Selection(device_kind=manifest.device.kind),
         baseline=manifest.baseline,
-        scenario=stored["scenario"],
+        scenario=stored.scenario,
         rounds=rounds,
-        quick=stored["quick"],
-        time_s=time_s if time_s is not None else stored["time_s"],
-        window_s=stored["window_s"],
-        energy=settings_of(stored, meter),
-        seed=stored["seed"],
-        turns=stored.get("turns", False),  # a run from before there were turns goes on as it began
-        piece=stored.get("piece", 1),
+        quick=stored.quick,
+        time_s=time_s if time_s is not None else stored.time_s,
+        window_s=stored.window_s,
+        energy=stored.energy,
+        seed=stored.seed,
+        turns=stored.turns,  # a run from before there were turns goes on as it began
+        piece=stored.piece,
         timeouts=timeouts,
         shams=sum(arm.sham for arm in manifest.arms),
     )
     backends = {arm.backend.text: arm.backend for arm in manifest.arms}
-    maximum = rounds if rounds is not None else max(stored["maximum_rounds"] - done, 0)
+    maximum = rounds if rounds is not None else max(stored.maximum_rounds - done, 0)
     if rounds is None and maximum == 0:
-        maximum = COLD_START_ROUNDS if stored["scenario"] == "cold-start" else MAXIMUM_ROUNDS
+        maximum = COLD_START_ROUNDS if stored.scenario == "cold-start" else MAXIMUM_ROUNDS
     return Plan(
         request=request,
         suite=suite,
@@ -70,7 +69,7 @@ def plan_of(
         baseline=next(arm for arm in manifest.arms if arm.label == manifest.baseline),
         left_out=manifest.left_out,
         formats={text: plugins.runner(spec.runner).needs(spec) for text, spec in backends.items()},
-        minimum_rounds=max(0, stored["minimum_rounds"] - done),
+        minimum_rounds=max(0, stored.minimum_rounds - done),
         maximum_rounds=maximum,
         code=own_code(backends.values()),
         done=done,

@@ -24,15 +24,14 @@ def runs_of(request: Request, folder: Path) -> Iterator[tuple[Path, Run]]:
         if entry.problem:
             continue
         run = open_run(entry.path)
-        manifest = run.manifest
+        manifest, asked = run.manifest, run.manifest.settings
         left_out = {entry.backend for entry in manifest.left_out}
         if (
             (manifest.tool_version, manifest.environment.get("packages")) == (__version__, today)
             and (manifest.device, manifest.budget) == (request.device, request.budget)
-            and (manifest.plan["suite"], manifest.plan["seed"]) == (request.suite, request.seed)
-            and manifest.plan["window_s"] == request.window_s
-            and manifest.plan.get("turns", False) == request.turns
-            and manifest.plan.get("piece", 1) == request.piece
+            and asked is not None
+            and (asked.suite, asked.seed, asked.window_s) == (request.suite, request.seed, request.window_s)
+            and (asked.turns, asked.piece) == (request.turns, request.piece)
             and {arm.backend.text for arm in manifest.arms} | left_out == wanted
             and sum(arm.sham for arm in manifest.arms) == request.shams
             and {case.point.key for case in manifest.cases} == points

@@ -112,7 +112,7 @@ def _alike(facts: Facts, point: Point) -> dict[str, str]:
         "dtype": _several(program.dtype for program in programs),
         "scenario": case.scenario,
         "device": manifest.device.name,
-        "timed window": f"{plain(manifest.plan['window_s'])} s a launch" if "window_s" in manifest.plan else "",
+        "timed window": f"{plain(manifest.settings.window_s)} s a launch" if manifest.settings else "",
     }
     budget = case.budget
     alike |= {name: plain(getattr(budget, name)) for name in ("threads", "cpus", "tuning", "precision", "copies")}

@@ -117,8 +117,8 @@ def _turns(facts: Facts) -> tuple[str, ...]:
             f"its own launch of {facts.run.manifest.baseline}, with which its backends are compared; backends of "
             "different groups are never paired with each other."
         )
-    asked = facts.run.manifest.plan.get("turns", False)
-    if apart := [segment.turns for segment in found if asked and segment.turns not in ("", "on")]:
+    asked = facts.run.manifest.settings
+    if apart := [segment.turns for segment in found if asked and asked.turns and segment.turns not in ("", "on")]:
         sentences.append(
             f"Launches of a round ran one after the other ({'; '.join(dict.fromkeys(apart))}), so that what the "
             "machine did from one to the next is in their ratio."

@@ -17,6 +17,7 @@ import numpy as np
 
 from steelyard.core.backend import TUNINGS, Budget, Device, parse_backend
 from steelyard.core.case import CONTROL_SUFFIX, Arm, Case
+from steelyard.core.energy import EnergySettings
 from steelyard.core.hashing import stable_hash
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import (
@@ -31,6 +32,7 @@ from steelyard.core.result import (
     Steady,
 )
 from steelyard.core.run import LeftOut, LoweredFacts, Manifest, Noise, Run, Segment, TuningRow, launches_by_segment
+from steelyard.core.settings import Settings
 from steelyard.core.workload import Identity, Point, Program, StateWindow, TensorSpec, Weights, Work
 from steelyard.guard.grades import graded_at_end
 
@@ -247,7 +249,17 @@ def synthetic_run(
             for name in TUNINGS
         ),
         lowered={point.key: _facts(point, identity or {}) for point in points},
-        plan={"rounds_planned": rounds + 1, "target_half_width": 0.02, "minutes": round(clock / 60, 2)},
+        plan=Settings(
+            suite="llm",
+            scenario="single-stream",
+            minimum_rounds=min(rounds, 8),
+            maximum_rounds=rounds,
+            quick=False,
+            time_s=None,
+            window_s=2.0,
+            seed=0,
+            energy=EnergySettings(),
+        ).stored,
         environment={
             "versions": {name: text for table in VERSIONS.values() for name, text in table.items()},
             "python": "3.11.7",

@@ -118,5 +118,5 @@ def test_importing_steelyard_imports_nothing_else() -> None:
 
 
 def test_an_option_that_there_is_not_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="sise"):
-        sy.run(sise="tiny")
+    with pytest.raises(TypeError, match="colour"):
+        sy.run(colour="tiny")

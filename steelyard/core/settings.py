@@ -1,0 +1,71 @@
+"""What was asked of a run, as its manifest stores it under `plan`: written and read here alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from steelyard.core.case import Scenario
+from steelyard.core.energy import EnergySettings, settings_of
+
+_REQUIRED = ("suite", "scenario", "maximum_rounds", "quick", "window_s", "seed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`suite` is the name by which it is found. `time_s` is the time that was given, None where there was no limit;
+    `window_s` the seconds of timed calls of a case in a launch. `turns` is whether launches were to take turns: they
+    were not in runs that are older than turns. `piece` is how many turns every other one lasts, 1 but for calibration.
+    `allow_foreign` is None on a CPU.
+    """
+
+    suite: str
+    scenario: Scenario
+    minimum_rounds: int
+    maximum_rounds: int
+    quick: bool
+    time_s: float | None
+    window_s: float
+    seed: int
+    energy: EnergySettings
+    turns: bool = False
+    piece: int = 1
+    allow_foreign: bool | None = None
+
+    @property
+    def stored(self) -> Mapping[str, Any]:
+        """The form in which a manifest keeps it."""
+        return {
+            "suite": self.suite,
+            "scenario": self.scenario,
+            "minimum_rounds": self.minimum_rounds,
+            "maximum_rounds": self.maximum_rounds,
+            "quick": self.quick,
+            "time_s": self.time_s,
+            "window_s": self.window_s,
+            "energy": self.energy.stored,
+            "seed": self.seed,
+            "turns": self.turns,
+            **({"piece": self.piece} if self.piece > 1 else {}),
+            **({} if self.allow_foreign is None else {"allow_foreign_processes": self.allow_foreign}),
+        }
+
+
+def missing(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a stored plan does not say, of that without which a run cannot be made again."""
+    return tuple(name for name in _REQUIRED if name not in plan)
+
+
+def read(plan: Mapping[str, Any], meter: str = "") -> Settings | None:
+    """The settings of a stored plan, of any version; None where it does not say them. `meter` is the log of an external
+    meter to read now: no run stores its path."""
+    if missing(plan):
+        return None
+    return Settings(
+        **{name: plan[name] for name in _REQUIRED},
+        minimum_rounds=plan.get("minimum_rounds", 0),
+        time_s=plan.get("time_s"),
+        energy=settings_of(plan, meter),
+        turns=plan.get("turns", False),
+        piece=plan.get("piece", 1),
+        allow_foreign=plan.get("allow_foreign_processes"),
+    )
