@@ -6,6 +6,7 @@ from pathlib import Path
 from steelyard import plugins
 from steelyard.core.errors import UsageError
 from steelyard.core.workload import Axis, Point, Selection, Suite, Work
+from steelyard.lowering.foreign import program_of
 
 VERSION = 1
 
@@ -15,13 +16,13 @@ def points(selection: Selection) -> tuple[Point, ...]:
     if selection.weights_dir is None:
         raise UsageError("the suite model measures a file of yours: name it with --model FILE")
     path = Path(selection.weights_dir)
-    readers = {suffix: source for source in plugins.sources().values() for suffix in source.suffixes}
+    readers = {suffix: name for name, source in plugins.sources().items() for suffix in source.suffixes}
     if path.suffix not in readers:
         known = ", ".join(sorted(readers))
         raise UsageError(f"--model {path.name}: nothing here reads such a file; give one that ends with {known}")
     if not path.is_file():
         raise UsageError(f"--model {path}: there is no such file")
-    program = readers[path.suffix].program_of(path, _shapes(selection.axes.get("shape", ())))
+    program = program_of(readers[path.suffix], path, _shapes(selection.axes.get("shape", ())))
     shapes = ",".join(f"{spec.name}={'x'.join(map(str, spec.shape))}" for spec in program.inputs)
     return (
         Point(
@@ -34,7 +35,7 @@ def points(selection: Selection) -> tuple[Point, ...]:
             settings={},
             pool=program.source,
             window=None,
-            work=Work(flop=None, weight_bytes=path.stat().st_size, items=1, unit="calls"),
+            work=Work(flop=None, weight_bytes=None, items=1, unit="calls"),
         ),
     )
 

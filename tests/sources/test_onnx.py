@@ -12,6 +12,7 @@ import pytest
 from steelyard import plugins
 from steelyard.core.errors import CheckpointError, UsageError
 from steelyard.core.workload import Point, Selection
+from steelyard.lowering import foreign
 from steelyard.lowering.points import points_of
 
 onnx = pytest.importorskip("onnx")
@@ -104,6 +105,45 @@ def test_weights_in_other_files_are_not_opened(tmp_path: Path) -> None:
     path.write_bytes(model.SerializeToString())
     with pytest.raises(CheckpointError, match="'w' and 0 more lie in other files, which are not read"):
         point(path)
+
+
+@pytest.mark.parametrize("where", ["constant", "subgraph"])
+def test_nor_are_those_of_attributes_and_subgraphs(tmp_path: Path, where: str) -> None:
+    outside = TensorProto(name="secret", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    outside.external_data.add(key="location", value="/etc/passwd")
+    node = helper.make_node("Constant", [], ["secret"], value=outside)
+    if where == "subgraph":
+        inner = helper.make_graph([node], "inner", [], [helper.make_tensor_value_info("secret", 1, [1])])
+        condition = helper.make_node("Constant", [], ["yes"], value=numpy_helper.from_array(np.array(True)))
+        nodes = [condition, helper.make_node("If", ["yes"], ["q"], then_branch=inner, else_branch=inner)]
+    else:
+        nodes = [node]
+    with pytest.raises(CheckpointError, match=r"'secret' and . more lie in other files"):
+        point(file(tmp_path, batch=1, nodes=nodes))
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("os.kill(os.getpid(), 11)", r"reading it ended the process \(signal 11\)"),
+        ("os._exit(3)", r"reading it ended the process \(exit code 3\)"),
+        ("time.sleep(60)", "took more than 2 s, and was ended|more than 2 s"),
+        ("raise ValueError('no such thing')", "ValueError: no such thing"),
+    ],
+)
+def test_a_file_that_ends_its_reader_ends_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, said: str
+) -> None:
+    """A source of another package whose reader crashes, as a parser may on foreign bytes."""
+    (tmp_path / "crashing.py").write_text(
+        "import os, time\nfrom steelyard.plugins import source\n"
+        "kind = type(source('onnx'))\n"
+        f"def read(self, path, shapes):\n    {does}\n"
+        "SOURCE = type('Crashing', (kind,), {'name': 'crashing', 'suffixes': ('.x',), 'program_of': read})()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(CheckpointError, match=said):
+        foreign.program_of("crashing:SOURCE", tmp_path / "file.x", {}, timeout_s=2 if "sleep" in does else 60)
 
 
 def test_what_is_no_file_of_a_known_kind_says_what_is(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ session, and without a float64 reference a fixed one.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -63,7 +63,7 @@ def load(path: Path) -> Any:
         raise CheckpointError(f"{path}: larger than {_LARGEST_BYTES >> 30} GiB, which one ONNX file cannot be")
     try:
         model = onnx.load(path, load_external_data=False)
-        outside = [tensor.name for tensor in model.graph.initializer if tensor.data_location == tensor.EXTERNAL]
+        outside = [tensor.name for tensor in tensors_of(model) if tensor.data_location == tensor.EXTERNAL]
         if outside:
             raise CheckpointError(
                 f"{path}: the weights '{outside[0]}' and {len(outside) - 1} more lie in other files, which are not "
@@ -75,6 +75,20 @@ def load(path: Path) -> Any:
     except Exception as error:  # whatever a parser of foreign bytes raises
         raise CheckpointError(f"{path}: not a valid ONNX file: {reason_of(error)}") from error
     return model
+
+
+def tensors_of(message: Any) -> Iterator[Any]:
+    """Every tensor that a model holds: initializers, sparse ones, attributes, in subgraphs and functions too."""
+    from onnx import TensorProto
+
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for each in value if field.is_repeated else (value,):
+            if isinstance(each, TensorProto):
+                yield each
+            else:
+                yield from tensors_of(each)
 
 
 class _File(Opened):
@@ -94,7 +108,7 @@ class _File(Opened):
             onnx.save(model, directory / FILE)
             opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None)
             details: dict[str, Any] = {"opset": opset, "nodes": len(model.graph.node), "fused": {}, "whole_at": {}}
-            return Draft(entry=FILE, weight_bytes=path.stat().st_size, details=details)
+            return Draft(entry=FILE, weight_bytes=_weight_bytes(model), details=details)
         if form.name == "openvino":
             return _openvino(program, path, directory)
         raise LoweringError(f"an ONNX file cannot be had as {form.name}")
@@ -249,6 +263,13 @@ def _strict_session(model: Any) -> Any:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _weight_bytes(model: Any) -> int:
+    """Bytes of the initializers as arrays."""
+    from onnx import numpy_helper
+
+    return sum(numpy_helper.to_array(tensor).nbytes for tensor in model.graph.initializer)
 
 
 def _openvino(program: Program, path: Path, directory: Path) -> Draft:
