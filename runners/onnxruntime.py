@@ -246,6 +246,7 @@ class _Session(Executable):
     def options(self) -> Mapping[str, Any]:
         return {
             **self._tuning,
+            "kv_cache": "in_place" if self._in_place else "ping_pong",
             "execution_mode": "sequential",
             "format": self._artifact.format,
             **{f"fused.{name}": count for name, count in self._fused.items()},

@@ -4,7 +4,8 @@ The program `main` has the batch as data inputs, `loss` [1] as an output, and as
 optimizer keeps. The state goes on from step to step; the batches of the input sets take turns. The first input set
 holds the initial state too. What is checked is a run from that state over all input sets, one step each: the loss of
 every step, and all parameters after the last, taken together, for a gradient that is zero but for rounding makes single
-vectors differ. Every loss of a timed step that is looked at must be finite.
+vectors differ. In the window there is no reference, as it would be of thousands of steps: of the timed steps that are
+looked at the loss must be finite, and the parameters other ones than before.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -48,16 +49,22 @@ class _Steps(BoundCalls):
         self._executable, self._inputs, self._checker = executable, inputs, checker
         self._batches = [{name: given[name] for name in _batch(self._program)} for given in inputs]
         self._binding = executable.bind(inputs[0])
+        self._before = b""
         self.calls = [_Step(self._binding, self._batches)]
 
     def inspect(self, index: int) -> None:
-        """The loss is a number."""
+        """The loss is a number, and the smallest parameter is not what it was at the step looked at before."""
         import numpy as np
 
-        loss = self._binding.read(_LOSS)["loss"]
+        name = min(_parameters(self._program), key=lambda spec: spec.bytes).name
+        found = self._binding.read((*_LOSS, name))
         self._checker.calls += 1
-        finite = bool(np.isfinite(np.asarray(loss, dtype=np.float64)).all())
+        finite = bool(np.isfinite(np.asarray(found["loss"], dtype=np.float64)).all())
         self._checker.record("loss", 0.0, 0.0, "" if finite else f"it is not finite in step {index + 1} of the window")
+        bits = np.ascontiguousarray(found[name]).tobytes()
+        still = f"{name} did not change up to step {index + 1} of the window" if bits == self._before else ""
+        self._checker.record("parameters", 0.0, 0.0, still)
+        self._before = bits
 
     def prove(self, limits: Mapping[str, float], call_s: float | None) -> tuple[list[str], int | None]:
         """See `BoundCalls`: the run that the references are of, from the initial state, on a binding of its own."""
@@ -95,6 +102,7 @@ class _Train(Driver):
     name = "train"
     meaning = "one training step: forward, loss, backward and the optimizer's update, new parameters in their place"
     programs = ("main",)
+    state = "Parameters and optimizer"
 
     def given(self, point: Point, index: int) -> tuple[TensorSpec, ...]:
         """See `Driver`: the state is in the first alone."""

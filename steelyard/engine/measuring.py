@@ -13,6 +13,7 @@ from safetensors import safe_open
 from steelyard.core.backend import Budget
 from steelyard.core.energy import EnergyUse
 from steelyard.core.errors import SteelyardError
+from steelyard.core.lowered import LoweredPoint
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Correctness, Measurement, Proof, Result, Stage, Status
 from steelyard.core.runner import Runner
@@ -24,7 +25,7 @@ from steelyard.engine.memory import known
 from steelyard.engine.metering import estimated
 from steelyard.measure import clock, loop
 from steelyard.measure.correctness import Checker
-from steelyard.measure.driver import driver_of
+from steelyard.measure.driver import Driver, driver_of
 from steelyard.measure.growth import Growth
 from steelyard.measure.l2 import cold
 from steelyard.measure.loop import CheckPoints, Limits, loop_overhead_s, timed_window
@@ -153,7 +154,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         energy_estimate=estimate,
         proof=proof,
         correctness=correctness,
-        idiom=_merged({role: executable.idiom for role, executable in executables.items()}),
+        idiom=_of_state(driver, lowered, _merged({role: executable.idiom for role, executable in executables.items()})),
         options=_merged({role: executable.options for role, executable in executables.items()}),
         text=bound.text(),
         details={
@@ -227,6 +228,17 @@ def _merged(by_role: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         else:
             merged.update({f"{name} ({role})": value for role, value in values.items()})
     return merged
+
+
+def _of_state(driver: Driver, lowered: LoweredPoint, idiom: Mapping[str, Any]) -> dict[str, Any]:
+    """How a backend keeps state under the name of what it is, and nothing of it where programs carry none."""
+    carries = any(program.program.state for program in lowered.programs.values())
+    named = driver.state.casefold().replace(" ", "_")
+    return {
+        name.replace("kv_cache", named): value
+        for name, value in idiom.items()
+        if carries or not name.startswith("kv_cache")
+    }
 
 
 def _tensors(path: str) -> dict[str, Any]:

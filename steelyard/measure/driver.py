@@ -92,15 +92,16 @@ class Driver(ABC):
     """One way to make a call.
 
     `programs` are the roles that a point of it has; the first is fed from the input sets. A window has at least
-    `minimum_calls` calls, however little time there is. `parts` are its times besides the latency. `feeds_back` are
-    the references from which a call chooses what it is fed next: two that are as good as equal end the comparison of
-    what follows.
+    `minimum_calls` calls, however little time there is. `state` says what programs carry on, where they do. `parts` are
+    its times besides the latency. `feeds_back` are the references from which a call chooses what it is fed next: two
+    that are as good as equal end the comparison of what follows.
     """
 
     name: ClassVar[str]
     meaning: ClassVar[str]
     programs: ClassVar[tuple[str, ...]]
     minimum_calls: ClassVar[int] = 10
+    state: ClassVar[str] = "KV cache"
     parts: ClassVar[Parts | None] = None
     feeds_back: ClassVar[tuple[str, ...]] = ()
 

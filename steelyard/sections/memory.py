@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from steelyard.core.case import Arm
 from steelyard.core.comparison import Estimate
 from steelyard.core.workload import Point
+from steelyard.measure.driver import driver_of
 from steelyard.tables import provenance
 from steelyard.tables.cells import tags, timed
 from steelyard.tables.facts import Facts
@@ -104,6 +105,7 @@ def plan_table(facts: Facts) -> Table:
     keys = [key for key in memory_keys(facts) if key.startswith(PLANNED)]
     foot = Footnotes()
     several = len(facts.points) > 1
+    state = ", ".join(dict.fromkeys(driver_of(point).state for point in facts.points if point.state_bytes))
     rows = []
     for point in facts.points:
         for arm in facts.arms:
@@ -111,7 +113,7 @@ def plan_table(facts: Facts) -> Table:
             head = (Cell(text=facts.label(point)),) if several else ()
             shapes = (
                 _sized(point.work.weight_bytes, foot.mark, "the suite does not count the weights"),
-                _sized(point.state_bytes, foot.mark, "the workload carries no state"),
+                *([_sized(point.state_bytes, foot.mark, "the workload carries no state")] if state else []),
             )
             rows.append(Row(cells=(*head, Cell(text=arm.label), *shapes, *planned), tags=tags(facts, arm, point)))
     return Table(
@@ -119,14 +121,14 @@ def plan_table(facts: Facts) -> Table:
         title="Memory by shapes and by plan",
         caption=provenance.plain_caption(
             facts,
-            "What is known without a measurement: weights and KV cache as their shapes say, the same for all backends, "
-            "and what a compiler planned for one call beside its arguments.",
+            f"What is known without a measurement: weights{f' and {state}' if state else ''} as their shapes say, the "
+            "same for all backends, and what a compiler planned for one call beside its arguments.",
         ),
         columns=(
             *((Column(key="point", title="Workload"),) if several else ()),
             Column(key="backend", title="Backend"),
             Column(key="weight_bytes", title="Weights", kind="number", unit="B", shown="MiB"),
-            Column(key="kv_cache_bytes", title="KV cache", kind="number", unit="B", shown="MiB"),
+            *((Column(key="kv_cache_bytes", title=state, kind="number", unit="B", shown="MiB"),) if state else ()),
             *(Column(key=key, title=_title(key), kind="number", unit="B", shown="MiB") for key in keys),
         ),
         rows=tuple(rows),

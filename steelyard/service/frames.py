@@ -9,6 +9,7 @@ from steelyard.core.result import Result
 from steelyard.core.run import Run
 from steelyard.core.turns import first_calls
 from steelyard.core.workload import Point
+from steelyard.measure.driver import metrics_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -48,11 +49,8 @@ def launches_frame(run: Run) -> "DataFrame":
     rows = []
     for result in run.results:
         point = points[result.case_id]
-        timed = {
-            metric: values[result.place]
-            for (arm, key, metric), values in medians.items()
-            if (arm, key) == (result.arm, point.key) and result.place in values
-        }
+        found = {metric: medians.get((result.arm, point.key, metric), {}) for metric in metrics_of(point)}
+        timed = {metric: values[result.place] for metric, values in found.items() if result.place in values}
         memory = {name.replace("/", "_"): reading.value for name, reading in result.memory.items()}
         rows.append(
             {

@@ -117,6 +117,15 @@ def test_parameters_that_stay_are_incorrect_though_the_first_loss_is_right() -> 
     assert {check.output for check in verdict.outputs if not check.passed} == {"loss", "parameters"}
 
 
+def test_a_timed_step_that_leaves_the_parameters_alone_is_told() -> None:
+    bound, checker = launched(Executable(lost=True))
+    for index in (0, 3):
+        bound.calls[0].run()
+        bound.inspect(index)
+        bound.calls[0].settle()
+    assert "parameter.w did not change up to step 4 of the window" in checker.verdict().reason
+
+
 def test_a_loss_that_is_no_number_is_told() -> None:
     bound, checker = launched(Executable())
     bound.calls[0].run()
