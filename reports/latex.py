@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jinja2
 
-from steelyard.render.layout import Group, Layout
+from steelyard.render.layout import ColumnGroup, Layout
 from steelyard.render.output import ReportInputs, printed, save
 from steelyard.tables.latex import escape, flowing
 from steelyard.tables.references import bibtex
@@ -42,7 +42,7 @@ class Latex:
         for table in (table for _, tables in sections for table in tables):
             layout = Layout(table, inputs.room) if table.rows else None
             files.append(save(folder / "tables" / f"{table.name}.tex", floats(table, layout)))
-            files.append(save(folder / "captions" / f"{table.name}.tex", _lines(caption(table))))
+            files.append(save(folder / "captions" / f"{table.name}.tex", _lines(caption(table, alone=True))))
             if layout is not None:
                 files.append(save(folder / "tabulars" / f"{table.name}.tex", _lines(tabular(layout, table.rows))))
         files += [save(folder / "paragraphs" / f"{each.name}.tex", prose(each)) for each in data.paragraphs]
@@ -100,9 +100,9 @@ def prose(paragraph: Paragraph) -> str:
     return _lines((CITE if paragraph.cited else "") + " ".join(sentences))
 
 
-def caption(table: Table) -> str:
-    """The caption: title and what the numbers are."""
-    return flowing(f"{table.title}. {table.caption}".strip())
+def caption(table: Table, *, alone: bool = False) -> str:
+    """The caption: title and what the numbers are; `alone`, what they share with others, too."""
+    return flowing(" ".join(filter(None, (f"{table.title}.", table.caption, table.conditions if alone else ""))))
 
 
 def floats(table: Table, layout: Layout | None = None) -> str:
@@ -143,7 +143,7 @@ def tabular(layout: Layout, rows: tuple[Row, ...]) -> str:
     return "\n\\par\\smallskip\n".join(_tabular(group, rows) for group in layout.groups)
 
 
-def _tabular(group: Group, rows: tuple[Row, ...]) -> str:
+def _tabular(group: ColumnGroup, rows: tuple[Row, ...]) -> str:
     # \tabularnewline and not \\: the latter means something else after \raggedright
     lines = [
         f"\\begin{{tabular}}{{@{{}}{group.preamble}@{{}}}}",
@@ -160,10 +160,15 @@ def _tabular(group: Group, rows: tuple[Row, ...]) -> str:
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"])
 
 
+def _notes(table: Table) -> tuple[str, ...]:
+    """What stands below a table: its own notes, and the one line on what it shares with others."""
+    return (*table.notes, table.conditions) if table.conditions else table.notes
+
+
 def _remarks(table: Table, rows: tuple[Row, ...], *, last: bool) -> list[str]:
     used = {mark for row in rows for cell in row.cells for mark in cell.notes}
     remarks = [f"\\textsuperscript{{{n.mark}}}\\,{flowing(n.text)}" for n in table.footnotes if n.mark in used]
-    remarks += [flowing(note) for note in table.notes] if last else []
+    remarks += [flowing(note) for note in _notes(table)] if last else []
     if not remarks:
         return []
     body = "\\par\n".join(remarks)
@@ -178,7 +183,7 @@ def _parts(table: Table, layout: Layout) -> tuple[tuple[Row, ...], ...]:
     line, most = layout.room.characters, layout.room.lines
     most -= 1.3 * (len(caption(table)) / (0.9 * line) + 1) + 4 * len(layout.groups)  # it is set in \normalsize
     remarks = {note.mark: _remark_lines(note.text, line) for note in table.footnotes}
-    notes = sum(_remark_lines(note, line) for note in table.notes)
+    notes = sum(_remark_lines(note, line) for note in _notes(table))
 
     def height(rows: Sequence[Row]) -> float:
         used = {mark for row in rows for cell in row.cells for mark in cell.notes}

@@ -16,7 +16,7 @@ _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 
 
 class Markdown:
-    """`report.md`: summary, figures where they are written beside it, tables, paragraphs."""
+    """`report.md`: summary, what all tables share, figures where they are written beside it, tables, paragraphs."""
 
     name = "markdown"
     draws = False
@@ -25,6 +25,8 @@ class Markdown:
         """Write `report.md`."""
         data = inputs.data
         parts = [f"# {escape(data.title)}", *(f"- {escape(sentence)}" for sentence in data.headline), ""]
+        if data.conditions:
+            parts += ["## Conditions", "", *(f"- {escape(sentence)}" for sentence in data.conditions), ""]
         sections = printed(data)
         for title, tables in sections:
             parts += [f"## {title}", ""]

@@ -10,8 +10,8 @@ from pathlib import Path
 from steelyard.render.drawing import Value as Field
 from steelyard.render.drawing import csv_text
 from steelyard.render.output import ReportInputs, json_text, save
-from steelyard.tables.facts import slug
 from steelyard.tables.records import CaseRecord, Records
+from steelyard.tables.slug import slug
 
 TIME, ATTRIBUTES = "time", ("run", "versions")
 _SMALLER_IS_BETTER = -1

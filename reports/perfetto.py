@@ -20,7 +20,7 @@ NOTE = (
 class Perfetto:
     """`perfetto.json`: a process for each segment, with a track for its rounds and one for each arm.
 
-    A launch holds import and cases, a case its phases. Disturbed rounds are named so and marked by an instant.
+    A launch holds import and cases, a case its phases. Contaminated rounds are named so and marked by an instant.
     """
 
     name = "perfetto"
@@ -51,10 +51,10 @@ def _track(track: Track, process: int) -> Iterator[dict[str, Any]]:
     yield _named("thread_name", process, ROUNDS, "rounds")
     for span in track.rounds:
         yield from _slices(span, process, ROUNDS, "round")
-        if told := track.disturbed.get(int(span.facts["round"] or 0)):
+        if told := track.contaminated.get(int(span.facts["round"] or 0)):
             yield {
-                "name": f"disturbed: {told}",
-                "cat": "disturbed",
+                "name": f"contaminated: {told}",
+                "cat": "contaminated",
                 "ph": "i",
                 "s": "p",
                 "ts": span.start_s * MICROSECONDS,

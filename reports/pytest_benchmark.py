@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.render.output import ReportInputs, json_text, save
-from steelyard.tables.described import described
+from steelyard.tables.box_summary import described
 from steelyard.tables.records import STATISTIC, CaseRecord, Records, Value
 
 

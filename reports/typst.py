@@ -6,7 +6,7 @@ No package is imported, so that it compiles offline.
 from pathlib import Path
 
 from steelyard.render.drawing import Picture
-from steelyard.render.layout import Group, Layout, Measure
+from steelyard.render.layout import ColumnGroup, Layout, Measure
 from steelyard.render.output import ReportInputs, printed, save
 from steelyard.render.typst import breakable, breakable_literal, escape, literal
 from steelyard.tables.format import shown
@@ -57,7 +57,7 @@ def typeset(table: Table) -> str:
     return f"{TABLE}#figure(\n  kind: table,\n  caption: [{caption}],\n  {{\n{joined}\n  }},\n) <tab-sy-{table.name}>\n"
 
 
-def _grid(group: Group, rows: tuple[Row, ...]) -> str:
+def _grid(group: ColumnGroup, rows: tuple[Row, ...]) -> str:
     """One `table`; where the columns do not fit on one line there are several, one below the other."""
     widths = "".join(f"{_width(group, measure)}, " for measure in group.measures)
     sides = "".join("right, " if measure.column.numeric else "left, " for measure in group.measures)
@@ -81,7 +81,7 @@ def _grid(group: Group, rows: tuple[Row, ...]) -> str:
     return "\n".join([*lines, "      table.hline(stroke: 0.8pt),", "    )"])
 
 
-def _width(group: Group, measure: Measure) -> str:
+def _width(group: ColumnGroup, measure: Measure) -> str:
     share = group.shares.get(measure.position)
     return "auto" if share is None else f"{100 * share:.1f}%"
 
@@ -90,7 +90,7 @@ def _heading(measure: Measure) -> str:
     return " \\ ".join(escape(line) for line in measure.heading)
 
 
-def _cell(cell: Cell, measure: Measure, group: Group) -> str:
+def _cell(cell: Cell, measure: Measure, group: ColumnGroup) -> str:
     print_ = shown(cell, measure.column)
     if measure.column.kind == "code" and cell.text:
         main = f"#raw({(breakable_literal if measure.wide else literal)(print_.main)})"
@@ -107,7 +107,7 @@ def _cell(cell: Cell, measure: Measure, group: Group) -> str:
 
 def _remarks(table: Table) -> list[str]:
     remarks = [f"#super[{escape(note.mark)}]#h(0.2em){breakable(note.text)}" for note in table.footnotes]
-    remarks += [breakable(note) for note in table.notes]
+    remarks += [breakable(note) for note in (*table.notes, table.conditions) if note]
     if not remarks:
         return []
     lines = " \\\n      ".join(remarks)

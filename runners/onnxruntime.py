@@ -1,39 +1,32 @@
 """ONNX Runtime: an `InferenceSession` with every input and output bound to its place beforehand.
 
-Idiom: weights are constants of the session (pre-packed), inputs and outputs are `OrtValue`s bound once
+Execution mode: weights are constants of the session (pre-packed), inputs and outputs are `OrtValue`s bound once
 through `IOBinding`, and a KV cache is bound in place: one `OrtValue` is both the state's input and its output.
-That is right only if nothing reads the old state after it was overwritten, so `proof` runs the
-program both ways and compares bit by bit; `kv_cache=ping_pong` binds two buffers and swaps them instead.
-On a CPU language models come as ONNX Runtime's own operators (see `steelyard.formats.onnx.fuse`), elsewhere, and with
-`opset`, as standard ONNX.
+That is right only if nothing reads the old state after it was overwritten, so `proof` runs the program both ways and
+compares bit by bit; `kv_cache=ping_pong` binds two buffers and swaps them instead. On a CPU language models come as
+ONNX Runtime's own operators (`steelyard.formats.onnx.fuse`), elsewhere, and with `opset`, as standard ONNX.
 """
 
-import gc
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 from steelyard.adapters.bound import Place, artifact_of, carried_state, check_ports, in_place_agrees
-from steelyard.adapters.onnxruntime_binding import ONNX_TYPES, Bound, DeviceBound, DevicePlace, value_on
+from steelyard.adapters.onnxruntime_binding import Bound, DeviceBound, DevicePlace, value_on
 from steelyard.adapters.onnxruntime_provider import PROVIDERS, provider_of
+from steelyard.adapters.onnxruntime_readback import dtypes, kept_budget, options_unlike
+from steelyard.adapters.onnxruntime_session import TELLS, opened, options_of, profiled
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import FellBack, MissingPackage, Unsupported, UsageError, unknown_name
+from steelyard.core.errors import MissingPackage, Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
-from steelyard.core.result import Proof, untold
+from steelyard.core.result import Proof
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
+from steelyard.core.tracing import Tracer
 from steelyard.core.workload import TensorSpec
-
-_NEVER_ASKED = (
-    "session.set_denormal_as_zero",
-    "mlas.enable_gemm_fastmath_arm64_bfloat16",
-    "session.qdq_matmulnbits_accuracy_level",
-    "session.intra_op_thread_affinities",
-)
-"""Entries that would change numbers or places behind the budget's back: a session that holds one is a mismatch."""
 
 _CHOICES = {"kv_cache": ("in_place", "ping_pong"), "spinning": ("true", "false")}
 
@@ -54,9 +47,11 @@ class _Session(Executable):
     def __init__(self, runner: "OnnxRuntime", program: LoweredProgram, artifact: Artifact) -> None:
         self.program = program
         self.session: Any = None
+        self.bindings: WeakSet[Bound] = WeakSet()
+        self.profile: Path | None = None  # how the profiler's file is to begin; without it there is no profiler
+        self.optimised: Path | None = None  # where the graph that it executes is written
         self._runner = runner
-        self._artifact = artifact
-        self._device = runner.context.device
+        self.artifact = artifact
         self._tuning = runner.tuning
         self.ports: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
         self._carried = carried_state(program.program)
@@ -67,44 +62,21 @@ class _Session(Executable):
         self._whole_at: Mapping[str, int] = artifact.details.get("whole_at", {})
 
     def compile(self) -> None:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as native
-
-        provider = self._runner.provider
-        entry = Path(self._artifact.directory) / self._artifact.entry
-        with _no_collection():
-            before = _own_threads()
-            try:
-                self.session = onnxruntime.InferenceSession(
-                    entry,
-                    self._runner.session_options(),
-                    providers=[(provider, self._runner.provider_options())],
-                    enable_fallback=0,  # else an error of the provider is printed and the work moves to the CPU
-                    read_config_from_model=0,
-                )
-            except native.NotImplemented as error:
-                raise Unsupported(
-                    f"ONNX Runtime {onnxruntime.__version__} has no kernel on {provider}: {error}"
-                ) from error
-            except (native.Fail, native.EPFail) as error:
-                if "fallback to CPU EP has been explicitly disabled" in str(error):
-                    raise FellBack(
-                        f"{provider} does not take every node of '{self.program.program.name}': {error}"
-                    ) from error
-                raise
-            after = _own_threads()
-        if provider not in self.session.get_providers():
-            raise FellBack(f"asked for {provider}, the session has {', '.join(self.session.get_providers())}")
-        # The pool's threads live as long as the session; the caller works too. On a device the
-        # driver starts threads of its own, so that the difference says nothing.
-        if self._device.kind == "cpu" and before is not None and after is not None:
-            self._threads = after - before + 1
+        self.session, threads = opened(
+            Path(self.artifact.directory) / self.artifact.entry,
+            profiled(self._runner.session_options(), self.profile, self.optimised),
+            self._runner.provider,
+            self._runner.provider_options(),
+            self.program.program.name,
+        )
+        # For a device the driver starts threads of its own, so that the difference says nothing.
+        self._threads = threads if self._runner.context.device.kind == "cpu" else None
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
-        check_ports(self._artifact, len(inputs), len(outputs))
+        check_ports(self.artifact, len(inputs), len(outputs))
         # By place: the record has the order of the file, whose own names may carry a suffix.
         self.ports = (
-            {name: port.name for name, port in zip(self._artifact.inputs, inputs, strict=True)},
-            {name: port.name for name, port in zip(self._artifact.outputs, outputs, strict=True)},
+            {name: port.name for name, port in zip(self.artifact.inputs, inputs, strict=True)},
+            {name: port.name for name, port in zip(self.artifact.outputs, outputs, strict=True)},
         )
 
     def place(self, spec: TensorSpec) -> Place:
@@ -113,12 +85,14 @@ class _Session(Executable):
         if memory is None:
             return Place(spec, value_on)
         kind, vendor = memory
-        return DevicePlace(spec, kind, self._device.index, vendor)
+        return DevicePlace(spec, kind, self._runner.context.device.index, vendor)
 
     def bind(self, inputs: Arrays) -> Binding:
-        return self._bind(inputs, self._in_place)
+        bound = self._bind(inputs, self._in_place)
+        self.bindings.add(bound)
+        return bound
 
-    def _bind(self, inputs: Arrays, in_place: bool) -> Binding:
+    def _bind(self, inputs: Arrays, in_place: bool) -> Bound:
         return (Bound if self._runner.target.memory is None else DeviceBound)(self, inputs, in_place)
 
     def _bind_whole(self, inputs: Arrays, in_place: bool) -> Binding:
@@ -147,11 +121,12 @@ class _Session(Executable):
             if name != provider
         ]
         budget = self._runner.context.budget
-        dtype, unlike = self._dtypes()
+        declared = {spec.name: spec for spec in program.outputs}
+        dtype, unlike = dtypes(self.session, tuple(declared[name] for name in self.artifact.outputs))
         mismatches += unlike
         if self._carried and self._in_place and not in_place_agrees(program, self._bind_whole):
             mismatches.append("the state bound in place gives other outputs than beside: use [kv_cache=ping_pong]")
-        mismatches += self._options_unlike()
+        mismatches += options_unlike(self.session, self._tuning, self._runner.config())
         options = self.session.get_provider_options().get(provider, {})
         if budget.precision == "strict":
             mismatches += self._runner.target.loose(options)
@@ -163,7 +138,7 @@ class _Session(Executable):
             threads=self._threads,
             placement=dict(placement),
             mismatches=tuple(mismatches),
-            budget=self._kept_budget(options),
+            budget=kept_budget(self.session, self._runner.target.tf32(options)),
             details={
                 "providers": list(self.session.get_providers()),
                 "provider_options": dict(options),
@@ -172,65 +147,11 @@ class _Session(Executable):
             },
         )
 
-    def _dtypes(self) -> tuple[str, list[str]]:
-        """The floating-point types of the outputs, else of the inputs, and outputs of another type than declared.
-
-        A session tells the types of its ends alone: of a program that has only whole numbers there, nothing is told.
-        """
-        known = {name: dtype for dtype, (name, _) in ONNX_TYPES.items()}
-        declared = {spec.name: spec.dtype for spec in self.program.program.outputs}
-        inputs, outputs = (
-            [known.get(node.type, node.type) for node in nodes]
-            for nodes in (self.session.get_inputs(), self.session.get_outputs())
-        )
-        unlike = [
-            f"output '{name}' is {found}, the program says {declared[name]}"
-            for name, found in zip(self._artifact.outputs, outputs, strict=True)
-            if found != declared[name]
-        ]
-        for ends in (outputs, inputs):
-            if floats := sorted({dtype for dtype in ends if "float" in dtype}):
-                return ", ".join(floats), unlike
-        return "not told", unlike
-
-    def _entry(self, key: str) -> str | None:
-        """A configuration entry as the session holds it; None where it holds none."""
-        try:
-            return str(self.session.get_session_options().get_session_config_entry(key))
-        except RuntimeError:  # how ONNX Runtime says that there is no such entry
-            return None
-
-    def _options_unlike(self) -> list[str]:
-        """Options that the session holds otherwise than they were asked for. Threads are counted instead."""
-        held = self.session.get_session_options()
-        unlike: list[tuple[str, Any, Any]] = [
-            ("inter_op_num_threads", held.inter_op_num_threads, 1),
-            ("enable_cpu_mem_arena", held.enable_cpu_mem_arena, self._tuning["cpu_arena"]),
-            ("graph_optimization_level", held.graph_optimization_level.name, self._tuning["graph_optimization"]),
-            ("execution_mode", held.execution_mode.name, "ORT_SEQUENTIAL"),
-        ]
-        unlike += [(key, self._entry(key), value) for key, value in self._runner.config().items()]
-        unlike += [(key, self._entry(key), None) for key in _NEVER_ASKED]
-        return [f"the session has {name} = {found}, not {value}" for name, found, value in unlike if found != value]
-
-    def _kept_budget(self, options: Mapping[str, str]) -> dict[str, Any]:
-        """What is read back of the budget, in the common words."""
-        held = self.session.get_session_options()
-        spinning = self._entry("session.intra_op.allow_spinning")
-        return {
-            "inter_op": held.inter_op_num_threads,
-            "waiting": {"1": "spin, then sleep", "0": "sleep"}.get(spinning or "", untold("no entry of the session")),
-            "matrix_precision": untold("kernels do not tell; no entry of the session allows less than the dtype"),
-            "tf32": self._runner.target.tf32(options),
-            "denormals": "count as zero" if self._entry("session.set_denormal_as_zero") == "1" else "kept",
-            "denormals_told_by": "session option",
-        }
-
     def memory(self) -> Mapping[str, Reading]:
         return {"planned_bytes": absent("B", "ONNX Runtime does not tell what its memory pattern plans")}
 
     @property
-    def idiom(self) -> Mapping[str, str]:
+    def execution_mode(self) -> Mapping[str, str]:
         in_place = "GroupQueryAttention, past and present one buffer" if self._whole_at else "bound in place"
         cache = (in_place if self._in_place else "two bound buffers, swapped") if self._carried else "none"
         fused = [name for name in ("attention", "projections", "norms") if self._fused.get(name)]
@@ -248,7 +169,7 @@ class _Session(Executable):
             **self._tuning,
             "kv_cache": "in_place" if self._in_place else "ping_pong",
             "execution_mode": "sequential",
-            "format": self._artifact.format,
+            "format": self.artifact.format,
             **{f"fused.{name}": count for name, count in self._fused.items()},
             "provider": self._runner.provider,
             "intra_op_threads": self._runner.context.budget.threads,
@@ -262,6 +183,7 @@ class OnnxRuntime(Runner):
     """`onnxruntime[:PROVIDER]`; the provider defaults to the device's own."""
 
     formats: ClassVar[tuple[str, ...]] = ("onnx",)
+    script = "steelyard.adapters.onnxruntime_script:script"
     tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "default": _DEFAULT,
         "max": {**_DEFAULT, "optimization_loop": "2"},  # repeat the graph optimisers until nothing changes
@@ -275,6 +197,7 @@ class OnnxRuntime(Runner):
         year=2018,
         url="https://onnxruntime.ai",
     )
+    tells: ClassVar[Mapping[str, str]] = TELLS
     caps_memory = "gpu_mem_limit, arena_extend_strategy=kSameAsRequested"
     accepts: ClassVar[Mapping[str, str]] = {
         "opset": "standard ONNX of this operator set, 20 or 23; by default 23, with the runtime's own on a CPU",
@@ -342,29 +265,24 @@ class OnnxRuntime(Runner):
 
     def peaks(self) -> Mapping[str, Reading]:
         """ONNX Runtime tells its arena's statistics to C callers that hold the session; Python is not one."""
-        reason = "ONNX Runtime tells its arena's statistics to C callers only"
-        return {"allocator_peak_bytes": absent("B", reason)}
+        return {"allocator_peak_bytes": absent("B", "ONNX Runtime tells its arena's statistics to C callers only")}
 
     def session_options(self) -> Any:
         """A fresh `SessionOptions` with the tuning and the budget's threads."""
-        import onnxruntime
+        return options_of(self.context.budget.threads, self.tuning, self.config())
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.context.budget.threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        level = self.tuning["graph_optimization"]
-        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
-        options.enable_cpu_mem_arena = self.tuning["cpu_arena"]
-        options.enable_mem_pattern = self.tuning["memory_pattern"]
-        for key, value in self.config().items():
-            options.add_session_config_entry(key, value)
-        return options
+    def tracer(self, program: LoweredProgram) -> Tracer:
+        """See `Runner`: the profiler of sessions."""
+        from steelyard.adapters.onnxruntime_trace import SessionTracer
+
+        return SessionTracer(lambda: self.load(program), self.context.scratch)
 
     def load(self, program: LoweredProgram) -> Executable:
         """Choose the artifact; the session reads it in `compile`."""
-        (wanted,) = self.needs(self.context.backend)
-        return _Session(self, program, artifact_of(program, wanted))
+        return _Session(self, program, self._artifact(program))
+
+    def _artifact(self, program: LoweredProgram) -> Artifact:
+        return artifact_of(program, *self.needs(self.context.backend))
 
 
 def _checked(backend: BackendSpec) -> Mapping[str, str]:
@@ -377,24 +295,6 @@ def _checked(backend: BackendSpec) -> Mapping[str, str]:
         if key == "opset" and not value.isdecimal():
             raise UsageError(f"onnxruntime[opset={value}]: the operator set is a number such as 23")
     return backend.options
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """No garbage is collected meanwhile: a session in it would end its threads while those of another are counted."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _own_threads() -> int | None:
-    """Threads of this process; None where the system does not list them."""
-    tasks = Path("/proc/self/task")
-    return len(list(tasks.iterdir())) if tasks.exists() else None
 
 
 RUNNERS = {"onnxruntime": OnnxRuntime}

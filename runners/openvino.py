@@ -1,7 +1,7 @@
 """OpenVINO: a compiled model with one infer request per input set, its tensors set once.
 
-Idiom: weights are constants of the compiled model, `start_async` and `wait` run the request, and a KV cache is bound in
-place: the same tensor is set as the state's input and output. `proof` shows that this gives the outputs of
+Execution mode: weights are constants of the compiled model, `start_async` and `wait` run the request, and a KV cache is
+bound in place: the same tensor is set as the state's input and output. `proof` shows that this gives the outputs of
 separate tensors, bit by bit; `kv_cache=ping_pong` sets two and swaps them. The stateful form
 (`apply_make_stateful_transformation`) gave the same outputs 4 to 20 % slower on decode steps of 0.1 and 18 ms.
 
@@ -16,19 +16,21 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakSet
 
-from steelyard.adapters import denormals
-from steelyard.adapters.bound import (
-    Array,
-    BoundBinding,
-    Places,
-    artifact_of,
-    carried_state,
-    check_ports,
-    in_place_agrees,
+from steelyard.adapters.bound import artifact_of, carried_state, check_ports, in_place_agrees
+from steelyard.adapters.openvino_binding import Bound, tensor_on
+from steelyard.adapters.openvino_plugin import KINDS, TELLS, plugin_of
+from steelyard.adapters.openvino_precision import (
+    DTYPES,
+    HINTS,
+    denormals_of,
+    matrix_types,
+    narrower,
+    nodes_of,
+    plain,
+    unlike,
 )  # fmt: skip
-from steelyard.adapters.openvino_plugin import KINDS, plugin_of
-from steelyard.adapters.openvino_precision import DTYPES, HINTS, matrix_types, narrower, node, plain, short, unlike
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
 from steelyard.core.errors import MissingPackage, Unsupported, UsageError, unknown_name
@@ -36,7 +38,7 @@ from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
-from steelyard.core.workload import TensorSpec
+from steelyard.core.tracing import Tracer
 
 _CHOICES = {"kv_cache": ("in_place", "ping_pong"), "precision": ("f32", "f16", "bf16", "auto")}
 
@@ -59,54 +61,20 @@ _READ_BACK = (
 )
 
 
-def _value(array: Array, spec: TensorSpec) -> Any:
-    """An OpenVINO tensor on the memory of `array`. What numpy or OpenVINO do not name alike passes as its bits."""
-    import openvino
-
-    bits = {"bool": "uint8", "bfloat16": "uint16"}.get(spec.dtype)
-    name = {"bool": "boolean", "bfloat16": "bf16"}.get(spec.dtype, short(spec.dtype))
-    memory = array if bits is None else array.view(bits)
-    return openvino.Tensor(memory, openvino.Shape(list(spec.shape)), getattr(openvino.Type, name))
-
-
-class _Bound(BoundBinding):
-    """One input set. `run` starts the request and waits for it."""
-
-    def __init__(self, executable: "_Compiled", inputs: Arrays, in_place: bool) -> None:
-        self._artifact = executable.artifact
-        self._requests = [executable.compiled.create_infer_request() for _ in range(1 if in_place else 2)]
-        super().__init__(executable.program.program, inputs, executable.place, in_place)
-
-    def wire(self, turn: int, reads: Places, writes: Places) -> Any:
-        """The request of this turn with all its tensors set; names and ports stand in the same order."""
-        request = self._requests[turn]
-        for index, name in enumerate(self._artifact.inputs):
-            request.set_input_tensor(index, reads[name].value)
-        for index, name in enumerate(self._artifact.outputs):
-            request.set_output_tensor(index, writes[name].value)
-        return request
-
-    def run(self) -> None:
-        self.request.start_async()
-        self.request.wait()
-
-    def close(self) -> None:
-        super().close()
-        self._requests = []
-
-
 class _Compiled(Executable):
     """One program as a compiled model."""
 
     def __init__(self, runner: "OpenVino", program: LoweredProgram, artifact: Artifact, model: Any) -> None:
         self.program = program
         self.compiled: Any = None
+        self.bindings: WeakSet[Bound] = WeakSet()
+        self.profiled = False
         self._runner = runner
         self.artifact = artifact
         self._model = model
         self._carried = carried_state(program.program)
-        self._in_place = runner.cache_idiom == "in_place"
-        self.place = runner.plugin.places(runner.core, _value)
+        self._in_place = runner.cache_mode == "in_place"
+        self.place = runner.plugin.places(runner.core, tensor_on)
 
     def compile(self) -> None:
         check_ports(self.artifact, len(self._model.inputs), len(self._model.outputs))
@@ -114,14 +82,18 @@ class _Compiled(Executable):
             **self._runner.config(self.program.program.dtype),
             "CACHE_DIR": str(self._runner.context.compile_cache),
         }
+        if self.profiled:  # a model from the cache has lost the names of what was fused
+            config |= {"PERF_COUNT": True, "CACHE_DIR": ""}
         self.compiled = self._runner.core.compile_model(self._model, self._runner.plugin.device, config)
         self._model = None
 
     def bind(self, inputs: Arrays) -> Binding:
-        return self._bind(inputs, self._in_place)
+        bound = self._bind(inputs, self._in_place)
+        self.bindings.add(bound)
+        return bound
 
-    def _bind(self, inputs: Arrays, in_place: bool) -> Binding:
-        return _Bound(self, inputs, in_place)
+    def _bind(self, inputs: Arrays, in_place: bool) -> Bound:
+        return Bound(self, inputs, in_place)
 
     def proof(self) -> Proof:
         """Properties of the compiled model and the precision of each node of its runtime graph. With an
@@ -133,7 +105,7 @@ class _Compiled(Executable):
         known = set(self.compiled.get_property("SUPPORTED_PROPERTIES"))
         found: dict[str, Any] = {name: plain(self.compiled.get_property(name)) for name in _READ_BACK if name in known}
         found["LOADED_FROM_CACHE"] = bool(self.compiled.get_property("LOADED_FROM_CACHE"))
-        nodes, untraced = self._nodes()
+        nodes, untold_why = nodes_of(self.compiled, always=self._runner.plugin.counts_threads)
         devices = [str(each) for each in self.compiled.get_property("EXECUTION_DEVICES")]
         mismatches = []
         plugin = self._runner.plugin
@@ -167,26 +139,16 @@ class _Compiled(Executable):
                 "properties": found,
                 "node_precision": dict(sorted(Counter(precision for _, precision in nodes).items())),
                 "nodes": dict(sorted(Counter(kind for kind, _ in nodes).items())),
-                **({"nodes_untold": untraced} if untraced else {}),
+                **({"nodes_untold": untold_why} if untold_why else {}),
                 **plugin.facts(self._runner.core),
             },
         )
-
-    def _nodes(self) -> tuple[list[tuple[str, str]], str]:
-        """Kind and precision of each node of the runtime graph, and why a plugin that shows none does not."""
-        try:
-            model = self.compiled.get_runtime_model()
-        except RuntimeError as error:
-            if self._runner.plugin.counts_threads:  # the CPU's plugin always shows it
-                raise
-            return [], str(error).strip().splitlines()[-1]
-        return [node(each.get_rt_info()) for each in model.get_ops()], ""
 
     def memory(self) -> Mapping[str, Reading]:
         return {"planned_bytes": absent("B", f"OpenVINO's {self._runner.plugin.name} plugin tells no memory figures")}
 
     @property
-    def idiom(self) -> Mapping[str, str]:
+    def execution_mode(self) -> Mapping[str, str]:
         cache = ("bound in place" if self._in_place else "two bound tensors, swapped") if self._carried else "none"
         return {
             "weights": "constants",
@@ -198,11 +160,10 @@ class _Compiled(Executable):
 
     @property
     def options(self) -> Mapping[str, Any]:
-        config = self._runner.config(self.program.program.dtype)
         return {
-            **config,
+            **self._runner.config(self.program.program.dtype),
             "device": self._runner.plugin.device,
-            "kv_cache": self._runner.cache_idiom,
+            "kv_cache": self._runner.cache_mode,
             "cache": "in the launch's compile cache",
         }
 
@@ -211,6 +172,7 @@ class OpenVino(Runner):
     """`openvino[:DEVICE]`; the device defaults to the one given by `--device`."""
 
     formats: ClassVar[tuple[str, ...]] = ("openvino",)
+    script = "steelyard.adapters.openvino_script:script"
     tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "default": {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": True},
         "max": {
@@ -221,6 +183,7 @@ class OpenVino(Runner):
         },
     }
     kinds = KINDS
+    tells: ClassVar[Mapping[str, str]] = TELLS
     keeps_cache: ClassVar[str] = "the compiled model with its weights (CACHE_DIR)"
     citation = Citation(
         key="openvino",
@@ -238,7 +201,7 @@ class OpenVino(Runner):
         super().__init__(context)
         self.plugin = plugin_of(context.backend, context.device.kind)(context.device.index)
         self._chosen = _checked(context.backend)
-        self.cache_idiom = self._chosen.get("kv_cache", "in_place")
+        self.cache_mode = self._chosen.get("kv_cache", "in_place")
         self.core: Any = None
         self._denormals: dict[bool, str] = {}
 
@@ -288,27 +251,26 @@ class OpenVino(Runner):
 
     def denormals(self, optimised: bool) -> Any:
         """A product of denormal numbers in a model of its own, compiled once with this CPU_DENORMALS_OPTIMIZATION."""
-        import numpy as np
-        from openvino import Model, opset15
-
         if "float32" not in self.plugin.dtypes:
             return untold(f"the {self.plugin.name} plugin does not compute in float32")
         if optimised not in self._denormals:
-            given = np.full(1 << 17, denormals.TINY, np.float32)
-            parameter = opset15.parameter(given.shape, np.float32)
-            model = Model([opset15.multiply(parameter, opset15.constant(np.float32(1.5)))], [parameter], "denormals")
             config = {
                 "CPU_DENORMALS_OPTIMIZATION": optimised,
                 "INFERENCE_NUM_THREADS": self.context.budget.threads,
                 "INFERENCE_PRECISION_HINT": "f32",
             }
-            product = self.core.compile_model(model, self.plugin.device, self.plugin.kept(config))(given)[0]
-            self._denormals[optimised] = denormals.in_words(int(np.count_nonzero(product.view(np.uint32))), given.size)
+            self._denormals[optimised] = denormals_of(self.core, self.plugin.device, self.plugin.kept(config))
         return self._denormals[optimised]
 
     def peaks(self) -> Mapping[str, Reading]:
         """What the plugin tells."""
         return self.plugin.peaks()
+
+    def tracer(self, program: LoweredProgram) -> Tracer:
+        """See `Runner`: the plugin's counters."""
+        from steelyard.adapters.openvino_trace import CountersTracer
+
+        return CountersTracer(lambda: self.load(program))
 
     def load(self, program: LoweredProgram) -> Executable:
         """Read the IR; its weights stay mapped until the model is compiled."""

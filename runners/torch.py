@@ -3,23 +3,23 @@
 import dataclasses
 import functools
 import importlib.metadata
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
-from steelyard import plugins
-from steelyard.adapters.bound import artifact_of
 from steelyard.adapters.inductor import MAX, MAX_AOT, graphs, no_compiler
-from steelyard.adapters.torch_binding import Call, Tensors, as_tuple, zeros
-from steelyard.adapters.torch_module import PINNED, TorchExecutable, TorchRunner
+from steelyard.adapters.inductor_aot import AotExecutable
+from steelyard.adapters.torch_binding import Call, Tensors, as_tuple
+from steelyard.adapters.torch_executable import TorchExecutable
+from steelyard.adapters.torch_module import PINNED, TorchRunner
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
 from steelyard.core.errors import Unsupported, UsageError, unknown_name
-from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.reason import said
-from steelyard.core.runner import Executable, LaunchContext
+from steelyard.core.runner import LaunchContext
+from steelyard.core.tracing import Tracer
 from steelyard.core.workload import Program
 from steelyard.plugins import load_attribute
 
@@ -98,9 +98,9 @@ class CompiledExecutable(TorchExecutable):
         return {**super().options, "options": dict(options), **graphs(self._runner.context.device.kind, options)}
 
     @property
-    def idiom(self) -> Mapping[str, str]:  # noqa: D102
+    def execution_mode(self) -> Mapping[str, str]:  # noqa: D102
         frozen = self._compiler.compile_options().get("freezing")
-        return {**super().idiom, "weights": "frozen"} if frozen else super().idiom
+        return {**super().execution_mode, "weights": "frozen"} if frozen else super().execution_mode
 
     def _trouble(self) -> tuple[int | None, int | None]:
         now = self._runner.counters()
@@ -119,58 +119,6 @@ class CompiledExecutable(TorchExecutable):
         from torch._dynamo.utils import counters
 
         return {"fullgraph": True, "inductor": {name: int(count) for name, count in counters["inductor"].items()}}
-
-
-class AotExecutable(TorchExecutable):
-    """One exported program as an AOTInductor package. The weights are handed to it by reference, not packaged."""
-
-    def __init__(self, runner: "Inductor", lowered: LoweredProgram) -> None:
-        artifact = artifact_of(lowered, "pt2")
-        exported = plugins.format_("pt2").load(artifact, lowered.program, lowered.weights_file)
-        if runner.device.type != "cpu":
-            from torch.export.passes import move_to_device_pass
-
-            exported = move_to_device_pass(exported, str(runner.device))
-        module = _write_back(exported.module(check_guards=False), lowered.program)
-        super().__init__(runner, lowered.program, runner.share(module, lowered.weights_file))
-        self._settings = {**runner.compile_options(), "aot_inductor.package_constants_in_so": False}
-        self._sha256, self._reused = artifact.sha256, True
-
-    def _translate(self) -> tuple[Call, tuple[str, ...]]:
-        import torch
-
-        runner, program = self._runner, self._program
-        # Kernels are generated for a thread count and an instruction set, by a version of torch.
-        made_for = [runner.context.budget.threads, runner.facts()["cpu_capability"], str(torch.__version__)]
-        key = stable_hash([self._sha256, self._settings, made_for, str(runner.device)], 24)
-        package = runner.context.compile_cache / "aot" / f"{program.name}-{key}.pt2"
-        if not package.is_file():
-            self._reused = False
-            package.parent.mkdir(parents=True, exist_ok=True)
-            inputs = tuple(zeros(spec, runner.device) for spec in program.inputs)
-            exported = torch.export.export(self._module, inputs, strict=False)
-            making = str(package.with_name(f"{key}.making.pt2"))
-            torch._inductor.aoti_compile_and_package(exported, package_path=making, inductor_configs=self._settings)
-            os.replace(making, package)
-        loaded = torch._inductor.aoti_load_package(str(package))
-        tensors = {**dict(self._module.named_parameters(remove_duplicate=False)), **dict(self._module.named_buffers())}
-        # Kept here: the package holds bare pointers to them.
-        self._constants = {name: tensors[name].detach() for name in loaded.get_constant_fqns()}
-        loaded.load_constants(self._constants, check_full_update=True, user_managed=True)
-        execute = loaded.loader.boxed_run
-        returned = tuple(spec.name for spec in program.outputs if spec.name not in self._held)
-        return lambda *arguments: cast(Tensors, execute(list(arguments))), returned
-
-    @property
-    def idiom(self) -> Mapping[str, str]:  # noqa: D102
-        return {**super().idiom, "weights": "package constants, by reference"}
-
-    @property
-    def options(self) -> Mapping[str, Any]:  # noqa: D102
-        return {**PINNED, "aot": True, "options": self._settings}
-
-    def _facts(self) -> Mapping[str, Any]:
-        return {"package_reused": self._reused, "package_constants": len(self._constants)}
 
 
 class TorchCompile(TorchRunner):
@@ -217,9 +165,13 @@ class TorchCompile(TorchRunner):
         return {**super().environment(context), **caches}
 
     def start(self) -> None:
-        """As eager; counts every compilation from here on."""
+        """As eager; counts every compilation from here on. RNN, LSTM and GRU, which Dynamo refuses unless told
+        otherwise, are captured like all else."""
         super().start()
+        import torch._dynamo
         from torch._dynamo.callback import callback_handler
+
+        torch._dynamo.config.allow_rnn = True
 
         callback_handler.register_start_callback(lambda event: self._events.update((event.callback_trigger.name,)))
 
@@ -249,6 +201,17 @@ class TorchCompile(TorchRunner):
             "cudagraph_recordings": recordings,
             "graph_breaks": sum(counters["graph_break"].values()),
         }
+
+    def tracer(self, program: LoweredProgram) -> Tracer:
+        """With torch.profiler; what Inductor compiles for it tells of its kernels, and is kept from its caches."""
+        from steelyard.adapters.torch_trace import TorchTracer, inductor_apart
+
+        with inductor_apart(self.context.scratch) as compiled:
+            return TorchTracer(self.load_apart(program), self.target.type, compiled.sites)
+
+    def load_apart(self, program: LoweredProgram) -> TorchExecutable:
+        """As `load`, for a program of which nothing may be kept for later launches."""
+        return self.load(program)
 
     def stop(self) -> None:
         """End the compile workers, which would otherwise share the machine with the timed window."""
@@ -290,9 +253,15 @@ class Inductor(TorchCompile):
         # Dynamo asks the global switch whether to hand weights over as constants (torch 2.13).
         config.freezing = bool(self.compile_options().get("freezing"))
 
-    def load(self, program: LoweredProgram) -> Executable:
+    def load(self, program: LoweredProgram) -> TorchExecutable:
         """The original module, or the exported program for `inductor[aot]`."""
-        return AotExecutable(self, program) if self._aot else super().load(program)
+        return self._package(program, self.context.compile_cache) if self._aot else super().load(program)
+
+    def load_apart(self, program: LoweredProgram) -> TorchExecutable:  # noqa: D102
+        return self._package(program, self.context.scratch) if self._aot else self.load(program)
+
+    def _package(self, program: LoweredProgram, folder: Path) -> AotExecutable:
+        return AotExecutable(self, program, self.compile_options(), folder / "aot")
 
     def translator(self) -> Any:  # noqa: D102
         return "inductor"
@@ -306,28 +275,6 @@ class Inductor(TorchCompile):
     @property
     def _aot(self) -> bool:
         return "aot" in self.context.backend.options
-
-
-def _write_back(module: Any, program: Program) -> Any:
-    """An exported program, which returns new state, as a module that updates its state and returns only what is new."""
-    import torch
-
-    places = {spec.name: index for index, spec in enumerate(program.inputs)}
-    outputs = [(index, places.get(spec.name)) for index, spec in enumerate(program.outputs)]
-
-    class InPlace(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.program = module
-
-        def forward(self, *arguments: Any) -> Tensors:
-            results = self.program(*arguments)
-            for index, place in outputs:
-                if place is not None:
-                    arguments[place].copy_(results[index])
-            return tuple([results[index] for index, place in outputs if place is None])
-
-    return InPlace()
 
 
 def _dynamo_backend(provider: str | None) -> Callable[..., Any]:

@@ -4,8 +4,6 @@ The process imports JAX and no torch. Weights are read once per launch and share
 """
 
 import contextlib
-import importlib.metadata
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,142 +12,17 @@ from typing import Any, ClassVar
 
 from steelyard.adapters import denormals, xla_device
 from steelyard.adapters.bound import artifact_of
-from steelyard.adapters.xla_binding import XlaBinding
+from steelyard.adapters.xla_executable import XlaExecutable
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import FellBack, MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
+from steelyard.core.errors import FellBack, MissingPackage, Unsupported, unknown_name
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading, absent, raised
-from steelyard.core.result import Proof, untold
-from steelyard.core.runner import Arrays, Executable, LaunchContext, Runner
-from steelyard.core.workload import DTYPE_BYTES, Program
+from steelyard.core.runner import LaunchContext, Runner
+from steelyard.core.tracing import Tracer
+from steelyard.core.workload import Program
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
-_HLO_TYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16"}
-_DOT = re.compile(r"= (\w+)\[[^\]]*\]\S* (?:dot|convolution)\(")
-_CUSTOM_CALL = re.compile(r'custom_call_target="([^"]+)"')
-_STABLEHLO_DOT = re.compile(r"stablehlo\.dot_general[^\n]*")
-
-
-class XlaExecutable(Executable):
-    """One exported program, compiled for one device."""
-
-    def __init__(self, runner: "Xla", program: Program, exported: Any, weights: tuple[Any, ...]) -> None:
-        self._runner, self.program, self._exported, self.weights = runner, program, exported, weights
-        self._avals = exported.in_avals[len(weights) :]
-        self.call: Any = None
-
-    def compile(self) -> None:
-        """Lower and compile ahead of the first call; state inputs are donated."""
-        import jax
-
-        exported, runner = self._exported, self._runner
-        sharding = jax.sharding.SingleDeviceSharding(runner.device)
-        shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype, sharding=sharding) for aval in exported.in_avals]
-        count = len(self.weights)
-        state = [index + 1 for index, spec in enumerate(self.program.inputs) if spec.role == "state"]
-        jitted = jax.jit(exported.call, donate_argnums=state, keep_unused=True)
-        before = runner.counters()["compilations"]
-        lowered = jitted.lower(tuple(shapes[:count]), *shapes[count:])
-        self.call = lowered.compile(compiler_options=dict(runner.compiler_options()) or None)
-        runner.asked_compilations += runner.counters()["compilations"] - before
-
-    def put(self, index: int, array: Any) -> Any:
-        """An array of the host as the input at `index`, in the type that the exported program takes."""
-        import jax
-        import numpy as np
-
-        # Copied first: JAX reads the memory later or keeps it, and it is the caller's to overwrite.
-        return jax.device_put(np.array(array, dtype=self._avals[index].dtype), self._runner.device)
-
-    def bind(self, inputs: Arrays) -> XlaBinding:  # noqa: D102
-        if self.call is None:
-            raise SteelyardError(f"program '{self.program.name}': compile() must come before bind()")
-        arguments = []
-        for index, spec in enumerate(self.program.inputs):
-            if spec.name not in inputs:
-                raise UsageError(f"program '{self.program.name}': input '{spec.name}' ({spec.role}) is missing")
-            array = inputs[spec.name]
-            if array.shape != spec.shape or array.dtype.name != spec.dtype:
-                raise UsageError(
-                    f"program '{self.program.name}': input '{spec.name}' is {array.dtype}{list(array.shape)}, "
-                    f"not {spec.dtype}{list(spec.shape)}"
-                )
-            arguments.append(self.put(index, array))
-        return XlaBinding(self, arguments)
-
-    def proof(self) -> Proof:  # noqa: D102
-        runner, program = self._runner, self.program
-        platform, kind = runner.device.platform, runner.context.device.kind
-        hlo = self.call.as_text()
-        products = Counter(_DOT.findall(hlo))
-        precise = Counter("HIGHEST, HIGHEST" in dot for dot in _STABLEHLO_DOT.findall(self._exported.mlir_module()))
-        floating = [_HLO_TYPES[name] for name in products if name in _HLO_TYPES]
-        dtype = min(floating, key=DTYPE_BYTES.__getitem__, default=program.dtype)
-        threads = runner.threads() if kind == "cpu" else None  # its pool computes nothing for a device
-        budget = runner.context.budget
-        mismatches = []
-        if platform != xla_device.PLATFORMS[kind]:
-            mismatches.append(f"ran on platform '{platform}' instead of '{xla_device.PLATFORMS[kind]}'")
-        if budget.precision == "strict":
-            if runner.matmul_precision() != "highest":
-                mismatches.append(f"jax_default_matmul_precision is {runner.matmul_precision()}, not highest")
-            if kind != "cpu" and program.dtype == "float32" and precise[False]:
-                mismatches.append(f"{precise[False]} matrix products were exported without precision HIGHEST")
-        return Proof(
-            runtime="xla",
-            versions=_versions(),
-            platform=platform,
-            dtype=dtype,
-            threads=threads,
-            placement=dict(Counter(str(device) for array in self.weights for device in array.devices())),
-            recompiles=runner.counters()["compilations"] - runner.asked_compilations,
-            mismatches=tuple(mismatches),
-            budget={
-                "inter_op": untold("XLA does not tell how many parts of a program it runs side by side"),
-                "waiting": untold("XLA does not tell how its pool waits"),
-                "matrix_precision": f"HIGHEST in {precise[True]} of {precise.total()} products; "
-                f"default: {runner.matmul_precision()}",
-                "tf32": xla_device.tf32(kind, precise[False]),
-                "denormals": runner.denormals(),
-                "denormals_told_by": "tried",
-            },
-            details={
-                "device_kind": runner.device.device_kind,
-                "hlo_modules": len(self.call.runtime_executable().hlo_modules()),
-                "hlo_products": dict(products),
-                "custom_calls": dict(Counter(_CUSTOM_CALL.findall(hlo))),
-                "products_exported_highest": precise[True],
-                "products_exported_default": precise[False],
-                "thread_names": runner.thread_names(),
-                "xla_flags": os.environ.get("XLA_FLAGS", "unset"),
-                "default_matmul_precision": runner.matmul_precision(),
-                **xla_device.facts(runner.device, kind, hlo),
-            },
-        )
-
-    def memory(self) -> Mapping[str, Reading]:
-        """Planned: what one call needs beside its arguments."""
-        plan = self.call.memory_analysis()
-        if plan is None:
-            return {"planned_bytes": absent("B", "XLA gives no memory analysis on this platform")}
-        needed = plan.output_size_in_bytes + plan.temp_size_in_bytes - plan.alias_size_in_bytes
-        method = "memory_analysis: outputs + temporaries - aliased"
-        return {"planned_bytes": Reading(value=float(needed), unit="B", method=method)}
-
-    @property
-    def idiom(self) -> Mapping[str, str]:  # noqa: D102
-        sides = (self.program.inputs, self.program.outputs)
-        inputs, outputs = (any(spec.role == "state" for spec in side) for side in sides)
-        return {"weights": "arguments", "kv_cache": "donated" if inputs else "created" if outputs else "none"}
-
-    @property
-    def options(self) -> Mapping[str, Any]:  # noqa: D102
-        table = self._runner.tunings[self._runner.context.budget.tuning]
-        graphs = xla_device.graphs(self._runner.context.device.kind, os.environ.get("XLA_FLAGS", ""))
-        return {**table, "compiler_options": dict(self._runner.compiler_options()), **graphs}
-
-
 _PINNED = {"jax_default_matmul_precision": "highest (precision=strict)", "donate": "state inputs", "aot": True}
 
 
@@ -157,12 +30,17 @@ class Xla(Runner):
     """XLA as JAX users run it: `jit(...).lower(...).compile()` with donated state."""
 
     formats = ("stablehlo",)
+    script = "steelyard.adapters.xla_script:script"
     tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "default": {**_PINNED, "compiler_options": {}},
         "max": {**_PINNED, "compiler_options": {kind: xla_device.MAX[kind] for kind in ("cpu", "cuda")}},
     }
     keeps_cache = "compiled executables (jax_compilation_cache_dir)"
     kinds = tuple(xla_device.PLATFORMS)
+    tells: ClassVar[Mapping[str, str]] = {
+        "compilation": "steelyard.adapters.xla_compilation",
+        "memory": "steelyard.adapters.xla_memory",
+    }
     caps_memory = "XLA_PYTHON_CLIENT_MEM_FRACTION"
     citation = Citation(
         key="jax",
@@ -200,9 +78,9 @@ class Xla(Runner):
             devices = jax.devices(device_kind)
         except RuntimeError as error:
             reason = xla_device.no_device(device_kind, error)
-            return Availability(available=False, reason=reason, versions=_versions())
+            return Availability(available=False, reason=reason, versions=xla_device.versions())
         names = tuple(device.device_kind for device in devices)
-        return Availability(available=True, versions=_versions(), devices=names)
+        return Availability(available=True, versions=xla_device.versions(), devices=names)
 
     @classmethod
     def environment(cls, context: LaunchContext) -> Mapping[str, str]:
@@ -241,7 +119,7 @@ class Xla(Runner):
         self.device = devices[context.device.index]
         jax.config.update("jax_default_device", self.device)
 
-    def load(self, program: LoweredProgram) -> Executable:
+    def load(self, program: LoweredProgram) -> XlaExecutable:
         """Read the exported program, and those of its weights that no earlier program has brought."""
         import jax.export
 
@@ -315,6 +193,12 @@ class Xla(Runner):
         names = self.thread_names()
         return None if names is None else names.get("tf_XLAEigen")
 
+    def tracer(self, program: LoweredProgram) -> Tracer:
+        """With JAX's profiler, which records what any program executes."""
+        from steelyard.adapters.xla_trace import XlaTracer
+
+        return XlaTracer(self.load(program), self.context)
+
     def _heard(self, event: str, seconds: float, **facts: Any) -> None:
         if event == _COMPILED:
             self._compilations += 1
@@ -332,10 +216,6 @@ class Xla(Runner):
         weights = tuple(held[name] for name in names)
         jax.block_until_ready(weights)
         return weights
-
-
-def _versions() -> dict[str, str]:
-    return {package: importlib.metadata.version(package) for package in ("jax", "jaxlib")}
 
 
 RUNNERS = {"xla": Xla}

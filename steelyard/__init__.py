@@ -1,16 +1,16 @@
 """steelyard weighs AI compilers and runtimes on one beam: same work, same budget, verdicts with intervals.
 
-From Python: `run`, `open` and `compare` (see `steelyard.api`). Importing this package imports nothing else.
+From Python: `run`, `profile`, `open` and `compare` (see `steelyard.api`). Importing this package imports nothing else.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steelyard.api import Comparisons, Interrupted, Run, compare, open, run
+    from steelyard.api import Comparisons, Interrupted, Run, compare, open, profile, run
     from steelyard.core.errors import SteelyardError
 
 __version__ = "0.1.0"
-__all__ = ["Comparisons", "Interrupted", "Run", "SteelyardError", "__version__", "compare", "open", "run"]
+__all__ = ["Comparisons", "Interrupted", "Run", "SteelyardError", "__version__", "compare", "open", "profile", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@
     run.compare().to_pandas()
     run.to_pandas("launches").groupby("backend").latency_s.median()
     run.report(directory="report")
+    print(sy.profile(suite="vision", workloads="resnet50", size="tiny").summary)
 
 Arguments have the names and meanings of the options of `bench run`. What `bench` measures, stores and refuses is the
 same here; errors are `steelyard.SteelyardError`.
@@ -14,21 +15,23 @@ import time as clock
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from steelyard.analysis import compare_run, compare_runs, other_pairs, turned
+from steelyard.analysis import other_pairs, turned
 from steelyard.core import run as stored
 from steelyard.core.comparison import Comparison
 from steelyard.core.errors import UsageError, unknown_name
 from steelyard.core.folders import RUNS
 from steelyard.core.quantity import seconds_of
 from steelyard.engine.plan import make_plan
-from steelyard.service import frames, reporting, running
-from steelyard.service.asked import request_of
+from steelyard.service import comparing, frames, reporting, running
+from steelyard.service.asked import SUITE, LaunchOptions, RunOptions, request_of
 from steelyard.service.screen import Screen
+from steelyard.service.traced_runs import traced_request
 from steelyard.store import find_run, open_run
 from steelyard.tables.facts import gather
 from steelyard.tables.words import how_to_go_on, what_it_says
+from steelyard.tracing.report import build_traced
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -73,7 +76,9 @@ class Run:
     @property
     def summary(self) -> str:
         """Who is faster than the baseline on the headline, by how much and how sure; and how to go on, where it fell
-        short of its verdicts."""
+        short of its verdicts. Of a traced run where most of the time goes."""
+        if self.data.traced:
+            return " ".join(build_traced(self.data).headline)
         facts = gather(self.data)
         return " ".join(filter(None, (what_it_says(facts), how_to_go_on(facts))))
 
@@ -88,7 +93,7 @@ class Run:
     def compare(self, baseline: str | None = None) -> Comparisons:
         """Every backend against the run's baseline, or against another of its backends, whose verdicts are
         exploratory. Raises UsageError for one that it does not have."""
-        own = compare_run(self.data)
+        (own,) = comparing.comparisons([[self.data]])
         if baseline in (None, self.data.manifest.baseline):
             return Comparisons(own)
         arms = [arm.label for arm in self.data.manifest.arms if not arm.control]
@@ -120,14 +125,14 @@ class Run:
 
 
 def run(
-    suite: str = "llm",
+    suite: str = SUITE,
     backends: str | Sequence[str] = "all",
     *,
     axes: Mapping[str, Any] | None = None,
     weights: Path | str | None = None,
     output: Path | str = RUNS,
     progress: bool = True,
-    **options: Any,
+    **options: Unpack[RunOptions],
 ) -> Run:
     """Measure a suite on backends, as `bench run` does, and return the stored run.
 
@@ -136,18 +141,29 @@ def run(
     plan and a bar, in a notebook too. No report is written. Raises SteelyardError for what cannot be measured,
     TypeError for an option that there is not, and Interrupted on Ctrl-C.
     """
-    started = clock.monotonic()
-    several = {name: _several(values) for name, values in (axes or {}).items()}
-    folder = None if weights is None else Path(weights)
-    asked = {"suite": suite, "backends": _several(backends), "axes": several, **options}
-    plan = make_plan(request_of(weights=folder, **asked))
-    given = ", ".join(f"{name}={value!r}" for name, value in asked.items() if value and name != "meter")
-    command = (f"steelyard.run({given})",)
-    with Screen(silent=not progress) as screen:
-        for line in running.announce(plan, Path(output)):
-            screen.line(line)
-        ended = running.run_plan(plan, Path(output), screen, weights=folder, started_s=started, command=command)
-    return _opened(ended)
+    given = {"suite": suite, "backends": backends, "axes": axes, "weights": weights, **options}
+    return _launched("run", given, Path(output), progress=progress)
+
+
+def profile(
+    suite: str = SUITE,
+    backends: str | Sequence[str] = "all",
+    *,
+    launches: int = 1,
+    axes: Mapping[str, Any] | None = None,
+    weights: Path | str | None = None,
+    output: Path | str = RUNS,
+    progress: bool = True,
+    **options: Unpack[LaunchOptions],
+) -> Run:
+    """Trace a suite on backends, as `bench profile` does, in `launches` of each, and return the stored run.
+
+    Further `options` are those of `bench profile` with the same names; errors are as of `run`.
+    """
+    if unknown := sorted({*options} - {*LaunchOptions.__annotations__}):
+        raise TypeError(f"profile() has no option '{unknown[0]}'")
+    given = {"suite": suite, "backends": backends, "axes": axes, "weights": weights, **options}
+    return _launched("profile", given, Path(output), progress=progress, traced=launches)
 
 
 def open(name: Path | str = "latest", runs: Path | str = RUNS) -> Run:
@@ -166,14 +182,36 @@ def compare(baseline: Run | Iterable[Run], candidate: Run | Iterable[Run], facto
     sides = [[side.data] if isinstance(side, Run) else [each.data for each in side] for side in (baseline, candidate)]
     if not all(sides):
         raise UsageError("a side without a run: give a run or a list of runs for each")
-    return Comparisons(compare_runs(sides[0], sides[1], factor))
+    return Comparisons(comparing.comparisons(sides, factor)[0])
+
+
+def _launched(
+    function: str, given: Mapping[str, Any], output: Path, *, progress: bool, traced: int | None = None
+) -> Run:
+    """The stored run of what a function was given; traced in so many launches of each backend, where that is asked."""
+    started = clock.monotonic()
+    weights = None if given["weights"] is None else Path(given["weights"])
+    axes = {name: _several(values) for name, values in (given["axes"] or {}).items()}
+    lists = {name: _several(given[name]) for name in ("backends", "workloads", "exclude") if name in given}
+    asked = {**given, **lists, "axes": axes, "weights": weights}
+    plan = make_plan(
+        request_of(**asked) if traced is None else traced_request(request_of(**asked, energy=False), traced)
+    )
+    files = {axis: [Path(one).name for one in of] if axis == "inputs" else of for axis, of in axes.items()}
+    told = {**asked, "axes": files, "weights": None, "meter": None}  # folders are nobody's affair
+    command = (f"steelyard.{function}({', '.join(f'{name}={value!r}' for name, value in told.items() if value)})",)
+    with Screen(silent=not progress) as screen:
+        for line in running.announce(plan, output):
+            screen.line(line)
+        ended = running.run_plan(plan, output, screen, weights=weights, started_s=started, command=command)
+    return _opened(ended)
 
 
 def _several(values: Any) -> tuple[str, ...]:
-    return (str(values),) if isinstance(values, str | int | float) else tuple(map(str, values))
+    return (str(values),) if isinstance(values, str | int | float | Path) else tuple(map(str, values))
 
 
-def _opened(ended: running.Ended) -> Run:
+def _opened(ended: running.StoredOutcome) -> Run:
     found = Run(ended.path, open_run(ended.path))
     if ended.outcome == "interrupted":
         raise Interrupted(found)

@@ -117,6 +117,8 @@ class Offer:
 def load_attribute(path: str) -> Any:
     """The object behind `module.path:attr`. Raises UsageError saying which half is wrong."""
     module_name, _, attribute = path.partition(":")
+    if module_name.endswith(".py"):
+        raise UsageError(f"'{path}': name the module without .py: {module_name.removesuffix('.py')}:{attribute}")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
@@ -151,12 +153,10 @@ def _runner_in_module(name: str) -> Any:
     try:
         return load_attribute(name)
     except UsageError as error:
-        head = name.partition(":")[0]
-        if "." in head:
+        if "." in (head := name.partition(":")[0]):
             raise
-        raise UsageError(
-            f"{unknown_name('backend', head, runners())}. Nor is it a module to be had: {error}"
-        ) from error
+        told = unknown_name("backend", head, runners())
+        raise UsageError(f"{told}. Nor is it a module to be had: {error}") from error
 
 
 def suite(name: str) -> Suite:
@@ -175,7 +175,7 @@ def suites() -> Mapping[str, Suite]:
 
 
 def driver(name: str) -> Any:
-    """The driver of a registered name. Raises UsageError for a name that nothing installed offers."""
+    """The driver of a registered name or of `module.path:attr`. Raises UsageError for a name that nothing offers."""
     return _named("driver", name)
 
 
@@ -204,6 +204,11 @@ def sections() -> Mapping[str, Any]:
     return _usable("section")
 
 
+def report(name: str) -> Any:
+    """The report of a registered name or of `module.path:attr`."""
+    return _named("report", name)
+
+
 def reports() -> Mapping[str, Any]:
     """All registered reports."""
     return _usable("report")
@@ -229,7 +234,8 @@ def _named(kind: Kind, name: str, only: str = "") -> Any:
         return _checked(kind, name, _runner_in_module(name) if kind == "backend" else load_attribute(name))
     offer = _offers(kind, only).get(name)
     if offer is None:
-        raise unknown_name(kind, name, _usable(kind))
+        own = f"{name.removesuffix('.py')}:{'Class' if kind == 'backend' else _PLACES[kind].attribute}"
+        raise UsageError(f"{unknown_name(kind, name, _usable(kind))}. One of your own is named by its module: {own}")
     if offer.reason:
         raise UsageError(f"{kind} '{name}' cannot be used; {offer.problem}")
     return offer.entry

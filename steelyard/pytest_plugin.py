@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from steelyard.analysis.verdict import Answer
+    from steelyard.analysis.verdict import Decision
 
 Function = Callable[[], object]
 _TURNS = 8
@@ -52,7 +52,7 @@ class SpeedCase:
         window_s: float = 0.2,
         margin: float = 0.02,
         strict: bool = False,
-    ) -> "Answer":
+    ) -> "Decision":
         """Fails if `candidate` is slower than `than` by more than `margin`, a fraction.
 
         Both take no argument and return when their work is done. In each round both, and `than` once more as control

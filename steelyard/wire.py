@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from steelyard.core.errors import StoreError
-from steelyard.core.owner import told
+from steelyard.core.owner import naming_the_owner
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ def decode(data: bytes | str, kind: type[T], where: str) -> T:
 def read(path: Path, kind: type[T]) -> T:
     """Read `kind` from a JSON file. Raises StoreError naming the file; Denied, which is one, if it may not be read."""
     try:
-        with told():
+        with naming_the_owner():
             data = path.read_bytes()
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,55 +1,63 @@
-"""The suite `model`: a file of the user's own, on every backend that can read it. `bench run --model FILE`."""
+"""The suite `model`: a model of the user's own, on every backend that can read it. `bench run --model MODEL`."""
 
-from collections.abc import Mapping
+import re
 from pathlib import Path
 
 from steelyard import plugins
 from steelyard.core.errors import UsageError
 from steelyard.core.workload import Axis, Point, Selection, Suite, Work
 from steelyard.lowering.foreign import program_of
+from steelyard.lowering.own.files import shapes_of
+from steelyard.lowering.own.inputs import digest_of
 
 VERSION = 1
 
 
 def points(selection: Selection) -> tuple[Point, ...]:
-    """The file as one point. Raises UsageError for none, one that nothing reads, and extents that are not known."""
+    """The model as one point. Raises UsageError for none, one that nothing reads, and extents that are not known."""
     if selection.weights_dir is None:
-        raise UsageError("the suite model measures a file of yours: name it with --model FILE")
+        raise UsageError("the suite model measures a model of yours: name it with --model FILE")
     path = Path(selection.weights_dir)
-    readers = {suffix: name for name, source in plugins.sources().items() for suffix in source.suffixes}
-    if path.suffix not in readers:
-        known = ", ".join(sorted(readers))
-        raise UsageError(f"--model {path.name}: nothing here reads such a file; give one that ends with {known}")
-    if not path.is_file():
-        raise UsageError(f"--model {path}: there is no such file")
-    program = program_of(readers[path.suffix], path, _shapes(selection.axes.get("shape", ())))
+    inputs = selection.axes.get("inputs", ())
+    if len(inputs) > 1:
+        raise UsageError(f"--inputs: {len(inputs)} files; a run has one, with all arrays in it")
+    digest = {"inputs": digest_of(inputs[0])} if inputs else {}
+    extents = shapes_of(selection.axes.get("shape", ()))
+    program = program_of(_reader(path), path, extents, inputs[0] if inputs else "")
     shapes = ",".join(f"{spec.name}={'x'.join(map(str, spec.shape))}" for spec in program.inputs)
     return (
         Point(
             suite="model",
             suite_version=VERSION,
             workload="model",
-            axes={"model": path.name, "shape": shapes},
+            axes={"model": path.name, "shape": shapes, **digest},
             driver="call",
             programs={"main": program},
-            settings={},
-            pool=program.source,
+            settings=digest,
+            pool=program.arguments.get("factory", program.source),  # the user's own code is part of the identity
             window=None,
             work=Work(flop=None, weight_bytes=None, items=1, unit="calls"),
         ),
     )
 
 
-def _shapes(texts: tuple[str, ...]) -> Mapping[str, tuple[int, ...]]:
-    """`input=1x3x224x224` as an input's extents."""
-    found = {}
-    for text in (part for given in texts for part in given.split(",")):
-        name, equals, shape = text.rpartition("=")
-        extents = shape.split("x") if shape else []  # a scalar has none
-        if not equals or not name or not all(extent.isascii() and extent.isdigit() for extent in extents):
-            raise UsageError(f"--shape '{text}' is not of the form INPUT=1x3x224x224")
-        found[name] = tuple(map(int, extents))
-    return found
+def _reader(path: Path) -> str:
+    """The source that takes what was named."""
+    sources = plugins.sources()
+    for name, source in sources.items():
+        if source.pattern and re.fullmatch(source.pattern, str(path)):
+            return name
+    for name, source in sources.items():
+        if source.marker and (path / source.marker).is_file():
+            return name
+    readers = {suffix: name for name, source in sources.items() for suffix in source.suffixes}
+    if path.suffix not in readers:
+        examples = " or ".join(source.example for source in sources.values() if source.example)
+        known = f"{', '.join(sorted(readers))}{f', or {examples}' if examples else ''}"
+        raise UsageError(f"--model {path.name}: nothing here reads such a file; give one that ends with {known}")
+    if not path.is_file():
+        raise UsageError(f"--model {path}: there is no such file")
+    return readers[path.suffix]
 
 
 SUITE = Suite(
@@ -57,8 +65,11 @@ SUITE = Suite(
     version=VERSION,
     question="How fast is a model of your own on each backend that can read it?",
     headline="model",
-    workloads={"model": "one call of the model in the file"},
+    workloads={"model": "one call of the model"},
     sizes=(),
-    axes=(Axis(name="shape", kind="str", meaning="extents of an input, INPUT=1x3x224x224"),),
+    axes=(
+        Axis(name="shape", kind="str", meaning="extents of an input, INPUT=1x3x224x224"),
+        Axis(name="inputs", kind="str", meaning="arrays of the inputs, FILE.npz"),
+    ),
     points=points,
 )

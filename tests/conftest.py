@@ -3,12 +3,14 @@
 Under STEELYARD_REQUIRE_TOOLS=1 a skipped test is a failure; only a test marked `hardware` may skip.
 """
 
+import atexit
 import ctypes
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -20,6 +22,12 @@ from steelyard.measure.telemetry import OFF, without_telemetry
 # A busy machine makes single examples slow; the timeout of the whole test stays.
 settings.register_profile("steelyard", deadline=None)
 settings.load_profile("steelyard")
+
+# Tests that run side by side measure nothing that counts: each of their processes has locks of its own.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    locks = tempfile.mkdtemp(prefix=f"steelyard-locks-{worker}-")
+    os.environ.setdefault("STEELYARD_LOCKS", locks)
+    atexit.register(shutil.rmtree, locks, ignore_errors=True)
 
 # Runtimes that tests run in this process, and in those that inherit its environment, report nothing home either.
 os.environ.update(OFF)

@@ -10,7 +10,7 @@ from steelyard.tables.format import TIMES
 from steelyard.tables.table import ReportData
 
 
-class BreakEven:
+class BreakEvenFigure:
     """Above the line a backend has cost more time than the baseline, below it less; marks stand where it crosses."""
 
     name = "break_even"
@@ -63,4 +63,4 @@ class BreakEven:
         )
 
 
-FIGURE = BreakEven()
+FIGURE = BreakEvenFigure()

@@ -41,7 +41,7 @@ class Compilation:
         self._phases(warm, table, rows, look)
         self._cold(cold, table, rows, look)
         warm.set_title(short(point, look.characters(look.column_in) - 18))
-        others = f" {len(points) - 1} more points are in the CSV." if len(points) > 1 else ""
+        others = f" {len(points) - 1} more configurations are in the CSV." if len(points) > 1 else ""
         return Drawing(
             figure=figure,
             caption=f"Start-up of {point} on {data.device}: phases of a start with warm compile caches; "

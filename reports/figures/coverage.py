@@ -33,7 +33,7 @@ _IN_CAPTION = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class CaseEnd:
     """How a backend ended at a point; `reason` is empty where it ended ok and did equal work."""
 
     status: str
@@ -41,16 +41,16 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class MatrixRow:
     """A row of the matrix: one point or several of a workload that ended alike, and how each backend ended."""
 
     title: str
     points: int
-    ended: Mapping[str, Ended]
+    ended: Mapping[str, CaseEnd]
 
 
 class Coverage:
-    """Rows are workload points, columns backends; the number beside a glyph is that of its reason, told below.
+    """Rows are configurations, columns backends; the number beside a glyph is that of its reason, told below.
 
     Backends that were left out before the run began stand among them. Where there are more points than a page has
     rows, points of a workload that ended alike share one.
@@ -73,7 +73,7 @@ class Coverage:
         numbers = {reason: number for number, reason in enumerate(reasons[:MOST_REASONS], 1)}
         head = 0.58 + 0.035 * max(len(name) for name in shorts(arms, 14).values()) + LINE_IN * len(numbers)
         each = {point: {arm: found[point, arm] for arm in arms if (point, arm) in found} for point in points}
-        lines = [Line(title=point, points=1, ended=ended) for point, ended in each.items()]
+        lines = [MatrixRow(title=point, points=1, ended=ended) for point, ended in each.items()]
         room = max(1, int((look.height_in / look.scale - head) / ROW_IN))
         if len(lines) > room:
             lines = _alike(each, workloads)
@@ -88,23 +88,16 @@ class Coverage:
         figure.supxlabel("\n".join([key, *told]), fontsize=look.small_pt, ma="left", linespacing=1.25)
         return Drawing(
             figure=figure,
-            caption=f"How each backend ended on each workload point on {data.device}: "
+            caption=f"How each backend ended on each configuration on {data.device}: "
             + ", ".join(f"{GLYPHS[status][0]} {_words(status)}" for status in used)
             + f".{_why(numbers, len(reasons))}{_loss(drawn, len(points))}",
             columns=("point", "backend", "status", "reason"),
             rows=tuple((point, arm, ended.status, ended.reason) for (point, arm), ended in found.items()),
-            alternative="Matrix of statuses: "
-            + "; ".join(
-                f"{arm} on {line.title}: {_words(ended.status)}"
-                for line in drawn
-                for arm, ended in line.ended.items()
-                if ended.status != "ok"
-            )
-            + (" (all others ok)." if "ok" in used else "."),
+            alternative=f"Matrix of statuses: {_statuses(drawn)}.",
         )
 
     def _matrix(
-        self, axis: Any, drawn: Sequence[Line], arms: Sequence[str], numbers: Mapping[str, int], look: Look
+        self, axis: Any, drawn: Sequence[MatrixRow], arms: Sequence[str], numbers: Mapping[str, int], look: Look
     ) -> None:
         from matplotlib.patches import Rectangle
 
@@ -130,18 +123,30 @@ class Coverage:
         axis.spines[:].set_visible(False)
 
 
-def _found(table: Table) -> dict[tuple[str, str], Ended]:
+def _statuses(drawn: Sequence[MatrixRow]) -> str:
+    """Every status but ok in words."""
+    told = [
+        f"{arm} on {line.title}: {_words(ended.status)}"
+        for line in drawn
+        for arm, ended in line.ended.items()
+        if ended.status != "ok"
+    ]
+    alright = any(ended.status == "ok" for line in drawn for ended in line.ended.values())
+    return "; ".join(told) + (" (all others ok)" if alright else "") if told else "all ok"
+
+
+def _found(table: Table) -> dict[tuple[str, str], CaseEnd]:
     """How each backend ended at each point; what was left out everywhere ended so at every point."""
     points = list(dict.fromkeys(row.tags["point"] for row in table.rows if row.tags["point"]))
     found = {}
     for row in table.rows:
-        ended = Ended(status=row.tags["status"], reason=table.cell(row, "reason").text)
+        ended = CaseEnd(status=row.tags["status"], reason=table.cell(row, "reason").text)
         for point in [row.tags["point"]] if row.tags["point"] else points:
             found[point, row.tags["arm"]] = ended
     return found
 
 
-def _alike(each: Mapping[str, Mapping[str, Ended]], workloads: Mapping[str, str]) -> list[Line]:
+def _alike(each: Mapping[str, Mapping[str, CaseEnd]], workloads: Mapping[str, str]) -> list[MatrixRow]:
     """A row for all points of a workload that ended alike, those first that did not all end ok.
 
     A shared row has a reason where all of its points have it.
@@ -154,11 +159,11 @@ def _alike(each: Mapping[str, Mapping[str, Ended]], workloads: Mapping[str, str]
     for (workload, statuses), points in groups.items():
         shared = {arm: {each[point][arm].reason for point in points} for arm, _ in statuses}
         lines.append(
-            Line(
-                title=points[0] if len(points) == 1 else f"{workload}, {len(points)} points",
+            MatrixRow(
+                title=points[0] if len(points) == 1 else f"{workload}, {len(points)} configurations",
                 points=len(points),
                 ended={
-                    arm: Ended(status=status, reason=next(iter(shared[arm])) if len(shared[arm]) == 1 else "")
+                    arm: CaseEnd(status=status, reason=next(iter(shared[arm])) if len(shared[arm]) == 1 else "")
                     for arm, status in statuses
                 },
             )
@@ -179,9 +184,9 @@ def _words(status: str) -> str:
     return status.replace("_", " ")
 
 
-def _loss(drawn: Sequence[Line], points: int) -> str:
+def _loss(drawn: Sequence[MatrixRow], points: int) -> str:
     shown = sum(line.points for line in drawn)
-    shared = " Points of a workload that ended alike share a row." if shown > len(drawn) else ""
+    shared = " Configurations of a workload that ended alike share a row." if shown > len(drawn) else ""
     return shared + left_out(shown, points)
 
 

@@ -9,7 +9,7 @@ from steelyard.tables.table import ReportData
 PANELS = 3
 
 
-class Energy:
+class EnergyFigure:
     """A dot a backend with both intervals; the line joins those that no other one beats in both."""
 
     name = "energy"
@@ -106,4 +106,4 @@ def _scale(axis: object, side: str, values: list[float]) -> None:
     log_axis(axis, side, low / room, high * room ** (2 if side == "x" else 1))
 
 
-FIGURE = Energy()
+FIGURE = EnergyFigure()

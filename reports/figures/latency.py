@@ -8,7 +8,7 @@ from steelyard.tables.table import ReportData
 
 class Latency:
     """Bars from zero, or dots on log axes where in any panel the slowest is 20 times the fastest; whiskers are
-    intervals. Throughput at a point would be the same picture mirrored, so that it has no figure of its own: tables
+    intervals. Throughput would be the same picture mirrored, so that it has no figure of its own: tables
     print it, and the figure of throughput against batch and context shows how it grows.
     """
 
@@ -37,7 +37,7 @@ class Latency:
             columns=("point", "backend", "latency_ms", "low_ms", "high_ms", "without_value"),
             rows=rows,
             alternative=f"Horizontal bars of latency in milliseconds for {len(data.arms)} backends and "
-            f"{len(axes)} workload points; the numbers are in the speed tables.",
+            f"{len(axes)} configurations; the numbers are in the speed tables.",
         )
 
 

@@ -19,7 +19,7 @@ METRICS = {
 PANELS = 3
 
 
-class Memory:
+class MemoryFigure:
     """The phases apart, in time order; labels stand at the end of each line."""
 
     name = "memory"
@@ -46,7 +46,7 @@ class Memory:
         )
         return Drawing(
             figure=figure,
-            caption=f"Memory in each phase apart ({_told(chosen)}), on {data.device}, of the workload that ran first "
+            caption=f"Memory in each phase apart ({_named(chosen)}), on {data.device}, of the workload that ran first "
             f"in its launch; {table.basis}.{left_out(len(chosen), len(panels))}",
             columns=("point", "backend", "quantity", "phase", "bytes"),
             rows=rows,
@@ -88,8 +88,8 @@ def _known(table: Table, phases: list[Column], panel: tuple[str, str]) -> bool:
     )
 
 
-def _told(chosen: list[tuple[str, str]]) -> str:
+def _named(chosen: list[tuple[str, str]]) -> str:
     return ", ".join(dict.fromkeys(METRICS[metric] for _, metric in chosen))
 
 
-FIGURE = Memory()
+FIGURE = MemoryFigure()

@@ -13,7 +13,7 @@ PANELS = 8
 CLOCK = "clock"
 
 
-class Noise:
+class NoiseFigure:
     """Above: medians of launches of the headline workload over each backend's own middle. Below: control / baseline."""
 
     name = "noise"
@@ -135,4 +135,4 @@ def _pairs(control: Any, ratios: list[Any]) -> str:
     )
 
 
-FIGURE = Noise()
+FIGURE = NoiseFigure()

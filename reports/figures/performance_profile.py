@@ -1,4 +1,4 @@
-"""How close each backend comes to the fastest, over all workload points: a performance profile (Dolan and More)."""
+"""How close each backend comes to the fastest, over all configurations: a performance profile (Dolan and More)."""
 
 from steelyard.render.charts import log_axis
 from steelyard.render.drawing import Drawing, new_figure
@@ -9,8 +9,8 @@ from steelyard.tables.table import ReportData
 
 
 class PerformanceProfile:
-    """Steps: the share of points at which a backend is within a factor of the fastest. Higher and further left wins.
-    Drawn from 8 workload points on: below, a step is more than an eighth of them.
+    """Steps: the share of configurations at which a backend is within a factor of the fastest. Higher and further left
+    wins. Drawn from 8 configurations on: below, a step is more than an eighth of them.
     """
 
     name = "performance_profile"
@@ -47,14 +47,14 @@ class PerformanceProfile:
         axis.set_yticks([0, 25, 50, 75, 100])
         at_ends(axis, ends, look, 0.8 * height)
         axis.set_xlabel("latency within this factor of the fastest")
-        axis.set_ylabel("workload points [%]")
+        axis.set_ylabel("configurations [%]")
         axis.grid(color=GRID, lw=0.4)
         told = ", ".join(f"{arm} {count}" for arm, count in failed.items())
-        missing = f" Points not completed: {told}." if failed else " Every backend completed every one of them."
+        missing = f" Configurations not completed: {told}." if failed else " Every backend completed every one of them."
         return Drawing(
             figure=figure,
-            caption=f"Performance profile (Dolan and Moré 2002) of latency. {table.caption}{missing} The height at 1 "
-            f"is how often a backend is the fastest, that at the right end how often it ran at all. "
+            caption=f"Performance profile (Dolan and Moré 2002) of latency on {data.device}. {table.caption}{missing} "
+            f"The height at 1 is how often a backend is the fastest, that at the right end how often it ran at all. "
             f"Latencies: {table.basis}; the profile itself carries none.",
             columns=("backend", "point", "over_fastest", "share_of_points", "without_value"),
             rows=tuple(
@@ -65,7 +65,7 @@ class PerformanceProfile:
                 )
                 for row in table.rows
             ),
-            alternative="Step curves, one per backend: the share of workload points within a factor of the fastest.",
+            alternative="Step curves, one per backend: the share of configurations within a factor of the fastest.",
         )
 
 

@@ -30,7 +30,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Roof:
+class DrawnRoof:
     """A roof in printed units: GFLOP/s for arithmetic, GB/s for memory."""
 
     kind: str
@@ -40,7 +40,7 @@ class Roof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class DrawnPoint:
     """A backend at a workload point: intensity in FLOP/B, rate in GFLOP/s."""
 
     arm: str
@@ -94,8 +94,8 @@ class Roofline:
             figure=figure,
             caption=f"Roofline on {data.device}: operations per second over operations per byte that cannot be "
             f"avoided; {reached.basis}. Slanted roofs are bandwidths, level ones peaks: solid measured, dashed "
-            "declared, dotted computed; dots mark the ridges, with their operations per byte. Backends at a point have "
-            f"one intensity and stand beside each other to be seen.{doubtful}"
+            "declared, dotted computed; dots mark the ridges, with their operations per byte. Backends at a "
+            f"configuration have one intensity and stand beside each other to be seen.{doubtful}"
             f"{left_out(min(SHOWN, len(names)), len(names))}",
             columns=_COLUMNS,
             rows=(*_csv_roofs(table), *_csv_points(points)),
@@ -104,7 +104,7 @@ class Roofline:
         )
 
 
-def _points(table: Table) -> list[Point]:
+def _points(table: Table) -> list[DrawnPoint]:
     column = table.columns[table.index("flop_per_s")] if table.rows else None
     found = []
     for row in table.rows:
@@ -114,7 +114,7 @@ def _points(table: Table) -> list[Point]:
             continue
         ends = cell.interval
         found.append(
-            Point(
+            DrawnPoint(
                 arm=row.tags["arm"],
                 point=row.tags["point"],
                 intensity=intensity,
@@ -127,15 +127,15 @@ def _points(table: Table) -> list[Point]:
     return found
 
 
-def _roof(table: Table, row: Row) -> Roof:
+def _roof(table: Table, row: Row) -> DrawnRoof:
     key = "flop_per_s" if row.tags["kind"] == "compute" else "bytes_per_s"
     value = table.cell(row, key).value
     assert value is not None
     rate = scaled(value, table.columns[table.index(key)])
-    return Roof(kind=row.tags["kind"], name=row.tags["roof"], origin=row.tags["origin"], rate=rate)
+    return DrawnRoof(kind=row.tags["kind"], name=row.tags["roof"], origin=row.tags["origin"], rate=rate)
 
 
-def ridges(roofs: Sequence[Roof]) -> list[tuple[float, float]]:
+def ridges(roofs: Sequence[DrawnRoof]) -> list[tuple[float, float]]:
     """Where each bandwidth meets the lowest peak: intensity, and operations per second there."""
     found = []
     for roof in roofs:
@@ -145,14 +145,16 @@ def ridges(roofs: Sequence[Roof]) -> list[tuple[float, float]]:
     return found
 
 
-def _peak_above(roof: Roof, roofs: Sequence[Roof]) -> float | None:
+def _peak_above(roof: DrawnRoof, roofs: Sequence[DrawnRoof]) -> float | None:
     """The lowest peak of the roof's own origin, or of any where that has none."""
     peaks = [other for other in roofs if other.kind == "compute"]
     own = [other.rate for other in peaks if other.origin == roof.origin]
     return min(own or [other.rate for other in peaks], default=None)
 
 
-def _limits(points: Sequence[Point], roofs: Sequence[Roof]) -> tuple[tuple[float, float], tuple[float, float]]:
+def _limits(
+    points: Sequence[DrawnPoint], roofs: Sequence[DrawnRoof]
+) -> tuple[tuple[float, float], tuple[float, float]]:
     """The picture holds all points and ridges, and has room for names."""
     across = [point.intensity for point in points] + [x for x, _ in ridges(roofs)]
     x = min(across) / 4, max(across) * 4
@@ -166,7 +168,7 @@ def _limits(points: Sequence[Point], roofs: Sequence[Roof]) -> tuple[tuple[float
 
 def _draw_roofs(
     axis: Any,
-    roofs: Sequence[Roof],
+    roofs: Sequence[DrawnRoof],
     x: tuple[float, float],
     y: tuple[float, float],
     look: Look,
@@ -209,7 +211,7 @@ def _draw_roofs(
 
 
 def _draw_points(
-    axis: Any, points: Sequence[Point], data: ReportData, x: tuple[float, float], arms: Mapping[str, str]
+    axis: Any, points: Sequence[DrawnPoint], data: ReportData, x: tuple[float, float], arms: Mapping[str, str]
 ) -> list[Box]:
     """Draw the dots and return what they cover, in data."""
     styles = arm_styles(data.arms, data.baseline)
@@ -232,10 +234,10 @@ def _draw_points(
 
 
 def _name_points(
-    axis: Any, points: Sequence[Point], marked: Sequence[Box], look: Look, size: tuple[float, float]
+    axis: Any, points: Sequence[DrawnPoint], marked: Sequence[Box], look: Look, size: tuple[float, float]
 ) -> None:
     """The name of each workload point beside its lowest dot; without one where the dots leave no place."""
-    lowest: dict[str, Point] = {}
+    lowest: dict[str, DrawnPoint] = {}
     for point in points:
         if point.point not in lowest or point.rate < lowest[point.point].rate:
             lowest[point.point] = point
@@ -276,7 +278,7 @@ def _csv_roofs(table: Table) -> list[tuple[Value, ...]]:
     return lines
 
 
-def _csv_points(points: Sequence[Point]) -> list[tuple[Value, ...]]:
+def _csv_points(points: Sequence[DrawnPoint]) -> list[tuple[Value, ...]]:
     return [
         ("point", p.point, p.arm, "measured", p.intensity, p.rate, p.low, p.high, None, None, None,
          "yes" if p.suspicious else "")

@@ -16,7 +16,7 @@ _PANEL = 0.55
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
+class SweepPanel:
     """One panel: a workload swept along `axis`, its other axes fixed. `lines` are (axis value, throughput or None
     with the word in its place) by backend, ascending."""
 
@@ -72,7 +72,7 @@ class Scaling:
             "tables.",
         )
 
-    def _panel(self, axis: Any, sweep: Sweep, data: ReportData, look: Look, height: float) -> tuple[int, int]:
+    def _panel(self, axis: Any, sweep: SweepPanel, data: ReportData, look: Look, height: float) -> tuple[int, int]:
         """Draw one sweep; returns how many of its values have a mark and a tick, and how many there are."""
         styles = arm_styles(data.arms, data.baseline)
         places = sorted({value for line in sweep.lines.values() for value, _, _ in line})
@@ -117,7 +117,7 @@ def _marked(places: Sequence[float], logarithmic: bool, look: Look) -> list[floa
     return [places[place] for place in dict.fromkeys([*kept, len(places) - 1])]
 
 
-def _sweeps(table: Table) -> list[Sweep]:
+def _sweeps(table: Table) -> list[SweepPanel]:
     """The panels of a table: for each numeric axis and each setting of the others, where two values or more stand."""
     axes = [column.key.removeprefix("axis_") for column in table.columns if column.key.startswith("axis_")]
     values = {axis: [table.cell(row, f"axis_{axis}").text for row in table.rows] for axis in axes}
@@ -146,7 +146,7 @@ def _sweeps(table: Table) -> list[Sweep]:
                 unit = table.columns[table.index("throughput")].unit
                 ordered = {arm: sorted(line, key=lambda item: item[0]) for arm, line in lines.items()}
                 workload = rows[0].tags["workload"]
-                found.append(Sweep(workload=workload, axis=axis, fixed=setting, unit=unit, lines=ordered))
+                found.append(SweepPanel(workload=workload, axis=axis, fixed=setting, unit=unit, lines=ordered))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Every call of every launch in time order: drift, warm-up and disturbed rounds as they were."""
+"""Every call of every launch in time order: drift, warm-up and contaminated rounds as they were."""
 
 from typing import Any
 
@@ -66,8 +66,8 @@ class TimeOrder:
         kept = "" if timeline.kept == timeline.total else (
             f" {timeline.kept} of {timeline.total} calls are drawn, of each stretch the lowest and the highest."
         )  # fmt: skip
-        disturbed = ", ".join(map(str, sorted(timeline.disturbed)))
-        hatched = f" Hatched: disturbed rounds, which count nowhere ({disturbed})." if disturbed else ""
+        contaminated = ", ".join(map(str, sorted(timeline.contaminated)))
+        hatched = f" Hatched: contaminated rounds, which count nowhere ({contaminated})." if contaminated else ""
         resumed = " Thick lines: the run was resumed." if timeline.resumed else ""
         edge = f" {beyond} calls lie beyond the strips and are drawn as triangles at their edge." if beyond else ""
         more = not_drawn(len(timeline.arms) - shown)
@@ -104,7 +104,7 @@ class TimeOrder:
                     colors=[INK if thick else GRID for thick in heavy],
                     lw=[1.0 if thick else 0.4 for thick in heavy])  # fmt: skip
         for column, place in places.items():
-            if column.round in timeline.disturbed:
+            if column.round in timeline.contaminated:
                 axis.axvspan(place, place + 1, facecolor=BAND, edgecolor="#bbbbbb", hatch="////", lw=0, zorder=0)
             word = timeline.failed.get((arm, column))
             if word:

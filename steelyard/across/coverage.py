@@ -21,7 +21,7 @@ def coverage_table(sides: Sequence[Labelled]) -> Table:
     for title, point in points.items():
         cells = [Cell(text=labels[title])]
         for side, arm in places:
-            text, notes = _told(gathered[side.label], side, arm, title, labels[title])
+            text, notes = _status_with_remarks(gathered[side.label], side, arm, title, labels[title])
             flags: tuple[Flag, ...] = () if text == "ok" else ("failed",)
             cells.append(Cell(text=text, flags=flags, notes=tuple(foot.mark(note) for note in notes)))
         rows.append(Row(cells=tuple(cells), tags={"point": labels[title], "workload": point.workload}))
@@ -55,13 +55,17 @@ def _never_run(sides: Sequence[Labelled]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in asked if name not in ran))
 
 
-def _told(runs: Sequence[Facts], side: Labelled, arm: str, title: str, label: str) -> tuple[str, Iterator[str]]:
+def _status_with_remarks(
+    runs: Sequence[Facts], side: Labelled, arm: str, title: str, label: str
+) -> tuple[str, Iterator[str]]:
     """The status of a backend at a point of a side, and the remarks on it."""
     found = [outcome for facts in runs if (outcome := _outcome(facts, arm, title)) is not None]
     if found:
         return together(found).status.replace("_", " "), _remarks(found, len(runs), side, arm, label)
     planned = any(point.title == title for facts in runs for point in facts.points)
-    return ABSENT, iter([f"{arm} was not run on {side.label}" if planned else f"not among the points of {side.label}"])
+    return ABSENT, iter(
+        [f"{arm} was not run on {side.label}" if planned else f"not among the configurations of {side.label}"]
+    )
 
 
 def _remarks(found: Sequence[Outcome], runs: int, side: Labelled, arm: str, label: str) -> Iterator[str]:

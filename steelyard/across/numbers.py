@@ -171,7 +171,7 @@ def _table(
     numbers: tuple[Column, ...],
     rows: Sequence[Row],
     foot: Footnotes,
-    empty: str = "no side has a point",
+    empty: str = "no side has a configuration",
 ) -> Table:
     return Table(
         name=f"across-{name}",

@@ -70,7 +70,7 @@ def _claims(pairs: Sequence[tuple[str, Comparison]], headline: str) -> str:
     if not claims:
         return f"The headline workload {headline} is not common to the sides."
     points = len({item.title for _, item in claims})
-    where = headline if points == 1 else f"{headline} ({points} points)"
+    where = headline if points == 1 else f"{headline} ({points} configurations)"
     told = [_claim(*claim) for claim in claims] if len(claims) <= _FEW and points == 1 else _summed(claims)
     return f"Latency of {where} against {_baselines(pairs)}: {'; '.join(told)}."
 
@@ -150,6 +150,6 @@ def _methodology(sides: Sequence[Labelled], factors: Sequence[str]) -> tuple[str
         "Launches of one run share its luck, so that the interval does not cover what one run differs from the next; "
         f"that effect is estimated from the control arms where each side has at least {FEWEST_RUNS} runs, and "
         "faster or slower must lie beyond it.",
-        "A point is compared only where definition, weights, inputs and reference of all sides are the same, and only "
-        "if nothing but the factor differs.",
+        "A configuration is compared only where definition, weights, inputs and reference of all sides are the same, "
+        "and only if nothing but the factor differs.",
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from steelyard.analysis.across import Group, unlike
+from steelyard.analysis.across import RunGroup, unlike
 from steelyard.analysis.factor import BUDGET_FIELDS, as_given
 from steelyard.analysis.pooled import pooled
 from steelyard.analysis.within import approximations
@@ -20,7 +20,7 @@ class Labelled:
     """One side and its name in the tables."""
 
     label: str
-    group: Group
+    group: RunGroup
 
     @property
     def device(self) -> str:
@@ -35,7 +35,7 @@ class Labelled:
     def estimate(self, arm: str, title: str, metric: str) -> tuple[Estimate | None, str]:
         """What a backend measured at a point, or None with the reason why there is no number."""
         if title not in self.group.points:
-            return None, f"not among the points of {self.label}"
+            return None, f"not among the configurations of {self.label}"
         if arm not in self.arms:
             return None, self._absence(arm)
         found, reason = pooled(self.group.arm(arm, title), metric)

@@ -58,7 +58,7 @@ def verdict_table(sides: Sequence[Labelled], pairs: Sequence[tuple[str, Comparis
         ),
         rows=tuple(rows),
         footnotes=foot.all(),
-        empty="the sides have no point and metric in common",
+        empty="the sides have no configuration and metric in common",
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from steelyard.core.errors import SteelyardError, Unsupported, UsageError, unknown_name
+from steelyard.core.graph import LoweredNode
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.runner import Arrays, Binding
 from steelyard.core.workload import Program, TensorSpec
@@ -127,6 +128,26 @@ class BoundBinding(Binding):
                 raise UsageError(f"the source has no state '{name}' of shape {list(own.shape)} and type {own.dtype}")
         self._take({name: source.writes[name] for name in self._carried})
 
+    def unwire(self) -> None:
+        """Let go of the requests, so that the program can be compiled anew; the places stay."""
+        self._turns = [(None, reads, writes) for _, reads, writes in self._turns]
+        self.request = None
+
+    def rewire(self) -> None:
+        """Requests of the program as it is compiled now, on the same places and in the same turn."""
+        self._turns = [
+            (self.wire(turn, reads, writes), reads, writes) for turn, (_, reads, writes) in enumerate(self._turns)
+        ]
+        self.request = self._turns[0][0]
+
+    def warm_up(self, runs: int) -> None:
+        """Run so many times. The state is afterwards what it was; the outputs are not."""
+        held = {name: self.reads[name].read() for name in self._carried}
+        for _ in range(runs):
+            self.run()
+        for name, array in held.items():
+            self.reads[name].write(array)
+
     def close(self) -> None:
         """Let go of the request and of all memory."""
         self._turns, self.request = [], None
@@ -169,6 +190,14 @@ def artifact_of(program: LoweredProgram, wanted: str) -> Artifact:
         reason = program.failures.get(wanted, "it was not lowered")
         raise Unsupported(f"program '{program.program.name}' has no {wanted} artifact: {reason}")
     return program.artifacts[wanted]
+
+
+def lowered_graph_of(artifact: Artifact) -> tuple[LoweredNode, ...]:
+    """The graph that the converter used, with the nodes of the source graph behind it. Raises Unsupported without."""
+    told = artifact.details.get("graph")
+    if not told:
+        raise Unsupported(f"its {artifact.format} does not tell which nodes of the program it was made of")
+    return tuple(LoweredNode(**{**each, "inputs": tuple(each["inputs"])}) for each in told)
 
 
 def check_ports(artifact: Artifact, inputs: int, outputs: int) -> None:

@@ -61,7 +61,7 @@ class DevicePlace(Place):
         import numpy as np
 
         self.check(array)
-        self.value.update_inplace(value_on(np.ascontiguousarray(array), self.spec))
+        self.value.update_inplace(value_on(np.asarray(array, order="C"), self.spec))
 
     def read(self) -> Array:
         """See `Place`: a copy from the device."""
@@ -76,13 +76,14 @@ class Bound(BoundBinding):
     """One input set. `run` is one call into the session with everything bound."""
 
     def __init__(self, executable: Bindable, inputs: Arrays, in_place: bool) -> None:
-        self._session, self._ports = executable.session, executable.ports
+        self._executable = executable
         super().__init__(executable.program.program, inputs, executable.place, in_place)
 
     def wire(self, turn: int, reads: Places, writes: Places) -> Any:
         """An `IOBinding` of these places."""
+        self._session = self._executable.session
         binding = self._session.io_binding()
-        inputs, outputs = self._ports
+        inputs, outputs = self._executable.ports
         for name, port in inputs.items():
             binding.bind_ortvalue_input(port, reads[name].value)
         for name, port in outputs.items():
@@ -91,6 +92,11 @@ class Bound(BoundBinding):
 
     def run(self) -> None:  # noqa: D102
         self._session.run_with_iobinding(self.request)
+
+    def unwire(self) -> None:
+        """See `BoundBinding`: of the session, too."""
+        super().unwire()
+        self._session = None
 
 
 class DeviceBound(Bound):

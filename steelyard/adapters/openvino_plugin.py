@@ -138,6 +138,12 @@ class RemotePlace(Place):
 
 _PLUGINS: Mapping[str, type[Plugin]] = {"cpu": Plugin, "gpu": Gpu, "npu": Npu}
 KINDS = tuple(plugin.kind for plugin in _PLUGINS.values())
+TELLS: Mapping[str, str] = {
+    "compilation": "steelyard.adapters.openvino_compilation",
+    "memory": "steelyard.adapters.openvino_memory",
+}
+"""See `Runner.tells`."""
+
 _NOT_DRIVEN = ("auto", "batch", "hetero", "multi")
 
 

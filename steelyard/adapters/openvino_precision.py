@@ -4,12 +4,16 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from steelyard.adapters import denormals
+
 DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16"}
 HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _HOLDS = {"float32": ("f32", "f64"), "float16": ("f16", "f32", "f64"), "bfloat16": ("bf16", "f32", "f64")}
 """Types that hold every value of a dtype: computing in them is no loss of precision."""
 
 _MATRIX = ("FullyConnected", "MatMul", "Convolution", "Deconvolution")
+_MOVES = ("Const", "Transpose", "Reorder", "Reshape", "Convert")
+"""What computes nothing: a model may hold its weights in a narrower type than it computes in."""
 
 
 def narrower(dtype: str, hint: str, nodes: list[tuple[str, str]]) -> list[str]:
@@ -21,6 +25,7 @@ def narrower(dtype: str, hint: str, nodes: list[tuple[str, str]]) -> list[str]:
         precision
         for kind, precision in nodes
         if precision not in holds
+        and kind not in _MOVES
         and (precision in DTYPES or (kind in _MATRIX and precision in ("i8", "u8", "i4", "u4")))
     )
     said += [f"{count} nodes compute in {DTYPES.get(name, name)}" for name, count in sorted(bad.items())]
@@ -46,9 +51,37 @@ def matrix_types(nodes: list[tuple[str, str]]) -> str:
     return ", ".join(sorted({precision for kind, precision in nodes if kind in _MATRIX})) or "no products"
 
 
-def node(info: Any) -> tuple[str, str]:
-    """Kind and precision of a node of the runtime graph."""
-    return tuple(info[key].astype(str) if key in info else "unknown" for key in ("layerType", "runtimePrecision"))  # type: ignore[return-value]
+def nodes_of(compiled: Any, *, always: bool) -> tuple[list[tuple[str, str]], str]:
+    """Kind and precision of each node of the runtime graph, and why a plugin that shows none does not. `always`: the
+    plugin has one to show, so that an error is one."""
+    try:
+        model = compiled.get_runtime_model()
+    except RuntimeError as error:
+        if always:
+            raise
+        return [], str(error).strip().splitlines()[-1]
+    return [_node(each.get_rt_info()) for each in model.get_ops()], ""
+
+
+def _node(info: Any) -> tuple[str, str]:
+    """Kind and precision of a node of the runtime graph. Of a product it is the type that its kernel computes in, as
+    the kernel's name ends with it: what else is told may be the type of the weights that it reads."""
+    keys = ("layerType", "runtimePrecision", "primitiveType")
+    kind, precision, kernel = (str(info[key].astype(str)) if key in info else "unknown" for key in keys)
+    computes_in = kernel.rpartition("_")[2]
+    return kind, computes_in if kind in _MATRIX and computes_in in DTYPES else precision
+
+
+def denormals_of(core: Any, device: str, config: Mapping[str, Any]) -> str:
+    """What becomes of products of denormal numbers in a model of its own that is compiled with these properties."""
+    import numpy as np
+    from openvino import Model, opset15
+
+    given = np.full(1 << 17, denormals.TINY, np.float32)
+    parameter = opset15.parameter(given.shape, np.float32)
+    model = Model([opset15.multiply(parameter, opset15.constant(np.float32(1.5)))], [parameter], "denormals")
+    product = core.compile_model(model, device, config)(given)[0]
+    return denormals.in_words(int(np.count_nonzero(product.view(np.uint32))), given.size)
 
 
 def plain(value: Any) -> Any:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from steelyard.adapters.torch_device import EventTimer, TorchDevice
+from steelyard.adapters.torch_device import TorchDevice
+from steelyard.adapters.torch_timer import EventTimer
 from steelyard.core.errors import SteelyardError, unknown_name
 from steelyard.core.runner import Arrays, Binding
 from steelyard.core.workload import Program, TensorSpec

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from steelyard.adapters.torch_timer import EventTimer
 from steelyard.core.backend import Budget
 from steelyard.core.errors import Unsupported
 from steelyard.core.metrics import Reading, absent
@@ -49,7 +50,7 @@ class TorchDevice:
         """Returns when all that was asked of the device is done; None where a call is that already."""
         return None
 
-    def timer(self) -> "EventTimer":
+    def timer(self) -> EventTimer:
         """Times calls on the device's own clock. Raises Unsupported with the reason where there is none."""
         raise Unsupported("a CPU's own time is the host's")
 
@@ -114,7 +115,7 @@ class _Accelerator(TorchDevice):
         synchronize, device = self._api.synchronize, self.device
         return lambda: synchronize(device)
 
-    def timer(self) -> "EventTimer":
+    def timer(self) -> EventTimer:
         return EventTimer(self._api)
 
     def flush(self) -> Callable[[], None]:
@@ -258,7 +259,7 @@ class Mps(TorchDevice):
         synchronize: Callable[[], None] = torch.mps.synchronize
         return synchronize
 
-    def timer(self) -> "EventTimer":  # noqa: D102
+    def timer(self) -> EventTimer:  # noqa: D102
         import torch
 
         return EventTimer(torch.mps.event)
@@ -272,23 +273,6 @@ class Mps(TorchDevice):
 
     def facts(self) -> Mapping[str, Any]:  # noqa: D102
         return {name: os.environ.get(name, "unset") for name in self._SWITCHES}
-
-
-class EventTimer:
-    """A pair of events in the queue, around a call; `api` has them: torch.cuda, torch.xpu, torch.mps.event."""
-
-    def __init__(self, api: Any) -> None:
-        self._begin, self._end = api.Event(enable_timing=True), api.Event(enable_timing=True)
-
-    def start(self) -> None:
-        """Before the call."""
-        self._begin.record()
-
-    def stop(self) -> float:
-        """After the call, which may still run: waits for it. Seconds between the two events on the device's clock."""
-        self._end.record()
-        self._end.synchronize()
-        return float(self._begin.elapsed_time(self._end)) * 1e-3
 
 
 _KINDS: Mapping[str, type[TorchDevice]] = {"cpu": TorchDevice, "cuda": Cuda, "rocm": Rocm, "xpu": Xpu, "mps": Mps}

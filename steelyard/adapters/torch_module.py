@@ -1,26 +1,24 @@
-"""What every runner on PyTorch shares: the original module, its parameters shared by a launch's programs, its binding.
+"""What every runner on PyTorch shares: the original module, and its parameters, shared by a launch's programs.
 
 A program that takes its KV cache as state is built with `in_place=True`: the tensors passed in are
 updated and stay where they are, as PyTorch users do it.
 """
 
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from steelyard.adapters import denormals
-from steelyard.adapters.torch_binding import Call, Tensors, TorchBinding, from_numpy, zeros
 from steelyard.adapters.torch_device import KINDS, TorchDevice, device_class, package_versions
+from steelyard.adapters.torch_executable import PACKAGES, TorchExecutable
 from steelyard.core.backend import Availability, BackendSpec
-from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported, UsageError, unknown_name
+from steelyard.core.errors import MissingPackage, Unsupported, unknown_name
 from steelyard.core.lowered import LoweredProgram
-from steelyard.core.metrics import Reading, absent
-from steelyard.core.result import Proof, untold
-from steelyard.core.runner import Arrays, Executable, LaunchContext, Runner
-from steelyard.core.workload import Program
+from steelyard.core.metrics import Reading
+from steelyard.core.result import untold
+from steelyard.core.runner import LaunchContext, Runner
+from steelyard.core.tracing import Tracer
 
-_PACKAGES = ("torch", "triton", "triton-rocm", "triton-xpu", "pytorch-triton-rocm", "pytorch-triton-xpu")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _OPENMP = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_PROC_BIND", "KMP_BLOCKTIME")
 PINNED: Mapping[str, Any] = {
@@ -31,139 +29,11 @@ PINNED: Mapping[str, Any] = {
 """What every tuning on PyTorch has."""
 
 
-class TorchExecutable(Executable):
-    """One program as a torch module, called as it is; subclasses translate it first."""
-
-    fixed_state = False
-
-    def __init__(self, runner: "TorchRunner", program: Program, module: Any) -> None:
-        self._runner, self._program, self._module = runner, program, module
-        self._held = {spec.name for spec in program.inputs if spec.role == "state"}
-        self._call: Call | None = None
-        self._returned: tuple[str, ...] = ()
-        self._seen: Counter[str] = Counter()
-        self._graphs: int | None = None
-
-    def compile(self) -> None:
-        """Translate, then make one call with zeros: PyTorch finishes its compilation on the first call."""
-        call, self._returned = self._translate()
-        arguments = [zeros(spec, self._runner.device) for spec in self._program.inputs]
-        binding = self._binding(call, arguments)
-        binding.run()
-        for spec in self._program.outputs:
-            tensor = binding.output(spec.name)
-            if tuple(tensor.shape) != spec.shape:
-                raise SteelyardError(
-                    f"{self._where}: output '{spec.name}' is {list(tensor.shape)}, not {list(spec.shape)}"
-                )
-            self._seen[str(tensor.device)] += 1
-            if spec.name in self._held and tensor.data_ptr() not in {item.data_ptr() for item in arguments}:
-                raise SteelyardError(f"{self._where}: the module was built in_place, yet '{spec.name}' is a new tensor")
-        binding.close()
-        self._call = call
-
-    @property
-    def _where(self) -> str:
-        return f"program '{self._program.name}'"
-
-    def _translate(self) -> tuple[Call, tuple[str, ...]]:
-        """What a call executes, and the outputs it returns in this order."""
-        return self._module, tuple(spec.name for spec in self._program.outputs)
-
-    def bind(self, inputs: Arrays) -> TorchBinding:  # noqa: D102
-        if self._call is None:
-            raise SteelyardError(f"{self._where}: compile() must come before bind()")
-        return self._binding(self._call, self._place(inputs))
-
-    def _binding(self, call: Call, arguments: Tensors) -> TorchBinding:
-        target = self._runner.target
-        return TorchBinding(self._program, call, self._returned, list(arguments), self.fixed_state, target)
-
-    def _place(self, inputs: Arrays) -> list[Any]:
-        """The inputs as tensors of the runner's device, in positional order, checked against the program."""
-        tensors = []
-        for spec in self._program.inputs:
-            if spec.name not in inputs:
-                raise UsageError(f"{self._where}: input '{spec.name}' ({spec.role}) is missing")
-            tensor = from_numpy(inputs[spec.name])
-            if tuple(tensor.shape) != spec.shape or str(tensor.dtype) != f"torch.{spec.dtype}":
-                raise UsageError(
-                    f"{self._where}: input '{spec.name}' is {tensor.dtype}{list(tensor.shape)}, "
-                    f"not torch.{spec.dtype}{list(spec.shape)}"
-                )
-            tensors.append(tensor.to(self._runner.device, copy=True))
-        return tensors
-
-    def proof(self) -> Proof:  # noqa: D102
-        import torch
-
-        runner, program = self._runner, self._program
-        tensors = [*self._module.parameters(), *self._module.buffers()]
-        placement = self._seen + Counter(str(tensor.device) for tensor in tensors)
-        floating = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
-        dtype = min(floating, key=lambda item: item.itemsize, default=getattr(torch, program.dtype))
-        threads, precision = torch.get_num_threads(), runner.matmul_precision()
-        mismatches = [
-            f"{count} tensors on {where}" for where, count in placement.items() if where != str(runner.device)
-        ]
-        if runner.context.budget.precision == "strict":
-            if precision != "highest":
-                mismatches.append(f"float32 matrix products in '{precision}' precision instead of 'highest'")
-            mismatches += runner.target.loose()
-        if torch.get_num_interop_threads() != 1:
-            mismatches.append(f"{torch.get_num_interop_threads()} inter-op threads instead of 1")
-        mismatches += self._objections()
-        graph_breaks, recompiles = self._trouble()
-        return Proof(
-            runtime="torch",
-            versions=package_versions(*_PACKAGES),
-            platform=runner.target.platform,
-            dtype=str(dtype).removeprefix("torch."),
-            threads=threads,
-            placement=dict(placement),
-            graphs=self._graphs,
-            graph_breaks=graph_breaks,
-            recompiles=recompiles,
-            mismatches=tuple(mismatches),
-            remarks=self._remarks(),
-            budget=runner.kept_budget(),
-            details={**runner.facts(), **self._facts()},
-        )
-
-    def _trouble(self) -> tuple[int | None, int | None]:
-        """Graph breaks and recompilations since this program was compiled; None where nothing compiles."""
-        return None, None
-
-    def _objections(self) -> tuple[str, ...]:
-        """What is wrong with how it was translated."""
-        return ()
-
-    def _remarks(self) -> tuple[str, ...]:
-        """What a reader should know of how it was translated."""
-        return ()
-
-    def _facts(self) -> Mapping[str, Any]:
-        return {}
-
-    def memory(self) -> Mapping[str, Reading]:  # noqa: D102
-        return {"planned_bytes": absent("B", "PyTorch plans no memory ahead of a call")}
-
-    @property
-    def idiom(self) -> Mapping[str, str]:  # noqa: D102
-        inputs, outputs = (
-            any(spec.role == "state" for spec in side) for side in (self._program.inputs, self._program.outputs)
-        )
-        return {"weights": "module parameters", "kv_cache": "in place" if inputs else "created" if outputs else "none"}
-
-    @property
-    def options(self) -> Mapping[str, Any]:  # noqa: D102
-        return self._runner.tunings[self._runner.context.budget.tuning]
-
-
 class TorchRunner(Runner):
     """A runtime that executes the original torch module; as it stands, eager."""
 
     formats = ("module",)
+    script = "steelyard.adapters.torch_script:script"
     tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "default": PINNED,
         "max": {**PINNED, "cudnn.benchmark": True},
@@ -171,6 +41,10 @@ class TorchRunner(Runner):
     keeps_cache = ""
     compile_s_per_gb = 0.5
     kinds = KINDS
+    tells: ClassVar[Mapping[str, str]] = {
+        "compilation": "steelyard.adapters.torch_compilation",
+        "memory": "steelyard.adapters.torch_memory",
+    }
     accepts: ClassVar[Mapping[str, str]] = {}
     caps_memory = "torch.cuda.set_per_process_memory_fraction"
     executable: ClassVar[type[TorchExecutable]] = TorchExecutable
@@ -198,7 +72,7 @@ class TorchRunner(Runner):
             missing = error.name == "torch"
             reason = str(MissingPackage("torch", "torch")) if missing else f"torch does not import: {error}"
             return Availability(available=False, reason=reason)
-        versions = package_versions(*_PACKAGES)
+        versions = package_versions(*PACKAGES)
         if reason := kind.missing():
             return Availability(available=False, reason=reason, versions=versions)
         return Availability(available=True, versions=versions, devices=kind.names())
@@ -240,13 +114,20 @@ class TorchRunner(Runner):
         """Of the caching allocator."""
         return self.target.peaks()
 
-    def load(self, program: LoweredProgram) -> Executable:
+    def load(self, program: LoweredProgram) -> TorchExecutable:
         """Build the original module; programs of one launch share one set of parameters."""
         if program.program.dtype in self.target.no_dtypes:
             raise Unsupported(f"torch on {self.target.type} has no {program.program.dtype}")
         if program.program.gradients:
             self._leave_inference_mode()
         return self.executable(self, program.program, self.module(program))
+
+    def tracer(self, program: LoweredProgram) -> Tracer:
+        """With torch.profiler."""
+        from steelyard.adapters.torch_graph import eager
+        from steelyard.adapters.torch_trace import TorchTracer
+
+        return TorchTracer(self.load(program), self.target.type, eager)
 
     def _leave_inference_mode(self) -> None:
         """Its tensors can take no part in a gradient."""

@@ -1,5 +1,6 @@
 """The platforms that JAX runs on: their names, memory caps, compiler options, and what a compiled program tells."""
 
+import importlib.metadata
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,11 @@ MAX: Mapping[str, Mapping[str, Any]] = {"cpu": {}, "cuda": _MAX_GPU, "rocm": {},
 """Compiler options of the tuning `max` by device kind."""
 
 _COMMAND_BUFFER = re.compile(r"to_apply=%?command_buffer")
+
+
+def versions() -> dict[str, str]:
+    """Of JAX and of the XLA inside it."""
+    return {package: importlib.metadata.version(package) for package in ("jax", "jaxlib")}
 
 
 def check_kind(kind: str) -> None:

@@ -4,24 +4,25 @@ from steelyard.analysis.across import compare_runs
 from steelyard.analysis.break_even import BreakEven, break_even
 from steelyard.analysis.overall import Overall, overall
 from steelyard.analysis.pairs import count_pairs, other_pairs, turned
-from steelyard.analysis.pilot import Outlook, control_spreads, pilot, widest_half_width
-from steelyard.analysis.sides import disturbed_warm, set_aside
-from steelyard.analysis.summary import Summary, launch_medians, summaries
+from steelyard.analysis.pilot import DetectableEffect, control_spreads, pilot, widest_half_width
+from steelyard.analysis.sides import contaminated_warm, set_aside
+from steelyard.analysis.summary import Summary, launch_cuts, launch_medians, summaries
 from steelyard.analysis.unfinished import Unfinished, unfinished
 from steelyard.analysis.within import compare_run
 
 __all__ = [
     "BreakEven",
-    "Outlook",
+    "DetectableEffect",
     "Overall",
     "Summary",
     "Unfinished",
     "break_even",
     "compare_run",
     "compare_runs",
+    "contaminated_warm",
     "control_spreads",
     "count_pairs",
-    "disturbed_warm",
+    "launch_cuts",
     "launch_medians",
     "other_pairs",
     "overall",

@@ -1,6 +1,6 @@
 """Comparisons across runs: unpaired, and believed only beyond what one run differs from the next.
 
-Launches of one run share that run's luck (heat, memory layout, neighbours), so that their number says
+Launches of one run share that run's luck (heat, memory layout, background load), so that their number says
 nothing about a difference between runs. The run-to-run effect is estimated from the control arms: with
 c the median log of a run's control launches, s their pooled standard deviation within the sides with f
 degrees of freedom (f + 2 such runs), and k the runs of a side in which the backend was measured, it is
@@ -18,7 +18,8 @@ import numpy as np
 from steelyard.analysis.factor import Factor, find_factor
 from steelyard.analysis.sides import Side, Sides, sides_of
 from steelyard.analysis.verdict import MARGIN, Question, as_ratio
-from steelyard.analysis.within import approximations, obstacle, settle, too_noisy, withhold
+from steelyard.analysis.withheld import too_noisy, withhold
+from steelyard.analysis.within import approximations, obstacle, settle
 from steelyard.core.comparison import Comparison, Family, Verdict
 from steelyard.core.errors import UsageError
 from steelyard.core.run import Run
@@ -32,7 +33,7 @@ FEWEST_RUNS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class RunGroup:
     """The runs of one side. Points are matched by title, because their keys belong to what is checked."""
 
     runs: tuple[Run, ...]
@@ -91,7 +92,7 @@ def compare_runs(
     common = [title for title in before.points if title in after.points]
     if not common:
         raise UsageError(
-            f"the runs have no point in common: {', '.join(before.points)} against {', '.join(after.points)}; "
+            f"the runs have no configuration in common: {', '.join(before.points)} against {', '.join(after.points)}; "
             "run both with the same --workload, --size and --set"
         )
     headline = baseline_runs[0].manifest.headline
@@ -124,11 +125,11 @@ def compare_runs(
     return tuple(withhold(comparison, noisy) for comparison in found)
 
 
-def group_of(runs: Sequence[Run]) -> Group:
+def group_of(runs: Sequence[Run]) -> RunGroup:
     """Index the runs of one side."""
     sides = tuple(sides_of(run) for run in runs)
     keys = tuple({point.title: key for key, point in item.points.items()} for item in sides)
-    return Group(runs=tuple(runs), sides=sides, keys=keys)
+    return RunGroup(runs=tuple(runs), sides=sides, keys=keys)
 
 
 def unlike(identities: Sequence[Identity | None]) -> str:

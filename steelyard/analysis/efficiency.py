@@ -8,7 +8,7 @@ import numpy as np
 
 from steelyard.analysis.roofline import Roof, bandwidths, beyond, peaks, product, quotient, rate
 from steelyard.analysis.sides import Side
-from steelyard.analysis.work import traffic_bytes
+from steelyard.analysis.work_per_call import traffic_bytes
 from steelyard.core.ceilings import MEMORY
 from steelyard.core.comparison import Estimate
 from steelyard.core.run import Manifest

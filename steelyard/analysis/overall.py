@@ -72,9 +72,7 @@ def _mean(
         reason = "; ".join(dict.fromkeys(lacking.values()))
         return Overall(arm=label, ratio=None, points=(), rounds=0, reason=reason)
     if len(common) < 2:
-        reason = (
-            f"all backends completed {len(common)} of {len(common) + len(left_out)} workload points; a mean needs 2"
-        )
+        reason = f"all backends completed {len(common)} of {len(common) + len(left_out)} configurations; a mean needs 2"
         return Overall(arm=label, ratio=None, points=common, rounds=0, left_out=left_out, reason=reason)
     log_ratios = {key: dict(zip(paired[key].rounds, paired[key].log_ratios, strict=True)) for key in common}
     return Overall(

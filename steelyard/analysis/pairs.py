@@ -10,7 +10,8 @@ from itertools import combinations
 
 from steelyard.analysis.sides import Sides, sides_of
 from steelyard.analysis.verdict import Question
-from steelyard.analysis.within import floor_at, pair, settle, too_noisy, undecided, weigh, withhold
+from steelyard.analysis.withheld import too_noisy, withhold
+from steelyard.analysis.within import floor_at, pair, settle, summarise_pairs, undecided
 from steelyard.core.case import Arm
 from steelyard.core.comparison import Comparison, Verdict
 from steelyard.core.run import Run
@@ -38,7 +39,7 @@ def other_pairs(run: Run, *, sides: Sides | None = None) -> tuple[Comparison, ..
         for key, metric in asked
         for before, after in _pairs(sides)
     ]
-    for pairs, weight in zip(every, weigh(every), strict=True):
+    for pairs, weight in zip(every, summarise_pairs(every), strict=True):
         floor = floors[pairs.candidate.key, pairs.metric]
         comparison, question = undecided(pairs, floor, "exploratory", weight)
         if question is not None:

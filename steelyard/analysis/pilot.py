@@ -1,4 +1,4 @@
-"""What the first rounds say about the rest: rounds needed, the smallest effect that can be found, calls per launch."""
+"""What the first rounds say about the rest: rounds needed, minimum detectable effect, calls per launch."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from steelyard.analysis.sides import Side, Sides, sides_of
 from steelyard.analysis.verdict import MARGIN
-from steelyard.analysis.within import Pairs, pair, weigh
+from steelyard.analysis.within import Pairs, pair, summarise_pairs
 from steelyard.core.comparison import Family
 from steelyard.core.run import Run
 from steelyard.measure.driver import metrics_of
@@ -23,12 +23,12 @@ LATENCY = "latency_s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """What one comparison can be expected to yield.
+class DetectableEffect:
+    """The minimum detectable effect of one comparison, and what it rests on.
 
     `spread` is the standard deviation of the pilot's paired log ratios, `spread_upper` its 90 % upper limit.
-    `rounds_needed` reaches the target half-width at the spread as it is; `detectable` is the slowdown (0.05 is 5 %)
-    that `rounds` rounds are promised to find in 9 of 10 runs, reckoning with what was `seen` in earlier runs;
+    `rounds_needed` reaches the target half-width at the spread as it is; `detectable` is that effect, the slowdown
+    (0.05 is 5 %) that `rounds` rounds are promised to find in 9 of 10 runs, given what was `seen` in earlier runs;
     `can_fire` whether that many rounds can carry a verdict in a family of this size. None with the reason where the
     pilot has fewer than 2 pairs or the question has no answer; nothing is promised either where all launches
     of a side were without a steady state, for then a verdict depends on how far they range, not on the spread alone.
@@ -45,7 +45,7 @@ class Outlook:
     pairs: int
     spread: float | None
     spread_upper: float | None
-    seen: planning.Seen | None = None
+    seen: planning.EarlierNoise | None = None
     rounds: int
     rounds_needed: int | None
     detectable: float | None
@@ -60,9 +60,9 @@ def pilot(
     rounds: int,
     target: float = 0.02,
     sides: Sides | None = None,
-    seen: Mapping[tuple[str, str], planning.Seen] = MappingProxyType({}),
-) -> tuple[Outlook, ...]:
-    """An outlook for every arm but the baseline, at every point and timed metric, for a run of `rounds` warm rounds.
+    seen: Mapping[tuple[str, str], planning.EarlierNoise] = MappingProxyType({}),
+) -> tuple[DetectableEffect, ...]:
+    """The effect for every arm but the baseline, at every point and timed metric, for a run of `rounds` warm rounds.
 
     The control arm is listed too, in a family of one: its half-width is the noise floor to expect. `seen` is the
     noise of earlier runs by point key and metric, made of what `control_spreads` finds in them.
@@ -75,7 +75,7 @@ def pilot(
         for arm in sides.arms
         if arm.label != sides.baseline.label
     ]
-    spreads = [weight.spread for weight in weigh(every)]
+    spreads = [weight.spread for weight in summarise_pairs(every)]
     moments = _moments(pairs.candidate for pairs in every if pairs.metric == LATENCY)
     controls = {
         (pairs.candidate.key, pairs.metric): (spread, len(pairs.log_ratios))
@@ -86,7 +86,7 @@ def pilot(
     families = [_family(run, pairs) for pairs in every]
     sizes = Counter(family for pairs, family in zip(every, families, strict=True) if not pairs.candidate.arm.control)
     return tuple(
-        _outlook(
+        _detectable_effect(
             pairs,
             spread,
             family,
@@ -117,7 +117,7 @@ def control_spreads(run: Run) -> dict[tuple[str, str], float]:
     ]
     return {
         (pairs.candidate.key, pairs.metric): weight.spread
-        for pairs, weight in zip(every, weigh(every), strict=True)
+        for pairs, weight in zip(every, summarise_pairs(every), strict=True)
         if weight.spread is not None and len(pairs.rounds) >= planning.MINIMUM_ROUNDS
     }
 
@@ -161,7 +161,7 @@ def _family(run: Run, pairs: Pairs) -> Family:
     return "primary" if primary else "exploratory"
 
 
-def _outlook(
+def _detectable_effect(
     pairs: Pairs,
     spread: float | None,
     family: Family,
@@ -170,17 +170,17 @@ def _outlook(
     rounds: int,
     target: float,
     *,
-    seen: planning.Seen | None,
+    seen: planning.EarlierNoise | None,
     pooled: planning.Pooled | None,
     calls: int | None,
-) -> Outlook:
+) -> DetectableEffect:
     side = pairs.candidate
     count = len(pairs.log_ratios)
     can_fire = rounds >= planning.rounds_to_fire(size)
     reason = _no_promise(pairs, spread, control[0])
     if not (reason or can_fire):
         reason = f"too few rounds for a verdict among {size} comparisons"
-    return Outlook(
+    return DetectableEffect(
         point=side.key,
         title=side.title,
         metric=pairs.metric,

@@ -83,8 +83,8 @@ class Launched(NamedTuple):
 class Side:
     """One arm at one point: its results in whole rounds, and the `reason` why there are none where that is known.
 
-    `key` and `title` are the point's. `disturbed` are the rounds that a neighbour touched: what a launch of them
-    says of correctness and failure counts, its times do not.
+    `key` and `title` are the point's. `contaminated` are the rounds whose times do not
+    count; what a launch of them says of correctness and failure does.
     """
 
     arm: Arm
@@ -93,18 +93,18 @@ class Side:
     title: str
     results: tuple[Result, ...]
     reason: str = ""
-    disturbed: frozenset[int] = frozenset()
+    contaminated: frozenset[int] = frozenset()
     _launched: dict[str, tuple[Launched, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def launched(self, metric: str) -> tuple[Launched, ...]:
-        """The launches of undisturbed rounds that ended ok and gave samples of the metric, by round and group."""
+        """The launches of uncontaminated rounds that ended ok and gave samples of the metric, by round and group."""
         return self._launched.get(metric, ())
 
     @property
     def quiet(self) -> tuple[Result, ...]:
-        """The results whose times count: those of undisturbed rounds, and of the cold round of each segment, which is
-        not repeated where it was disturbed."""
-        return tuple(result for result in self.results if result.round == 0 or result.round not in self.disturbed)
+        """The results whose times count: those of uncontaminated rounds, and of the cold round of each segment, which
+        is not repeated where it was contaminated."""
+        return tuple(result for result in self.results if result.round == 0 or result.round not in self.contaminated)
 
     def medians(self, metric: str) -> dict[Place, float]:
         """The launch medians by place."""
@@ -178,7 +178,7 @@ def sides_of(run: Run) -> Sides:
     """Index a run. Results of rounds that no segment counts as whole are left out: they give no pairs."""
     manifest = run.manifest
     whole = {number for segment in run.segments for number in segment.rounds}
-    disturbed = frozenset(set_aside(run))
+    contaminated = frozenset(set_aside(run))
     points: dict[str, Point] = {}
     keys: dict[str, str] = {}
     for case in manifest.cases:
@@ -207,7 +207,7 @@ def sides_of(run: Run) -> Sides:
                 title=titles[key],
                 results=results,
                 reason="; ".join(reasons) or (_TORN if (label, key) in ran else ""),
-                disturbed=disturbed,
+                contaminated=contaminated,
             )
     _launch(sides.values())
     return Sides(points=points, arms=tuple(manifest.arms), baseline=arms[manifest.baseline], _sides=sides)
@@ -223,22 +223,22 @@ def approximation(results: Sequence[Result]) -> str:
     return f"approximate{share}: {marked[0]}"
 
 
-def disturbed_warm(run: Run) -> dict[int, str]:
-    """The warm rounds that a neighbour disturbed, with the evidence."""
+def contaminated_warm(run: Run) -> dict[int, str]:
+    """The contaminated warm rounds, with the evidence."""
     return {
         number: evidence for segment in run.segments for number, evidence in segment.disturbed.items() if number > 0
     }
 
 
 def set_aside(run: Run) -> dict[int, str]:
-    """The disturbed warm rounds that give no pairs and no steady numbers, with the evidence.
+    """The contaminated warm rounds that give no pairs and no steady numbers, with the evidence.
 
-    Where more than half were disturbed there is nothing better to be had: all keep their numbers, and no
+    Where more than half were contaminated there is nothing better to be had: all keep their numbers, and no
     verdict is given on them.
     """
-    disturbed = disturbed_warm(run)
+    contaminated = contaminated_warm(run)
     warm = sum(1 for segment in run.segments for number in segment.rounds if number > 0)
-    return disturbed if 2 * len(disturbed) <= warm else {}
+    return contaminated if 2 * len(contaminated) <= warm else {}
 
 
 def median(values: ArrayLike) -> float:

@@ -29,7 +29,7 @@ _PERCENTILES = (("p90", 0.90), ("p99", 0.99))
 class Summary:
     """One metric of one arm at one point over the launches that ended ok; values in the metric's base unit.
 
-    Launches of disturbed rounds are left out, but for `statuses`.
+    Launches of contaminated rounds are left out, but for `statuses`.
 
     `metric` is a timed metric or `energy_j` (state `steady`), a phase as `compile_s/cold` or `compile_s/warm`, or a
     memory peak as `host_peak_bytes/steady` (warm rounds) or `host_peak_bytes/steady/cold`.
@@ -115,6 +115,18 @@ def launch_medians(run: Run, *, sides: Sides | None = None) -> Mapping[tuple[str
         for key, point in sides.points.items()
         for arm in sides.arms
         for metric in metrics_of(point)
+    }
+
+
+def launch_cuts(run: Run) -> Mapping[tuple[str, str, str, Place], int]:
+    """Where the steady samples of each launch that counts begin, by arm, point key, timed metric and place."""
+    sides = sides_of(run)
+    return {
+        (arm.label, key, metric, launch.place): launch.cut
+        for key, point in sides.points.items()
+        for arm in sides.arms
+        for metric in metrics_of(point)
+        for launch in sides.side(arm, key).launched(metric)
     }
 
 

@@ -79,7 +79,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Decision:
     """The verdict with its reason, the ratio at the confidence it is given at, and the adjusted p-value."""
 
     verdict: Verdict
@@ -90,7 +90,7 @@ class Answer:
     confidence: float
 
 
-def decide(questions: Sequence[Question], family: Family) -> tuple[Answer, ...]:
+def decide(questions: Sequence[Question], family: Family) -> tuple[Decision, ...]:
     """Answer all questions of one family together, in their order."""
     if not questions:
         return ()
@@ -111,7 +111,7 @@ def decide(questions: Sequence[Question], family: Family) -> tuple[Answer, ...]:
         estimate, judged = question.location.estimate(used), question.judged(used)
         verdict = _verdict(judged, question) if stands else "inconclusive"
         answers.append(
-            Answer(
+            Decision(
                 verdict=verdict,
                 reason=_reason(verdict, judged, question, len(questions), family),
                 ratio=as_ratio(estimate),

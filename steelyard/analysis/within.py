@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from steelyard.analysis.sides import Side, Sides, disturbed_warm, sides_of
-from steelyard.analysis.turns import log_levels, log_ratio
+from steelyard.analysis.sides import Side, Sides, sides_of
+from steelyard.analysis.turn_ratios import log_levels, log_ratio
 from steelyard.analysis.verdict import ALPHA, MARGIN, Question, as_ratio, decide
+from steelyard.analysis.withheld import too_noisy, unguarded, withhold
 from steelyard.core.comparison import Comparison, Family, Verdict
 from steelyard.core.result import Place
 from steelyard.core.run import Run
@@ -22,7 +23,7 @@ class Pairs:
     """The places in which both sides ended ok with samples of the metric, and the log ratio of each: one in a round.
 
     A log ratio is log(candidate's launch median / baseline's), or of launches that took turns together the median over
-    their turns (`steelyard.analysis.turns`). `timed` is the timed metric that says at which layer the
+    their turns (`steelyard.analysis.turn_ratios`). `timed` is the timed metric that says at which layer the
     calls were made and whether a launch was steady: the metric itself, but for energy.
     """
 
@@ -39,7 +40,7 @@ class Pairs:
         return tuple(place.round for place in self.places)
 
 
-class Weight(NamedTuple):
+class PairedSummary(NamedTuple):
     """What the log ratios of paired rounds say before anybody asks for a verdict: their location, their standard
     deviation (None below 2 rounds) and the two-sided p-value of no difference, by Student's t or signed ranks as the
     location. The location is None without rounds."""
@@ -70,7 +71,7 @@ def compare_run(run: Run, *, guard: bool = True, sides: Sides | None = None) -> 
         for arm in sides.arms
         if arm.label != sides.baseline.label
     ]
-    weights = weigh(every)
+    weights = summarise_pairs(every)
     floors = {
         (pairs.candidate.key, pairs.metric): floor_from(weight.location)
         for pairs, weight in zip(every, weights, strict=True)
@@ -133,7 +134,7 @@ def pair(baseline: Side, candidate: Side, metric: str) -> Pairs:
     )
 
 
-def weigh(every: Sequence[Pairs]) -> list[Weight]:
+def summarise_pairs(every: Sequence[Pairs]) -> list[PairedSummary]:
     """Weigh many pairs: those of equally many rounds cost little more than one of them."""
     logs = [pairs.log_ratios for pairs in every]
     spreads: list[float | None] = [None] * len(logs)
@@ -146,7 +147,7 @@ def weigh(every: Sequence[Pairs]) -> list[Weight]:
     for values, spread, by_ranks in zip(logs, spreads, signed_rank.p_values(logs), strict=True):
         location = next(locations) if values else None
         p_value = location.p_value if isinstance(location, Mean) else by_ranks
-        found.append(Weight(location=location, spread=spread, p_value=p_value))
+        found.append(PairedSummary(location=location, spread=spread, p_value=p_value))
     return found
 
 
@@ -168,7 +169,9 @@ def obstacle(baseline: Side, candidate: Side, metric: str, usable: bool) -> str:
     return ""
 
 
-def undecided(pairs: Pairs, floor: float | None, family: Family, weight: Weight) -> tuple[Comparison, Question | None]:
+def undecided(
+    pairs: Pairs, floor: float | None, family: Family, weight: PairedSummary
+) -> tuple[Comparison, Question | None]:
     """The comparison as far as it goes without a family, and the question that its family answers, if it is open."""
     baseline, candidate, metric = pairs.baseline, pairs.candidate, pairs.metric
     verdict: Verdict = "inconclusive"
@@ -265,43 +268,3 @@ def floor_at(sides: Sides, point: str, metric: str) -> float | None:
     if sides.control is None:
         return None
     return floor_of(pair(sides.side(sides.baseline, point), sides.side(sides.control, point), metric).log_ratios)
-
-
-def too_noisy(run: Run) -> str:
-    """Why verdicts are withheld, or empty: segments measured on a machine of grade F, and rounds lost to neighbours."""
-    noisy = [segment for segment in run.segments if segment.noise.grade == "F"]
-    told = [
-        f"noise grade F in segment {segment.index}: "
-        + (", ".join(text.removeprefix("F: ") for text in segment.noise.evidence) or "no evidence was recorded")
-        for segment in noisy
-    ]
-    return "; ".join(filter(None, [*told, _lost(run)]))
-
-
-def _lost(run: Run) -> str:
-    """Why too few undisturbed rounds are left, or empty. A run of too few rounds for any verdict says that instead."""
-    warm = sum(1 for segment in run.segments for number in segment.rounds if number > 0)
-    disturbed = disturbed_warm(run)
-    left = warm - len(disturbed)
-    if warm < FEWEST or (2 * len(disturbed) <= warm and left >= FEWEST):
-        return ""
-    number, evidence = next(iter(disturbed.items()))
-    return (
-        f"{len(disturbed)} of {warm} rounds were disturbed by others; {left} are left, where {FEWEST} and at "
-        f"least half are needed (round {number}: {evidence}); run again, or --resume, when the machine is quiet"
-    )
-
-
-def unguarded(run: Run) -> Run:
-    """The run as if the noise guard had seen nothing: no verdict is withheld, no round left out."""
-    quiet = [
-        replace(segment, noise=replace(segment.noise, grade="A", evidence=()), disturbed={}) for segment in run.segments
-    ]
-    return replace(run, segments=tuple(quiet))
-
-
-def withhold(comparison: Comparison, withheld: str) -> Comparison:
-    """The comparison with its numbers and without a verdict, if there is a reason to withhold it."""
-    if not withheld or comparison.verdict == "incomparable":
-        return comparison
-    return replace(comparison, verdict="withheld", reason=withheld)

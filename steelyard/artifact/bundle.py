@@ -18,7 +18,7 @@ from steelyard.artifact import sums
 from steelyard.artifact.finding import Finding
 from steelyard.artifact.readme import readme
 from steelyard.artifact.rendered import Versions, compare_files
-from steelyard.artifact.report import files_of, strangers_of
+from steelyard.artifact.report_check import files_of, strangers_of
 from steelyard.core.errors import StoreError
 from steelyard.core.hashing import file_sha256
 from steelyard.core.run import Run

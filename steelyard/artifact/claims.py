@@ -38,7 +38,7 @@ class Claim:
 
 
 def claims_of(run: Run) -> tuple[Comparison, ...]:
-    """The comparisons of a run that claim something; the control arm and sham arms claim nothing."""
+    """The comparisons of a run that claim something; the control arm and A/A arms claim nothing."""
     aside = {arm.label for arm in run.manifest.arms if arm.control or arm.sham}
     return tuple(
         entry

@@ -70,7 +70,7 @@ def _structure(run: Run) -> Iterator[Finding]:
     points = {case.point.key for case in cases.values()}
     for key, facts in run.manifest.lowered.items():
         if key not in points or facts.point != key:
-            yield _wrong(f"manifest, lowered point {key}", "belongs to no case of the run")
+            yield _wrong(f"manifest, lowered configuration {key}", "belongs to no case of the run")
 
 
 def _answers(run: Run) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""How noisy the machine was, judged anew: each segment's grade and disturbed rounds, from the stored readings."""
+"""How noisy the machine was, judged anew: each segment's grade and contaminated rounds, from the stored readings."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +6,7 @@ from steelyard import __version__
 from steelyard.artifact.finding import Finding
 from steelyard.core.result import LaunchRecord
 from steelyard.core.run import Noise, Run, Segment, launches_by_segment
-from steelyard.guard.disturbance import disturbed_rounds
+from steelyard.guard.contamination import contaminated_rounds
 from steelyard.guard.grades import grade, graded_at_end
 from steelyard.tables.format import counted
 
@@ -14,30 +14,30 @@ _DURING = "during/"
 
 
 def inspect_noise(run: Run) -> Iterator[Finding]:
-    """Grades and disturbed rounds against the same readings judged anew; other versions may judge otherwise."""
+    """Grades and contaminated rounds against the same readings judged anew; other versions may judge otherwise."""
     by = run.manifest.tool_version
     if by != __version__:
-        text = f"grades and disturbed rounds were judged by steelyard {by} and are not judged anew"
+        text = f"grades and contaminated rounds were judged by steelyard {by} and are not judged anew"
         yield Finding(kind="note", where="run", text=text)
         return
     parts = launches_by_segment(run.launches)
     if len(parts) != len(run.segments):
         text = (
-            f"grades and disturbed rounds are not judged anew: {counted(len(run.segments), 'segment')}, and launches "
-            f"that look like those of {len(parts)}"
+            f"grades and contaminated rounds are not judged anew: {counted(len(run.segments), 'segment')}, and "
+            f"launches that look like those of {len(parts)}"
         )
         yield Finding(kind="note", where="run", text=text)
         return
     found = [
         finding
         for segment, records in zip(run.segments, parts, strict=True)
-        for finding in (*_grade(segment, records), *_disturbed(segment, records))
+        for finding in (*_grade(segment, records), *_contaminated(segment, records))
     ]
     yield from found
     if not found:
         rounds = sum(len(segment.disturbed) for segment in run.segments)
         grades = ", ".join(segment.noise.grade for segment in run.segments)
-        text = f"the readings give the grade ({grades}) and the disturbed rounds ({rounds}) that are stored"
+        text = f"the readings give the grade ({grades}) and the contaminated rounds ({rounds}) that are stored"
         yield Finding(kind="holds", where="run", text=text)
 
 
@@ -58,14 +58,16 @@ def _grade(segment: Segment, records: Sequence[LaunchRecord]) -> Iterator[Findin
             yield _wrong(segment, f"{name} is {values[0]}, and its launches give {values[1]}")
 
 
-def _disturbed(segment: Segment, records: Sequence[LaunchRecord]) -> Iterator[Finding]:
-    anew = {number: told for number, told in disturbed_rounds(records).items() if number in segment.rounds}
+def _contaminated(segment: Segment, records: Sequence[LaunchRecord]) -> Iterator[Finding]:
+    anew = {number: told for number, told in contaminated_rounds(records).items() if number in segment.rounds}
     for number in sorted({*anew, *segment.disturbed}):
         if number not in anew:
-            text = f"round {number} is marked as disturbed, and the readings of its launches tell of nobody"
+            text = f"round {number} is marked as contaminated, and the readings of its launches tell of nobody"
             yield _wrong(segment, text)
         elif number not in segment.disturbed:
-            yield _wrong(segment, f"round {number} is not marked as disturbed, and its launches were: {anew[number]}")
+            yield _wrong(
+                segment, f"round {number} is not marked as contaminated, and its launches were: {anew[number]}"
+            )
 
 
 def _wrong(segment: Segment, text: str) -> Finding:

@@ -73,10 +73,11 @@ def readme(run: Run) -> str:
 
 def _head(run: Run) -> Iterator[str]:
     manifest = run.manifest
-    yield f"# Artifact: {_text(manifest.suite)} on {_text(manifest.device.name)}\n"
+    yield f"# Artifact: {in_table(manifest.suite)} on {in_table(manifest.device.name)}\n"
     yield f"- Run `{manifest.run_id}`, measured {manifest.created_utc} by steelyard {manifest.tool_version}."
     yield f"- Digest of the run: `{run.digest}`."
-    yield f"- {manifest.budget.threads} threads, tuning {manifest.budget.tuning}, baseline {_text(manifest.baseline)}."
+    budget, baseline = manifest.budget, in_table(manifest.baseline)
+    yield f"- {budget.threads} threads, tuning {budget.tuning}, baseline {baseline}."
     yield f"- {len(run.launches)} launches, {len(run.results)} results; the raw samples are in `run/`.\n"
 
 
@@ -91,7 +92,13 @@ def _claims(run: Run) -> Iterator[str]:
     yield "| workload | metric | candidate | baseline | speed-up | verdict |"
     yield "|---|---|---|---|---|---|"
     for claim in claims:
-        cells = (_text(claim.title), claim.metric, _text(claim.candidate), _text(claim.baseline), _speedup(claim))
+        cells = (
+            in_table(claim.title),
+            claim.metric,
+            in_table(claim.candidate),
+            in_table(claim.baseline),
+            _speedup(claim),
+        )
         yield f"| {' | '.join(cells)} | {claim.verdict} |"
     yield ""
 
@@ -108,7 +115,7 @@ def _speedup(claim: Comparison) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def _text(text: str) -> str:
+def in_table(text: str) -> str:
     """A stored text inside a table of Markdown."""
     safe = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return safe.replace("|", "\\|")

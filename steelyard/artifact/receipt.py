@@ -45,7 +45,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ReportedRun:
     """A run that a report was made from, and the state that it was in."""
 
     run: str
@@ -57,7 +57,7 @@ class Across:
     """What a report of several runs (`bench compare --report`) was made from: the runs of each side, the first being
     what the others are held against, the factor where one was named, and the prices that were given."""
 
-    sides: tuple[tuple[Source, ...], ...]
+    sides: tuple[tuple[ReportedRun, ...], ...]
     factor: str = ""
     prices: tuple[Price, ...] = ()
 

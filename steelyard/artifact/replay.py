@@ -46,13 +46,15 @@ def replay_of(
     Raises StoreError for a run that does not say its plan, UsageError where nothing of it can be run here.
     """
     plan = settings(stored)
-    suite = _suite(plan.suite, trust=trust)
+    suite = suite_of(plan.suite, trust=trust)
     points, gone = _points(stored, suite, workloads, weights)
     backends, absent = _backends(stored, trust=trust)
     baseline = next(arm.backend.text for arm in stored.arms if arm.label == stored.baseline)
     left_out = (*absent, *gone)
     if not points or not backends:
-        raise UsageError("nothing of this run can be run here: " + "; ".join(_told(entry) for entry in left_out))
+        raise UsageError(
+            "nothing of this run can be run here: " + "; ".join(_left_out_text(entry) for entry in left_out)
+        )
     request = Request(
         suite=plan.suite,
         backends=backends,
@@ -82,7 +84,7 @@ def points_here(stored: Manifest, suite: Suite, weights: Path | None) -> tuple[P
     if gone:
         raise StoreError(
             f"run {stored.run_id} cannot be gone on with here: "
-            + "; ".join(_told(entry) for entry in gone)
+            + "; ".join(_left_out_text(entry) for entry in gone)
             + "; use the same versions and --weights"
         )
     return points
@@ -117,13 +119,14 @@ def refuse_unlike(stored: Manifest, here: Manifest) -> None:
         raise StoreError(
             "nothing was measured, as it would not be the same work: "
             + "; ".join(found)
-            + "; use the same checkpoint and versions, or choose other points with --workload"
+            + "; use the same checkpoint and versions, or choose others with --workload"
         )
 
 
-def _suite(name: str, *, trust: bool) -> Suite:
+def suite_of(name: str, *, trust: bool) -> Suite:
+    """The suite of a stored run; code of its own only with `trust`. Raises UsageError."""
     if ":" in name and not trust:
-        raise UsageError(f"the suite is code of its own, '{name}': look at it, install it, then replay with --trust")
+        raise UsageError(f"the suite is code of its own, '{name}': look at it, install it, then use --trust")
     return plugins.suite(name)
 
 
@@ -200,7 +203,7 @@ def _unlike(point: Point, candidates: Sequence[Point]) -> str:
     """In what the suite's own point differs from the stored one."""
     twin = next((candidate for candidate in candidates if candidate.title == point.title), None)
     if twin is None:
-        return "the suite that is installed here has no such point"
+        return "the suite that is installed here has no such configuration"
     parts = [
         field.name
         for field in dataclasses.fields(point)
@@ -214,5 +217,5 @@ def _unlike(point: Point, candidates: Sequence[Point]) -> str:
     return f"the suite that is installed here makes it otherwise: {', '.join(parts)}"
 
 
-def _told(entry: LeftOut) -> str:
+def _left_out_text(entry: LeftOut) -> str:
     return f"{entry.point or entry.backend}: {entry.reason}"

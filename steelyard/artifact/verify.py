@@ -9,7 +9,7 @@ from steelyard.artifact import bundle, receipt
 from steelyard.artifact.archive import SUFFIXES, unpack
 from steelyard.artifact.finding import Finding, whole
 from steelyard.artifact.rendered import Versions
-from steelyard.artifact.report import Render, RenderAcross, check_across, check_report
+from steelyard.artifact.report_check import Render, RenderAcross, check_across, check_report
 from steelyard.artifact.stored import check_stored
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.core.run import Run

@@ -11,7 +11,7 @@ _SHORTEST_NAME = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class BarLine:
     """One row: an arm with its number, its speed-up over the baseline, and the verdict or what went wrong.
 
     `interval` and `speedup_interval` are bracketed or empty; `length` and `end` are what the bar shows.
@@ -36,12 +36,12 @@ class Block:
     title: str
     heads: tuple[str, str]
     under: str = ""
-    lines: tuple[Line, ...] = ()
+    lines: tuple[BarLine, ...] = ()
     remarks: tuple[tuple[str, Style], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class BarLayout:
     """Widths of columns, the same in all tables; 0 where a column found no room. Bars and intervals give way first."""
 
     terminal: Terminal
@@ -54,7 +54,7 @@ class Layout:
     word: int
 
     @classmethod
-    def of(cls, blocks: Sequence[Block], terminal: Terminal) -> "Layout":
+    def of(cls, blocks: Sequence[Block], terminal: Terminal) -> "BarLayout":
         """Share the terminal's width out."""
         every = [line for block in blocks for line in block.lines]
         heads = [block.heads for block in blocks]
@@ -87,7 +87,7 @@ class Layout:
         if block.under:
             yield from wrapped(block.under, terminal, style="dim")
         verdict = "verdict" if any(line.word for line in block.lines) else ""
-        heads = Line(name="backend", value=block.heads[0], speedup=block.heads[1], word=verdict)
+        heads = BarLine(name="backend", value=block.heads[0], speedup=block.heads[1], word=verdict)
         yield from self._row(heads, 0.0)
         width = sum(part + 2 for part in (self.name, self.bar, self.value, self.speedup, self.word) if part) - 2
         width += sum(part + 1 for part in (self.interval, self.speedup_interval) if part)
@@ -98,7 +98,7 @@ class Layout:
         for remark, style in block.remarks:
             yield from wrapped(remark, terminal, indent="  ", style=style)
 
-    def _row(self, line: Line, full: float) -> Iterator[str]:
+    def _row(self, line: BarLine, full: float) -> Iterator[str]:
         terminal = self.terminal
         first, *rest = folded(terminal.shown(line.name), self.name)
         base: Style = "dim" if line.dim else ""

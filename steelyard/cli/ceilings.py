@@ -52,13 +52,13 @@ def ceilings(
     from steelyard.core.backend import Budget, split_backends
     from steelyard.core.quantity import bytes_of
     from steelyard.hardware.ceilings.kept import keep as store
-    from steelyard.hardware.ceilings.measure import QUICK_ROUNDS, ROUNDS, RUNTIMES, Request, measure
+    from steelyard.hardware.ceilings.measure import QUICK_ROUNDS, ROUNDS, RUNTIMES, CeilingRequest, measure
     from steelyard.hardware.choice import choose_cpus, pick_device
     from steelyard.hardware.occupied import occupied
 
     chosen = choose_cpus(threads, cpus)
     asked = tuple(part for value in runtime or [] for part in split_backends(value))
-    request = Request(
+    request = CeilingRequest(
         device=pick_device(device),
         budget=Budget(threads=len(chosen), cpus=chosen),
         runtimes=asked or RUNTIMES,

@@ -59,13 +59,14 @@ def compare(
     from steelyard.across.prices import parse_prices
     from steelyard.core.errors import UsageError, unknown_name
     from steelyard.service.comparing import comparisons
+    from steelyard.service.report_files import table_formats
 
     wanted = [word.strip() for word in (fail_on or "").split(",") if word.strip()]
     for word in wanted:
         if word not in _CODES:
             raise unknown_name("verdict for --fail-on", word, _CODES)
     prices = parse_prices(price or ())
-    chosen = _formats(formats)
+    chosen = table_formats(formats)
     if formats != "all" and report is None:
         raise UsageError("--format says how to write a report; say where with --report DIR")
     if len(sides) == 1 and (report is not None or prices):
@@ -117,7 +118,7 @@ def _print(found: Sequence["Comparison"]) -> None:
     from steelyard.cli.shown import with_interval
 
     if not found:
-        typer.echo("nothing to compare: the sides have no point and metric in common")
+        typer.echo("nothing to compare: the sides have no configuration and metric in common")
         return
     groups: dict[str, list[Comparison]] = {}
     for entry in found:
@@ -176,29 +177,11 @@ def _number(cell: "Cell", column: "Column") -> str:
     return shown(cell, column).text + (f" [{','.join(cell.notes)}]" if cell.notes else "")
 
 
-def _formats(formats: str) -> tuple[str, ...]:
-    """The formats that print tables; a figure shows one run, an export writes one."""
-    from steelyard import plugins
-    from steelyard.core.errors import UsageError, unknown_name
-    from steelyard.render.output import kind
-
-    known = [name for name, entry in plugins.reports().items() if kind(entry) == "tables"]
-    wanted = tuple(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip()))
-    if not wanted:
-        raise UsageError(f"--format names nothing; valid: all, {', '.join(sorted(known))}")
-    for name in wanted:
-        if name in plugins.reports() and name not in known:
-            raise UsageError(f"the format {name} is of one run; choose among all, {', '.join(sorted(known))}")
-        if name != "all" and name not in known:
-            raise unknown_name("report format", name, [*known, "all"])
-    return tuple(sorted(known)) if "all" in wanted else wanted
-
-
 def _source(sides: Sequence[Sequence["Run"]], factor: str | None, prices: Sequence["Price"]) -> "Across":
-    from steelyard.artifact.receipt import Across, Source
+    from steelyard.artifact.receipt import Across, ReportedRun
 
     return Across(
-        sides=tuple(tuple(Source(run=run.manifest.run_id, digest=run.digest) for run in side) for side in sides),
+        sides=tuple(tuple(ReportedRun(run=run.manifest.run_id, digest=run.digest) for run in side) for side in sides),
         factor=factor or "",
         prices=tuple(prices),
     )
@@ -209,7 +192,7 @@ def _write(data: "ReportData", made: "Across", formats: Sequence[str], directory
     from steelyard import plugins
     from steelyard.artifact import receipt
     from steelyard.render.output import ReportInputs, save
-    from steelyard.service.reporting import write_all
+    from steelyard.service.report_files import write_all
 
     written = write_all(ReportInputs(data=data), [plugins.reports()[name] for name in formats], directory)
     for line in written.lines:

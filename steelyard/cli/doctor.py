@@ -78,7 +78,7 @@ def _tune(cpus: tuple[int, ...], board: int | None, *, as_json: bool) -> None:
 
 def advice(backends: list[dict[str, Any]], meters: list[dict[str, Any]], noise: "Noise") -> list[str]:
     """One line on backends, on each meter that is missing, on variables without effect, on each source of noise."""
-    from steelyard.guard.environment import told
+    from steelyard.guard.environment import shell_warning
     from steelyard.guard.rapl import GRANT
 
     usable = sorted({row["backend"] for row in backends if row["available"]})
@@ -95,7 +95,7 @@ def advice(backends: list[dict[str, Any]], meters: list[dict[str, Any]], noise: 
         lines.append(f"energy will be empty, with the reason ({reasons})")
     if any(row["meter"] == "rapl" and row["reason"].startswith("no_permission") for row in meters):
         lines.append(f"energy: {GRANT}")
-    lines += [told()] if told() else []
+    lines += [shell_warning()] if shell_warning() else []
     lines += [f"noise: {sentence}" for sentence in noise.evidence]
     if noise.grade == "F":
         lines.append("noise: at grade F numbers are stored and verdicts withheld")
@@ -137,8 +137,8 @@ def _backends(asked: "tuple[Device, ...]") -> list[dict[str, Any]]:
 
 def energy_meters() -> list[dict[str, Any]]:
     """Every source of energy: whether it is here, what it meters, or why it does not."""
+    from steelyard.guard.energy_source import Absent
     from steelyard.guard.meters import describe, sources
-    from steelyard.guard.source import Absent
 
     rows = []
     for name, source in sources().items():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from steelyard.analysis.within import too_noisy
+from steelyard.analysis.withheld import too_noisy
 from steelyard.cli.exit_codes import INTERRUPTED
 from steelyard.cli.output import print_json, print_table
 from steelyard.cli.running import new_run

@@ -13,7 +13,7 @@ from steelyard.cli.terminal import folded, this_terminal
 
 if TYPE_CHECKING:
     from steelyard.core.profile import Fact
-    from steelyard.hardware.described import Described
+    from steelyard.hardware.described_devices import DescribedDevice
 
 app = typer.Typer(
     help="What this machine is, and what it can reach.", invoke_without_command=True, rich_markup_mode=None
@@ -48,7 +48,7 @@ def hardware(
     if context.invoked_subcommand is not None:
         return
     from steelyard.cli.doctor import energy_meters
-    from steelyard.hardware.described import described
+    from steelyard.hardware.described_devices import described
 
     found, reasons = described()
     meters = energy_meters()
@@ -62,7 +62,7 @@ def hardware(
     print_table("\nenergy meters", ("meter", "domains, or why not"), rows)
 
 
-def _show(entry: "Described") -> None:
+def _show(entry: "DescribedDevice") -> None:
     """A device: its facts, what it is declared to reach, and the documents that say so."""
     facts = {"memory_bytes": entry.memory_bytes, **entry.facts}
     rows = [(_title(name), _value(name, fact)) for name, fact in facts.items()]

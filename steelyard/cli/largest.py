@@ -11,7 +11,8 @@ import typer
 
 from steelyard import __version__, plugins, wire
 from steelyard.cli.exit_codes import INTERRUPTED
-from steelyard.cli.output import print_json, print_table, printable
+from steelyard.cli.output import print_json
+from steelyard.cli.tables import print_report_table
 from steelyard.core.errors import LoweringError, UsageError
 from steelyard.core.largest import Attempt, Largest, LargestRow, next_value
 from steelyard.core.reason import said
@@ -19,14 +20,13 @@ from steelyard.core.result import Result
 from steelyard.core.run import Run
 from steelyard.core.workload import Point
 from steelyard.engine.plan import Plan, Request, make_plan
-from steelyard.engine.search import Question, find_sweep, point_at, questions
+from steelyard.engine.search import SearchQuestion, find_sweep, point_at, questions
 from steelyard.hardware.fingerprint import packages
 from steelyard.service.running import run_plan
 from steelyard.service.screen import Screen
 from steelyard.store import list_runs, open_run, prepare_root
-from steelyard.tables.format import shown, size
+from steelyard.tables.format import size
 from steelyard.tables.largest import largest_report
-from steelyard.tables.table import Cell, Column
 
 FILE = "largest.json"
 ATTEMPTS = 24
@@ -83,7 +83,7 @@ class Search:
                 return tuple(rows), False
         return tuple(rows), True
 
-    def _answer(self, question: Question) -> tuple[list[LargestRow], bool]:
+    def _answer(self, question: SearchQuestion) -> tuple[list[LargestRow], bool]:
         """One row for each backend. Backends that need the same value next are launched in one run."""
         attempts: dict[str, list[Attempt]] = {backend: [] for backend in self.backends}
         ended = dict.fromkeys(self.backends, "")
@@ -122,7 +122,7 @@ class Search:
                 due[backend] = value
         return due
 
-    def _attempt(self, question: Question, value: int, backends: Sequence[str]) -> dict[str, Attempt]:
+    def _attempt(self, question: SearchQuestion, value: int, backends: Sequence[str]) -> dict[str, Attempt]:
         """How each backend ended at a value, out of the store or by a launch; fewer than asked if interrupted."""
         try:
             point = self._point(question, value)
@@ -155,7 +155,7 @@ class Search:
         formats = {backend: self.plan.formats[backend] for backend in backends}
         return dataclasses.replace(self.plan, points=(point,), arms=arms, baseline=arms[0], formats=formats)
 
-    def _point(self, question: Question, value: int) -> Point:
+    def _point(self, question: SearchQuestion, value: int) -> Point:
         return point_at(self.suite, self.request.selection, self.sweep, question, value)
 
     def _keep(self, run: Run) -> None:
@@ -227,25 +227,12 @@ def _show(found: Largest, folder: Path, *, report: bool, json: bool) -> None:
     if json:
         print_json("largest", {"largest": found})
     else:
-        rows = [
-            tuple(_printed(cell, column) for cell, column in zip(row.cells, table.columns, strict=True))
-            for row in table.rows
-        ]
-        right = [column.heading for column in table.columns if column.numeric]
-        print_table(table.title, [column.heading for column in table.columns], rows, right=right)
-        typer.echo(printable(table.caption))
-        for note in table.footnotes:
-            typer.echo(printable(f"  [{note.mark}] {note.text}"))
+        print_report_table(table)
     if report:
         from steelyard.render.output import ReportInputs
-        from steelyard.service.reporting import write_all
+        from steelyard.service.report_files import write_all
 
         chosen = [plugins.reports()[name] for name in _FORMATS]
         written = write_all(ReportInputs(data=data), chosen, folder / "report")
         for line in (*written.lines, *(f"not written: {line}" for line in written.failed)):
             typer.echo(line, err=True)
-
-
-def _printed(cell: Cell, column: Column) -> str:
-    """A cell with the marks of its footnotes."""
-    return " ".join((shown(cell, column).text, *(f"[{mark}]" for mark in cell.notes)))

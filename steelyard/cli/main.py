@@ -13,8 +13,12 @@ from steelyard.cli import (
     doctor,
     explain,
     hardware,
+    history,
+    new,
+    profile,
     replay,
     report,
+    repro,
     run,
     selftest,
     show,
@@ -22,6 +26,7 @@ from steelyard.cli import (
     verify,
 )
 from steelyard.cli import list as listing
+from steelyard.cli.grouped import Grouped
 from steelyard.cli.interruption import ended_only_when_asked
 from steelyard.cli.output import printable
 from steelyard.cli.streams import take_over
@@ -38,7 +43,7 @@ app = typer.Typer(
 )
 measures = ended_only_when_asked()
 
-app.command("run")(measures(run.run))
+app.command("run", cls=Grouped)(measures(run.run))
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
@@ -46,9 +51,13 @@ app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)
 app.command("bundle")(bundle.bundle)
 app.command("replay")(measures(replay.replay))
+app.command("repro")(repro.repro)
 app.command("list")(listing.list_)
 app.command("doctor")(doctor.doctor)
+app.command("new")(new.new)
 app.command("selftest")(measures(selftest.selftest))
+app.add_typer(profile.app, name="profile")
+app.add_typer(history.app, name="history")
 app.add_typer(hardware.app, name="hardware")
 app.add_typer(cache.app, name="cache")
 app.add_typer(store.app, name="store")

@@ -43,6 +43,7 @@ def replay(
     from steelyard.artifact.bundle import RUN, is_bundle
     from steelyard.artifact.claims import held_claims
     from steelyard.artifact.verify import opened
+    from steelyard.core.errors import UsageError
     from steelyard.engine.plan import make_plan
     from steelyard.service import running
     from steelyard.service.screen import Screen
@@ -51,6 +52,8 @@ def replay(
     started = clock.monotonic()
     with opened(bundle) as root:
         original = _trustworthy(root / RUN if is_bundle(root) else root, bundle)
+    if original.traced:
+        raise UsageError(f"{original.manifest.run_id} is a traced run and claims nothing: bench profile traces again")
     again = _again(original.manifest, device, workload or [], weights, cpus, time, rounds, trust=trust)
     plan = make_plan(again.request, again.points)
     plan = dataclasses.replace(plan, left_out=(*again.left_out, *plan.left_out))

@@ -23,7 +23,8 @@ def report(
             "--format",
             metavar="NAMES",
             help="all, or a comma list of csv,figures,html,latex,markdown,typst; exports, which all leaves out: "
-            "bencher,github-action,google-benchmark,junit,otava,perfetto,pytest-benchmark,pytorch-oss.",
+            "bencher,github-action,google-benchmark,junit,otava,perfetto,pytest-benchmark,pytorch-oss; or "
+            "module:REPORT, one of your own.",
         ),
     ] = "all",
     beside: Annotated[
@@ -51,7 +52,8 @@ def report(
 
     Exit code 0; 1 if a figure or a format could not be made, which keeps no other from being written.
     """
-    from steelyard.service.reporting import PartsFailed, write_report
+    from steelyard.service.report_files import PartsFailed
+    from steelyard.service.reporting import write_report
     from steelyard.store import find_run
 
     wanted = tuple(name.strip() for name in formats.split(",") if name.strip())

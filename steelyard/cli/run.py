@@ -9,113 +9,193 @@ import typer
 from steelyard.core.folders import RUNS
 
 SUITE = "llm"
+_WHAT = "What is measured"
+_WITH = "On what"
+_HOW = "How long, in which order"
+_LIMITS = "Limits"
+_ENERGY = "Energy"
+_STORED = "What is kept and shown"
 
 
 def run(
     context: typer.Context,
-    suite: Annotated[str, typer.Option(help="The suite to run.")] = SUITE,
-    backend: Annotated[
-        list[str] | None,
-        typer.Option(help="Backends, comma lists allowed: NAME[:PROVIDER][opt=value,...], module.path:Class, or all."),
+    suite: Annotated[str, typer.Option(help="The suite to run.", rich_help_panel=_WHAT)] = SUITE,
+    size: Annotated[
+        str | None, typer.Option(help="Model size: tiny, small or full. Default: by device.", rich_help_panel=_WHAT)
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="The device, e.g. cpu or cuda:0. Default: the best present.")
+    workload: Annotated[
+        list[str] | None, typer.Option(help="Only these workloads (comma lists allowed).", rich_help_panel=_WHAT)
     ] = None,
-    size: Annotated[str | None, typer.Option(help="Model size: tiny, small or full. Default: by device.")] = None,
-    workload: Annotated[list[str] | None, typer.Option(help="Only these workloads (comma lists allowed).")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Leave these workloads out.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Leave these workloads out.", rich_help_panel=_WHAT)] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Values of an axis, e.g. --set batch=1,8 --set model=all.")
+        list[str] | None,
+        typer.Option("--set", help="Values of an axis, e.g. --set batch=1,8 --set model=all.", rich_help_panel=_WHAT),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Measure a model of your own: an ONNX file, in one piece.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Measure a model of your own: a file, or package.module:function.",
+            rich_help_panel=_WHAT,
+        ),
     ] = None,
     shape: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="INPUT=1x3x224x224", help="With --model: the extents of an input that the file leaves open."
+            metavar="INPUT=1x3x224x224",
+            help="With --model: the extents of an input that the file leaves open.",
+            rich_help_panel=_WHAT,
         ),
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="A local checkpoint directory (safetensors) to use.")] = None,
-    baseline: Annotated[str, typer.Option(help="The backend that all others are compared with.")] = "eager",
-    tuning: Annotated[str, typer.Option(help="default or max: which of each runner's option tables.")] = "default",
-    scenario: Annotated[str, typer.Option(help="single-stream or cold-start.")] = "single-stream",
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of every backend. Default: all cores.")] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz", help="With --model: arrays of its inputs instead of random ones.", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A local checkpoint directory (safetensors) to use.", rich_help_panel=_WHAT)
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Backends, comma lists allowed: NAME[:PROVIDER][opt=value,...], module.path:Class, or all.",
+            rich_help_panel=_WITH,
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="The device, e.g. cpu or cuda:0. Default: the best present.", rich_help_panel=_WITH),
+    ] = None,
+    baseline: Annotated[
+        str, typer.Option(help="The backend that all others are compared with.", rich_help_panel=_WITH)
+    ] = "eager",
+    tuning: Annotated[
+        str, typer.Option(help="default or max: which of each runner's option tables.", rich_help_panel=_WITH)
+    ] = "default",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of every backend. Default: all cores.", rich_help_panel=_WITH)
+    ] = None,
     cpus: Annotated[
-        str | None, typer.Option(help="CPUs to measure on, e.g. 0-3,8. Default: the first --threads.")
+        str | None,
+        typer.Option(help="CPUs to measure on, e.g. 0-3,8. Default: the first --threads.", rich_help_panel=_WITH),
     ] = None,
-    time: Annotated[str | None, typer.Option(help="Stop before this much time has passed, e.g. 90s, 20m, 2h.")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, help="At most so many rounds after the cold one.")] = None,
-    timeout: Annotated[
-        list[str] | None, typer.Option(help="Seconds a stage may last, e.g. --timeout compile=1800.")
+    scenario: Annotated[str, typer.Option(help="single-stream or cold-start.", rich_help_panel=_HOW)] = "single-stream",
+    time: Annotated[
+        str | None, typer.Option(help="Stop before this much time has passed, e.g. 90s, 20m, 2h.", rich_help_panel=_HOW)
     ] = None,
-    quick: Annotated[bool, typer.Option(help="3 rounds: numbers, no verdicts.")] = False,
-    window: Annotated[float, typer.Option(min=0.01, help="Seconds of timed calls per case and launch.")] = 2.0,
-    memory_cap: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="The most memory that a case may have, e.g. 2GiB.")
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="At most so many rounds after the cold one.", rich_help_panel=_HOW)
     ] = None,
-    largest: Annotated[
-        str | None, typer.Option(metavar="QUANTITY", help="Search the largest batch, or context, that completes.")
-    ] = None,
-    attempts: Annotated[
-        int | None, typer.Option(min=1, help="With --largest: at most so many attempts of a backend. Default: 24.")
-    ] = None,
-    l2: Annotated[
-        str | None, typer.Option(help="On an accelerator: hot or cold, its L2 cache when a call begins. Default: hot.")
-    ] = None,
-    tolerance: Annotated[
-        float | None,
-        typer.Option(metavar="REL", help="Relative error that passes as an approximation, marked as one, e.g. 1e-3."),
-    ] = None,
-    allow_foreign_processes: Annotated[
-        bool, typer.Option("--allow-foreign-processes", help="Measure although others compute on the device.")
+    quick: Annotated[
+        bool, typer.Option(help="3 rounds, or --rounds: numbers, no verdicts.", rich_help_panel=_HOW)
     ] = False,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait while another run measures on the same CPUs or device.")
-    ] = False,
+    window: Annotated[
+        float, typer.Option(min=0.01, help="Seconds of timed calls per case and launch.", rich_help_panel=_HOW)
+    ] = 2.0,
     turns: Annotated[
         str,
         typer.Option(
             metavar="on|off",
             help="Whether the launches of a round take turns, alive together. off: one after the other.",
+            rich_help_panel=_HOW,
         ),
     ] = "on",
+    seed: Annotated[int, typer.Option(help="Seed of the orders and of the checked calls.", rich_help_panel=_HOW)] = 0,
+    l2: Annotated[
+        str | None,
+        typer.Option(
+            help="On an accelerator: hot or cold, its L2 cache when a call begins. Default: hot.", rich_help_panel=_HOW
+        ),
+    ] = None,
+    timeout: Annotated[
+        list[str] | None,
+        typer.Option(help="Seconds a stage may last, e.g. --timeout compile=1800.", rich_help_panel=_HOW),
+    ] = None,
+    memory_cap: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="The most memory that a case may have, e.g. 2GiB.", rich_help_panel=_LIMITS),
+    ] = None,
+    largest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="QUANTITY", help="Search the largest batch, or context, that completes.", rich_help_panel=_LIMITS
+        ),
+    ] = None,
+    attempts: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="With --largest: at most so many attempts of a backend. Default: 24.", rich_help_panel=_LIMITS
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="REL",
+            help="Relative error that passes as an approximation, marked as one, e.g. 1e-3.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = None,
+    allow_foreign_processes: Annotated[
+        bool,
+        typer.Option(
+            "--allow-foreign-processes", help="Measure although others compute on the device.", rich_help_panel=_LIMITS
+        ),
+    ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Wait while another run measures on the same CPUs or device.", rich_help_panel=_LIMITS
+        ),
+    ] = False,
     energy: Annotated[
-        bool, typer.Option("--energy/--no-energy", help="Meter energy after each timed window, where there is a meter.")
+        bool,
+        typer.Option(
+            "--energy/--no-energy",
+            help="Meter energy after each timed window, where there is a meter.",
+            rich_help_panel=_ENERGY,
+        ),
     ] = True,
     meter: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The CSV log of an external power meter, growing meanwhile.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The CSV log of an external power meter, growing meanwhile.", rich_help_panel=_ENERGY
+        ),
     ] = None,
     estimate_energy: Annotated[
-        bool, typer.Option("--estimate-energy", help="Estimate energy from the rated power, in a column of its own.")
+        bool,
+        typer.Option(
+            "--estimate-energy",
+            help="Estimate energy from the rated power, in a column of its own.",
+            rich_help_panel=_ENERGY,
+        ),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the orders and of the checked calls.")] = 0,
-    output: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
-    resume: Annotated[str | None, typer.Option(help="Go on with this run: its path, id, or 'latest'.")] = None,
-    dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
-    report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
-    json: Annotated[bool, typer.Option(help="Print events as JSON lines on standard output.")] = False,
+    output: Annotated[Path, typer.Option(help="Where runs are stored.", rich_help_panel=_STORED)] = RUNS,
+    resume: Annotated[
+        str | None, typer.Option(help="Go on with this run: its path, id, or 'latest'.", rich_help_panel=_STORED)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.", rich_help_panel=_STORED)] = False,
+    report: Annotated[bool, typer.Option(help="Write the report at the end.", rich_help_panel=_STORED)] = True,
+    json: Annotated[
+        bool, typer.Option(help="Print events as JSON lines on standard output.", rich_help_panel=_STORED)
+    ] = False,
 ) -> None:
     """Run a suite on backends and store every sample.
 
     Exit code 0; 3 if a case planned as runnable ended neither ok nor unsupported; 130 if interrupted; 2 on wrong
     usage.
     """
+    from steelyard.cli.options import axes_of, model_of, timeouts_of
     from steelyard.cli.running import finish, new_run
     from steelyard.core.errors import UsageError, unknown_name
     from steelyard.core.quantity import seconds_of
-    from steelyard.service.asked import meter_of, request_of, timeouts_of
+    from steelyard.service import asked
     from steelyard.service.running import resume_run
     from steelyard.service.screen import Screen
 
     if attempts is not None and largest is None:
         raise UsageError("--attempts goes with --largest")
-    if shape and model is None:
-        raise UsageError("--shape goes with --model")
-    if model is not None:
-        if weights is not None:
-            raise UsageError("--model holds its weights itself: leave --weights out")
-        suite, weights = "model", model.absolute()
+    suite, weights = model_of(suite, model, weights, shape=shape, inputs=inputs)
     if resume is not None:
         _only_with_resume(context)
         with Screen(as_json=json) as screen:
@@ -126,22 +206,22 @@ def run(
                 weights=weights,
                 time_s=None if time is None else seconds_of(time),
                 rounds=rounds,
-                timeouts=timeouts_of(_timeouts(timeout or [])),
-                meter=meter_of(meter),
+                timeouts=asked.timeouts_of(timeouts_of(timeout or [])),
+                meter=asked.meter_of(meter),
                 allow_foreign=allow_foreign_processes,
                 wait=wait,
             )
         sys.exit(finish(ended, report=report))
     if turns not in ("on", "off"):
         raise unknown_name("turns", turns, ("on", "off"))
-    request = request_of(
+    request = asked.request_of(
         suite=suite,
         backends=backend or (),
         device=device,
         size=size,
         workloads=workload or (),
         exclude=exclude or (),
-        axes={**_axes(set_ or []), **({"shape": tuple(shape)} if shape else {})},
+        axes=axes_of(set_ or [], shape=shape, inputs=inputs),
         weights=weights,
         baseline=baseline,
         tuning=tuning,
@@ -150,7 +230,7 @@ def run(
         cpus=cpus,
         time=time,
         rounds=rounds,
-        timeouts=_timeouts(timeout or []),
+        timeouts=timeouts_of(timeout or []),
         quick=quick,
         window=window,
         memory_cap=memory_cap,
@@ -209,28 +289,3 @@ def _only_with_resume(context: typer.Context) -> None:
             f"--resume goes on with the plan of the stored run: leave {', '.join(given)} out (a search is gone on with "
             "by its own options)"
         )
-
-
-def _axes(settings: list[str]) -> dict[str, tuple[str, ...]]:
-    from steelyard.core.errors import UsageError
-
-    axes: dict[str, tuple[str, ...]] = {}
-    for setting in settings:
-        name, equals, values = setting.partition("=")
-        if not equals or not values:
-            raise UsageError(f"--set '{setting}' is not of the form AXIS=VALUE[,VALUE...]")
-        axes[name] = tuple(value.strip() for value in values.split(",") if value.strip())
-    return axes
-
-
-def _timeouts(settings: list[str]) -> dict[str, float]:
-    from steelyard.core.errors import UsageError
-
-    timeouts = {}
-    for setting in settings:
-        stage, _, value = setting.partition("=")
-        try:
-            timeouts[stage] = float(value)
-        except ValueError:
-            raise UsageError(f"--timeout '{setting}' is not of the form STAGE=SECONDS, with seconds above 0") from None
-    return timeouts

@@ -10,13 +10,15 @@ from steelyard.cli.exit_codes import FAILED, INTERRUPTED
 from steelyard.engine.plan import Request, make_plan
 from steelyard.service import running
 from steelyard.service.reporting import found, reported
-from steelyard.service.running import Ended, Outcome
+from steelyard.service.running import Outcome, StoredOutcome
 from steelyard.service.screen import Screen
 
 CODES: Mapping[Outcome, int] = {"sound": 0, "failed": FAILED, "interrupted": INTERRUPTED}
 
 
-def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bool, report: bool, json: bool) -> int:
+def new_run(
+    request: Request, output: Path, *, weights: Path | None, dry_run: bool, report: bool, json: bool, venue: str = ""
+) -> int:
     """Plan, and unless that is all, measure, store and report. Returns the exit code."""
     started = time.monotonic()
     plan = make_plan(request)
@@ -26,12 +28,12 @@ def new_run(request: Request, output: Path, *, weights: Path | None, dry_run: bo
         return 0
     with Screen(as_json=json) as screen:
         ended = running.run_plan(plan, output, screen, weights=weights, started_s=started)
-    return finish(ended, report=report)
+    return finish(ended, report=report, venue=venue)
 
 
-def finish(ended: Ended, *, report: bool) -> int:
+def finish(ended: StoredOutcome, *, report: bool, venue: str = "") -> int:
     """Tell where the run is and what it found, and write its report. Returns the exit code."""
     typer.echo(f"run: {ended.path}", err=True)
-    for line in (*found(ended.path), *(reported(ended.path) if report else ())):
+    for line in (*found(ended.path), *(reported(ended.path, venue) if report else ())):
         typer.echo(line, err=True)
     return CODES[ended.outcome]

@@ -15,21 +15,23 @@ def selftest(
     ] = None,
     aa: Annotated[
         int | None,
-        typer.Option("--aa", min=1, help="Make at least so many sham comparisons: each backend against itself."),
+        typer.Option("--aa", min=1, help="Make at least so many A/A comparisons: each backend against itself."),
     ] = None,
     backend: Annotated[
         list[str] | None,
         typer.Option(help="With --aa: these backends, comma lists allowed. Default: all available."),
     ] = None,
-    neighbour: Annotated[
+    background_load: Annotated[
         bool,
-        typer.Option("--neighbour", help="With --aa: beside a process that spins on one measured CPU, on and off."),
+        typer.Option(
+            "--background-load", help="With --aa: beside a process that spins on one measured CPU, on and off."
+        ),
     ] = False,
     turns: Annotated[
         str | None,
         typer.Option(metavar="on|off", help="With --aa: whether the launches of a round take turns. Default: on."),
     ] = None,
-    suite: Annotated[str, typer.Option(help="With --aa: the suite whose points are measured.")] = "llm",
+    suite: Annotated[str, typer.Option(help="With --aa: the suite whose configurations are measured.")] = "llm",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of every backend. Default: all cores.")] = None,
     cpus: Annotated[str | None, typer.Option(help="CPUs to measure on. Default: the first --threads.")] = None,
     window: Annotated[
@@ -60,19 +62,19 @@ def selftest(
     if turns is not None and aa is None:
         raise UsageError("--turns goes with --aa N")
     if aa is None:
-        if backend or neighbour or threads is not None:
-            raise UsageError("--backend, --neighbour and --threads go with --aa N: the faults are one thread's")
+        if backend or background_load or threads is not None:
+            raise UsageError("--backend, --background-load and --threads go with --aa N: the faults are one thread's")
         from steelyard.cli.faults import run_faults
 
         names = tuple(part for value in fault or [] for part in split_backends(value))
         sys.exit(run_faults(names, output=output, cpus=cpus, seed=seed, window_s=window, dry_run=dry_run, json=json))
     if fault:
         raise UsageError("--fault and --aa are two tests: give one of them")
-    from steelyard.cli.shams import run_shams
+    from steelyard.cli.aa_campaign import run_aa_campaign
     from steelyard.selftest.campaign import WINDOW_S
 
     sys.exit(
-        run_shams(
+        run_aa_campaign(
             aa,
             suite=suite,
             backends=tuple(part for value in backend or [] for part in split_backends(value)),
@@ -81,7 +83,7 @@ def selftest(
             cpus=cpus,
             seed=seed,
             window_s=WINDOW_S if window is None else window,
-            beside=neighbour,
+            beside=background_load,
             turns=turns != "off",
             dry_run=dry_run,
             json=json,

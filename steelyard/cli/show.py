@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from steelyard.cli.output import print_json
+from steelyard.cli.output import print_json, printable
 from steelyard.cli.shown import lines_of
 from steelyard.cli.terminal import send, this_terminal
 from steelyard.core.folders import RUNS
@@ -29,7 +29,11 @@ def show(
     from steelyard.store import find_run, read_run, uncollected
     from steelyard.tables.facts import gather
 
-    stored = read_run(find_run(runs, run), brief=True)
+    path = find_run(runs, run)
+    stored = read_run(path, brief=True)
+    if stored.run.traced:
+        _show_traced(path, json=json)
+        return
     facts = gather(stored.run)
     if json:
         print_json("run", document(stored, facts))
@@ -38,6 +42,47 @@ def show(
         with uncollected():
             page = "".join(f"{line}\n" for line in lines_of(stored, facts, terminal))
         send(page, terminal, pager=pager)
+
+
+def _show_traced(path: Path, *, json: bool) -> None:
+    """Where the time of a call goes, in sentences and in the tables of operators."""
+    from steelyard.cli.tables import print_report_table
+    from steelyard.store import open_run
+    from steelyard.tracing.compilations import compilations
+    from steelyard.tracing.memory import needed
+    from steelyard.tracing.report import build_traced
+    from steelyard.tracing.traced import traced_cases
+
+    run = open_run(path)
+    if json:
+        needs = {(found.arm, found.case.id): found.facts for found in needed(run)}
+        rows = [
+            {
+                "backend": each.arm,
+                "point": each.case.point.title,
+                "status": each.status,
+                "reason": each.reason,
+                "seconds_by_class": each.by_class if each.in_seconds else None,
+                "share_by_class": {name: s / each.call_s for name, s in each.by_class.items()} if each.facts else None,
+                "traces": each.facts,
+                "compilations": [
+                    {"occasion": found.occasion, "launches": found.launches, "told": found.told, "reason": found.reason}
+                    for found in compilations(run)
+                    if (found.arm, found.case.id) == (each.arm, each.case.id)
+                ],
+                "memory": needs.get((each.arm, each.case.id)),
+            }
+            for each in traced_cases(run)
+        ]
+        print_json("traced-run", {"run_id": run.manifest.run_id, "rows": rows})
+        return
+    data = build_traced(run)
+    for sentence in data.headline:
+        typer.echo(printable(f"{sentence}\n"))
+    for table in data.tables:
+        if table.place == "main" or table.name == "tracing":
+            print_report_table(table)
+            typer.echo("")
 
 
 def document(stored: "StoredRun", facts: "Facts") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from steelyard.cli.bars import Block, Layout, Line, wrapped
+from steelyard.cli.bars import BarLayout, BarLine, Block, wrapped
 from steelyard.cli.terminal import Style, Terminal, folded
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def lines_of(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterato
     yield from _head(stored, facts, terminal)
     blocks = [block for point in facts.points for block in _blocks(facts, point)]
     blocks += _mean(facts)
-    layout = Layout.of(blocks, terminal)
+    layout = BarLayout.of(blocks, terminal)
     for block in blocks:
         yield ""
         yield from layout.table(block)
@@ -69,8 +69,8 @@ def split(estimate: "Estimate | None", unit: str = "") -> tuple[str, str]:
 
 
 def _head(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterator[str]:
+    from steelyard.tables.aa_words import sentences
     from steelyard.tables.provenance import launches_of_a_round
-    from steelyard.tables.shams import sentences
     from steelyard.tables.words import how_to_go_on
 
     manifest = facts.run.manifest
@@ -93,7 +93,9 @@ def _head(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterator[s
         for sentence in segment.noise.evidence:
             yield from wrapped(sentence, terminal, indent="  ")
         for number, why in segment.disturbed.items():
-            yield from wrapped(f"round {number} was disturbed{_outcome(facts, number)}: {why}", terminal, indent="  ")
+            yield from wrapped(
+                f"round {number} was contaminated{_outcome(facts, number)}: {why}", terminal, indent="  "
+            )
     for sentence in sentences(facts):
         yield from wrapped(sentence, terminal, style="dim")
     if told := how_to_go_on(facts):
@@ -101,10 +103,10 @@ def _head(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterator[s
 
 
 def _outcome(facts: "Facts", number: int) -> str:
-    """What became of a disturbed round's times."""
+    """What became of a contaminated round's times."""
     if number == 0:
         return ""
-    if number in facts.disturbed:
+    if number in facts.contaminated:
         return ", and its times are left out"
     return ", as most were: its times are shown, and no verdict is given on them"
 
@@ -122,7 +124,7 @@ def _blocks(facts: "Facts", point: "Point") -> Iterator[Block]:
     for metric in taken or [LATENCY]:
         estimates = medians[metric]
         unit = _unit([estimate.value for estimate in estimates.values() if estimate is not None])
-        lines: list[Line] = []
+        lines: list[BarLine] = []
         remarks: list[tuple[str, str, Style]] = []
         for arm in arms:
             outcome, estimate = outcomes[arm.label], estimates[arm.label]
@@ -158,7 +160,7 @@ def _line(
     verdict: str,
     outcome: "Outcome",
     doubtful: bool,
-) -> Line:
+) -> BarLine:
     value, interval = split(estimate, unit)
     times = None if comparison is None else comparison.speedup
     speedup, speedup_interval = ("", "") if times is None else split(times)
@@ -171,7 +173,7 @@ def _line(
     if doubtful:  # above a ceiling; the remark says by how much
         word, style = f"{word} ?", "doubt"
     end = 0.0 if estimate is None else estimate.interval.high if estimate.interval else estimate.value
-    return Line(
+    return BarLine(
         name=arm.label,
         value=value,
         interval=interval,
@@ -195,13 +197,14 @@ def _mean(facts: "Facts") -> Iterator[Block]:
     lines = []
     for item in facts.overall:
         speedup, interval = split(item.ratio and item.ratio.inverse)
-        lines.append(Line(name=item.arm, speedup=speedup, speedup_interval=interval))
+        lines.append(BarLine(name=item.arm, speedup=speedup, speedup_interval=interval))
     apart = {title: reason for item in facts.overall for title, reason in item.left_out.items()}
     reasons = [item.reason or (item.ratio.reason if item.ratio else "") for item in facts.overall]
     remarks = [*dict.fromkeys(filter(None, reasons)), *(f"without {titles}: {why}" for titles, why in left_out(apart))]
     remarks += dict.fromkeys(told for item in facts.overall for told in approximations(facts, item))
+    over = f"all {points} configurations" if points else "all configurations"
     yield Block(
-        title=f"all {points} points: geometric mean of the speed-ups" if points else "no mean over all points",
+        title=f"{over}: geometric mean of the speed-ups" if points else f"no mean over {over}",
         heads=("", "speed-up"),
         lines=tuple(lines),
         remarks=tuple((remark, "") for remark in remarks),

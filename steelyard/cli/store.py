@@ -11,7 +11,7 @@ from steelyard.cli.output import print_json, print_table, printable
 from steelyard.core.folders import RUNS
 
 if TYPE_CHECKING:
-    from steelyard.store import Answer
+    from steelyard.store import QueryResult
 
 app = typer.Typer(
     help="Query, merge and verify stored runs.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
@@ -120,7 +120,7 @@ def verify(
     sys.exit(1 if any(checked.values()) else 0)
 
 
-def _print(answer: "Answer") -> None:
+def _print(answer: "QueryResult") -> None:
     numeric = ("DOUBLE", "FLOAT", "INTEGER", "BIGINT", "HUGEINT", "DECIMAL", "NUMBER")
     right = [name for name, kind in zip(answer.columns, answer.types, strict=True) if kind.upper().startswith(numeric)]
     rows = [[_cell(value) for value in row] for row in answer.rows]

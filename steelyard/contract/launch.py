@@ -6,7 +6,7 @@ launch's directory. What it saw is judged by `steelyard.contract.runner`, not he
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,15 @@ FRAMEWORKS = ("torch", "jax", "onnxruntime", "openvino", "tensorflow", "tvm", "t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractRequest:
-    """One runner under one budget, and the tiny programs in the formats it asked for. `directory` is the launch's."""
+    """One runner under one budget, and the tiny programs in the formats it asked for. `directory` is the launch's,
+    `stateful` whether the runner carries state from call to call."""
 
     backend: BackendSpec
     device: Device
     budget: Budget
     directory: str
     programs: Mapping[str, LoweredProgram]
+    stateful: bool = True
 
     @property
     def context(self) -> LaunchContext:
@@ -54,7 +56,7 @@ class Observed:
 
     availability: Availability
     proofs: Mapping[str, Proof]
-    idioms: Mapping[str, Mapping[str, str]]
+    execution_modes: Mapping[str, Mapping[str, str]]
     options: Mapping[str, Mapping[str, Any]]
     memory: Mapping[str, Mapping[str, Reading]]
     counters: tuple[Mapping[str, int], Mapping[str, int]]
@@ -77,24 +79,31 @@ def main() -> None:
     runner.reset_peaks()
     programs: dict[str, Executable] = {}
     for name, lowered in request.programs.items():
+        if name == "decode" and not request.stateful:
+            continue
         programs[name] = runner.load(lowered)
         programs[name].compile()
     runner.stop()
     children = _children()
     arrays: dict[str, Any] = {}
     _prefills(programs["prefill"], arrays)
-    _answer(programs, arrays)
-    counters = _decodes(runner, programs["decode"], arrays)
+    if request.stateful:
+        _answer(programs, arrays)
+        counters = _decodes(runner, programs["decode"], arrays)
+    else:
+        counters = _repeated(
+            runner, [programs["prefill"].bind({"input_ids": tiny.prompt_ids(seed)}) for seed in (0, 1)]
+        )
     observed = Observed(
         proofs={name: program.proof() for name, program in programs.items()},
-        idioms={name: program.idiom for name, program in programs.items()},
+        execution_modes={name: program.execution_mode for name, program in programs.items()},
         options={name: program.options for name, program in programs.items()},
         memory={name: program.memory() for name, program in programs.items()},
         counters=counters,
         peaks=runner.peaks(),
         children=children,
         frameworks=tuple(name for name in FRAMEWORKS if name in sys.modules),
-        errors={"state input missing": _raised(programs["decode"])},
+        errors={"state input missing": _raised(programs["decode"])} if request.stateful else {},
         # Last: it may import more than the runner itself needs.
         availability=type(runner).availability(context.backend, context.device.kind),
     )
@@ -151,17 +160,22 @@ def _decodes(
         bindings[turn % 2].run()
         _keep(arrays, f"decode/{turn}", bindings[turn % 2].read())
         bindings[turn % 2].settle()
-    before = dict(runner.counters())
-    for turn in range(20):
-        bindings[turn % 2].run()
-        bindings[turn % 2].settle()
-    after = dict(runner.counters())
+    counters = _repeated(runner, bindings)
     bindings[1].run()
     _keep(arrays, "decode/last", bindings[1].read(("logits",)))
     bindings[1].settle()
     for binding in bindings:
         binding.close()
-    return before, after
+    return counters
+
+
+def _repeated(runner: Runner, bindings: Sequence[Binding]) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """The counters before and after a window of runs of two bindings in turn."""
+    before = dict(runner.counters())
+    for turn in range(20):
+        bindings[turn % 2].run()
+        bindings[turn % 2].settle()
+    return before, dict(runner.counters())
 
 
 def _raised(program: Executable) -> str:

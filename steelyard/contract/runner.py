@@ -10,10 +10,11 @@ Each class starts one fresh process with the runner's own environment, puts the 
 the programs are lowered.
 """
 
+import functools
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -34,6 +35,18 @@ CPUS = tuple(sorted(os.sched_getaffinity(0)))[:2] if hasattr(os, "sched_getaffin
 Outputs = Mapping[str, Any]
 
 
+def _of_state(test: Callable[..., None]) -> Callable[..., None]:
+    """A test that a runner without state skips."""
+
+    @functools.wraps(test)
+    def run(self: "RunnerContract", launch: Any) -> None:
+        if not self.stateful:
+            pytest.skip(f"{self.backend} carries no state")
+        test(self, launch)
+
+    return run
+
+
 class RunnerContract:
     """The behaviour that the worker relies on. Subclass it as `Test...` and set `backend`."""
 
@@ -50,6 +63,10 @@ class RunnerContract:
 
     timeout_s: ClassVar[float] = 300.0
 
+    stateful: ClassVar[bool] = True
+    """Whether bindings carry state from call to call (`adopt`, `update`). Tests of that are skipped where it is False:
+    such a runner runs no *generate* and no step with a KV cache."""
+
     @pytest.fixture(scope="class")
     @classmethod
     def launch(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Observed, Outputs]:
@@ -63,6 +80,7 @@ class RunnerContract:
             budget=Budget(threads=len(CPUS), cpus=CPUS, tuning=cls.tuning),
             directory=str(directory),
             programs=lowered_programs(kind.needs(spec), tmp_path_factory.getbasetemp()),
+            stateful=cls.stateful,
         )
         for folder in (asked.context.compile_cache, asked.context.scratch):
             folder.mkdir()
@@ -110,12 +128,14 @@ class RunnerContract:
         arrays = launch[1]
         for name in ("logits", "cache.0.k"):
             assert not np.allclose(arrays[f"prefill/0/{name}"], arrays[f"prefill/1/{name}"])
-            assert not np.allclose(arrays[f"decode/0/{name}"], arrays[f"decode/1/{name}"])
+            if self.stateful:
+                assert not np.allclose(arrays[f"decode/0/{name}"], arrays[f"decode/1/{name}"])
 
     def test_reads_are_copies(self, launch: tuple[Observed, Outputs]) -> None:
         """What was read does not change when the binding runs again."""
         assert launch[1]["prefill/reads_are_copies"].all()
 
+    @_of_state
     def test_decode_is_right_with_a_given_state(self, launch: tuple[Observed, Outputs]) -> None:
         """Bound state counts as it was at `bind`, although the caller has overwritten its arrays since."""
         for turn in range(4):
@@ -123,6 +143,7 @@ class RunnerContract:
             wanted = tiny.decode_reference(inputs["input_ids"], tiny.PROMPT, inputs["cache.0.k"])
             self.check(launch[1], f"decode/{turn}", wanted)
 
+    @_of_state
     def test_repeated_runs_are_idempotent(self, launch: tuple[Observed, Outputs]) -> None:
         """The same binding at the same position gives the same answer, the state carried over."""
         arrays = launch[1]
@@ -133,10 +154,12 @@ class RunnerContract:
                 )
         np.testing.assert_allclose(arrays["decode/1/logits"], arrays["decode/last/logits"], rtol=1e-6)
 
+    @_of_state
     def test_read_returns_what_was_asked_for(self, launch: tuple[Observed, Outputs]) -> None:
         """A subset is a subset."""
         assert [name for name in launch[1] if name.startswith("decode/last/")] == ["decode/last/logits"]
 
+    @_of_state
     def test_an_answer_follows_its_own_tokens(self, launch: tuple[Observed, Outputs]) -> None:
         """`adopt`, `update`, `run`, `settle` in turn: two answers from one decode binding, step by step."""
         for turn in (0, 1):
@@ -146,6 +169,7 @@ class RunnerContract:
                 outputs = tiny.decode_reference(token, tiny.PROMPT + step - 1, outputs["cache.0.k"])
                 self.check(launch[1], f"answer/{turn}/{step}", outputs)
 
+    @_of_state
     def test_missing_state_is_a_clear_error(self, launch: tuple[Observed, Outputs]) -> None:
         """The message names the input."""
         raised = launch[0].errors["state input missing"]
@@ -166,13 +190,13 @@ class RunnerContract:
             assert proof.recompiles in (0, None)
             assert proof.mismatches == ()
 
-    def test_idiom_and_options_are_recorded(self, launch: tuple[Observed, Outputs]) -> None:
+    def test_execution_mode_and_options_are_recorded(self, launch: tuple[Observed, Outputs]) -> None:
         """How the runtime was used stands in the report."""
         observed = launch[0]
-        for name in ("prefill", "decode"):
-            assert {"weights", "kv_cache"} <= set(observed.idioms[name])
+        for name in observed.execution_modes:
+            assert {"weights", "kv_cache"} <= set(observed.execution_modes[name])
             assert observed.options[name]
-        assert observed.idioms["decode"]["kv_cache"] != "none"
+        assert not self.stateful or observed.execution_modes["decode"]["kv_cache"] != "none"
 
     def test_memory_is_a_number_or_a_reason(self, launch: tuple[Observed, Outputs]) -> None:
         """Unknown is never zero."""

@@ -7,7 +7,9 @@ from steelyard.core.backend import BackendSpec, Budget
 from steelyard.core.hashing import Remembers, stable_hash
 from steelyard.core.workload import Point
 
-Scenario = Literal["single-stream", "cold-start"]
+Scenario = Literal["single-stream", "cold-start", "traced"]
+"""Calls one after the other; launches that find no compile cache; launches with a profiler, of which nothing is timed.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class Case(Remembers):
 class Arm:
     """A backend under a label. The control arm is the baseline a second time, under another label.
 
-    A `sham` arm is the baseline once more, compared as if it were a candidate: every verdict but `equivalent`
+    An A/A arm (`sham`) is the baseline once more, compared as if it were a candidate: every verdict but `equivalent`
     and `inconclusive` on it is wrong.
     """
 

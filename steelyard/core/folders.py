@@ -4,3 +4,6 @@ from pathlib import Path
 
 RUNS = Path("bench-results")
 """Runs, below the folder in which `bench` is called."""
+
+TRACES = "traces"
+"""What the launches of a traced run recorded, inside its folder."""

@@ -13,7 +13,7 @@ class Artifact:
 
     `inputs` and `outputs` are the names in the format's own positional order. `weight_bytes` counts
     the parameters stored in or referred to by the artifact, `weight_note` explains a difference from
-    the source. `sha256` covers every file. `details` is the format's own (opset, argument order).
+    the source. `sha256` covers every one of the `files`. `details` is the format's own (opset, argument order).
     """
 
     format: str
@@ -26,6 +26,7 @@ class Artifact:
     weight_note: str = ""
     seconds: float = 0.0
     details: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

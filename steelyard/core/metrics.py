@@ -72,7 +72,7 @@ METRICS = {
             meaning="peak of the launch's control group: all its processes, file cache and kernel memory",
         ),
         Metric(name="planned_bytes", unit="B", direction="lower", meaning="memory the compiler planned for a call"),
-        Metric(name="kv_cache_bytes", unit="B", direction="lower", meaning="the point's KV cache, by its shapes"),
+        Metric(name="kv_cache_bytes", unit="B", direction="lower", meaning="KV cache of the configuration, by shapes"),
         Metric(name="allocator_peak_bytes", unit="B", direction="lower", meaning="peak of the runtime's allocator"),
         Metric(
             name="allocator_reserved_bytes",

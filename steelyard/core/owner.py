@@ -30,7 +30,7 @@ def is_ours(path: Path) -> bool:
 
 
 @contextmanager
-def told(cache: Path | None = None) -> Iterator[None]:
+def naming_the_owner(cache: Path | None = None) -> Iterator[None]:
     """Turn a PermissionError (EACCES, EPERM) into one that names the file, its owner and what to do.
 
     With `cache`, only those of that cache's files and folders, to which another cache is an alternative.

@@ -17,7 +17,7 @@ PEAKS = ("peak_dense_per_s", "peak_sparse_per_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class SourceDocument:
     """A document that was read. `standing`: the vendor's own, a reprint of it, or a third party's."""
 
     document: str
@@ -35,7 +35,7 @@ class Fact:
     value: float | int | str
     printed: str
     place: str
-    source: Source
+    source: SourceDocument
     factor: float = 1.0
     reason: str | None = None
 

@@ -16,6 +16,7 @@ from steelyard.core.errors import SteelyardError
 
 _LENGTH = 500
 _LOG_LINES, _LOG_LENGTH = 30, 4000
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _FRAME = re.compile(r'(?<=^  File ")[^"]+', re.MULTILINE)
 _STDLIB = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib"))
 _SITE = ("site-packages", "dist-packages")
@@ -36,8 +37,9 @@ def reason_of(error: BaseException) -> str:
 
 
 def said(error: BaseException) -> str:
-    """The first line of its message, and the next one where a colon announces it. Never empty."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    """The first line of its message, and the next one where a colon announces it, without colours. Never empty."""
+    text = _COLOUR.sub("", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     first = lines[0]
     if first.endswith(":") and len(lines) > 1:
         first = f"{first} {lines[1]}"
@@ -56,6 +58,11 @@ def relative(path: str) -> str:
     if not entries:
         return "/".join(Path(path).parts[-2:]) if path.startswith("/") else path
     return path[len(max(entries, key=len).rstrip("/")) + 1 :]
+
+
+def is_installed(path: str) -> bool:
+    """Whether a file is of the standard library or of an installed package."""
+    return path.startswith(_STDLIB) or any(part in _SITE for part in Path(path).parts)
 
 
 def _named(error: BaseException) -> str:
@@ -92,8 +99,7 @@ def _place(error: BaseException) -> str:
 def _is_users(frame: FrameType) -> bool:
     """Not of this project, the standard library, or an installed package."""
     ours = str(frame.f_globals.get("__name__", "")).partition(".")[0] == "steelyard"
-    path = _file(frame)
-    return not ours and not path.startswith(_STDLIB) and not any(part in _SITE for part in Path(path).parts)
+    return not ours and not is_installed(_file(frame))
 
 
 def _file(frame: FrameType) -> str:

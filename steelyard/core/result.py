@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from steelyard.core.details import Details
 from steelyard.core.energy import EnergyUse
 from steelyard.core.metrics import Reading
-from steelyard.core.turns import first_calls
+from steelyard.core.turn_rule import first_calls
 
 Status = Literal[
     "ok", "incorrect", "fallback", "unsupported", "out_of_memory", "timed_out", "crashed", "failed", "skipped"
@@ -46,7 +47,7 @@ class Measurement:
 
     @property
     def steady_samples(self) -> Sequence[float]:
-        """The samples after the cut, without the first calls of turns (`steelyard.core.turns`)."""
+        """The samples after the cut, without the first calls of turns (`steelyard.core.turn_rule`)."""
         left_out = set(first_calls(self.turns, len(self.samples)))
         return [value for index, value in enumerate(self.samples) if index >= self.cut and index not in left_out]
 
@@ -192,7 +193,7 @@ class Result:
     idiom: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     text: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Details = field(default_factory=Details)
     group: int = 0
 
     @property

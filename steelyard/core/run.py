@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from steelyard.core import settings
+from steelyard.core.aa_counts import AaCounts
 from steelyard.core.backend import Budget, Device
 from steelyard.core.case import Arm, Case
 from steelyard.core.ceilings import Ceilings
@@ -13,8 +14,7 @@ from steelyard.core.metrics import Reading
 from steelyard.core.profile import ComputedPeak, HardwareProfile
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.settings import Settings
-from steelyard.core.shams import Shams
-from steelyard.core.turns import ONE_AFTER_THE_OTHER
+from steelyard.core.turn_rule import ONE_AFTER_THE_OTHER
 from steelyard.core.workload import Identity
 
 SCHEMA_VERSION = 1
@@ -84,7 +84,7 @@ class Manifest:
 
     `point_keys` of `lowered` are `Point.key`. `baseline` is an arm's label. `environment` is the
     fingerprint: versions, CPU, kernel, governor, ..., each a plain value or `{"value": null, "reason": ...}`.
-    `calibration` is the newest count of sham comparisons made on this machine before the run, None where
+    `calibration` is the newest count of A/A comparisons made on this machine before the run, None where
     there was none. `profile` is what is declared of the device's model, None where no file describes it;
     `computed_peaks` are then, of a CPU, the bounds of the cores in the budget. `ceilings` are the newest that
     were measured on this machine, of this device and with as many threads. `code` says of each backend that is
@@ -109,7 +109,7 @@ class Manifest:
     lowered: Mapping[str, LoweredFacts]
     plan: Mapping[str, Any]
     environment: Mapping[str, Any]
-    calibration: Shams | None = None
+    calibration: AaCounts | None = None
     ceilings: Ceilings | None = None
     profile: HardwareProfile | None = None
     computed_peaks: tuple[ComputedPeak, ...] = ()
@@ -126,7 +126,7 @@ class Segment:
     """Whole rounds measured in one go. A resumed run appends another; none is ever edited.
 
     `ended` is one of `precision`, `rounds`, `time`, `interrupted`, `recovered`. `noise` is the worse of the
-    preflight's grade and of that of the typical launch. `disturbed` says of rounds which neighbour touched
+    preflight's grade and of that of the typical launch. `disturbed` says of contaminated rounds what touched
     them: they are kept, and give no pairs and no steady numbers. `turns` says whether the launches of its warm rounds
     took turns: `on`, or why they ran one after the other; empty in runs older than turns. `groups` says why they did so
     in groups and in which; empty where all took turns with each other, or none.
@@ -156,6 +156,11 @@ class Run:
     results: tuple[Result, ...]
     digest: str | None = field(default=None, compare=False)
 
+    @property
+    def traced(self) -> bool:
+        """Whether its launches had profilers, so that nothing of it was timed."""
+        return any(case.scenario == "traced" for case in self.manifest.cases)
+
     def case(self, case_id: str) -> Case:
         """The case of an id. Raises KeyError."""
         return self._cases()[case_id]
@@ -174,6 +179,13 @@ def launches_by_segment(launches: Sequence[LaunchRecord]) -> list[list[LaunchRec
             parts.append([])
         parts[-1].append(record)
     return parts
+
+
+def segment_of(run: Run, launches: Sequence[LaunchRecord]) -> Segment | None:
+    """The segment that has one of the warm rounds of these launches, which are of one segment; the cold round has the
+    same number in all. A segment may have no launch at all."""
+    warm = {launch.round for launch in launches} - {0}
+    return next((segment for segment in run.segments if warm & set(segment.rounds)), None)
 
 
 def wall_s(launches: Sequence[LaunchRecord]) -> float:

@@ -21,6 +21,8 @@ from steelyard.core.result import Proof
 if TYPE_CHECKING:
     import numpy as np
 
+    from steelyard.core.tracing import Tracer
+
     Arrays = Mapping[str, np.ndarray[Any, Any]]
 else:
     Arrays = Mapping
@@ -117,7 +119,7 @@ class Executable(ABC):
 
     @property
     @abstractmethod
-    def idiom(self) -> Mapping[str, str]:
+    def execution_mode(self) -> Mapping[str, str]:
         """How the runtime is used: `weights` (arguments, constants, frozen), `kv_cache` (in place, donated, ...)."""
 
     @property
@@ -150,8 +152,19 @@ class Runner(ABC):
     caps_memory: ClassVar[str] = ""
     """How it keeps `Budget.memory_cap_bytes` on a device with memory of its own: the option; empty if it cannot."""
 
+    tells: ClassVar[Mapping[str, str]] = {}
+    """Modules for launches that are traced and never timed, each with a function that has the name of its key.
+    `compilation(runner, program)`: load the program, compile it as `Executable.compile` does with what the compiler
+    tells of itself switched on, and return a `Compilation`; Unsupported where nothing is compiled.
+    `memory(runner, program, executable, inputs)`: what a call of the compiled program needs, as a `MemoryProfile`; it
+    may make calls and compile once more."""
+
     kinds: ClassVar[tuple[str, ...]] = ("cpu",)
     """The kinds of device that it is written for; `availability` says which of them work here."""
+
+    script: ClassVar[str] = ""
+    """The `module:function` that writes how a stand-alone script uses the runtime (`steelyard.core.script`), which
+    `bench repro` needs; empty if there is none."""
 
     citation: ClassVar[Citation | None] = None
     """What a paper cites for the runtime; without it the report's bibliography has its name and version alone."""
@@ -205,6 +218,13 @@ class Runner(ABC):
     def counters(self) -> Mapping[str, int]:
         """Numbers that must not move inside a timed window: compilations, recompiles, graph breaks."""
         return {}
+
+    def tracer(self, program: LoweredProgram) -> "Tracer":
+        """The program compiled once more with the runtime's profiler, for a launch that is traced and never timed.
+
+        Raises Unsupported where the runtime has no profiler.
+        """
+        raise Unsupported(f"{type(self).__name__} has no profiler: write tracer()")
 
     def stop(self) -> None:  # noqa: B027 (optional)
         """End helper processes of the runtime (compile workers) before any timed window."""

@@ -136,10 +136,10 @@ class Work:
 class Point(Remembers):
     """A workload with a value on every axis.
 
-    `driver` names how one call is made (see `steelyard.drivers`), `programs` are by the driver's roles, `settings` are
-    the driver's numbers (e.g. tokens, prompt). `pool` is `module:function` that makes the input sets. `tolerance` is
-    the relative error up to which floating-point outputs pass as an approximation, where the workload allows more than
-    their dtype does (see `steelyard.core.tolerance`).
+    `driver` names how one call is made (see `steelyard.drivers`) or is `module:DRIVER`, `programs` are by the driver's
+    roles, `settings` are the driver's numbers (e.g. tokens, prompt). `pool` is `module:function` that makes the input
+    sets. `tolerance` is the relative error up to which floating-point outputs pass as an approximation, where the
+    workload allows more than their dtype does (see `steelyard.core.tolerance`).
     """
 
     suite: str
@@ -160,11 +160,17 @@ class Point(Remembers):
         return self.remember(lambda: stable_hash(self, 24))
 
     @property
+    def weights(self) -> Mapping[str, Weights]:
+        """The sets of weights of its programs by key, in their order."""
+        return {program.weights.key: program.weights for program in self.programs.values()}
+
+    @property
     def sources(self) -> tuple[str, ...]:
-        """The functions that make its modules, weights and inputs, as `module:function`."""
+        """What makes its modules, weights and inputs, as `module:function`, and its driver where it is named so."""
         programs = self.programs.values()
         named = [program.source for program in programs] + [program.weights.source for program in programs]
-        return tuple(dict.fromkeys([*named, self.pool]))
+        own = [self.driver] if ":" in self.driver else []
+        return tuple(dict.fromkeys([*named, self.pool, *own]))
 
     @property
     def state_bytes(self) -> int | None:

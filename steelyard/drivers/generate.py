@@ -14,11 +14,13 @@ from steelyard.core.errors import SuiteError
 from steelyard.core.lowered import InputSet, LoweredPoint
 from steelyard.core.metrics import Metric
 from steelyard.core.result import Measurement, Result
-from steelyard.core.runner import Binding, Executable
+from steelyard.core.runner import Executable
 from steelyard.core.workload import Point
-from steelyard.measure import clock as clocks
+from steelyard.measure import generation
+from steelyard.measure.clock import ROUNDING_S
 from steelyard.measure.correctness import Checker
 from steelyard.measure.driver import LATENCY, BoundCalls, Driver, Parts, latency, measured
+from steelyard.measure.generation import Generation
 from steelyard.measure.loop import Window
 
 if TYPE_CHECKING:
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 else:
     IntArray = np.ndarray
 
-CLOCK = clocks.CLOCK
-_TOKEN = ("next_token",)
 _FIRST = Metric(
     name="ttft_s",
     unit="s",
@@ -46,67 +46,6 @@ _REST = Metric(
     meaning="from one token on the host to the next, each step timed by itself",
     title="Per token",
 )
-
-
-class Generation:
-    """Greedy decoding of `tokens` tokens after a prompt of `prompt` tokens.
-
-    The sample starts before prefill and ends when the last token is on the host. `stamps` holds
-    `tokens + 1` clock readings: the start, then one when each token arrived, so that time to first
-    token and every time per output token are differences of neighbouring stamps, each step timed by
-    itself. From step `forced_from` on the reference's token is fed, whatever the backend chose. `kept` gets the stamps
-    of every call, outside its sample.
-    """
-
-    def __init__(
-        self,
-        prefill: Binding,
-        decode: Binding,
-        *,
-        prompt: int,
-        reference: Sequence[Sequence[int]],
-        forced_from: int | None,
-        kept: list[list[int]] | None = None,
-    ) -> None:
-        self._kept = [] if kept is None else kept
-        self._prefill = prefill
-        self._decode = decode
-        self.reference: IntArray = np.asarray(reference, dtype=np.int64)
-        self.tokens = self.reference.shape[1]
-        self._forced_from = self.tokens if forced_from is None else forced_from
-        self._positions = [np.array([prompt + step], dtype=np.int64) for step in range(self.tokens)]
-        self._forced = [np.ascontiguousarray(self.reference[:, step : step + 1]) for step in range(self.tokens)]
-        self.stamps = [0] * (self.tokens + 1)
-        self.chosen: IntArray = np.zeros_like(self.reference)
-
-    def run(self) -> None:
-        """The whole answer."""
-        stamps, decode, chosen, clock = self.stamps, self._decode, self.chosen, CLOCK
-        stamps[0] = clock()
-        self._prefill.run()
-        token = self._prefill.read(_TOKEN)["next_token"]
-        stamps[1] = clock()
-        chosen[:, 0] = token
-        decode.adopt(self._prefill)
-        for step in range(1, self.tokens):
-            fed = self._forced[step - 1] if step > self._forced_from else token.reshape(-1, 1)
-            decode.update({"input_ids": fed, "position": self._positions[step - 1]})
-            decode.run()
-            token = decode.read(_TOKEN)["next_token"]
-            stamps[step + 1] = clock()
-            chosen[:, step] = token
-            if step + 1 < self.tokens:
-                decode.settle()
-
-    def settle(self) -> None:
-        """Keep the stamps, release what the answer left behind."""
-        self._kept.append(list(self.stamps))
-        self._decode.settle()
-        self._prefill.settle()
-
-    def last_logits(self) -> Any:
-        """The logits of the last step, [batch, vocabulary]; valid between `run` and `settle`."""
-        return self._decode.read(("logits",))["logits"]
 
 
 class _Answers(BoundCalls):
@@ -142,7 +81,7 @@ class _Answers(BoundCalls):
         # Every decode step is fed by the one before it.
         self.fed = self._prefills[0], lowered.programs["prefill"].program, inputs
         self._checker = checker
-        self.clocks = (CLOCK,)
+        self.clocks = (generation.CLOCK,)
         self._first_answer: list[list[int]] | None = None
 
     def inspect(self, index: int) -> None:
@@ -287,14 +226,14 @@ class _Generate(Driver):
         tokens = np.asarray(rest.samples, dtype=np.float64).reshape(answers, -1)
         lasted = np.asarray(whole.samples, dtype=np.float64)
         parts = np.asarray(first.samples, dtype=np.float64) + tokens.sum(axis=1)
-        over = np.flatnonzero(parts > lasted + clocks.ROUNDING_S * (tokens.shape[1] + 2))
+        over = np.flatnonzero(parts > lasted + ROUNDING_S * (tokens.shape[1] + 2))
         if over.size:
             at = int(over[0])
             yield f"answer {at}: its tokens take {parts[at]:.9g} s, and all of it {lasted[at]:.9g} s"
         if len(rest.starts_s) == tokens.size and tokens.shape[1] > 1:
             starts = np.asarray(rest.starts_s, dtype=np.float64).reshape(answers, -1)
             gaps = np.abs(starts[:, :-1] + tokens[:, :-1] - starts[:, 1:])
-            apart = gaps > clocks.ROUNDING_S + 1e-12 * np.abs(starts[:, 1:])
+            apart = gaps > ROUNDING_S + 1e-12 * np.abs(starts[:, 1:])
             if apart.any():
                 at, token = map(int, np.argwhere(apart)[0])
                 yield f"tpot_s: token {token + 1} of answer {at} does not end where the next begins"

@@ -1,10 +1,11 @@
 """`train`: a sample is one training step: parameters, optimizer state and a batch in, the loss and the new ones out.
 
-The program `main` has the batch as data inputs, `loss` [1] as an output, and as state `parameter.NAME` and whatever the
-optimizer keeps. The state goes on from step to step; the batches of the input sets take turns. The first input set
-holds the initial state too. What is checked is a run from that state over all input sets, one step each: the loss of
-every step, and all parameters after the last, taken together, for a gradient that is zero but for rounding makes single
-vectors differ. In the window there is no reference, as it would be of thousands of steps: of the timed steps that are
+The program `main` has the batch as data inputs, `loss` [1] as an output, and as state `parameter.NAME`,
+`statistic.NAME` of what a step renews without a gradient (running means), and whatever the optimizer keeps. The state
+goes on from step to step; the batches of the input sets take turns. The first input set holds the initial state too.
+What is checked is a run from that state over all input sets, one step each: the loss of every step, and after the last
+all parameters, taken together, for a gradient that is zero but for rounding makes single vectors differ, and so all
+statistics. In the window there is no reference, as it would be of thousands of steps: of the timed steps that are
 looked at the loss must be finite, and the parameters other ones than before.
 """
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, "np.ndarray[Any, Any]"]
     Tensors = Mapping[str, torch.Tensor]
 
-_LOSS, _PARAMETERS = ("loss",), "parameter."
+_LOSS = ("loss",)
+_GROUPS = {"parameters": "parameter.", "statistics": "statistic."}
+"""What is checked after the last step, taken together, and how the names of its tensors begin."""
 
 
 class _Step:
@@ -56,7 +59,7 @@ class _Steps(BoundCalls):
         """The loss is a number, and the smallest parameter is not what it was at the step looked at before."""
         import numpy as np
 
-        name = min(_parameters(self._program), key=lambda spec: spec.bytes).name
+        name = min(_group(self._program, "parameters"), key=lambda spec: spec.bytes).name
         found = self._binding.read((*_LOSS, name))
         self._checker.calls += 1
         finite = bool(np.isfinite(np.asarray(found["loss"], dtype=np.float64)).all())
@@ -77,9 +80,10 @@ class _Steps(BoundCalls):
             binding.run()
             self._checker.data(step, "loss", binding.read(_LOSS)["loss"])
             if step + 1 == len(self._batches):
-                names = tuple(spec.name for spec in _parameters(self._program))
-                found = binding.read(names)
-                self._checker.data(step, "parameters", np.concatenate([found[name].reshape(-1) for name in names]))
+                for group in _groups(self._program):
+                    names = tuple(spec.name for spec in _group(self._program, group))
+                    found = binding.read(names)
+                    self._checker.data(step, group, np.concatenate([found[name].reshape(-1) for name in names]))
             binding.settle()
         self._checker.calls += 1
         binding.close()
@@ -90,8 +94,12 @@ class _Steps(BoundCalls):
         self._binding.close()
 
 
-def _parameters(program: Program) -> list[TensorSpec]:
-    return [spec for spec in program.state if spec.name.startswith(_PARAMETERS)]
+def _group(program: Program, name: str) -> list[TensorSpec]:
+    return [spec for spec in program.state if spec.name.startswith(_GROUPS[name])]
+
+
+def _groups(program: Program) -> list[str]:
+    return [name for name in _GROUPS if _group(program, name)]
 
 
 def _batch(program: Program) -> list[str]:
@@ -104,17 +112,18 @@ class _Train(Driver):
     programs = ("main",)
     state = "Parameters and optimizer"
 
-    def given(self, point: Point, index: int) -> tuple[TensorSpec, ...]:
+    def inputs_of_set(self, point: Point, index: int) -> tuple[TensorSpec, ...]:
         """See `Driver`: the state is in the first alone."""
         inputs = point.programs["main"].inputs
         return inputs if index == 0 else tuple(spec for spec in inputs if spec.role == "data")
 
     def references(self, point: Point, index: int, given: Collection[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """See `Driver`: every loss, and where an input set has them the parameters after its step."""
+        """See `Driver`: every loss, and where an input set has them the parameters and statistics after its step."""
         yield "loss", (1,)
-        if "parameters" in given:
-            count = sum(_count(spec.shape) for spec in _parameters(point.programs["main"]))
-            yield "parameters", (count,)
+        program = point.programs["main"]
+        for group in _groups(program):
+            if group in given:
+                yield group, (sum(_count(spec.shape) for spec in _group(program, group)),)
 
     def compute(
         self,
@@ -131,8 +140,11 @@ class _Train(Driver):
         for batch in inputs:
             outputs = run("main", {**state, **{name: batch[name] for name in _batch(program)}})
             state = {name: outputs[name] for name in state}
-            flat = torch.cat([outputs[spec.name].reshape(-1) for spec in _parameters(program)])
-            yield {"loss": outputs["loss"], "parameters": flat}
+            flat = {
+                group: torch.cat([outputs[spec.name].reshape(-1) for spec in _group(program, group)])
+                for group in _groups(program)
+            }
+            yield {"loss": outputs["loss"], **flat}
 
     def bind(
         self,

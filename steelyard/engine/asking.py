@@ -27,7 +27,8 @@ class Asking:
     """Makes the requests of a segment. Knows which cases failed before: one that failed twice for one reason is not
     launched a third time.
 
-    `launched` is how many launches earlier segments had: no two launches of a run have one name.
+    `launched` is how many launches earlier segments had: no two launches of a run have one name. `traces` is where
+    those of a traced run put their files.
     """
 
     def __init__(
@@ -40,10 +41,11 @@ class Asking:
         work: Path,
         first_round: int,
         launched: int,
+        traces: Path | None = None,
     ) -> None:
         self._plan, self._lowered, self._pacing = plan, lowered, pacing
         self._run_id, self._work, self._first_round = run_id, work, first_round
-        self._launches = launched
+        self._launches, self._traces = launched, traces
         self._arms = {arm.label: arm for arm in plan.arms}
         self._failures: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
 
@@ -73,7 +75,7 @@ class Asking:
         worthwhile = [each for each in places if any(label != baseline for _, label in each[1])]
         return [
             [
-                self._request(self._arms[label], number, position, group, cases[label], steady=steady)
+                self._request(self._arms[label], bundle, number, position, group, cases[label], steady=steady)
                 for position, label in launched
             ]
             for group, launched in worthwhile or [each for each in places if each[1]][:1]
@@ -96,12 +98,20 @@ class Asking:
         return ""
 
     def _request(
-        self, arm: Arm, number: int, position: int, group: int, cases: tuple[CaseRequest, ...], *, steady: bool
+        self,
+        arm: Arm,
+        bundle: tuple[Point, ...],
+        number: int,
+        position: int,
+        group: int,
+        cases: tuple[CaseRequest, ...],
+        *,
+        steady: bool,
     ) -> LaunchRequest:
         request = self._plan.request
         self._launches += 1
-        weights = next(iter(cases[0].lowered.programs.values())).program.weights.key
-        compile_cache = self._work / "compile" / f"arm-{self._plan.arms.index(arm)}-{weights}"
+        # Of each bundle one: a cold launch empties its own, and finds nothing of another.
+        compile_cache = self._work / "compile" / f"arm-{self._plan.arms.index(arm)}-{bundle[0].key}"
         return LaunchRequest(
             launch=f"{self._run_id}/{self._first_round}-{self._launches:04d}",
             arm=arm.label,
@@ -118,6 +128,7 @@ class Asking:
             bound=1 if request.attempt else None,
             energy=request.energy,
             group=group,
+            traces="" if self._traces is None else str(self._traces),
         )
 
     def _cases(self, arm: Arm, bundle: tuple[Point, ...], number: int, *, in_turns: bool) -> tuple[CaseRequest, ...]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from steelyard import plugins
 from steelyard.core.case import Arm
 from steelyard.core.result import LaunchRecord
-from steelyard.core.run import Run, launches_by_segment
+from steelyard.core.run import Run, launches_by_segment, segment_of
 from steelyard.core.workload import Point
-from steelyard.engine.costs import CALLS_A_CASE, COMPILED_AGAIN, after_warm
 from steelyard.engine.metering import metering_s
 from steelyard.engine.pacing import aim_of
 from steelyard.engine.plan import Plan
-from steelyard.engine.schedule import Costs, Schedule, fit
+from steelyard.engine.round_costs import CALLS_A_CASE, COMPILED_AGAIN, after_warm
+from steelyard.engine.schedule import RoundCosts, Schedule, fit
 from steelyard.lowering.expected import Expected
 from steelyard.measure.driver import driver_of
 
@@ -30,12 +30,12 @@ class Rounds:
     """What a cold round takes, and what warm ones cost; `earlier` says whether an earlier run has shown it."""
 
     cold_s: float
-    costs: Costs
+    costs: RoundCosts
     earlier: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class TimeEstimate:
     """What a plan will take. `lowering` is overlapping terms where several processes share it; `schedule` is how the
     time that was given is shared out, None where none was, and `alone` how it would be with the headline alone, None
     where that is all there is."""
@@ -55,17 +55,17 @@ class Estimate:
         return self.lowering.seconds + self.rounds.cold_s + self.round_s * self.count
 
 
-def estimate(plan: Plan, lowering: Expected, rounds: Rounds) -> Estimate:
+def estimate(plan: Plan, lowering: Expected, rounds: Rounds) -> TimeEstimate:
     """Of lowering, rounds and gigabytes, and what they leave of the time that was given."""
     request, aim = plan.request, aim_of(plan)
     fewer = _headline(plan)
     schedule = _schedule(plan, lowering, rounds)
     alone = None if fewer is None else _schedule(fewer, lowering, _scaled(rounds, plan, fewer))
     warm_s = rounds.costs.round_s(aim.windows if schedule is None else schedule.windows, aim.minimum)
-    always_cold = request.scenario == "cold-start"
+    always_cold = not request.timed
     gigabytes = _gigabytes(plan)
     formats = {name.split("@")[0] for needed in plan.formats.values() for name in needed}
-    return Estimate(
+    return TimeEstimate(
         lowering=lowering,
         rounds=rounds,
         round_s=rounds.cold_s if always_cold else warm_s,
@@ -79,7 +79,7 @@ def estimate(plan: Plan, lowering: Expected, rounds: Rounds) -> Estimate:
 
 def _schedule(plan: Plan, lowering: Expected, rounds: Rounds) -> Schedule | None:
     request = plan.request
-    if request.time_s is None or request.scenario == "cold-start":
+    if request.time_s is None or not request.timed:
         return None
     return fit(rounds.costs, aim_of(plan), request.time_s - lowering.seconds - rounds.cold_s)
 
@@ -94,7 +94,7 @@ def _scaled(rounds: Rounds, plan: Plan, fewer: Plan) -> Rounds:
     """What rounds of fewer points take, where guesses of both differ by as much as the rounds do."""
     whole, part = guessed(plan, 1.0), guessed(fewer, 1.0)
     keys = {point.key for point in fewer.points}
-    costs = Costs(
+    costs = RoundCosts(
         launches_s=rounds.costs.launches_s * part.costs.launches_s / whole.costs.launches_s,
         calls={name: call_s for name, call_s in rounds.costs.calls.items() if name[1] in keys},
     )
@@ -122,14 +122,16 @@ def guessed(plan: Plan, slowness: float) -> Rounds:
                 launches_s += slowness * (load_s + compile_s * again + _CASE_S + _CASE_S_PER_GB * size)
                 launches_s += CALLS_A_CASE * call_s + metered_s
                 calls[arm.label, point.key] = call_s
-    return Rounds(cold_s=cold_s, costs=Costs(launches_s=launches_s, calls=calls), earlier=False)
+    return Rounds(cold_s=cold_s, costs=RoundCosts(launches_s=launches_s, calls=calls), earlier=False)
 
 
 def seen(plan: Plan, run: Run) -> Rounds | None:
     """What the rounds of the newest segment of an earlier run of the same plan took; None where it has no whole warm
-    round that nobody disturbed."""
-    for segment, records in reversed(list(zip(run.segments, launches_by_segment(run.launches), strict=False))):
-        whole = [number for number in segment.rounds if number > 0 and number not in segment.disturbed]
+    round without contamination."""
+    for records in reversed(launches_by_segment(run.launches)):
+        segment = segment_of(run, records)
+        warm = () if segment is None else segment.rounds
+        whole = [number for number in warm if number > 0 and segment and number not in segment.disturbed]
         if not whole:
             continue
         spans = {number: _span_s([record for record in records if record.round == number]) for number in (0, whole[-1])}

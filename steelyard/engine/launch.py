@@ -1,7 +1,6 @@
 """One launch seen from outside: start the worker, listen until it stands or ends, turn every end into rows."""
 
 import os
-import random
 import signal
 import subprocess
 import time
@@ -13,64 +12,40 @@ from statistics import median
 from types import TracebackType
 from typing import Self
 
-from steelyard import plugins, wire
-from steelyard.core.errors import SteelyardError, StoreError
+from steelyard import plugins
+from steelyard.core.details import MemoryCap
+from steelyard.core.errors import StoreError
 from steelyard.core.exhaustion import oom_kills
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result
-from steelyard.core.runner import LaunchContext
 from steelyard.engine.ends import unfinished, why
 from steelyard.engine.exits import exit_of
+from steelyard.engine.launch_start import MARK, environment, prepared, started
 from steelyard.engine.listener import Listener
 from steelyard.engine.protocol import Event, LaunchRequest
 from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
 from steelyard.guard.child import module_command
-from steelyard.guard.environment import for_child
 from steelyard.guard.halt import STOPPING_S, Halt, Watchman
 from steelyard.guard.memory_group import MemoryGroup, group_for
 from steelyard.guard.speed import between_turns
 from steelyard.guard.spin_meter import SpinMeter
 from steelyard.guard.tree import left_behind
 
-_MARK = "STEELYARD_LAUNCH"  # every process that a launch starts inherits it
 _TAIL_BYTES = 4000
 _EXIT_GRACE_S = 10.0
 
 
 @dataclass(slots=True)
-class Outcome:
+class LaunchOutcome:
     """What came of a launch: its record and a result for every case of its bundle."""
 
     record: LaunchRecord
     results: list[Result] = field(default_factory=list)
 
 
-class Interrupted(Exception):
+class LaunchInterrupted(Exception):
     """The user asked to stop; the launch was ended and its unfinished cases gave no result."""
-
-
-def environment(request: LaunchRequest) -> dict[str, str]:
-    """The worker's environment: that of every child, the runner's own, random padding.
-
-    Its temporary folder is the launch's compile cache: Inductor keeps compiled headers there, whatever its own is.
-    So a cold launch makes them, and finds none of an earlier run, and the arm's warm ones find them.
-
-    The size of the environment moves the stack and with it the speed of some programs; a random one
-    per launch turns that bias into noise that the intervals see.
-    """
-    source = random.Random(request.seed)  # noqa: S311 (design of experiment)
-    runner = plugins.runner(request.backend.runner)
-    own = {
-        **runner.environment(_context(request)),
-        "PYTHONHASHSEED": str(source.randrange(2**32)),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "HF_HUB_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "STEELYARD_PADDING": "x" * source.randrange(4096),
-        _MARK: request.launch,
-    }
-    return for_child(own, temporary=Path(request.compile_cache))
 
 
 def run_launch(
@@ -80,13 +55,13 @@ def run_launch(
     timeouts: Mapping[str, float],
     on_event: Callable[[Event], None] = lambda event: None,
     meter: SpinMeter | None = None,
-) -> Outcome:
+) -> LaunchOutcome:
     """Run one launch to its end, whatever that is. Raises Interrupted on Ctrl-C, SteelyardError if it cannot start."""
     with Running(request, origin_s=origin_s, timeouts=timeouts, on_event=on_event, meter=meter) as launch:
         try:
             return launch.ended(launch.go())
         except KeyboardInterrupt:
-            raise Interrupted from None
+            raise LaunchInterrupted from None
 
 
 class Running:
@@ -123,7 +98,7 @@ class Running:
         with ExitStack() as opened:
             if (group := group_for(request.budget, request.launch)) is not None:
                 self._group = opened.enter_context(group)
-            request_file, self._log_file = _prepared(request)
+            request_file, self._log_file = prepared(request)
             self._before = self._boundary()
             self._oom_before = oom_kills()
             self._started = time.monotonic()
@@ -138,7 +113,7 @@ class Running:
             if self._group is not None:
                 command = self._group.command(command)
             try:
-                self._process = _started(command, environment(request), self._log_file, events_out, go_in)
+                self._process = started(command, environment(request), self._log_file, events_out, go_in)
             finally:
                 os.close(events_out)
                 os.close(go_in)
@@ -147,7 +122,7 @@ class Running:
             self._listener = Listener(request, events, exited, self._timeouts, self._on_event)
             self._halt = None
             if self._watchman is not None:
-                self._halt = Halt(self._process.pid, f"{_MARK}={request.launch}", self._watchman)
+                self._halt = Halt(self._process.pid, f"{MARK}={request.launch}", self._watchman)
             self._open = opened.pop_all()
         return self
 
@@ -186,7 +161,7 @@ class Running:
             self._stopped = during.begin(self._watch.cpus)
         return ended
 
-    def ended(self, how: str) -> Outcome:
+    def ended(self, how: str) -> LaunchOutcome:
         """What came of it. `how` is what the last `go` said."""
         request, listener, group = self.request, self._listener, self._group
         meanwhile = during.end(self._watch, self._process.pid)  # while the worker is not yet waited for
@@ -221,7 +196,7 @@ class Running:
             stopped_s=None if self._halt is None else self._stopped_s,
             handover_s=median(self.handovers) if self.handovers else None,
         )
-        outcome = Outcome(record=record, results=[_left_children(result, stayed) for result in listener.results])
+        outcome = LaunchOutcome(record=record, results=[_left_children(result, stayed) for result in listener.results])
         if how != "done":
             last_words = _tail(self._log_file)
             starved = (group.kills() > 0) if group is not None else oom_kills() > self._oom_before
@@ -247,48 +222,9 @@ class Running:
         """End what is left of it; returns how many processes outlived the worker."""
         if self._over:
             return 0
-        self._over = True
-        return _end_all(self._process, self.request.launch, grace_s=grace_s)
-
-
-def _prepared(request: LaunchRequest) -> tuple[Path, Path]:
-    """The launch's folders with the request in them, and where its log will lie. Raises SteelyardError, as on a full
-    disk."""
-    scratch = Path(request.scratch)
-    request_file, log_file = scratch / "request.json", scratch / "log.txt"
-    try:
-        scratch.mkdir(parents=True, exist_ok=True)
-        Path(request.compile_cache).mkdir(parents=True, exist_ok=True)
-        request_file.write_bytes(wire.encode(request))
-        log_file.touch()
-    except OSError as error:
-        raise SteelyardError(
-            f"{scratch}: a launch cannot be prepared there: {error.strerror or error}; free some space, or set TMPDIR "
-            "to another disk; what was measured is kept, and bench run --resume goes on"
-        ) from error
-    return request_file, log_file
-
-
-def _started(
-    command: list[str], variables: Mapping[str, str], log_file: Path, *descriptors: int
-) -> "subprocess.Popen[bytes]":
-    """The worker, in a session of its own. Raises SteelyardError, as where no more processes are allowed."""
-    try:
-        with log_file.open("wb") as log:
-            return subprocess.Popen(
-                command,
-                pass_fds=descriptors,
-                env=variables,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-    except OSError as error:
-        raise SteelyardError(
-            f"a launch cannot be started: {error.strerror or error}; end other programs, or raise the limits of "
-            "processes and memory (ulimit -a); what was measured is kept, and bench run --resume goes on"
-        ) from error
+        outlived = _end_all(self._process, self.request.launch, grace_s=grace_s)
+        self._over = True  # only now: Ctrl-C in between leaves the rest to whoever cleans up
+        return outlived
 
 
 def _left_children(result: Result, stayed: int) -> Result:
@@ -297,16 +233,16 @@ def _left_children(result: Result, stayed: int) -> Result:
     told = (
         f"{stayed} {'process' if stayed == 1 else 'processes'} of the backend outlived its worker and had to be ended"
     )
-    return replace(result, details={**result.details, "remarks": [*result.details.get("remarks", ()), told]})
+    return replace(result, details=replace(result.details, remarks=(*result.details.remarks, told)))
 
 
 def _capped(result: Result, request: LaunchRequest, group: MemoryGroup | None) -> Result:
     """The result with the limit that it had and what held it to that."""
     budget, runner = request.budget, plugins.runner(request.backend.runner)
     how = {"cgroup": "memory.max", "rlimit": "RLIMIT_DATA"}.get(budget.memory_cap_by or "", runner.caps_memory)
-    limit = {"bytes": budget.memory_cap_bytes, "by": budget.memory_cap_by, "how": how}
+    limit = MemoryCap(bytes=budget.memory_cap_bytes, by=budget.memory_cap_by, how=how)
     memory = dict(result.memory) if group is None else {**result.memory, "group_peak_bytes/launch": group.peak()}
-    return replace(result, memory=memory, details={**result.details, "memory_cap": limit})
+    return replace(result, memory=memory, details=replace(result.details, memory_cap=limit))
 
 
 def _end_all(process: "subprocess.Popen[bytes]", launch: str, grace_s: float) -> int:
@@ -315,7 +251,7 @@ def _end_all(process: "subprocess.Popen[bytes]", launch: str, grace_s: float) ->
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=grace_s)
     ended_itself = process.returncode is not None
-    stayed = left_behind(process.pid, f"{_MARK}={launch}")
+    stayed = left_behind(process.pid, f"{MARK}={launch}")
     with suppress(ProcessLookupError):  # nobody is left
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -334,13 +270,3 @@ def _tail(path: Path) -> str:
         stream.seek(0, os.SEEK_END)
         stream.seek(max(0, stream.tell() - _TAIL_BYTES))
         return stream.read().decode(errors="replace")
-
-
-def _context(request: LaunchRequest) -> LaunchContext:
-    return LaunchContext(
-        backend=request.backend,
-        device=request.device,
-        budget=request.budget,
-        compile_cache=Path(request.compile_cache),
-        scratch=Path(request.scratch),
-    )

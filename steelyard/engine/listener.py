@@ -129,7 +129,9 @@ def believed(result: Result, window_s: float | None, missed_s: float = 0.0) -> R
     latency = result.measurement("latency_s")
     if window_s is None or latency is None or not len(latency.samples):
         return result
-    told = result.details.get("window_s", latency.starts_s[-1] + latency.samples[-1])  # checks of outputs are in it
+    told = result.details.window_s  # checks of outputs are in it
+    if told is None:
+        told = latency.starts_s[-1] + latency.samples[-1]
     if (window_s - missed_s - _UNSEEN_S) / 2 <= told <= 2 * (window_s + missed_s) + _UNSEEN_S:
         return result
     reason = (

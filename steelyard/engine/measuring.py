@@ -1,35 +1,32 @@
 """One case inside a launch: compile, two runs apart, the timed window, the check, the proof."""
 
-import dataclasses
 import itertools
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from safetensors import safe_open
-
-from steelyard.core.backend import Budget
+from steelyard.core.details import Details, NotTold, TurnFacts
 from steelyard.core.energy import EnergyUse
 from steelyard.core.errors import SteelyardError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.metrics import Reading, absent
-from steelyard.core.result import Correctness, Measurement, Proof, Result, Stage, Status
+from steelyard.core.result import Measurement, Result, Stage
 from steelyard.core.runner import Runner
-from steelyard.core.turns import first_call_ratio, first_calls
-from steelyard.core.workload import DType
+from steelyard.core.turn_rule import first_call_ratio, first_calls
 from steelyard.engine.device import device_time, flush_of
-from steelyard.engine.judging import unkept
-from steelyard.engine.memory import known
+from steelyard.engine.inputs import tensors
+from steelyard.engine.judging import joined, merged, status_of
+from steelyard.engine.launch_memory import known
 from steelyard.engine.metering import estimated
 from steelyard.measure import clock, loop
 from steelyard.measure.correctness import Checker
 from steelyard.measure.driver import Driver, driver_of
 from steelyard.measure.growth import Growth
 from steelyard.measure.l2 import cold
-from steelyard.measure.loop import CheckPoints, Limits, loop_overhead_s, timed_window
-from steelyard.measure.surroundings import misplaced, surroundings
+from steelyard.measure.loop import CheckPoints, Limits, Window, loop_overhead_s, timed_window
 
 if TYPE_CHECKING:
     from steelyard.engine.protocol import CaseRequest
@@ -40,8 +37,8 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
     """Everything one launch says about one case. Raises whatever the runtime raises."""
     lowered = case.lowered
     executables, new = launch.compiled(runner, case)
-    inputs = [_tensors(entry.inputs) for entry in lowered.pool]
-    references = [_tensors(entry.reference) for entry in lowered.pool]
+    inputs = [tensors(entry.inputs) for entry in lowered.pool]
+    references = [tensors(entry.reference) for entry in lowered.pool]
     checker = Checker(lowered, references, inputs)
     limits = {name: tolerance.limit for name, tolerance in lowered.tolerances.items()}
     driver = driver_of(lowered.point)
@@ -58,8 +55,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
 
     moved: Mapping[str, int] = {}
     measurements: tuple[Measurement, ...] = ()
-    facts: dict[str, Any] = {}
-    remarks: list[str] = []
+    details = Details()
     energy = absent("J", "too_short: a cold launch has no timed window")
     use: EnergyUse | None = None
     estimate: Reading | None = None
@@ -93,33 +89,28 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
             stand=launch.stand,
         )
         if window.turns:
-            window = dataclasses.replace(window, begun_s=window.starts_ns[0] * 1e-9 - launch.request.origin_s)
-            samples = [float(duration) for duration in window.durations_ns]
-            facts["turns"] = {
-                "number": len(window.turns),
-                "first_calls_left_out": len(first_calls(window.turns, len(samples))),
-                "first_call_over_the_rest": first_call_ratio(samples, window.turns),
-            }
-            if len(case.pace.lengths) > 1:
-                facts["turns"]["lengths"] = list(
-                    itertools.islice(itertools.cycle(case.pace.lengths), len(window.turns))
-                )
+            window = replace(window, begun_s=window.starts_ns[0] * 1e-9 - launch.request.origin_s)
+            details = replace(details, turns=_turns(window, case.pace.lengths))
         cpu_s = time.process_time() - cpu_s
-        facts |= launch.board.end(launch.request.beside)
+        board = launch.board.end(launch.request.beside)
         growth.note(len(window.durations_ns))
         launch.memory_ends("steady", memory)
         _believe(clock.disagreement(window.elapsed_ns, window.witness_ns))
-        facts["growth_bytes_per_call"] = growth.per_call()
-        facts["window_s"] = window.elapsed_ns * 1e-9
-        remarks += filter(None, (growth.sentence(),))
         after = runner.counters()
         moved = {name: after[name] - count for name, count in before.items() if after[name] != count}
+        details = replace(
+            details,
+            board=board,
+            growth_bytes_per_call=growth.per_call(),
+            window_s=window.elapsed_ns * 1e-9,
+            remarks=tuple(filter(None, (growth.sentence(),))),
+        )
         launch.enter("check")
         measurements = bound.measurements(window)
         if device.kind != "cpu":
             timed, why = device_time(bound.calls, flush)
             measurements += () if timed is None else (timed,)
-            facts |= {"device_time": {"value": None, "reason": why}} if timed is None else {}
+            details = replace(details, device_time=NotTold(reason=why) if timed is None else None)
         use = launch.metering.case(bound.calls, partial(launch.enter, "energy"))
         energy = use.per_call
         if launch.request.energy.estimate:
@@ -129,18 +120,18 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
     else:
         launch.enter("check")
         doubts, mixtures = bound.prove(limits, launch.phases["second_run_s"])
-        facts |= {} if mixtures is None else {"mixtures": mixtures}
+        details = replace(details, mixtures=mixtures)
     checker.doubt(doubts)
 
     _believe(clock.replaced(loop.CLOCK, *bound.clocks))
     correctness = checker.verdict()
     proofs = {role: executable.proof() for role, executable in executables.items()}
     dtypes = {role: lowered.program.dtype for role, lowered in case.lowered.programs.items()}
-    proof = _joined(proofs, dtypes, moved, launch.request.budget)
+    proof = joined(proofs, dtypes, moved, launch.request.budget)
     for role, executable in executables.items():
         for name, reading in known(executable.memory()).items():
             launch.memory[f"{name}/{role}"] = reading
-    status, reason = _status(correctness, proof)
+    status, reason = status_of(correctness, proof)
     bound.close()
     return launch.result(
         case,
@@ -154,15 +145,23 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
         energy_estimate=estimate,
         proof=proof,
         correctness=correctness,
-        idiom=_of_state(driver, lowered, _merged({role: executable.idiom for role, executable in executables.items()})),
-        options=_merged({role: executable.options for role, executable in executables.items()}),
+        idiom=_of_state(
+            driver, lowered, merged({role: executable.execution_mode for role, executable in executables.items()})
+        ),
+        options=merged({role: executable.options for role, executable in executables.items()}),
         text=bound.text(),
-        details={
-            **bound.details(),
-            **facts,
-            **({"remarks": remarks} if remarks else {}),
-            "loop_overhead_s": loop_overhead_s(),
-        },
+        details=replace(details, loop_overhead_s=loop_overhead_s(), driver=bound.details()),
+    )
+
+
+def _turns(window: Window, lengths: Sequence[int]) -> TurnFacts:
+    samples = [float(duration) for duration in window.durations_ns]
+    alike = len(lengths) == 1
+    return TurnFacts(
+        number=len(window.turns),
+        first_calls_left_out=len(first_calls(window.turns, len(samples))),
+        first_call_over_the_rest=first_call_ratio(samples, window.turns),
+        lengths=() if alike else tuple(itertools.islice(itertools.cycle(lengths), len(window.turns))),
     )
 
 
@@ -171,77 +170,12 @@ def _believe(objection: str) -> None:
         raise SteelyardError(objection)
 
 
-def _status(correctness: Correctness, proof: Proof) -> tuple[Status, str]:
-    if proof.mismatches:
-        return "fallback", "; ".join(proof.mismatches)
-    if not correctness.passed:
-        return "incorrect", correctness.reason
-    return "ok", ""
-
-
-def _joined(proofs: Mapping[str, Proof], asked: Mapping[str, DType], moved: Mapping[str, int], budget: Budget) -> Proof:
-    """One proof for a case of several programs: placements add up, every mismatch counts, the process's own too."""
-    parts = list(proofs.values())
-    placement: dict[str, int] = {}
-    for part in parts:
-        for place, count in part.placement.items():
-            placement[place] = placement.get(place, 0) + count
-    moved_text = tuple(f"{name} moved by {count} inside the timed window" for name, count in moved.items())
-    around = surroundings()
-    objections = (unkept(part, asked[role], budget) for role, part in proofs.items())
-    mismatches = tuple(dict.fromkeys(itertools.chain.from_iterable(objections)))
-    mismatches += moved_text + misplaced(around["cpus"], budget.cpus, budget.threads)
-    details = dict(parts[0].details) if len(parts) == 1 else {role: dict(part.details) for role, part in proofs.items()}
-    dtypes = sorted({part.dtype for part in parts})
-    return dataclasses.replace(
-        parts[0],
-        dtype=dtypes[0] if len(dtypes) == 1 else " and ".join(dtypes),
-        placement=placement,
-        graphs=_total(part.graphs for part in parts),
-        graph_breaks=_total(part.graph_breaks for part in parts),
-        recompiles=_compiled(moved) if any(part.recompiles is not None for part in parts) else None,
-        mismatches=mismatches,
-        remarks=tuple(dict.fromkeys(text for part in parts for text in part.remarks)),
-        budget=_merged({role: part.budget for role, part in proofs.items()}) | around,
-        details=details,
-    )
-
-
-def _compiled(moved: Mapping[str, int]) -> int:
-    """How often something was compiled inside the window: there every compilation is one too many."""
-    return sum(moved.get(name, 0) for name in ("compilations", "recompiles"))
-
-
-def _total(counts: Iterable[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
-
-
-def _merged(by_role: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """One table for a case of several programs: equal entries once, differing ones marked by role."""
-    merged: dict[str, Any] = {}
-    for name in dict.fromkeys(name for entry in by_role.values() for name in entry):
-        values = {role: entry[name] for role, entry in by_role.items() if name in entry}
-        distinct = list(values.values())
-        if all(value == distinct[0] for value in distinct):
-            merged[name] = distinct[0]
-        else:
-            merged.update({f"{name} ({role})": value for role, value in values.items()})
-    return merged
-
-
-def _of_state(driver: Driver, lowered: LoweredPoint, idiom: Mapping[str, Any]) -> dict[str, Any]:
+def _of_state(driver: Driver, lowered: LoweredPoint, execution_mode: Mapping[str, Any]) -> dict[str, Any]:
     """How a backend keeps state under the name of what it is, and nothing of it where programs carry none."""
     carries = any(program.program.state for program in lowered.programs.values())
     named = driver.state.casefold().replace(" ", "_")
     return {
         name.replace("kv_cache", named): value
-        for name, value in idiom.items()
+        for name, value in execution_mode.items()
         if carries or not name.startswith("kv_cache")
     }
-
-
-def _tensors(path: str) -> dict[str, Any]:
-    """All tensors of a safetensors file as numpy arrays."""
-    with safe_open(path, framework="np") as stream:
-        return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)

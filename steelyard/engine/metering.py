@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from steelyard.core.backend import Device
 from steelyard.core.energy import EnergySettings, EnergyUse, PowerTrace
 from steelyard.core.metrics import Reading, absent
-from steelyard.guard.energy import MINIMUM_PERIODS, Counts, Energy, Fault
+from steelyard.guard.energy_source import Absent, EnergySource
 from steelyard.guard.gate import raised
+from steelyard.guard.meter_readings import MINIMUM_PERIODS, Counts, Energy, Fault
+from steelyard.guard.meter_window import between, counted_once, mirrors, powers, total
 from steelyard.guard.meters import meter_for
 from steelyard.guard.period import measure_period
 from steelyard.guard.sampler import Sampler
-from steelyard.guard.source import Absent, EnergySource
-from steelyard.guard.window import between, counted_once, mirrors, powers, total
 from steelyard.measure.loop import Call, quiet_collector
 
 LEAST_WINDOW_S = 2.0

@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 
 from steelyard.core.result import Result
-from steelyard.engine.costs import after_cold, after_warm
 from steelyard.engine.plan import Plan
-from steelyard.engine.schedule import Aim, Costs, Schedule, fit
+from steelyard.engine.round_costs import after_cold, after_warm
+from steelyard.engine.schedule import Aim, RoundCosts, Schedule, fit
 from steelyard.measure.driver import driver_of
 
 
@@ -19,7 +19,7 @@ class Pacing:
 
     def __init__(self, plan: Plan, started_s: float) -> None:
         self._plan, self._started_s = plan, started_s
-        self._costs: Costs | None = None
+        self._costs: RoundCosts | None = None
         self._told: tuple[int, bool] | None = None
         aim = aim_of(plan)
         self.windows, self.minimum = aim.windows, aim.minimum

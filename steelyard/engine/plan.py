@@ -13,6 +13,8 @@ from steelyard.core.tolerance import check_stated
 from steelyard.core.workload import Point, Selection, Suite
 from steelyard.engine.own_code import own_code
 from steelyard.engine.probe import probe
+from steelyard.lowering.format import EAGER_FORMAT, GRAPH
+from steelyard.lowering.named_drivers import permit
 from steelyard.lowering.origin import main_source
 from steelyard.lowering.points import points_of
 from steelyard.stats.planning import MINIMUM_ROUNDS, rounds_to_fire
@@ -40,7 +42,7 @@ DEFAULT_TIMEOUTS: Mapping[str, float] = {
 class Request:
     """What the user asked of `bench run`, parsed but not yet looked up.
 
-    `shams` is how many times the baseline is launched again in each round as if it were a candidate. An `attempt`
+    `aa_arms` is how many times the baseline is launched again in each round as if it were a candidate. An `attempt`
     only asks whether its cases complete: one cold launch of each backend, no control arm, one input set bound.
     `turns` lets the launches of a warm round take turns, as many as there is room for (`engine.room`). With a `piece`
     of more than one turn every other turn of a window lasts so many, for whoever asks what short turns do to a number.
@@ -59,13 +61,23 @@ class Request:
     window_s: float = 2.0
     seed: int = 0
     timeouts: Mapping[str, float] = field(default_factory=lambda: DEFAULT_TIMEOUTS)
-    shams: int = 0
+    aa_arms: int = 0
     attempt: bool = False
     energy: EnergySettings = field(default_factory=EnergySettings)
     allow_foreign: bool = False
     wait: bool = False
     turns: bool = True
     piece: int = 1
+
+    @property
+    def timed(self) -> bool:
+        """Whether its launches have a timed window."""
+        return self.scenario == "single-stream"
+
+    @property
+    def alone(self) -> bool:
+        """Whether a backend is launched for itself, beside no baseline and no control arm."""
+        return self.attempt or self.scenario == "traced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +101,13 @@ class Plan:
     done: int = 0
 
     @property
+    def lowered_to(self) -> tuple[str, ...]:
+        """The formats that lowering makes; of a traced run the source graph, too, where a point has one."""
+        graphed = any(not main_source(point).lacks(GRAPH) for point in self.points)
+        own = (GRAPH,) if self.request.scenario == "traced" and graphed else ()
+        return tuple(sorted({name for needed in (*self.formats.values(), own) for name in needed} - {EAGER_FORMAT}))
+
+    @property
     def primary(self) -> int:
         """The size of the primary family: a comparison for each backend but the baseline at each point of the
         headline."""
@@ -99,14 +118,14 @@ class Plan:
     def fewest_rounds(self) -> int:
         """How many more warm rounds the primary family needs to give a verdict; 0 where none is asked for."""
         request = self.request
-        asked = not (request.quick or request.attempt or request.scenario == "cold-start")
+        asked = request.timed and not (request.quick or request.attempt)
         return max(0, rounds_to_fire(self.primary) - self.done) if asked and self.primary else 0
 
     @property
     def repeats(self) -> int:
-        """How many rounds may be appended for such as were disturbed: a quarter of the planned number, and none
-        for cold starts, which have no timed window."""
-        return 0 if self.request.scenario == "cold-start" else self.maximum_rounds // _REPEATED_PART
+        """How many rounds may be appended for contaminated ones: a quarter of the planned number, and none where there
+        is no timed window."""
+        return self.maximum_rounds // _REPEATED_PART if self.request.timed else 0
 
     def case(self, arm: Arm, point: Point) -> Case:
         """The case of an arm at a point. The control arm's case is the baseline's."""
@@ -148,14 +167,14 @@ class Plan:
         """
         if self.request.budget.memory_cap_bytes is not None:
             return tuple((point,) for point in self.points)
-        groups: dict[str, list[Point]] = {}
+        groups: dict[tuple[str, ...], list[Point]] = {}
         for point in self.points:
-            groups.setdefault(next(iter(point.programs.values())).weights.key, []).append(point)
+            groups.setdefault(tuple(point.weights), []).append(point)
         return tuple(tuple(group) for group in groups.values())
 
     @property
     def cases(self) -> tuple[Case, ...]:
-        """Every case once; the control arm and sham arms add none."""
+        """Every case once; the control arm and A/A arms add none."""
         arms = [arm for arm in self.arms if not arm.control and not arm.sham]
         return tuple(self.case(arm, point) for arm in arms for point in self.points)
 
@@ -166,7 +185,10 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
     `points` are given where they are known already, as in a replay; otherwise the suite selects them.
     """
     suite = plugins.suite(request.suite)
-    points = points_of(suite, request.selection) if points is None else points
+    if points is None:
+        points = points_of(suite, request.selection)
+        for point in points:
+            permit(point.driver)
     if not points:
         raise UsageError(f"suite '{suite.name}': nothing is left to run after --workload and --exclude")
     check_stated(request.budget.tolerance, "--tolerance")
@@ -192,8 +214,8 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
     arms = (
         Arm(label=baseline.text, backend=baseline),
         *(Arm(label=spec.text, backend=spec) for spec in rest),
-        *(Arm(label=f"{baseline.text} (sham {n})", backend=baseline, sham=True) for n in range(1, request.shams + 1)),
-        *(() if request.attempt else (control,)),
+        *(Arm(label=f"{baseline.text} (A/A {n})", backend=baseline, sham=True) for n in range(1, request.aa_arms + 1)),
+        *(() if request.alone else (control,)),
     )
     formats = {spec.text: plugins.runner(spec.runner).needs(spec) for spec in usable}
     return Plan(
@@ -217,7 +239,7 @@ def _wanted(request: Request) -> list[BackendSpec]:
             names += [name for name, kind in plugins.runners().items() if not kind.idle]
         else:
             names.append(text)
-    if request.baseline not in names and not request.attempt:
+    if request.baseline not in names and not request.alone:
         names.insert(0, request.baseline)
     specs: dict[str, BackendSpec] = {}
     for text in names:
@@ -250,20 +272,21 @@ def _baseline(request: Request, usable: Sequence[BackendSpec], points: Sequence[
 
 
 def _minimum(request: Request) -> int:
-    if request.attempt:
-        return 0
-    if request.quick:
-        return QUICK_ROUNDS
-    if request.scenario == "cold-start":
-        return max(COLD_START_ROUNDS, request.rounds or 0)
-    return min(MINIMUM_ROUNDS, request.rounds) if request.rounds else MINIMUM_ROUNDS
+    fixed = _fixed(request)
+    return min(MINIMUM_ROUNDS, request.rounds or MINIMUM_ROUNDS) if fixed is None else fixed
 
 
 def _maximum(request: Request) -> int:
+    fixed = _fixed(request)
+    return request.rounds or MAXIMUM_ROUNDS if fixed is None else fixed
+
+
+def _fixed(request: Request) -> int | None:
+    """The number of rounds where nothing decides it on the way; None where precision or time do."""
     if request.attempt:
         return 0
     if request.quick:
-        return QUICK_ROUNDS
+        return request.rounds or QUICK_ROUNDS
     if request.scenario == "cold-start":
         return max(COLD_START_ROUNDS, request.rounds or 0)
-    return request.rounds or MAXIMUM_ROUNDS
+    return request.rounds or 1 if request.scenario == "traced" else None

@@ -6,11 +6,13 @@ imports the backend's runner, calls its `availability`, and prints it as one lin
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -74,11 +76,10 @@ def _finish(child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -
     try:
         out, err = child.communicate(timeout=max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        child.kill()
-        child.communicate()
+        _kill(child)
         return Availability(available=False, reason=f"it did not answer within {timeout_s:g} s of being asked")
     except BaseException:  # Ctrl-C, which it does not hear
-        child.kill()
+        _kill(child)
         raise
     line = next((line for line in reversed(out.splitlines()) if line.startswith(_MARK)), None)
     if line is not None:
@@ -89,6 +90,13 @@ def _finish(child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -
     said = err.decode(errors="replace").strip().splitlines()
     how = f"killed by signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
     return Availability(available=False, reason=f"asking it crashed ({how}){': ' + said[-1] if said else ''}")
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """End it with whatever it has started: what holds its output would be waited for."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.communicate()
 
 
 def _answer(text: str, device_kind: str) -> Availability:

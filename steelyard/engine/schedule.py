@@ -12,7 +12,7 @@ _STEPS = 40  # of a bisection: a window is known to far less than a clock tick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
+class RoundCosts:
     """What a warm round takes: `launches_s` seconds for all that is no timed call, and a call as many as `calls` says
     by launch and point key."""
 
@@ -62,7 +62,7 @@ class Aim:
         return dict.fromkeys(self.minimum, self.window_s)
 
 
-def fit(costs: Costs, aim: Aim, left_s: float) -> Schedule:
+def fit(costs: RoundCosts, aim: Aim, left_s: float) -> Schedule:
     """The schedule for the time that is left: as many of the rounds as it holds with windows that are not too short,
     and these windows as long as it allows."""
     shortest = min(aim.window_s, SHORTEST_WINDOW_S)
@@ -79,7 +79,7 @@ def fit(costs: Costs, aim: Aim, left_s: float) -> Schedule:
 
 
 def _widened(
-    costs: Costs, aim: Aim, windows: Mapping[str, float], keys: Collection[str], room_s: float
+    costs: RoundCosts, aim: Aim, windows: Mapping[str, float], keys: Collection[str], room_s: float
 ) -> dict[str, float]:
     """The windows of these points as long as a round of `room_s` allows, all of them alike, the others as they are."""
 

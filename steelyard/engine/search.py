@@ -10,7 +10,7 @@ from steelyard.lowering.points import points_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class SearchQuestion:
     """A workload with a value on every axis but those that follow from the searched quantity (`fixed`)."""
 
     workload: str
@@ -34,7 +34,7 @@ def find_sweep(suite: Suite, name: str) -> Sweep:
     raise unknown_name(f"quantity to search in suite '{suite.name}'", name, [sweep.name for sweep in suite.sweeps])
 
 
-def questions(suite: Suite, selection: Selection, sweep: Sweep) -> tuple[Question, ...]:
+def questions(suite: Suite, selection: Selection, sweep: Sweep) -> tuple[SearchQuestion, ...]:
     """One for each workload and each further combination of axes. Raises UsageError where a searched axis is given,
     and for one that the suite does not have."""
     axes = [axis.name for axis in suite.axes]
@@ -50,17 +50,17 @@ def questions(suite: Suite, selection: Selection, sweep: Sweep) -> tuple[Questio
                 raise UsageError(f"--set {name}=... and --largest {sweep.name}: its values are what is searched")
         for point in points_of(suite, _at(suite, selection, sweep, workload, {}, sweep.start)):
             fixed = {name: value for name, value in point.axes.items() if name not in searched}
-            found.append(Question(workload=workload, fixed=fixed))
+            found.append(SearchQuestion(workload=workload, fixed=fixed))
     return tuple(found)
 
 
-def point_at(suite: Suite, selection: Selection, sweep: Sweep, question: Question, value: int) -> Point:
+def point_at(suite: Suite, selection: Selection, sweep: Sweep, question: SearchQuestion, value: int) -> Point:
     """The one point of a question at a value. Raises UsageError where there is none, as beyond a model's positions."""
     fixed = question.fixed
     for point in points_of(suite, _at(suite, selection, sweep, question.workload, fixed, value)):
         if all(point.axes.get(name) == wanted for name, wanted in fixed.items()):
             return point
-    raise UsageError(f"suite '{suite.name}' has no point {question.title} with {sweep.name}={value}")
+    raise UsageError(f"suite '{suite.name}' has no configuration {question.title} with {sweep.name}={value}")
 
 
 def _at(

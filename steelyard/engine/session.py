@@ -15,7 +15,7 @@ from steelyard.core.lowered import LoweredPoint
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.engine.asking import Asking, lowering_rows
-from steelyard.engine.launch import Interrupted, Outcome, run_launch
+from steelyard.engine.launch import LaunchInterrupted, LaunchOutcome, run_launch
 from steelyard.engine.metering import metering_s
 from steelyard.engine.own_code import changed, noted
 from steelyard.engine.pacing import Pacing
@@ -24,9 +24,10 @@ from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest
 from steelyard.engine.room import ON, Arrangement, Free, arranged, free_now
 from steelyard.engine.rounds import Orders
 from steelyard.engine.turns import Together
-from steelyard.guard.disturbance import disturbed_rounds
+from steelyard.guard.contamination import contaminated_rounds
 from steelyard.guard.spin_meter import SpinMeter
-from steelyard.measure.memory import read_peak
+from steelyard.hardware.processors import step_aside
+from steelyard.measure.process_memory import read_peak
 
 
 class Sink(Protocol):
@@ -56,9 +57,9 @@ class Sink(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """What a session did: the complete rounds, why it ended, what the supervisor itself used, and which of the
-    rounds were disturbed by whom, and `turns` and `groups` as the stored segment says them."""
+class SessionResult:
+    """What a session did: the complete rounds, why it ended, what the supervisor itself used; `disturbed`
+    (contaminated rounds with the evidence), `turns` and `groups` as the stored segment says them."""
 
     rounds: tuple[int, ...]
     ended: str
@@ -73,7 +74,8 @@ class Session:
 
     `unlowered` says by point key why a point could not be lowered. `first_round` is 1 for a new run,
     the next free number for a resumed one. `earlier` are the results of the segments before this one, and `launched`
-    is how many launches these had: no two launches of a run have one name. `free` tells what memory launches may use.
+    is how many launches these had: no two launches of a run have one name. `free` tells what memory launches may use,
+    `traces` where launches of a traced run put their files.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Session:
         earlier: Sequence[Result] = (),
         launched: int = 0,
         free: Callable[[Device], Free] = free_now,
+        traces: Path | None = None,
     ) -> None:
         self._plan = plan
         self._sink = sink
@@ -97,16 +100,24 @@ class Session:
         self._first_round = first_round
         self._pacing = Pacing(plan, started_s)
         self._asking = Asking(
-            plan, lowered, self._pacing, run_id=run_id, work=work, first_round=first_round, launched=launched
+            plan,
+            lowered,
+            self._pacing,
+            run_id=run_id,
+            work=work,
+            first_round=first_round,
+            launched=launched,
+            traces=traces,
         )
-        self._asking.remember(earlier)
+        # What failed otherwise may have been mended, or get more time: it is tried again.
+        self._asking.remember(result for result in earlier if result.status == "unsupported")
         self._ruled_out = lowering_rows(plan, self._asking, unlowered, earlier)
-        # Of cold starts round 0 is one.
-        self._planned = max(0, plan.maximum_rounds - (plan.request.scenario == "cold-start"))
+        # Where nothing is timed round 0 is one like all others.
+        self._planned = max(0, plan.maximum_rounds - (not plan.request.timed))
         self._metering_s = metering_s(plan.request.energy, plan.request.device)
         self._supervisor_cpu_s = 0.0
         self._records: list[LaunchRecord] = []
-        self._disturbed: Mapping[int, str] = {}
+        self._contaminated: Mapping[int, str] = {}
         self._arms = {arm.label: arm for arm in plan.arms}
         self._free = free
         self._arranged = Arrangement(turns="", groups=(tuple(self._arms),))
@@ -116,18 +127,16 @@ class Session:
         self._complete: list[int] = []
         self._meter: SpinMeter | None = None
 
-    def run(self) -> Segment:
+    def run(self) -> SessionResult:
         """The cold round, then whole rounds. Ctrl-C ends it and keeps every finished launch.
 
-        A round that a neighbour disturbed does not count towards the planned number: another is appended for
+        A contaminated round does not count towards the planned number: another is appended for
         it, but no more than `Plan.repeats` and never beyond the time.
         """
         plan, request = self._plan, self._plan.request
-        cold_start = request.scenario == "cold-start"
         begun = time.monotonic()
         affinity = os.sched_getaffinity(0)
-        _step_aside(request.budget.cpus)
-        complete = self._complete
+        step_aside(request.budget.cpus)
         ended = "rounds"
         opened = ExitStack()
         try:
@@ -136,41 +145,46 @@ class Session:
             for result in self._ruled_out:
                 self._keep(result)
             self._round(0, steady=False)
-            complete.append(0)
+            self._complete.append(0)
             lasted_s = time.monotonic() - begun
-            if not (cold_start or request.attempt):
+            if request.timed and not request.attempt:
                 self._arrange()
                 self._pacing.saw_cold(self._cold, self._launches_a_bundle)
                 self._plan_on()
             for number in range(self._first_round, self._first_round + self._planned + plan.repeats):
-                if self._undisturbed() >= self._planned:
+                if self._uncontaminated() >= self._planned:
                     break
                 if self._pacing.left_s() < (self._pacing.round_s or lasted_s):
                     ended = "time"
                     break
-                round_begun, self._warm = time.monotonic(), []
-                self._round(number, steady=not cold_start)
-                complete.append(number)
+                round_begun, self._warm, launched = time.monotonic(), [], len(self._records)
+                self._round(number, steady=request.timed)
+                if len(self._records) == launched:
+                    ended = "nothing_left"
+                    break
+                self._complete.append(number)
                 lasted_s = time.monotonic() - round_begun
-                if cold_start:
+                if not request.timed:
                     continue
                 self._pacing.saw_warm(self._warm, lasted_s)
                 self._judge(number)
                 self._plan_on()
                 enough = self._sink.round_ends(number)
-                if enough and self._undisturbed() >= plan.minimum_rounds:
+                if enough and self._uncontaminated() >= plan.minimum_rounds:
                     ended = "precision"
                     break
-        except (Interrupted, KeyboardInterrupt):
+        except (LaunchInterrupted, KeyboardInterrupt):
             ended = "interrupted"
         finally:
             opened.close()
             os.sched_setaffinity(0, affinity)
-        return Segment(
-            rounds=tuple(complete),
+        return SessionResult(
+            rounds=tuple(self._complete),
             ended=ended,
             supervisor=self._supervisor(time.monotonic() - begun),
-            disturbed={number: text for number, text in disturbed_rounds(self._records).items() if number in complete},
+            disturbed={
+                number: text for number, text in contaminated_rounds(self._records).items() if number in self._complete
+            },
             turns=self._arranged.turns,
             groups=self._arranged.why,
         )
@@ -196,34 +210,34 @@ class Session:
         """How many launches of a round a bundle has."""
         return sum(map(len, self._arranged.groups))
 
-    def _undisturbed(self) -> int:
+    def _uncontaminated(self) -> int:
         """How many of the complete warm rounds count."""
-        return sum(1 for number in self._complete if number > 0 and number not in self._disturbed)
+        return sum(1 for number in self._complete if number > 0 and number not in self._contaminated)
 
-    def _spent(self) -> int:
-        """How many warm rounds of this segment were disturbed, each of which asks for another."""
-        return sum(1 for number in self._disturbed if number > 0)
+    def _contaminated_count(self) -> int:
+        """How many warm rounds of this segment were contaminated, each of which asks for another."""
+        return sum(1 for number in self._contaminated if number > 0)
 
     def _last(self) -> int:
         """The number of the last round that may come, as far as it is known."""
-        return self._first_round - 1 + self._planned + min(self._spent(), self._plan.repeats)
+        return self._first_round - 1 + self._planned + min(self._contaminated_count(), self._plan.repeats)
 
     def _judge(self, number: int) -> None:
-        """Whether the round that has ended was disturbed, by the noise guard's readings alone."""
-        self._disturbed = disturbed_rounds(self._records)
-        if number in self._disturbed:
-            another = self._spent() <= self._plan.repeats
-            outlook = "another is appended for it" if another else "no further round can be appended for it"
-            self._sink.note(f"round {number} was disturbed; {outlook}: {self._disturbed[number]}")
+        """Whether the round that has ended was contaminated, by the noise guard's readings alone."""
+        self._contaminated = contaminated_rounds(self._records)
+        if number in self._contaminated:
+            another = self._contaminated_count() <= self._plan.repeats
+            what_follows = "another is appended for it" if another else "no further round can be appended for it"
+            self._sink.note(f"round {number} was contaminated; {what_follows}: {self._contaminated[number]}")
 
     def _plan_on(self) -> None:
         """Share out the rest of the time, and tell what follows from it."""
-        if told := self._pacing.plan_on(self._undisturbed()):
+        if told := self._pacing.plan_on(self._uncontaminated()):
             self._sink.note(told)
 
     def _round(self, number: int, *, steady: bool) -> None:
         launches = self._launches_a_bundle * len(self._plan.bundles)
-        self._sink.round_begins(number, self._last(), self._pacing.remaining_s(self._undisturbed()), launches)
+        self._sink.round_begins(number, self._last(), self._pacing.remaining_s(self._uncontaminated()), launches)
         timeouts = self._plan.request.timeouts
         how: dict[str, Any] = {
             "timeouts": {**timeouts, "energy": timeouts["energy"] + self._metering_s},
@@ -245,12 +259,12 @@ class Session:
                         self._ended(request, run_launch(request, **how))
 
     def _begin(self, request: LaunchRequest) -> None:
-        """A launch begins. A cold one finds nothing of an earlier launch."""
+        """A launch begins. A cold one finds nothing of an earlier launch; of traced ones only the first is cold."""
         self._sink.launch_begins(self._arms[request.arm], request.round, request.position)
-        if not request.steady:
+        if not request.steady and not (request.traces and request.round):
             shutil.rmtree(request.compile_cache, ignore_errors=True)
 
-    def _ended(self, request: LaunchRequest, outcome: Outcome) -> None:
+    def _ended(self, request: LaunchRequest, outcome: LaunchOutcome) -> None:
         """A launch ended: keep what came of it."""
         results = self._checked(self._arms[request.arm], request.cases, outcome.results)
         shutil.rmtree(request.scratch, ignore_errors=True)
@@ -282,10 +296,3 @@ class Session:
             else absent("1", "nothing ran")
         )
         return {"cpu_share": share, "peak_bytes": read_peak()}
-
-
-def _step_aside(measured: tuple[int, ...]) -> None:
-    """Leave the measured CPUs to the workers where the host has a spare one."""
-    spare = os.sched_getaffinity(0) - set(measured)
-    if measured and spare:
-        os.sched_setaffinity(0, spare)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 from steelyard.core.metrics import Reading
-from steelyard.engine.launch import Outcome, Running
+from steelyard.engine.launch import LaunchOutcome, Running
 from steelyard.engine.protocol import Event, LaunchRequest
 from steelyard.guard.halt import Watchman
 from steelyard.guard.spin_meter import SpinMeter
@@ -37,7 +37,7 @@ class Together:
         origin_s: float,
         begin: Callable[[LaunchRequest], None],
         on_event: Callable[[Event], None],
-        keep: Callable[[LaunchRequest, Outcome], None],
+        keep: Callable[[LaunchRequest, LaunchOutcome], None],
         meter: SpinMeter | None = None,
     ) -> None:
         self._requests, self._sweeps, self._points = requests, sweeps, points

@@ -21,13 +21,13 @@ from steelyard.core.metrics import Reading
 from steelyard.core.reason import log_of, reason_of
 from steelyard.core.result import Result, Stage, Status
 from steelyard.core.runner import Executable, LaunchContext, Runner
-from steelyard.engine.memory import LaunchMemory, larger
+from steelyard.engine.launch_memory import LaunchMemory, larger
 from steelyard.engine.metering import Metering
 from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest
-from steelyard.guard.board import Window
+from steelyard.guard.board import BoardWatch
 from steelyard.measure import clock  # held before any runner is imported, which might replace what it holds
 from steelyard.measure.loop import Turn
-from steelyard.measure.memory import HostMemory
+from steelyard.measure.process_memory import HostMemory
 from steelyard.measure.telemetry import without_telemetry
 
 
@@ -57,7 +57,7 @@ class Launch:
         self._stage: Stage = "import"
         self._compiled: dict[str, Executable] = {}
         self._case_id = ""
-        self.board = Window(request.device.kind, request.device.index)
+        self.board = BoardWatch(request.device.kind, request.device.index)
         self.metering = Metering(request.energy, request.device.kind, request.device.index, request.seed)
         self.phases: dict[str, float] = {}
         self.memory: dict[str, Reading] = {}
@@ -139,12 +139,14 @@ class Launch:
 
     def _run_case(self, runner: Runner, case: CaseRequest, *, first: bool) -> None:
         from steelyard.engine.measuring import measure_case
+        from steelyard.engine.traced_case import trace_case
 
         if not first:
             self.phases, self.memory = {}, {}
         self._case_id = case.case_id
         try:
-            result = measure_case(self, runner, case, first=first)
+            handled = trace_case if self.request.traces else measure_case
+            result = handled(self, runner, case, first=first)
         except Exception as error:  # noqa: BLE001 (any failure of a foreign runtime is a row)
             self._send_failure(case, error, first=first)
         else:

@@ -4,13 +4,17 @@ The format knows no shared weight files: each program has its own copy in `progr
 outputs carry the program's names; a state's output is called `next.NAME`, since tensor names are unique.
 """
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from steelyard.core.errors import LoweringError
 from steelyard.core.workload import Program
 from steelyard.lowering.format import SIDES, Draft, Exported, Format, check_ends
+from steelyard.lowering.graph import lowered_graph, noticed_decomposition
 
+_UNCONVERTED = re.compile(r"(?:Conversion is failed for|No conversion rule found for operations): (.*)", re.DOTALL)
 _DTYPES = {
     "f32": "float32",
     "f16": "float16",
@@ -32,13 +36,15 @@ def convert(source: Exported, directory: Path, option: str | None) -> Draft:
     program = source.program
     # Without shapes the converter forgets those of the exported program and makes everything dynamic.
     try:
-        model = openvino.convert_model(source.exported, input=[list(spec.shape) for spec in program.inputs])
+        with noticed_decomposition() as decomposed:
+            model = openvino.convert_model(source.exported, input=[list(spec.shape) for spec in program.inputs])
     except Exception as error:  # its first line names a check of its own; the operators stand at the end
-        _, found, operators = str(error).rpartition("Conversion is failed for: ")
-        if not found:
+        told = _UNCONVERTED.search(str(error))
+        if told is None:
             raise
-        raise LoweringError(f"{program.name} as openvino: not converted: {operators.strip()}") from error
-    return save(model, program, directory, source.weight_bytes)
+        raise LoweringError(f"{program.name} as openvino: not converted: {told[1].strip()}") from error
+    draft = save(model, program, directory, source.weight_bytes)
+    return replace(draft, details={**draft.details, "graph": lowered_graph(decomposed)})
 
 
 def save(model: Any, program: Program, directory: Path, weight_bytes: int | None = None) -> Draft:
@@ -76,4 +82,5 @@ FORMAT = Format(
     extra="openvino",
     convert=convert,
     save=save,
+    revision="2",  # 2: graph
 )

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from steelyard.core.energy import Kind
-from steelyard.guard.energy import Counts, Domain, Fault
-from steelyard.guard.source import Absent, EnergySource
+from steelyard.guard.energy_source import Absent, EnergySource
+from steelyard.guard.meter_readings import Counts, Domain, Fault
 from steelyard.guard.unwrap import Unwrapped
 
 _UPDATE_S = 0.1
@@ -32,7 +32,7 @@ class AmdSmi(EnergySource):
         self._smi = smi
         self._handle = _board(smi, index, place)
         self._domain = Domain(id=f"gpu_module:{index}", boundary="gpu_module")
-        self.resolution_j = float(self._told()["counter_resolution"]) * _MICRO
+        self.resolution_j = float(self._energy_count()["counter_resolution"]) * _MICRO
         self._counter = Unwrapped(unit_j=self.resolution_j, range_=None, slack_s=_UPDATE_S, endless=True)
         self.read()
 
@@ -44,7 +44,7 @@ class AmdSmi(EnergySource):
         """Its joules since this object was made."""
         raw: int | Fault
         try:
-            told = self._told()
+            told = self._energy_count()
             # the accumulator was called `power` in versions before 6.2
             raw = int(told["energy_accumulator"] if "energy_accumulator" in told else told["power"])
         except (self._smi.AmdSmiException, KeyError, TypeError, ValueError) as error:
@@ -55,7 +55,7 @@ class AmdSmi(EnergySource):
         """End this use of the library."""
         self._smi.amdsmi_shut_down()
 
-    def _told(self) -> Any:
+    def _energy_count(self) -> Any:
         return self._smi.amdsmi_get_energy_count(self._handle)
 
 

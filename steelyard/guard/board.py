@@ -6,10 +6,11 @@ board does not count a reason, the reason counts if it was in force at either en
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steelyard.core.details import BoardFacts
 from steelyard.core.metrics import Reading, absent
 from steelyard.guard import proc
 from steelyard.guard.gpu import SLOWDOWNS
@@ -44,9 +45,8 @@ class Board:
         """The window begins. Raises the binding's NVMLError."""
         self._before = self._read()
 
-    def end(self) -> dict[str, Any]:
-        """What touched the window: `slowed_by` the reasons, `slowed_s` how long where that is counted, and
-        `foreign_processes`, the process ids' number of others that compute there now. Raises NVMLError."""
+    def end(self) -> BoardFacts:
+        """What touched the window, and how many other processes compute there now. Raises NVMLError."""
         before, after = self._before or self._read(), self._read()
         slowed = {
             name: (after.counted_ns[name] - before.counted_ns[name]) * 1e-9
@@ -55,11 +55,11 @@ class Board:
         }
         touched = {name for name, seconds in slowed.items() if seconds > 0}
         touched |= {name for name in before.in_force | after.in_force if name not in slowed}
-        return {
-            "slowed_by": [SLOWDOWNS[name] for name in SLOWDOWNS if name in touched],
-            "slowed_s": {SLOWDOWNS[name]: seconds for name, seconds in slowed.items() if seconds > 0},
-            "foreign_processes": len(others(self._nvml, self._device.part)),
-        }
+        return BoardFacts(
+            slowed_by=tuple(SLOWDOWNS[name] for name in SLOWDOWNS if name in touched),
+            slowed_s={SLOWDOWNS[name]: seconds for name, seconds in slowed.items() if seconds > 0},
+            foreign_processes=len(others(self._nvml, self._device.part)),
+        )
 
     def _read(self) -> _Read:
         nvml = self._nvml
@@ -75,7 +75,7 @@ class Board:
         return _Read(counted_ns=counted, in_force=active)
 
 
-class Window:
+class BoardWatch:
     """What is told of the device around a timed window: nothing of a CPU, a reason where no driver tells anything."""
 
     def __init__(self, kind: str, index: int) -> None:
@@ -89,17 +89,17 @@ class Window:
     def begin(self) -> None:
         """The window begins."""
         if self._board is not None:
-            self._told(self._board.begin)
+            self._answer_or_none(self._board.begin)
 
-    def end(self, beside: int = 0) -> dict[str, Any]:
-        """The facts for the row. `beside` of the others there are launches of the same round, stopped meanwhile; what
-        slowed the clocks in their turns is told as well."""
+    def end(self, beside: int = 0) -> BoardFacts | None:
+        """What touched the window; None of a CPU. `beside` of the others there are launches of the same round, stopped
+        meanwhile; what slowed the clocks in their turns is told as well."""
         if self._kind == "cpu":
-            return {}
-        found = self._told(self._board.end) if self._board is not None else None
-        if found is not None:
-            found["foreign_processes"] = max(0, found["foreign_processes"] - beside)
-        return {"board": {"value": None, "reason": self._reason} if found is None else found}
+            return None
+        found: BoardFacts | None = self._answer_or_none(self._board.end) if self._board is not None else None
+        if found is None or found.foreign_processes is None:
+            return BoardFacts(reason=self._reason)
+        return replace(found, foreign_processes=max(0, found.foreign_processes - beside))
 
     def _open(self, index: int) -> None:
         try:
@@ -114,7 +114,7 @@ class Window:
         except nvml.NVMLError as error:
             self._reason = fault_of(nvml, error).detail
 
-    def _told(self, ask: Callable[[], Any]) -> Any:
+    def _answer_or_none(self, ask: Callable[[], Any]) -> Any:
         """The answer; a board that fails to answer is not asked again."""
         try:
             return ask()

@@ -8,7 +8,7 @@ from steelyard.core.metrics import Reading, absent
 from steelyard.guard import proc
 
 SAMPLE_S = 0.15
-"""Ticks are 10 ms on most kernels: on two CPUs a share is known to 3 %, and a neighbour on one of them is 50 %."""
+"""Ticks are 10 ms on most kernels: on two CPUs a share is known to 3 %, and a load on one of them is 50 %."""
 
 
 def boundary_sample(

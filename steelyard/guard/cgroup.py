@@ -11,6 +11,11 @@ from steelyard.guard.proc import ROOT, number, text
 
 # cgroup v1 writes "no limit" as the largest page-aligned 63-bit number.
 _NO_LIMIT_BYTES = 1 << 60
+_MEMORY = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Of v2 and v1: the file of the limit, that of the use, and the line of memory.stat with what can be dropped."""
 
 
 def cpu_quota(root: Path = ROOT) -> Reading:
@@ -30,11 +35,17 @@ def memory_limit(root: Path = ROOT) -> Reading:
     return Reading(value=min(limits), unit="B", method="cgroup") if limits else absent("B", "no memory limit is set")
 
 
-def free_memory_bytes() -> float:
-    """What may still be used of the host's memory, within the limit of this process's control group."""
-    available = float(psutil.virtual_memory().available)
-    limit = memory_limit().value
-    return available if limit is None else min(available, limit - psutil.Process().memory_info().rss)
+def free_memory_bytes(root: Path = ROOT) -> float:
+    """What may still be used of the host's memory, within the limits of this process's control groups: of each its
+    limit less what all in it use, but for what could be dropped (`memory.current` without `inactive_file`)."""
+    found = [float(psutil.virtual_memory().available)]
+    for directory in _directories("memory", root):
+        for limit, used, files in _MEMORY:
+            most, current = number(directory / limit), number(directory / used)
+            if most is not None and most < _NO_LIMIT_BYTES and current is not None:
+                dropped = re.search(rf"^{files} (\d+)", text(directory / "memory.stat") or "", re.M)
+                found.append(max(0.0, most - current + (int(dropped[1]) if dropped else 0)))
+    return min(found)
 
 
 def throttling(root: Path = ROOT) -> dict[str, int]:

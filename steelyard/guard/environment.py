@@ -48,7 +48,7 @@ def not_passed_on(shell: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {name: value for name, value in shell.items() if obeyed(name) and given.get(name) != value}
 
 
-def told() -> str:
+def shell_warning() -> str:
     """One line on the shell's variables that runtimes would have obeyed; empty if there are none."""
     names = ", ".join(sorted(not_passed_on()))
     return f"not passed on: {names} (set in this shell; backends run without them)" if names else ""

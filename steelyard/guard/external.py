@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from steelyard.core.energy import Kind
 from steelyard.core.errors import UsageError
-from steelyard.guard.energy import Code, Count, Counts, Domain, Fault
+from steelyard.guard.energy_source import EnergySource
 from steelyard.guard.live_log import reaching
+from steelyard.guard.meter_readings import Code, Count, Counts, Domain, Fault
 from steelyard.guard.power_log import read_log
-from steelyard.guard.source import EnergySource
 
 WALL = Domain(id="wall", boundary="wall")
 

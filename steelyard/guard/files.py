@@ -3,7 +3,7 @@
 import errno
 from pathlib import Path
 
-from steelyard.guard.energy import Fault
+from steelyard.guard.meter_readings import Fault
 
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 _MOST_DIGITS = len(str(1 << 64))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from steelyard.guard.energy import Count, Counts, Domain, Fault
+from steelyard.guard.meter_readings import Count, Counts, Domain, Fault
 
 HIGHEST_W = 1e5
 """More than a rack draws. What a driver does not know it may tell as all ones, which is 4 MW in 32 bits of mW."""

@@ -24,7 +24,7 @@ class Scale:
 
 
 # A quiet two-core virtual machine loses 0.1-0.5 % to its timer interrupts. At 15 % lost or 10 %
-# stolen a ratio of two programs says more about the neighbours: verdicts are withheld.
+# stolen a ratio of two programs says more about the background load: verdicts are withheld.
 SCALES: Mapping[str, Scale] = {
     "hiccup_share": Scale(
         bounds=(0.01, 0.03, 0.07, 0.15),
@@ -143,8 +143,8 @@ _LAUNCH_READINGS = ("foreign_cpu_share", "steal_share", "throttled_share")
 def graded_at_end(noise: Noise, launches: Sequence[LaunchRecord]) -> Noise:
     """A segment's grade when it has ended: the worse of the preflight's and of that of its typical launch.
 
-    Noise that began after the preflight counts by the median over all launches, disturbed ones included:
-    a neighbour that came and went costs the rounds it touched and not the grade, one that stayed for
+    Noise that began after the preflight counts by the median over all launches, contaminated ones included:
+    a background load that came and went costs the rounds it touched and not the grade, one that stayed for
     more than half of the launches costs the grade as well. So does a clock that was slow or that moved. A machine
     that was noisy beforehand keeps that grade even if it became quiet.
     """

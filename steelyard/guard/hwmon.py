@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from steelyard.core.energy import Boundary, Kind
 from steelyard.guard import proc
-from steelyard.guard.energy import Count, Counts, Domain, Fault
+from steelyard.guard.energy_source import Absent, EnergySource
 from steelyard.guard.files import whole_number
+from steelyard.guard.meter_readings import Count, Counts, Domain, Fault
 from steelyard.guard.pci import address, by_number
-from steelyard.guard.source import Absent, EnergySource
 from steelyard.guard.unwrap import Integrated, Unwrapped
 
 HWMON = Path("/sys/class/hwmon")

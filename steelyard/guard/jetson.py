@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from steelyard.core.energy import Kind
 from steelyard.guard import proc
-from steelyard.guard.energy import Counts, Domain, Fault
+from steelyard.guard.energy_source import Absent, EnergySource
 from steelyard.guard.files import whole_number
 from steelyard.guard.hwmon import HWMON
+from steelyard.guard.meter_readings import Counts, Domain, Fault
 from steelyard.guard.pci import by_number
-from steelyard.guard.source import Absent, EnergySource
 from steelyard.guard.unwrap import Integrated
 
 _UPDATE_S = 0.01  # a conversion of three channels with the driver's averaging takes some milliseconds

@@ -9,16 +9,16 @@ from steelyard.core.errors import UsageError
 from steelyard.core.metrics import Reading
 from steelyard.guard import proc
 from steelyard.guard.amdsmi import amdsmi_source
-from steelyard.guard.energy import Fault
+from steelyard.guard.energy_source import Absent, EnergySource
 from steelyard.guard.external import ExternalLog, broken
 from steelyard.guard.gate import raised
 from steelyard.guard.hwmon import hwmon_source
 from steelyard.guard.jetson import jetson_source
 from steelyard.guard.live_log import check_clock
+from steelyard.guard.meter_readings import Fault
 from steelyard.guard.nvml import nvml_source
 from steelyard.guard.places import address_of
 from steelyard.guard.rapl import rapl_source
-from steelyard.guard.source import Absent, EnergySource
 
 ROOT_VARIABLE = "STEELYARD_METER_ROOT"
 """Names the directory under which `sys/class/powercap` and `sys/class/hwmon` are read, where it is not `/`: a

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from steelyard.core.energy import Kind
-from steelyard.guard.energy import Counts, Domain, Fault
-from steelyard.guard.source import Absent, EnergySource
+from steelyard.guard.energy_source import Absent, EnergySource
+from steelyard.guard.meter_readings import Counts, Domain, Fault
 from steelyard.guard.unwrap import Integrated, Unwrapped
 from steelyard.guard.visible import visible_at
 

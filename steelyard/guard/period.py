@@ -5,7 +5,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from steelyard.guard.source import EnergySource
+from steelyard.guard.energy_source import EnergySource
 
 CHANGES = 20
 LIMIT_S = 2.5

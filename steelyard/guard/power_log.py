@@ -17,8 +17,8 @@ from pathlib import Path
 
 from steelyard.core.errors import UsageError
 from steelyard.core.foreign import text_of
-from steelyard.guard.energy import Count, Fault
 from steelyard.guard.gate import power
+from steelyard.guard.meter_readings import Count, Fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ _PARANOID = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class TuneStep:
     """One change: what was `found`, the command `do` that would change it, what it `changes`, and how to `undo` it."""
 
     name: str
@@ -25,7 +25,7 @@ class Step:
     undo: str
 
 
-def steps(cpus: Collection[int], *, gpu: int | None = None, root: Path = proc.ROOT) -> tuple[Step, ...]:
+def steps(cpus: Collection[int], *, gpu: int | None = None, root: Path = proc.ROOT) -> tuple[TuneStep, ...]:
     """Every step that applies to this machine for a run on `cpus` (and the NVIDIA board `gpu`).
 
     A container sees the host's settings and seldom may change them: the commands are then for the host.
@@ -46,12 +46,12 @@ def steps(cpus: Collection[int], *, gpu: int | None = None, root: Path = proc.RO
     )
 
 
-def _governor(cpus: Collection[int], root: Path) -> Iterator[Step]:
+def _governor(cpus: Collection[int], root: Path) -> Iterator[TuneStep]:
     names = {cpu: proc.text(root / CPUS / f"cpu{cpu}/cpufreq/scaling_governor") for cpu in sorted(cpus)}
     others = {cpu: name for cpu, name in names.items() if name and name != "performance"}
     if others:
         listed = ",".join(map(str, others))
-        yield Step(
+        yield TuneStep(
             name="governor",
             found=f"scaling_governor is {', '.join(sorted(set(others.values())))} on CPUs {listed}",
             do=f"sudo cpupower -c {listed} frequency-set --governor performance",
@@ -64,11 +64,11 @@ def _governor(cpus: Collection[int], root: Path) -> Iterator[Step]:
         )
 
 
-def _turbo(root: Path) -> Iterator[Step]:
+def _turbo(root: Path) -> Iterator[TuneStep]:
     for name, on, off in (("intel_pstate/no_turbo", "0", "1"), ("cpufreq/boost", "1", "0")):
         if proc.text(root / CPUS / name) == on:
             path = f"/{CPUS / name}"
-            yield Step(
+            yield TuneStep(
                 name="turbo",
                 found=f"turbo is on ({name} is {on})",
                 do=f"echo {off} | sudo tee {path}",
@@ -78,10 +78,10 @@ def _turbo(root: Path) -> Iterator[Step]:
             return
 
 
-def _siblings(root: Path) -> Iterator[Step]:
+def _siblings(root: Path) -> Iterator[TuneStep]:
     if proc.text(root / CPUS / "smt/active") == "1":
         path = f"/{CPUS / 'smt/control'}"
-        yield Step(
+        yield TuneStep(
             name="smt",
             found="two hardware threads share each core",
             do=f"echo off | sudo tee {path}",
@@ -90,14 +90,14 @@ def _siblings(root: Path) -> Iterator[Step]:
         )
 
 
-def _isolation(cpus: Collection[int], root: Path) -> Iterator[Step]:
+def _isolation(cpus: Collection[int], root: Path) -> Iterator[TuneStep]:
     present = set(proc.cpu_ticks(root))
     isolated = _listed(proc.text(root / CPUS / "isolated") or "")
     exposed = sorted(set(cpus) - isolated)
     if not exposed or not present - set(cpus):
         return  # with no spare CPU there is nowhere to send the others
     listed = ",".join(map(str, exposed))
-    yield Step(
+    yield TuneStep(
         name="isolation",
         found=f"other programs may run on the measured CPUs {listed}",
         do=f"sudo cset shield --cpu {listed} --kthread on; then: sudo cset shield --exec -- bench run --cpus {listed}",
@@ -106,9 +106,9 @@ def _isolation(cpus: Collection[int], root: Path) -> Iterator[Step]:
     )
 
 
-def _irqbalance(root: Path) -> Iterator[Step]:
+def _irqbalance(root: Path) -> Iterator[TuneStep]:
     if any(name == "irqbalance" for name in _programs(root)):
-        yield Step(
+        yield TuneStep(
             name="irqbalance",
             found="irqbalance is running",
             do="sudo systemctl stop irqbalance",
@@ -117,11 +117,11 @@ def _irqbalance(root: Path) -> Iterator[Step]:
         )
 
 
-def _memory(root: Path) -> Iterator[Step]:
+def _memory(root: Path) -> Iterator[TuneStep]:
     pages = proc.text(root / "sys/kernel/mm/transparent_hugepage/enabled") or ""
     if "[always]" in pages:
         path = "/sys/kernel/mm/transparent_hugepage/enabled"
-        yield Step(
+        yield TuneStep(
             name="transparent huge pages",
             found="the kernel merges pages of every program in the background ([always])",
             do=f"echo madvise | sudo tee {path}",
@@ -141,7 +141,7 @@ def _memory(root: Path) -> Iterator[Step]:
         )
 
 
-def _kernel(root: Path) -> Iterator[Step]:
+def _kernel(root: Path) -> Iterator[TuneStep]:
     paranoid = proc.number(root / "proc/sys/kernel/perf_event_paranoid")
     if paranoid is not None and paranoid > _PARANOID:
         yield _sysctl(
@@ -173,8 +173,8 @@ def _kernel(root: Path) -> Iterator[Step]:
         )
 
 
-def _sysctl(name: str, key: str, now: float, wanted: int, found: str, changes: str) -> Step:
-    return Step(
+def _sysctl(name: str, key: str, now: float, wanted: int, found: str, changes: str) -> TuneStep:
+    return TuneStep(
         name=name,
         found=f"{found} ({key} is {now:g})",
         do=f"sudo sysctl -w {key}={wanted}",
@@ -183,7 +183,7 @@ def _sysctl(name: str, key: str, now: float, wanted: int, found: str, changes: s
     )
 
 
-def _gpu(index: int | None) -> Iterator[Step]:
+def _gpu(index: int | None) -> Iterator[TuneStep]:
     """What NVML tells of the board. Boards and drivers differ in what they tell: what fails is not offered."""
     if index is None:
         return
@@ -201,7 +201,7 @@ def _gpu(index: int | None) -> Iterator[Step]:
         nvml.nvmlShutdown()
 
 
-def _board(nvml: Any, index: int) -> Iterator[Step]:
+def _board(nvml: Any, index: int) -> Iterator[TuneStep]:
     device = visible_at(nvml, index)
     number = device.index  # nvidia-smi counts as NVML does
     smi = f"sudo nvidia-smi -i {number}"
@@ -213,7 +213,7 @@ def _board(nvml: Any, index: int) -> Iterator[Step]:
             return None
 
     if ask("nvmlDeviceGetPersistenceMode") == 0:
-        yield Step(
+        yield TuneStep(
             name="GPU persistence",
             found=f"persistence mode is off on GPU {number}",
             do=f"{smi} -pm 1",
@@ -224,7 +224,7 @@ def _board(nvml: Any, index: int) -> Iterator[Step]:
     if clock:
         # A clock that the board can hold under load lies below its maximum; two thirds of it is a safe start.
         held = round(clock * 2 / 3)
-        yield Step(
+        yield TuneStep(
             name="GPU clock",
             found=f"the clock of GPU {number} moves between idle and {clock} MHz",
             do=f"{smi} -lgc {held},{held}",
@@ -233,7 +233,7 @@ def _board(nvml: Any, index: int) -> Iterator[Step]:
         )
     enforced, usual = ask("nvmlDeviceGetEnforcedPowerLimit"), ask("nvmlDeviceGetPowerManagementDefaultLimit")
     if enforced and usual and enforced < usual:
-        yield Step(
+        yield TuneStep(
             name="GPU power cap",
             found=f"GPU {number} may use {enforced / 1000:.0f} W of its default {usual / 1000:.0f} W",
             do=f"{smi} -pl {usual / 1000:.0f}",

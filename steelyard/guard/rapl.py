@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from steelyard.core.energy import Boundary, Kind
 from steelyard.guard import proc
-from steelyard.guard.energy import Counts, Domain, Fault
+from steelyard.guard.energy_source import Absent, EnergySource
 from steelyard.guard.files import whole_number
-from steelyard.guard.source import Absent, EnergySource
+from steelyard.guard.meter_readings import Counts, Domain, Fault
 from steelyard.guard.unwrap import Unwrapped
 
 POWERCAP = Path("/sys/class/powercap")

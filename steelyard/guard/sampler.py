@@ -4,8 +4,8 @@ import random
 import threading
 from types import TracebackType
 
-from steelyard.guard.energy import Counts
-from steelyard.guard.source import EnergySource
+from steelyard.guard.energy_source import EnergySource
+from steelyard.guard.meter_readings import Counts
 
 
 class Sampler:

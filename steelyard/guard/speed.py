@@ -1,7 +1,7 @@
 """How fast the measured CPUs were: for a launch, and how much that moved from launch to launch.
 
 A covariate, shown beside the times and never used to correct one. What it cannot see: the loop of the spin meter lies
-in the nearest cache, so that a neighbour who takes memory bandwidth or the last cache alone does not slow it.
+in the nearest cache, so that a program that takes memory bandwidth or the last cache alone does not slow it.
 """
 
 from collections.abc import Mapping, Sequence

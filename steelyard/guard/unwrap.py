@@ -3,8 +3,8 @@
 import time
 from dataclasses import dataclass
 
-from steelyard.guard.energy import Count, Fault
 from steelyard.guard.gate import power
+from steelyard.guard.meter_readings import Count, Fault
 
 PLAUSIBLE_W = 2000.0
 """More than any package or board draws. A counter that was reset looks like a wrap with an impossible power."""

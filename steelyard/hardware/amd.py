@@ -12,7 +12,7 @@ from typing import Any
 from steelyard.core.hashing import stable_hash
 from steelyard.guard import pci, proc
 from steelyard.guard.visible_amd import Node, numbers, visible_nodes
-from steelyard.hardware.facts import absent, told
+from steelyard.hardware.fact_values import absent, value_or_absent
 from steelyard.hardware.names import amd_product, pci_name
 
 _INTEGRATED = ("gfx902", "gfx909", "gfx90c", "gfx1013", "gfx1033", "gfx1035", "gfx1036", "gfx1103", "gfx1150",
@@ -55,16 +55,20 @@ def _facts(node: Node, root: Path) -> dict[str, Any]:
     return {
         # No profile must fit a part: what is declared is that of the whole.
         "name": name if whole else f"{name.replace('Instinct ', '')} part ({partition})",
-        "memory_bytes": told(_memory(node), "the compute topology tells no memory of its own"),
+        "memory_bytes": value_or_absent(_memory(node), "the compute topology tells no memory of its own"),
         "integrated": architecture in _INTEGRATED,
-        "architecture": told(architecture, "the compute topology tells none"),
-        "compute_units": told(units if "simd_per_cu" in node.properties else None, "the compute topology tells none"),
-        "partition": told(partition, "the board has no partitioned modes"),
+        "architecture": value_or_absent(architecture, "the compute topology tells none"),
+        "compute_units": value_or_absent(
+            units if "simd_per_cu" in node.properties else None, "the compute topology tells none"
+        ),
+        "partition": value_or_absent(partition, "the board has no partitioned modes"),
         "clock_max_hz": _hertz(node.properties.get("max_engine_clk_fcompute")),
         "memory_clock_max_hz": _hertz(max((bank.get("mem_clk_max", 0) for bank in _banks(node)), default=0)),
         "power_cap_w": power_w(board, "power1_cap"),
-        "driver": told(version and f"amdgpu {version}", "amdgpu of the kernel, which has no version of its own"),
-        "vbios": told(proc.text(board / "vbios_version"), "the driver tells none"),
+        "driver": value_or_absent(
+            version and f"amdgpu {version}", "amdgpu of the kernel, which has no version of its own"
+        ),
+        "vbios": value_or_absent(proc.text(board / "vbios_version"), "the driver tells none"),
     }
 
 

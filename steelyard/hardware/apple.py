@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from steelyard.guard.environment import for_child
-from steelyard.hardware.facts import absent, told
+from steelyard.hardware.fact_values import absent, value_or_absent
 
 _DISPLAYS = ("/usr/sbin/system_profiler", "-json", "SPDisplaysDataType")
 _MEMORY = ("/usr/sbin/sysctl", "-n", "hw.memsize")
@@ -44,7 +44,9 @@ def _facts(entry: dict[str, Any], ask: Ask) -> dict[str, Any]:
         "memory_bytes": int(memory) if memory.isdecimal() else absent("sysctl tells no hw.memsize"),
         "integrated": True,
         "cores": int(cores) if cores.isdecimal() else absent("system_profiler does not tell them"),
-        "metal": told(str(entry.get(_METAL, "")).removeprefix("spdisplays_"), "system_profiler does not tell it"),
+        "metal": value_or_absent(
+            str(entry.get(_METAL, "")).removeprefix("spdisplays_"), "system_profiler does not tell it"
+        ),
         "driver": f"macOS {platform.mac_ver()[0]}" if platform.mac_ver()[0] else absent("not told by the interpreter"),
     }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from steelyard.core.backend import Device
 from steelyard.core.errors import UsageError, unknown_name
 from steelyard.guard import proc
-from steelyard.hardware.devices import Found, Survey, survey
+from steelyard.hardware.devices import FoundDevice, Survey, survey
 from steelyard.hardware.processors import allowed_cpus, default_cpus, format_cpus, parse_cpus
 
 _BEST_FIRST = ("cuda", "rocm", "tpu", "xpu", "cpu")
@@ -30,11 +30,11 @@ def pick_device(wanted: str | None, here: Survey | None = None) -> Device:
     raise UsageError(f"--device {wanted}: {reason}. This machine has {', '.join(ids)}; see bench hardware")
 
 
-def _unasked(entry: Found) -> bool:
+def _unasked(entry: FoundDevice) -> bool:
     return entry.device.kind in _BEST_FIRST and not entry.integrated
 
 
-def _rank(entry: Found) -> tuple[int, int]:
+def _rank(entry: FoundDevice) -> tuple[int, int]:
     return _BEST_FIRST.index(entry.device.kind), entry.device.index
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.guard import proc
-from steelyard.hardware.facts import absent
+from steelyard.hardware.fact_values import absent
 
 _NO_DRIVER = "no cpufreq driver is visible (usual in virtual machines)"
 

@@ -12,7 +12,7 @@ from steelyard.core.profile import ComputedPeak
 from steelyard.guard import proc
 from steelyard.hardware.clock import highest_hz
 from steelyard.hardware.cpu import cpu_facts
-from steelyard.hardware.facts import value_of
+from steelyard.hardware.fact_values import value_of
 from steelyard.hardware.processors import cores_of
 
 _FMA = 2

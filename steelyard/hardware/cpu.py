@@ -7,7 +7,7 @@ from typing import Any
 
 from steelyard.guard import cgroup, proc
 from steelyard.hardware.arm import core_name
-from steelyard.hardware.facts import absent
+from steelyard.hardware.fact_values import absent
 
 # Instruction sets that decide which kernels a runtime picks.
 _ISA = [

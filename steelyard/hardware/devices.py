@@ -9,7 +9,7 @@ from steelyard.core.backend import Device, DeviceKind
 from steelyard.guard import proc
 from steelyard.hardware import amd, apple, intel, nvidia, tpu
 from steelyard.hardware.cpu import cpu_name, memory_bytes
-from steelyard.hardware.facts import absent, value_of
+from steelyard.hardware.fact_values import absent, value_of
 
 Facts = dict[str, Any]
 
@@ -32,7 +32,7 @@ _IDENTITIES: Mapping[DeviceKind, Callable[[Path], Mapping[int, str]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundDevice:
     """A device and the facts of it, each a plain value or null with a reason; of the CPU `cpu_facts` are apart."""
 
     device: Device
@@ -48,7 +48,7 @@ class Found:
 class Survey:
     """What is here: the CPU first, then accelerators by kind. `reasons` says of each other kind why there is none."""
 
-    found: tuple[Found, ...]
+    found: tuple[FoundDevice, ...]
     reasons: Mapping[str, str]
 
     @property
@@ -59,7 +59,9 @@ class Survey:
 
 def survey(root: Path = proc.ROOT) -> Survey:
     """Look at everything."""
-    found = [Found(device=Device(kind="cpu", index=0, name=cpu_name(root), memory_bytes=memory_bytes(root)), facts={})]
+    found = [
+        FoundDevice(device=Device(kind="cpu", index=0, name=cpu_name(root), memory_bytes=memory_bytes(root)), facts={})
+    ]
     reasons: dict[str, str] = {}
     for kind, ask in _FACTS.items():
         entries, reason = ask(root)
@@ -67,7 +69,7 @@ def survey(root: Path = proc.ROOT) -> Survey:
             reasons[kind] = reason
         for index, facts in enumerate(entries):
             device = Device(kind=kind, index=index, name=facts["name"], memory_bytes=value_of(facts["memory_bytes"]))
-            found.append(Found(device=device, facts=facts))
+            found.append(FoundDevice(device=device, facts=facts))
     return Survey(found=tuple(found), reasons=reasons)
 
 

@@ -13,7 +13,7 @@ from steelyard.guard import proc
 from steelyard.guard.environment import for_child, not_passed_on
 from steelyard.hardware.cpu import cpu_facts, limits, memory_bytes
 from steelyard.hardware.devices import accelerators
-from steelyard.hardware.facts import absent
+from steelyard.hardware.fact_values import absent
 from steelyard.hardware.nvidia import nvidia_facts
 from steelyard.hardware.processors import format_cpus
 from steelyard.measure.surroundings import variables

@@ -12,7 +12,7 @@ from steelyard.core.hashing import stable_hash
 from steelyard.guard import pci, proc
 from steelyard.guard.visible_intel import gpus, npus, shut
 from steelyard.hardware.amd import power_w
-from steelyard.hardware.facts import absent, told
+from steelyard.hardware.fact_values import absent, value_or_absent
 from steelyard.hardware.names import pci_name
 
 _VENDOR = 0x8086
@@ -63,9 +63,9 @@ def _gpu(card: Path, root: Path) -> dict[str, Any]:
     clocks = [*device.glob("tile[0-9]*/gt[0-9]*/freq0/rp0_freq"), card / "gt_RP0_freq_mhz"]
     return {
         "name": _name(device, "GPU", root),
-        "memory_bytes": told(sum(sizes) or None, _SHARED if integrated else untold),
+        "memory_bytes": value_or_absent(sum(sizes) or None, _SHARED if integrated else untold),
         "integrated": integrated,
-        "tiles": told(len(tiles) or None, untold),
+        "tiles": value_or_absent(len(tiles) or None, untold),
         "clock_max_hz": _hertz(clocks),
         "power_cap_w": power_w(device, "power1_max", "power1_rated_max"),
         "driver": _driver(device),

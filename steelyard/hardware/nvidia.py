@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from steelyard.core.backend import Device
 from steelyard.core.hashing import stable_hash
 from steelyard.guard.visible import Visible, visible
-from steelyard.hardware.facts import absent, value_of
+from steelyard.hardware.fact_values import absent, value_of
 
 T = TypeVar("T")
 

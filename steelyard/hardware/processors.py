@@ -68,3 +68,10 @@ def format_cpus(cpus: tuple[int, ...]) -> str:
         parts.append(str(ordered[0]) if end == 1 else f"{ordered[0]}-{ordered[end - 1]}")
         ordered = ordered[end:]
     return ",".join(parts)
+
+
+def step_aside(measured: tuple[int, ...]) -> None:
+    """Leave the measured CPUs to the workers where the host has a spare one."""
+    spare = os.sched_getaffinity(0) - set(measured)
+    if measured and spare:
+        os.sched_setaffinity(0, spare)

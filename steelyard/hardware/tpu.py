@@ -11,7 +11,7 @@ from typing import Any
 
 from steelyard.core.backend import Device
 from steelyard.guard import proc
-from steelyard.hardware.facts import absent
+from steelyard.hardware.fact_values import absent
 
 _GOOGLE = "0x1ae0"
 _CHIPS = {

@@ -109,5 +109,6 @@ class Artifacts:
             weight_note=facts["weight_note"],
             seconds=entry.manifest.seconds,
             details=facts["details"],
+            files=tuple(entry.manifest.files),
         )
         return artifact, entry.fresh

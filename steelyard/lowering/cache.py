@@ -26,8 +26,9 @@ from typing import Any
 
 from steelyard import wire
 from steelyard.core.errors import Denied, LoweringError, SteelyardError, StoreError, UsageError
-from steelyard.core.owner import as_open_as, denied, is_ours, owner_of, readable, told
-from steelyard.lowering.cached import KINDS, MANIFEST, CachedFile, Entry, Flaw, Kind, Manifest, size_bytes
+from steelyard.core.owner import as_open_as, denied, is_ours, naming_the_owner, owner_of, readable
+from steelyard.lowering.cached import KINDS, MANIFEST, CachedFile, Entry, EntryManifest, Flaw, Kind, size_bytes
+from steelyard.lowering.durable import flush
 from steelyard.lowering.hashes import FileHashes
 from steelyard.lowering.locks import locked
 
@@ -56,7 +57,7 @@ class Cache:
     def __init__(self, root: Path) -> None:
         self.root = root
         try:
-            with told(root):
+            with naming_the_owner(root):
                 for name in ("tmp", "locks", *KINDS):
                     (root / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -82,7 +83,7 @@ class Cache:
         Denied where it would have to be made and may not, or is damaged and another's.
         """
         try:
-            with told(self.root), self.lease():
+            with naming_the_owner(self.root), self.lease():
                 found = self.find(kind, key)
                 if found is None:
                     with self._lock(_flat(kind, key), blocking=wait):
@@ -101,7 +102,7 @@ class Cache:
 
     def find(self, kind: Kind, key: str) -> Entry | None:
         """The entry if it is there and whole. A damaged one counts as absent. Raises Denied for one that is closed."""
-        with told(self.root):
+        with naming_the_owner(self.root):
             entry = self._read(kind, key)
             return entry if isinstance(entry, Entry) and not self._faults(entry) else None
 
@@ -137,7 +138,7 @@ class Cache:
         Damaged entries and the leavings of killed builds go first. A file with several names counts
         once. What is another user's stays (`others`). Raises SteelyardError while a run holds a lease.
         """
-        with told(self.root), self._alone():
+        with naming_the_owner(self.root), self._alone():
             for left in (self.root / "tmp").iterdir():
                 if is_ours(left):
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -204,29 +205,29 @@ class Cache:
             names = sorted(str(path.relative_to(draft)) for path in draft.rglob("*") if path.is_file())
             files = {}
             for name in names:
-                _flush(draft / name)
+                flush(draft / name)
                 files[name] = CachedFile(size=(draft / name).stat().st_size, sha256=self._hashes.of(draft / name))
-            manifest = Manifest(
+            manifest = EntryManifest(
                 label=label, made_with=made_with, files=files, facts=facts, seconds=time.perf_counter() - started
             )
             (draft / MANIFEST).write_bytes(wire.encode(manifest))
-            _flush(draft / MANIFEST)
-            _flush(draft)
+            flush(draft / MANIFEST)
+            flush(draft)
             if final.exists():
                 self._remove(final)
             final.parent.mkdir(parents=True, exist_ok=True)
             draft.rename(final)
-            _flush(final.parent)
+            flush(final.parent)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         # Read back, so that a fresh entry and a found one hold the same types.
-        return Entry(kind=kind, key=key, path=final, manifest=wire.read(final / MANIFEST, Manifest), fresh=True)
+        return Entry(kind=kind, key=key, path=final, manifest=wire.read(final / MANIFEST, EntryManifest), fresh=True)
 
     def _read(self, kind: Kind, key: str) -> Entry | Flaw:
         """The entry by its manifest alone. Raises Denied."""
         path = self.root / kind / key
         try:
-            manifest = wire.read(path / MANIFEST, Manifest)
+            manifest = wire.read(path / MANIFEST, EntryManifest)
         except Denied as error:
             raise denied(path / MANIFEST, "permission denied", self.root) from error
         except StoreError:
@@ -238,7 +239,7 @@ class Cache:
         if isinstance(entry, Flaw):
             return entry
         try:
-            with told(self.root):
+            with naming_the_owner(self.root):
                 faults = self._faults(entry, fresh)
         except Denied as error:
             return Flaw(reason=str(error), closed=True)
@@ -296,11 +297,3 @@ class Cache:
 def _flat(kind: Kind, key: str) -> str:
     """The name of the entry's lock, and with a user's id that of the folder in which it is built."""
     return f"{kind}-{key.replace('/', '-')}"
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

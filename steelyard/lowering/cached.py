@@ -21,7 +21,7 @@ class CachedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class EntryManifest:
     """What `entry.json` holds. `facts` is whatever the builder wants to know again; `made_with` names versions."""
 
     label: str
@@ -38,7 +38,7 @@ class Entry:
     kind: Kind
     key: str
     path: Path
-    manifest: Manifest
+    manifest: EntryManifest
     fresh: bool = False
 
     @property

@@ -1,9 +1,10 @@
 """Values of a suite's axes out of what the user asked for: parsed, checked, completed. Imports no framework."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from steelyard.core.errors import UsageError, unknown_name
-from steelyard.core.workload import Selection
+from steelyard.core.workload import DType, Selection
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -43,9 +44,10 @@ def names(selection: Selection, axis: str, valid: Sequence[str], default: Sequen
     return tuple(dict.fromkeys(texts)) or tuple(default)
 
 
-def dtypes(selection: Selection) -> tuple[str, ...]:
+def dtypes(selection: Selection) -> tuple[DType, ...]:
     """The types asked for; by default float32 on a CPU and bfloat16 on an accelerator."""
-    return names(selection, "dtype", DTYPES, ["float32" if selection.device_kind == "cpu" else "bfloat16"])
+    found = names(selection, "dtype", DTYPES, ["float32" if selection.device_kind == "cpu" else "bfloat16"])
+    return cast(tuple[DType, ...], found)
 
 
 def size(selection: Selection, sizes: Mapping[str, object], default: str) -> str:

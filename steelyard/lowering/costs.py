@@ -39,13 +39,14 @@ _RATES = {
     "stablehlo": _Rate(s=3.0, s_per_gb=8.0),
     "openvino": _Rate(s=2.0, s_per_gb=8.0),
     "pt2": _Rate(s=2.0, s_per_gb=4.0),
+    "graph": _Rate(s=2.0, s_per_gb=2.0),  # made for traced runs alone, and in no sum
 }
 _OTHER_FORMAT = _RATES["onnx"]
 _TASK_S = 0.040
 """What `task_s` took there."""
 
 
-class Costs:
+class LoweringCosts:
     """The seconds of steps that were made through one cache, kept in `costs.jsonl` under its root.
 
     Several processes may append at once: each line is short and written whole. `measure` is `task_s`, or stands for it.

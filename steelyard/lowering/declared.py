@@ -69,7 +69,7 @@ def check_pool(point: Point, pool: Sequence[Any]) -> None:
     for index, entry in enumerate(pool):
         if not isinstance(entry, PoolEntry):
             raise SuiteError(f"{point.pool} gave a {type(entry).__name__}, not a PoolEntry")
-        for spec in driver.given(point, index):
+        for spec in driver.inputs_of_set(point, index):
             if spec.name not in entry.inputs:
                 raise SuiteError(f"{point.pool}: the input set lacks '{spec.name}' of program '{first.name}'")
             _check_tensor(entry.inputs[spec.name], spec, f"{point.pool}, input '{spec.name}'")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from steelyard.core.workload import Point
 from steelyard.lowering.cache import Cache
-from steelyard.lowering.costs import Costs
+from steelyard.lowering.costs import LoweringCosts
 from steelyard.lowering.request import POOL
 from steelyard.lowering.side_by_side import side_by_side
 from steelyard.lowering.steps import REFERENCES, WEIGHTS, Step, missing, steps_of
@@ -27,10 +27,10 @@ def expected(
     points: Sequence[Point], formats: Sequence[str], cache: Cache, *, platform: str, pool: int = POOL
 ) -> Expected:
     """For what is missing of these points and formats in this cache."""
-    return of_steps(missing(steps_of(points, formats, platform=platform, pool=pool), cache), Costs(cache.root))
+    return of_steps(missing(steps_of(points, formats, platform=platform, pool=pool), cache), LoweringCosts(cache.root))
 
 
-def of_steps(steps: Sequence[Step], costs: Costs, processes: int | None = None) -> Expected:
+def of_steps(steps: Sequence[Step], costs: LoweringCosts, processes: int | None = None) -> Expected:
     """For these steps. All wait for the weights; then references are made one after the other, and formats beside."""
     if not steps:
         return Expected(seconds=0.0, processes=1, terms={})

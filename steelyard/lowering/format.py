@@ -27,6 +27,9 @@ SIDES: tuple[Side, Side] = ("input", "output")
 EAGER_FORMAT = "module"
 """Listed by runners that build the original module: nothing but weights is needed for it."""
 
+GRAPH = "graph"
+"""The format of the source graph, which no runner needs and traced runs have made."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:

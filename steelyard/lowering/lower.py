@@ -19,7 +19,7 @@ from steelyard.core.workload import Identity, Point
 from steelyard.lowering.artifacts import Artifacts
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Entry
-from steelyard.lowering.costs import Costs
+from steelyard.lowering.costs import LoweringCosts
 from steelyard.lowering.origin import Found, main_source
 from steelyard.lowering.points import of_point
 from steelyard.lowering.references import point_made_with, read_point
@@ -39,7 +39,7 @@ def lower(request: LoweringRequest, progress: Callable[[Progress], None]) -> Low
     """
     job = _Job(request, progress)
     with job.cache.lease():
-        for _, points in groupby(sorted(request.points, key=_model), key=_model):
+        for _, points in groupby(sorted(request.points, key=_weights), key=_weights):
             job.reference(list(points))
         job.make_formats(first=request.processes - 1, wait=False)  # the others began with those before it
         job.make_formats(first=0, wait=True)
@@ -74,21 +74,21 @@ class _Job:
         self._written = {point.key: written_by(point, point.sources) for point in request.points}
         kind, pool = request.device_kind, request.pool
         self._total = len(steps_of(request.points, self._formats, platform=kind, pool=pool))
-        self._costs = Costs(self.cache.root)
+        self._costs = LoweringCosts(self.cache.root)
 
     def reference(self, points: list[Point]) -> None:
-        """Weights, inputs and references of the points of one model."""
+        """Inputs and references of points with the same weights, and these."""
         try:
-            entry = self._obtain_weights(points[0])
+            weights = self._obtain_weights(points[0])
         except Exception as error:  # noqa: BLE001 (a suite's code may raise anything; other models go on)
             for point in points:
                 self._fail(point, error)
             return
-        shared = main_source(points[0]).shared(entry)
+        shared = main_source(points[0]).shared(weights)
         for point in points:
             started = time.perf_counter()
             try:
-                made = self._point(point, entry, shared)
+                made = self._point(point, weights, shared)
             except Exception as error:  # noqa: BLE001 (as above)
                 self._fail(point, error)
                 continue
@@ -106,7 +106,7 @@ class _Job:
             for program in point.programs.values()
         }
         for program, point in _from(first, list(programs.values())):
-            weights = self._obtain_weights(point)
+            weights = self._obtain_weights(point)[program.weights.key]
             kind, written = self._request.device_kind, written_by(point, (program.source,))
             found = Found(cache=self.cache, program=program, weights=weights, platform=kind, written=written)
             artifacts = self._artifacts.setdefault(program.key, Artifacts(found))
@@ -120,7 +120,7 @@ class _Job:
         """The formats of the point's programs, and all of it together."""
         started = time.perf_counter()
         programs = {role: self._artifacts[program.key].lowered() for role, program in point.programs.items()}
-        weights = self._weights[_model(point)]
+        weights = {key: self._weights[key] for key in point.weights}
         entry, code = self._points[point.key], self._written[point.key].code
         pool, tolerances = read_point(entry)
         where = tokenizer(weights)
@@ -128,7 +128,7 @@ class _Job:
             point=point,
             identity=Identity(
                 definition=stable_hash(point),
-                weights=weights.manifest.facts["sha256"],
+                weights=_sha256(weights),
                 inputs=entry.manifest.facts["inputs_sha256"],
                 reference=entry.manifest.facts["reference_sha256"],
                 code=stable_hash(code),
@@ -142,11 +142,8 @@ class _Job:
             reference_by=entry.manifest.facts.get("by", ""),
         )
 
-    def _point(self, point: Point, weights: Entry, shared: Any) -> Entry:
+    def _point(self, point: Point, weights: Mapping[str, Entry], shared: Any) -> Entry:
         count = self._request.pool
-        models = {program.weights.key for program in point.programs.values()}
-        if len(models) != 1:
-            raise SuiteError(f"its programs have {len(models)} sets of weights; a point has one")
 
         def build(directory: Path) -> Mapping[str, Any]:
             return main_source(point).references(point, weights, shared, count, directory)
@@ -164,15 +161,14 @@ class _Job:
     def _references(self, point: Point) -> Step:
         return references_step(point, self._request.pool, self._written[point.key])
 
-    def _obtain_weights(self, point: Point) -> Entry:
-        key = _model(point)
-        if key not in self._weights:
-            started, step = time.perf_counter(), weights_step(point)
-            local = None if self._request.weights_dir is None else Path(self._request.weights_dir)
-            entry = obtain_weights(self.cache, point, next(iter(point.programs.values())).weights, local, step.label)
-            self._weights[key] = entry
-            self._report(step, not entry.fresh, time.perf_counter() - started)
-        return self._weights[key]
+    def _obtain_weights(self, point: Point) -> Mapping[str, Entry]:
+        local = None if self._request.weights_dir is None else Path(self._request.weights_dir)
+        for key, weights in point.weights.items():
+            if key not in self._weights:
+                started, step = time.perf_counter(), weights_step(point, weights)
+                self._weights[key] = obtain_weights(self.cache, point, weights, local, step.label)
+                self._report(step, not self._weights[key].fresh, time.perf_counter() - started)
+        return {key: self._weights[key] for key in point.weights}
 
     def _fail(self, point: Point, error: Exception) -> None:
         if isinstance(error, Denied):  # not this point's fault: nothing can be lowered so
@@ -194,8 +190,14 @@ class _Job:
         self._progress(Progress(step=step.name, total=self._total, label=label, cached=cached, seconds=seconds))
 
 
-def _model(point: Point) -> str:
-    return next(iter(point.programs.values())).weights.key
+def _weights(point: Point) -> tuple[str, ...]:
+    return tuple(point.weights)
+
+
+def _sha256(weights: Mapping[str, Entry]) -> str:
+    """The identity of all sets of weights of a point: of one that of its tensors."""
+    found = [each.manifest.facts["sha256"] for each in weights.values()]
+    return str(found[0]) if len(found) == 1 else stable_hash(found)
 
 
 def _from(first: int, entries: Sequence[_T]) -> list[_T]:

@@ -47,24 +47,31 @@ class Opened(ABC):
 
 class Source(ABC):
     """One kind of program. `packages` are those whose versions may change references; files of a user's own that it
-    reads end with one of `suffixes`."""
+    reads end with one of `suffixes`, folders hold `marker`, and what it takes else matches `pattern`, which `example`
+    shows."""
 
     name: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]
     suffixes: ClassVar[tuple[str, ...]] = ()
+    marker: ClassVar[str] = ""
+    pattern: ClassVar[str] = ""
+    example: ClassVar[str] = ""
 
     def program_of(self, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Program:
-        """The program in a file, its inputs with these extents where the file leaves them open. Raises UsageError where
-        an extent is not known, CheckpointError for a file that is not what it should be."""
+        """The program in a file, or behind a text that matches `pattern`, its inputs with these extents where it leaves
+        them open. Raises UsageError where an extent is not known, CheckpointError for what is not what it should be."""
         raise UsageError(f"{path.name}: a program of {self.name} is not read from a file; {len(shapes)} shapes given")
 
-    @abstractmethod
-    def shared(self, weights: Entry) -> Any:
-        """What the references of several points of one model have in common; made once and handed to each."""
+    def shared(self, weights: Mapping[str, Entry]) -> Any:
+        """What the references of several points with the same weights have in common; made once and handed to each."""
+        del weights
 
     @abstractmethod
-    def references(self, point: Point, weights: Entry, shared: Any, count: int, directory: Path) -> Mapping[str, Any]:
-        """Write `count` input sets and references of a point (see `steelyard.lowering.references`); returns facts."""
+    def references(
+        self, point: Point, weights: Mapping[str, Entry], shared: Any, count: int, directory: Path
+    ) -> Mapping[str, Any]:
+        """Write `count` input sets and references of a point (see `steelyard.lowering.references`); returns facts.
+        `weights` are by the key of each set (`Weights.key`)."""
 
     @abstractmethod
     def open(self, found: Found) -> Opened:

@@ -1,47 +1,50 @@
-"""A model of transformers by its class and configuration: its program, module, seeded weights, inputs and references.
+"""Models that are functions of their inputs, without state: programs, modules, seeded weights, inputs and references.
 
-For suites whose models are functions of their inputs: no state, one call. A suite gives data, and `program` and `POOL`
-do the rest.
+Classes of transformers by name and configuration, and modules that a suite builds itself.
 """
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steelyard.core.workload import DTYPE_BYTES, DType, Json, Point, Program, TensorSpec, Weights
 from steelyard.lowering.entry import PoolEntry
+from steelyard.plugins import load_attribute
 
 if TYPE_CHECKING:
     import torch
 
 _HERE = "steelyard.lowering.plain"
+TRANSFORMERS = f"{_HERE}:build"
 POOL = f"{_HERE}:make"
 _SEED = 20
 
 
 def program(
     name: str,
-    model: str,
-    config: Mapping[str, Json],
+    source: str,
+    arguments: Mapping[str, Json],
     dtype: DType,
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
 ) -> Program:
-    """The program of a class of transformers (`ResNetForImageClassification`) with a configuration.
+    """The program of a module that `source` builds of `arguments`, `dtype` and `in_place`; `TRANSFORMERS` is one.
 
-    Inputs are passed by name, outputs are fields of what its forward returns. Weights are random by a seed, each tensor
-    by its own name.
+    Weights are random by a seed, each tensor by its own name.
     """
-    kind: dict[str, Json] = {"model": model, "config": dict(config), "dtype": dtype}
-    ends = {"inputs": [spec.name for spec in inputs], "outputs": [spec.name for spec in outputs]}
+    named: dict[str, Json] = {**arguments, "dtype": dtype}
+    if source == TRANSFORMERS:
+        named |= {"inputs": [spec.name for spec in inputs], "outputs": [spec.name for spec in outputs]}
     return Program(
         name=name,
-        source=f"{_HERE}:build",
-        arguments={**kind, **ends},
-        weights=Weights(source=f"{_HERE}:write", arguments={**kind, "seed": _SEED}, origin="seeded"),
+        source=source,
+        arguments=named,
+        weights=Weights(
+            source=f"{_HERE}:write", arguments={"source": source, "arguments": named, "seed": _SEED}, origin="seeded"
+        ),
         dtype=dtype,
         inputs=tuple(inputs),
         outputs=tuple(outputs),
@@ -56,13 +59,14 @@ def weight_bytes(parameters: int, dtype: DType) -> int:
 def build(
     *, in_place: bool, model: str, config: Mapping[str, Json], dtype: str, inputs: Sequence[str], outputs: Sequence[str]
 ) -> "torch.nn.Module":
-    """The module, its parameters on the meta device. `in_place` asks for nothing here: there is no state."""
+    """A class of transformers (`ResNetForImageClassification`) with a configuration. Inputs are passed by name, outputs
+    are fields of what its forward returns. `in_place` asks for nothing here: there is no state."""
     import torch
+    import transformers
 
     del in_place
-    inner = _model(model, config)
-    for parameter in inner.parameters():
-        parameter.data = parameter.data.to(getattr(torch, dtype))
+    kind = getattr(transformers, model)
+    inner = on_meta(lambda: kind(kind.config_class(**config)), dtype)
 
     class Plain(torch.nn.Module):  # type: ignore[misc]
         """Tensors in, a tuple of tensors out."""
@@ -79,6 +83,17 @@ def build(
     return Plain()
 
 
+def on_meta(make: "Callable[[], torch.nn.Module]", dtype: str) -> "torch.nn.Module":
+    """The module that a function makes, in eval mode, its parameters of a dtype on the meta device."""
+    import torch
+
+    with parameters_on_meta():
+        module = make().eval()
+    for parameter in module.parameters():
+        parameter.data = parameter.data.to(getattr(torch, dtype))
+    return module
+
+
 def write(arguments: Mapping[str, Any], directory: Path, local: Path | None) -> None:
     """Random weights under which a deep model still computes something worth checking, in the dtype of the arguments.
 
@@ -89,15 +104,9 @@ def write(arguments: Mapping[str, Any], directory: Path, local: Path | None) -> 
     from safetensors.torch import save_file
 
     del local
-    dtype = getattr(torch, arguments["dtype"])
-    module = build(
-        in_place=False,
-        model=arguments["model"],
-        config=arguments["config"],
-        dtype=arguments["dtype"],
-        inputs=(),
-        outputs=(),
-    )
+    named = arguments["arguments"]
+    dtype = getattr(torch, named["dtype"])
+    module = load_attribute(arguments["source"])(in_place=False, **named)
     tensors: dict[str, torch.Tensor] = {}
     seen: set[int] = set()
     for name, tensor in module.state_dict(keep_vars=True).items():
@@ -125,21 +134,26 @@ def make(
     for index in range(count):
         inputs: dict[str, torch.Tensor] = {}
         for place, spec in enumerate(kind.inputs):
-            generator = torch.Generator().manual_seed(1000 * index + place)
-            dtype = getattr(torch, spec.dtype)
-            if dtype.is_floating_point:
-                inputs[spec.name] = torch.randn(spec.shape, generator=generator).to(dtype)
-            elif spec.name in below:
-                high = int(below[spec.name])
-                inputs[spec.name] = torch.randint(0, high, spec.shape, generator=generator, dtype=dtype)
-            else:
-                inputs[spec.name] = torch.ones(spec.shape, dtype=dtype)
+            inputs[spec.name] = drawn(spec, below, torch.Generator().manual_seed(1000 * index + place))
         with _double():
             wide = (inputs[spec.name] for spec in kind.inputs)
             outputs = module(*(value.double() if value.is_floating_point() else value for value in wide))
+        outputs = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
         named = zip((spec.name for spec in kind.outputs), outputs, strict=True)
         entries.append(PoolEntry(inputs=inputs, references={name: value.contiguous() for name, value in named}))
     return entries
+
+
+def drawn(spec: TensorSpec, below: Mapping[str, Any], generator: "torch.Generator") -> "torch.Tensor":
+    """A random input: floating-point numbers standard normal, whole numbers below `below[NAME]`, else ones."""
+    import torch
+
+    dtype = getattr(torch, spec.dtype)
+    if dtype.is_floating_point:
+        return torch.randn(spec.shape, generator=generator).to(dtype)
+    if spec.name in below:
+        return torch.randint(0, int(below[spec.name]), spec.shape, generator=generator, dtype=dtype)
+    return torch.ones(spec.shape, dtype=dtype)
 
 
 def seeded(name: str, shape: Sequence[int], seed: int) -> "torch.Tensor":
@@ -156,15 +170,6 @@ def seeded(name: str, shape: Sequence[int], seed: int) -> "torch.Tensor":
     if "token" in last or "embedding" in last:
         return 0.5 * noise
     return noise / math.sqrt(math.prod(noise.shape[1:]))
-
-
-def _model(name: str, config: Mapping[str, Json]) -> Any:
-    import transformers
-
-    kind = getattr(transformers, name)
-    settings = kind.config_class(**config)
-    with parameters_on_meta():
-        return kind(settings).eval()
 
 
 @contextmanager

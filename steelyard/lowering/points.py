@@ -24,6 +24,11 @@ def points_of(suite: Suite, selection: Selection) -> tuple[Point, ...]:
     Raises UsageError for names that the suite does not have, CheckpointError for weights that were not pulled, and
     SuiteError for points that cannot be what is meant.
     """
+    if suite.headline not in suite.workloads:
+        raise SuiteError(
+            f"suite error: suite '{suite.name}': its headline '{suite.headline}' is none of its workloads: "
+            f"{', '.join(suite.workloads)}"
+        )
     _check_names(suite, selection)
     if selection.weights_dir is not None:
         refuse_pointers(Path(selection.weights_dir))

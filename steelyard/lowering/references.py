@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from steelyard.core.errors import SuiteError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import InputSet, Tolerance
-from steelyard.core.workload import Point
+from steelyard.core.workload import Point, Weights
 from steelyard.lowering.cached import Entry
 from steelyard.lowering.declared import check_pool, check_repeatable
 from steelyard.lowering.entry import PoolEntry
@@ -42,15 +42,19 @@ def point_key(point: Point, count: int, written: Written) -> str:
 
 
 def make_pool(
-    point: Point, tensors: "Tensors", modules: "dict[str, torch.nn.Module]", tokenizer: Path | None, count: int
+    point: Point,
+    exact: "Callable[[Weights], Tensors]",
+    modules: "dict[str, torch.nn.Module]",
+    tokenizer: Path | None,
+    count: int,
 ) -> list[PoolEntry]:
     """The point's input sets with references, by its own pool function.
 
-    `tensors` are the weights in float64; `modules` keeps the modules of programs that points share.
+    `exact` gives weights in float64; `modules` keeps the modules of programs that points share.
     """
     for program in point.programs.values():
         if program.key not in modules:
-            modules[program.key] = build_with(program, tensors, in_place=False, dtype="float64")
+            modules[program.key] = build_with(program, exact(program.weights), in_place=False, dtype="float64")
     by_role = {role: modules[program.key] for role, program in point.programs.items()}
     with suites_code(point.pool):
         pool = list(load_attribute(point.pool)(point, by_role, tokenizer, count))

@@ -33,7 +33,7 @@ def build_module(
     extra or misshapen tensors.
     """
     tensors = load_weights(weights_file, device=device, dtype=dtype)
-    return build_with(program, tensors, in_place=in_place, device=device, dtype=dtype, where=str(weights_file))
+    return build_with(program, tensors, in_place=in_place, device=device, dtype=dtype, file=Path(weights_file))
 
 
 def build_with(
@@ -43,12 +43,14 @@ def build_with(
     in_place: bool,
     device: str = "cpu",
     dtype: DType | None = None,
-    where: str = "the weights",
+    file: Path | None = None,
 ) -> "torch.nn.Module":
-    """As `build_module`, from tensors already loaded, so that several programs share one set of weights.
+    """As `build_module`, from tensors already loaded, so that several programs share one set of weights; `file` is
+    where they were loaded from.
 
     A source whose arguments hold `dtype` is called with the one asked for and makes its buffers
-    accordingly; the floating-point buffers of any other source are cast.
+    accordingly; the floating-point buffers of any other source are cast. One whose arguments hold `folder` is called
+    with the folder of the file, where it finds what else it keeps.
     """
     import torch
 
@@ -56,6 +58,8 @@ def build_with(
     casts_itself = "dtype" in arguments
     if dtype is not None and casts_itself:
         arguments["dtype"] = dtype
+    if "folder" in arguments and file is not None:
+        arguments["folder"] = str(file.parent)
     with suites_code(f"program '{program.name}': {program.source}"):
         module = load_attribute(program.source)(in_place=in_place, **arguments)
     if not isinstance(module, torch.nn.Module):
@@ -66,7 +70,8 @@ def build_with(
         if program.weights.origin == "seeded":
             raise SuiteError(f"{program.weights.source} wrote other weights than {program.source} has: {unfit}")
         raise CheckpointError(
-            f"{where} does not fit the model: {unfit}. Check that weights and configuration belong together."
+            f"{file or 'the weights'} does not fit the model: {unfit}. Check that weights and configuration belong "
+            "together."
         )
     if dtype is not None and not casts_itself:
         module.to(getattr(torch, dtype))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from steelyard.core.hashing import stable_hash
-from steelyard.core.workload import Point, Program
+from steelyard.core.workload import Point, Program, Weights
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Kind
 from steelyard.lowering.format import EAGER_FORMAT, format_of, made_with
@@ -61,15 +61,17 @@ def missing(steps: Sequence[Step], cache: Cache) -> tuple[Step, ...]:
     return tuple(step for step in steps if cache.find(step.kind, step.key) is None)
 
 
-def weights_step(point: Point) -> Step:
-    """The weights of a point's model."""
-    weights = next(iter(point.programs.values())).weights
+def weights_step(point: Point, weights: Weights) -> Step:
+    """One of the sets of weights of a point; several are taken to be equally large."""
+    model = str(point.axes.get("model", point.suite))
+    if len(point.weights) > 1:
+        model += f" ({', '.join(role for role, each in point.programs.items() if each.weights.key == weights.key)})"
     return Step(
         kind="weights",
         key=weights_key(weights, written_by(point, (weights.source,))),
-        label=f"weights of {point.axes.get('model', point.suite)}",
+        label=f"weights of {model}",
         makes=WEIGHTS,
-        gigabytes=_gigabytes(point),
+        gigabytes=_gigabytes(point) / len(point.weights),
     )
 
 
@@ -105,13 +107,14 @@ def format_step(
 
 def _steps(points: Sequence[Point], formats: Sequence[str], platform: str, pool: int) -> Iterator[Step]:
     for point in points:
-        weights = weights_step(point)
-        yield weights
+        weights = {key: weights_step(point, each) for key, each in point.weights.items()}
+        yield from weights.values()
         yield references_step(point, pool, written_by(point, point.sources))
         for program in point.programs.values():
             written = written_by(point, (program.source,))
             for form in formats:
-                yield format_step(point, program, form, platform, weights_key=weights.key, written=written)
+                key = weights[program.weights.key].key
+                yield format_step(point, program, form, platform, weights_key=key, written=written)
 
 
 def _gigabytes(point: Point) -> float:

@@ -30,16 +30,17 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
 
 
 def tolerance(program: str, output: str, dtype: DType, errors: Iterable[float]) -> Tolerance:
-    """The tolerance of an output from eager's errors over the pool.
+    """The tolerance of an output from the errors of an unoptimised run in its own dtype over the pool.
 
-    Raises SuiteError where eager itself is beyond the bound: no result could be told from a wrong one.
+    Raises SuiteError where that run is itself beyond the bound: no result could be told from a wrong one.
     """
     floor = max(errors)
     low, high = BOUNDS[dtype]
     if not floor <= high:
         raise SuiteError(
-            f"{program}, output '{output}' computed by PyTorch eager in {dtype} differs from float64 by {floor:.2g} "
-            f"(relative), more than the {high:g} within which a {dtype} result can be checked; use a wider dtype"
+            f"{program}, output '{output}' computed in {dtype} without optimisation differs from float64 by "
+            f"{floor:.2g} (relative), more than the {high:g} within which a {dtype} result can be checked; use a wider "
+            "dtype"
         )
     return Tolerance(floor=floor, limit=min(max(FACTOR * floor, low), high))
 

@@ -53,6 +53,6 @@ def _made_with(written: Written) -> dict[str, str]:
     return versions(*WEIGHTS_MADE_BY) | written.made_with
 
 
-def tokenizer(entry: Entry) -> Path | None:
-    """The directory of the tokenizer, if there is one."""
-    return entry.path if (entry.path / "tokenizer.json").is_file() else None
+def tokenizer(weights: Mapping[str, Entry]) -> Path | None:
+    """The directory of the tokenizer, that of the first set of weights that has one."""
+    return next((each.path for each in weights.values() if (each.path / "tokenizer.json").is_file()), None)

@@ -74,7 +74,7 @@ def _torch_flop(program: Program, weights_file: Path) -> float:
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    module = build_with(program, load_weights(weights_file), in_place=False, where=str(weights_file))
+    module = build_with(program, load_weights(weights_file), in_place=False, file=weights_file)
     counter = FlopCounterMode(display=False)
     # Spelt out as matrix products: the counter knows no fused attention of CPUs, and would count it as nothing.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FakeTensorMode(allow_non_fake_inputs=True), counter:

@@ -5,6 +5,7 @@ small references; a relative one per element would fail on elements near zero.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 else:
     Array = np.ndarray
+
+
+_APPROXIMATE = 0.1
+"""A relative error above it is a fault: no one means to be so far off, and the check is not told to look away."""
 
 
 @dataclass(slots=True)
@@ -102,7 +107,9 @@ class Checker:
         if not failed or not plain or self._doubts or any(self._worst[check.output].reasons for check in failed):
             return ""
         wanted = needed(max(check.relative_l2 for check in failed))
-        return "" if wanted is None else f"it would pass as an approximation with --tolerance {wanted:g}"
+        if wanted is None or wanted > _APPROXIMATE:
+            return ""
+        return f"if it is meant to approximate, --tolerance {wanted:g} says so"
 
     def data(self, slot: int, name: str, actual: Array) -> None:
         """Hold an output of the call with input set `slot` against its reference."""
@@ -180,7 +187,7 @@ class Checker:
     def record(self, name: str, relative: float, max_abs: float, reason: str = "") -> None:
         """Note how far an output of a checked call is off; with a `reason` it fails whatever the tolerance."""
         worst = self._worst.setdefault(name, _Worst())
-        worst.relative_l2 = max(worst.relative_l2, relative)
+        worst.relative_l2 = max(worst.relative_l2, math.inf if math.isnan(relative) else relative)
         worst.max_abs = max(worst.max_abs, max_abs)
         if reason:
             worst.reasons.append(reason)

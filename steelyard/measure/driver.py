@@ -127,7 +127,7 @@ class Driver(ABC):
             return float(read + written)
         return read * window.start / max(extents) + written * window.length / max(extents)
 
-    def given(self, point: Point, index: int) -> tuple[TensorSpec, ...]:
+    def inputs_of_set(self, point: Point, index: int) -> tuple[TensorSpec, ...]:
         """The inputs that the `index`-th input set holds: those of the first program."""
         return point.programs[self.programs[0]].inputs
 

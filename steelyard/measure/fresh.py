@@ -2,8 +2,8 @@
 
 A pool of inputs that repeats is no proof: an answer kept from an earlier call of the same input is right, and
 an output written after `run` returned may be found complete because an earlier call left the same numbers there. So
-the data inputs of a bound program are replaced by mixtures of those of the pool, each element from one of
-two members, and three calls are made of each mixture: a *new* one, one *again* after the same bytes were
+the data inputs of a bound program are replaced by mixtures of those of the pool, each element from or between two
+members, and three calls are made of each mixture: a *new* one, one *again* after the same bytes were
 written once more, and one *kept* without a change. A program that computes takes as long for all three, and gives the
 same numbers: one that destroys its inputs has the wrong ones when they are left alone. The outputs of the new call are
 read at once, those of the second after a pause: a program that returned when its outputs were complete takes as long
@@ -64,14 +64,14 @@ class FreshCalls:
 
     def make(self, call_s: float) -> None:
         """Make the calls; `call_s` is about what one takes. The binding has its own inputs again afterwards."""
-        own = {name: np.ascontiguousarray(self._inputs[0][name]) for name in self._varied()}
+        own = {name: np.asarray(self._inputs[0][name], order="C") for name in self._varied()}
         if not own:
             return
         self._call("", own)
         mixtures = self._mixtures()
         self._make(islice(mixtures, _FEWER if call_s > _LONG_S else _MIXTURES))
         if self.mixtures and self._suspicions():
-            # A neighbour makes calls fast and slow in turn, and so few of them can fall out like this by chance.
+            # A background load makes calls fast and slow in turn, and so few of them can fall out like this by chance.
             self._make(islice(mixtures, _CONFIRMING), after_a_call=True)
             if self.mixtures >= _ENOUGH:
                 self.doubts += self._suspicions()
@@ -79,7 +79,7 @@ class FreshCalls:
 
     def once(self) -> None:
         """One call with inputs it has not seen. The binding has its own inputs again afterwards."""
-        own = {name: np.ascontiguousarray(self._inputs[0][name]) for name in self._varied()}
+        own = {name: np.asarray(self._inputs[0][name], order="C") for name in self._varied()}
         if not own:
             return
         self._call("", own)
@@ -209,8 +209,15 @@ class FreshCalls:
 
 
 def _mixed(one: Array, other: Array, random: np.random.Generator) -> Array:
-    chosen = random.random(one.shape) < 0.5
-    return np.ascontiguousarray(np.where(chosen, one, other).astype(one.dtype))
+    """Of whole numbers each is from one of both; of others each lies between both, so that an output that depends on a
+    single element is new as well."""
+    chosen = np.where(random.random(one.shape) < 0.5, one, other)
+    if one.dtype.kind not in "biu":
+        low, high = one.astype(np.float64), other.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            between = low + random.random(one.shape) * (high - low)
+        chosen = np.where(np.isfinite(between), between, chosen.astype(np.float64))
+    return np.asarray(chosen.astype(one.dtype), order="C")
 
 
 def _bits(arrays: Arrays, names: Sequence[str]) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from steelyard.core.result import Steady
-from steelyard.core.turns import first_calls
+from steelyard.core.turn_rule import first_calls
 
 Floats = NDArray[np.float64]
 

@@ -211,7 +211,7 @@ def plain_number(value: float) -> str:
     )
 
 
-def left_out(shown: int, total: int, what: str = "workload points") -> str:
+def left_out(shown: int, total: int, what: str = "configurations") -> str:
     """A sentence of the caption where not everything fits."""
     verb = "is" if shown == 1 else "are"
     return f" {shown} of {total} {what} {verb} drawn; all are in the CSV." if shown < total else ""

@@ -54,7 +54,7 @@ class Layout:
             stacked = _dealt(self._measures(), line)
             self.stacked = len(stacked) < len(dealt)
             dealt = stacked if self.stacked else dealt
-        self.groups = [Group(group, self.stacked, line) for group in dealt]
+        self.groups = [ColumnGroup(group, self.stacked, line) for group in dealt]
 
     def lines(self, row: Row) -> int:
         """How many lines a row takes, in all groups, roughly."""
@@ -93,7 +93,7 @@ class Layout:
         )
 
 
-class Group:
+class ColumnGroup:
     """The columns of one tabular: their `measures`, and by position the `shares` of the line that wide ones get."""
 
     def __init__(self, measures: list[Measure], stacked: bool, line: float) -> None:

@@ -64,7 +64,7 @@ def _table(facts: Facts) -> Table:
         ),
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=provenance.notes(facts),
+        conditions=provenance.conditions(facts),
         place="detail",
         empty="nothing was planned",
     )
@@ -75,25 +75,25 @@ def _own(results: Sequence[Result], arm: Arm, foot: Footnotes) -> Cell:
     found = [own for result in results if (own := result.measurement("device_s")) is not None]
     if found:
         return Cell(value=statistics.median(statistics.median(own.steady_samples) for own in found))
-    reasons = [result.details.get("device_time", {}).get("reason", "") for result in results]
-    return _none(next(filter(None, reversed(reasons)), "no timed window"), arm, foot)
+    reasons = [why.reason for result in results if (why := result.details.device_time)]
+    return _none(reasons[-1] if reasons else "no timed window", arm, foot)
 
 
 def _slowed(results: Sequence[Result]) -> str:
     """How many windows were touched, and by what; or why nobody knows."""
-    boards = [board for result in results if (board := result.details.get("board"))]
-    told = [board for board in boards if "slowed_by" in board]
+    boards = [board for result in results if (board := result.details.board)]
+    told = [board.slowed_by for board in boards if board.slowed_by is not None]
     if not told:
-        return str(boards[-1]["reason"]) if boards else ABSENT
-    touched = [board for board in told if board["slowed_by"]]
-    causes = sorted({cause for board in touched for cause in board["slowed_by"]})
+        return boards[-1].reason if boards else ABSENT
+    touched = [causes for causes in told if causes]
+    causes = sorted({cause for each in touched for cause in each})
     return f"{len(touched)} of {len(told)}" + (f": {', '.join(causes)}" if causes else "")
 
 
 def _others(results: Sequence[Result]) -> str:
     """How many windows ended while others computed on the device."""
-    boards = [result.details.get("board", {}) for result in results]
-    counts = [board["foreign_processes"] for board in boards if "foreign_processes" in board]
+    boards = [board for result in results if (board := result.details.board)]
+    counts = [board.foreign_processes for board in boards if board.foreign_processes is not None]
     return f"{sum(count > 0 for count in counts)} of {len(counts)}" if counts else ABSENT
 
 

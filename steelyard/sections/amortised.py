@@ -41,11 +41,8 @@ def amortised_table(facts: Facts) -> Table:
     return Table(
         name="amortised",
         title="Cost of a number of calls",
-        caption=provenance.plain_caption(
-            facts,
-            f"Time to compile (warm caches), for the first run and for further calls, and the same over that of "
-            f"{facts.run.manifest.baseline}.",
-        ),
+        caption=f"Time to compile (warm caches), for the first run and for further calls, and the same over that of "
+        f"{facts.run.manifest.baseline}.",
         columns=(
             Column(key="backend", title="Backend"),
             Column(key="calls", title="Calls", kind="number", unit="1"),
@@ -55,7 +52,7 @@ def amortised_table(facts: Facts) -> Table:
         ),
         rows=tuple(rows),
         place="data",
-        empty=f"no workload point has a warm start and a latency of {facts.run.manifest.baseline} and of another "
+        empty=f"no configuration has a warm start and a latency of {facts.run.manifest.baseline} and of another "
         "backend",
         basis=provenance.basis(estimates),
     )

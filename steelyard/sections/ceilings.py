@@ -19,11 +19,8 @@ def roofs_table(facts: Facts) -> Table:
     return Table(
         name="roofs",
         title="Roofs",
-        caption=provenance.plain_caption(
-            facts,
-            "What results are held against: the fastest that was measured here, what is declared of the device's "
-            "model, and what follows from cores, clock and instruction set.",
-        ),
+        caption="What results are held against: the fastest that was measured here, what is declared of the device's "
+        "model, and what follows from cores, clock and instruction set.",
         columns=(
             Column(key="roof", title="Roof"),
             Column(key="origin", title="Origin"),
@@ -48,11 +45,8 @@ def ceilings_table(facts: Facts) -> Table:
     return Table(
         name="ceilings",
         title="Measured ceilings",
-        caption=provenance.plain_caption(
-            facts,
-            f"Everything that was measured of this device. {meanings}. "
-            "Size is the working set in bytes, on a CPU that of one thread; of a product the edge of its matrices.",
-        ),
+        caption=f"Everything that was measured of this device. {meanings}. "
+        "Size is the working set in bytes, on a CPU that of one thread; of a product the edge of its matrices.",
         columns=(
             Column(key="what", title="What"),
             Column(key="by", title="By"),
@@ -92,7 +86,7 @@ def latency_table(facts: Facts) -> Table:
     return Table(
         name="latencies",
         title="Measured latencies",
-        caption=provenance.plain_caption(facts, "Times that no program on this device can go below, as measured."),
+        caption="Times that no program on this device can go below, as measured.",
         columns=(
             Column(key="what", title="What", wide=True),
             Column(key="by", title="By"),

@@ -1,6 +1,5 @@
 """Every backend at every point: how it ended, and what was left out before it began."""
 
-from steelyard.tables import provenance
 from steelyard.tables.cells import tags
 from steelyard.tables.facts import Facts
 from steelyard.tables.section import Section
@@ -46,9 +45,7 @@ def coverage_table(facts: Facts) -> Table:
     return Table(
         name="coverage",
         title="Coverage",
-        caption=provenance.plain_caption(
-            facts, "How every backend ended on every workload over all launches, the cold one included, and why."
-        ),
+        caption="How every backend ended on every workload over all launches, the cold one included, and why.",
         columns=(
             Column(key="point", title="Workload"),
             Column(key="backend", title="Backend"),

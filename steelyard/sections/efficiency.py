@@ -55,7 +55,8 @@ def efficiency_table(facts: Facts) -> Table:
         ),
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=(*_doubts(rows), *_conditions(facts), *provenance.notes(facts)) if rows else (),
+        notes=(*_doubts(rows), *_conditions(facts)) if rows else (),
+        conditions=provenance.conditions(facts),
         empty="nothing was planned",
         basis=provenance.basis(used),
     )
@@ -102,7 +103,7 @@ def goodput_table(facts: Facts) -> Table:
         ),
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=provenance.notes(facts) if rows else (),
+        conditions=provenance.conditions(facts),
         place="detail",
         empty="nothing was planned",
         basis=provenance.basis(used),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from steelyard.analysis.energy import METRIC, compare_energy, estimates, net_joules, scaled
+from steelyard.analysis.energy_comparisons import METRIC, compare_energy, estimates, net_joules, scaled
 from steelyard.core.case import Arm
 from steelyard.core.comparison import Comparison, Estimate
 from steelyard.core.result import Result
@@ -66,9 +66,8 @@ def energy_table(facts: Facts) -> Table:
         columns=columns,
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=(*_remarks(facts), *((_MODEL,) if modelled and metered else ()), *provenance.notes(facts))
-        if rows
-        else (),
+        notes=(*_remarks(facts), *((_MODEL,) if modelled and metered else ())) if rows else (),
+        conditions=provenance.conditions(facts),
         empty=f"Energy: unavailable: {_why(results)}",
         basis=provenance.basis(used) if metered else "",
     )

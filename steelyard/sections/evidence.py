@@ -1,4 +1,4 @@
-"""Why a number may be believed: errors against the reference, what really ran, tuning, idioms, identities."""
+"""Why a number may be believed: errors against the reference, what really ran, tuning, execution modes, identities."""
 
 from steelyard.core.result import Proof
 from steelyard.tables import provenance
@@ -41,12 +41,9 @@ def correctness_table(facts: Facts) -> Table:
     return Table(
         name="correctness",
         title="Correctness",
-        caption=provenance.plain_caption(
-            facts,
-            "Outputs of timed calls that the backend could not foresee, against the fp64 reference: the output nearest "
-            "to its tolerance over all launches, |out - ref| / |ref| in the 2-norm, and its largest absolute "
-            "difference.",
-        ),
+        caption="Outputs of timed calls that the backend could not foresee, against the fp64 reference: the output "
+        "nearest to its tolerance over all launches, |out - ref| / |ref| in the 2-norm, and its largest absolute "
+        "difference.",
         columns=(
             Column(key="point", title="Workload"),
             Column(key="backend", title="Backend"),
@@ -59,7 +56,7 @@ def correctness_table(facts: Facts) -> Table:
         ),
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=provenance.notes(facts),
+        conditions=provenance.conditions(facts, estimates=False),
         place="detail",
         empty="nothing was planned",
     )
@@ -71,7 +68,7 @@ def proof_table(facts: Facts) -> Table:
     rows = []
     for point in facts.points:
         for arm in facts.arms:
-            proofs = {_proof_key(r.proof): r.proof for r in facts.told(arm, point) if r.proof is not None}
+            proofs = {_proof_key(r.proof): r.proof for r in facts.distinct_results(arm, point) if r.proof is not None}
             head = (Cell(text=facts.label(point)), Cell(text=arm.label))
             if not proofs:
                 mark = foot.mark(f"{arm.label}: {facts.outcome(arm, point).remark}")
@@ -92,9 +89,7 @@ def proof_table(facts: Facts) -> Table:
     return Table(
         name="proof",
         title="Proof of execution",
-        caption=provenance.plain_caption(
-            facts, "What really ran, read back from each runtime; graph breaks and recompilations in the timed window."
-        ),
+        caption="What really ran, read back from each runtime; graph breaks and recompilations in the timed window.",
         columns=(
             Column(key="point", title="Workload"),
             Column(key="backend", title="Backend"),
@@ -107,7 +102,7 @@ def proof_table(facts: Facts) -> Table:
         ),
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=provenance.notes(facts),
+        conditions=provenance.conditions(facts, estimates=False),
         place="detail",
         empty="nothing was planned",
     )
@@ -133,7 +128,7 @@ def _count(number: int | None) -> Cell:
 
 
 def tuning_table(facts: Facts) -> Table:
-    """Exact options of both tunings of each backend, the one used marked and with what was compiled; idiom, disk."""
+    """Exact options of both tunings of each backend, the one used with what was compiled; execution mode, disk."""
     rows = []
     used_tuning = facts.run.manifest.budget.tuning
     for tuning in facts.run.manifest.tunings:
@@ -144,7 +139,7 @@ def tuning_table(facts: Facts) -> Table:
             for arm in facts.arms
             if arm.label in labels
             for point in facts.points
-            for result in facts.told(arm, point)
+            for result in facts.distinct_results(arm, point)
             if result.options
         }
         cells = (
@@ -153,7 +148,7 @@ def tuning_table(facts: Facts) -> Table:
             Cell(text=plain(tuning.options) or "none"),
             Cell(text=("; ".join(sorted(used)) or "nothing was compiled") if in_use else "not used in this run"),
             Cell(
-                text=("; ".join(provenance.idiom(facts, label) for label in labels) or "none recorded")
+                text=("; ".join(provenance.execution_mode(facts, label) for label in labels) or "none recorded")
                 if in_use
                 else ABSENT
             ),
@@ -162,18 +157,15 @@ def tuning_table(facts: Facts) -> Table:
         rows.append(Row(cells=cells, tags={"arm": labels[0] if labels else tuning.backend}))
     return Table(
         name="tuning",
-        title="Tuning and idioms",
-        caption=provenance.plain_caption(
-            facts,
-            "Exact options that each backend declares for its tunings; for the one used in this run, what each program "
-            "was compiled with, and how it was used.",
-        ),
+        title="Tuning and execution modes",
+        caption="Exact options that each backend declares for its tunings; for the one used in this run, what each "
+        "program was compiled with, and how it was used.",
         columns=(
             Column(key="backend", title="Backend"),
             Column(key="tuning", title="Tuning"),
             Column(key="options", title="Declared options", kind="code", wide=True),
             Column(key="compiled", title="Compiled with", kind="code", wide=True),
-            Column(key="idiom", title="Idiom", wide=True),
+            Column(key="execution_mode", title="Execution mode", wide=True),
             Column(key="cache", title="Kept on disk", wide=True),
         ),
         rows=tuple(rows),

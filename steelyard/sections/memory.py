@@ -63,7 +63,7 @@ def memory_table(facts: Facts) -> Table:
     for point in measured:
         for arm in facts.arms:
             for metric in metrics:
-                if metric != metrics[0] and not _told(facts, arm, point, metric):
+                if metric != metrics[0] and not _is_recorded(facts, arm, point, metric):
                     continue  # this backend has no such quantity; a failure stands in its first row
                 cells = []
                 for phase in phases:
@@ -94,7 +94,8 @@ def memory_table(facts: Facts) -> Table:
         ),
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=(*_methods(facts, metrics), *absent, *_remarks(facts), *provenance.notes(facts)) if rows else absent,
+        notes=(*_methods(facts, metrics), *absent, *_remarks(facts)) if rows else absent,
+        conditions=provenance.conditions(facts),
         empty="; ".join(absent) or "no launch read its memory",
         basis=provenance.basis(estimates),
     )
@@ -119,11 +120,8 @@ def plan_table(facts: Facts) -> Table:
     return Table(
         name="memory-plan",
         title="Memory by shapes and by plan",
-        caption=provenance.plain_caption(
-            facts,
-            f"What is known without a measurement: weights{f' and {state}' if state else ''} as their shapes say, the "
-            "same for all backends, and what a compiler planned for one call beside its arguments.",
-        ),
+        caption=f"What is known without a measurement: weights{f' and {state}' if state else ''} as their shapes say, "
+        "the same for all backends, and what a compiler planned for one call beside its arguments.",
         columns=(
             *((Column(key="point", title="Workload"),) if several else ()),
             Column(key="backend", title="Backend"),
@@ -133,7 +131,8 @@ def plan_table(facts: Facts) -> Table:
         ),
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=(*_methods(facts, (PLANNED,)), *provenance.notes(facts)),
+        notes=_methods(facts, (PLANNED,)),
+        conditions=provenance.conditions(facts, estimates=False),
         place="detail",
         empty="nothing was planned",
     )
@@ -186,7 +185,7 @@ def _title(key: str) -> str:
     return f"{name}, {phase.replace('_', ' ')}" if phase else name
 
 
-def _told(facts: Facts, arm: Arm, point: Point, metric: str) -> bool:
+def _is_recorded(facts: Facts, arm: Arm, point: Point, metric: str) -> bool:
     """Whether a launch of this arm said anything of a metric, be it why it is not known."""
     return any(key.startswith(f"{metric}/") for result in facts.results(arm, point) for key in result.memory)
 
@@ -229,7 +228,7 @@ def _remarks(facts: Facts) -> tuple[str, ...]:
     for point in facts.points:
         for arm in facts.arms:
             for result in facts.results(arm, point):
-                for remark in result.details.get("remarks", ()):
+                for remark in result.details.remarks:
                     key = arm.label, facts.label(point), remark.partition(":")[0]  # behind it stand its numbers
                     first, count = found.get(key, (remark, 0))
                     found[key] = first, count + 1

@@ -43,12 +43,9 @@ def control_table(facts: Facts) -> Table:
     return Table(
         name="control",
         title="Control arm",
-        caption=provenance.plain_caption(
-            facts,
-            f"The baseline ({facts.run.manifest.baseline}) launched twice in each round: the ratio of the two, which "
-            f"ought to be 1 ({provenance.levels(r.interval for r in ratios)}), and the noise floor, the end "
-            f"of its interval that lies farther from 1.",
-        ),
+        caption=f"The baseline ({facts.run.manifest.baseline}) launched twice in each round: the ratio of the two, "
+        f"which ought to be 1 ({provenance.levels(r.interval for r in ratios)}), and the noise floor, the end "
+        f"of its interval that lies farther from 1.",
         columns=(
             Column(key="point", title="Workload"),
             Column(key="metric", title="Metric", kind="code"),
@@ -68,11 +65,11 @@ def segments_table(facts: Facts) -> Table:
     rows = []
     for segment in facts.run.segments:
         readings = "; ".join(
-            _told(name, reading)
+            _reading_text(name, reading)
             for name, reading in sorted(segment.noise.readings.items())
             if "/cpu" not in name  # single CPUs: the worst one stands for them
         )
-        supervisor = "; ".join(_told(name, reading) for name, reading in sorted(segment.supervisor.items()))
+        supervisor = "; ".join(_reading_text(name, reading) for name, reading in sorted(segment.supervisor.items()))
         cells = (
             Cell(value=segment.index),
             Cell(text=segment.started_utc.replace("+00:00", "Z")),
@@ -90,9 +87,10 @@ def segments_table(facts: Facts) -> Table:
         name="segments",
         title="Segments and noise grade",
         caption="What was measured in one go, why it ended, and the grade (A to F) of the machine: the worse of what "
-        "it got beforehand and that of the typical launch. At F all verdicts are withheld. Disturbed rounds are "
-        "those that others than the run touched; their times count nowhere. Of launches that took turns the medians of "
-        "what a turn costs are told.",
+        "it got beforehand and that of the typical launch. At F all verdicts are withheld. Contaminated rounds are "
+        "those that others than the run touched; their times count nowhere, but where more than half of the rounds "
+        "were so: then they are shown, and no verdict is given. Of launches that took turns the medians of what a turn "
+        "costs are told.",
         columns=(
             Column(key="segment", title="Segment", kind="integer"),
             Column(key="started", title="Started"),
@@ -101,7 +99,7 @@ def segments_table(facts: Facts) -> Table:
             Column(key="grade", title="Grade"),
             Column(key="evidence", title="Evidence", wide=True),
             Column(key="supervisor", title="Supervisor", wide=True),
-            Column(key="disturbed", title="Disturbed rounds", wide=True),
+            Column(key="contaminated", title="Contaminated rounds", wide=True),
             Column(key="turns", title="Launches of a round", wide=True),
             Column(key="clock", title="Clock", wide=True),
         ),
@@ -116,8 +114,8 @@ def _turns(run: Run, segment: Segment) -> str:
     of it."""
     warm = {number for number in segment.rounds if number > 0}
     handovers = [each.handover_s for each in run.launches if each.round in warm and each.handover_s is not None]
-    told = [result.details.get("turns", {}) for result in run.results if result.round in warm]
-    ratios = [ratio for each in told if (ratio := each.get("first_call_over_the_rest")) is not None]
+    turns = [result.details.turns for result in run.results if result.round in warm]
+    ratios = [ratio for each in turns if each and (ratio := each.first_call_over_the_rest) is not None]
     parts = [launches_of_a_round(run, segment)]
     parts += [f"hand-over {duration(statistics.median(handovers))}"] if handovers else []
     parts += [f"first call of a turn {fixed(statistics.median(ratios), 2)} x the rest, left out"] if ratios else []
@@ -135,7 +133,7 @@ def _clock(segment: Segment) -> str:
     return "; ".join(parts) or "not read"
 
 
-def _told(name: str, reading: Reading) -> str:
+def _reading_text(name: str, reading: Reading) -> str:
     """A reading in words: `cpu share: 0.03 %`."""
     words = name.removesuffix("_bytes").removesuffix("_s").removesuffix("_hz").replace("_", " ")
     if reading.value is None:
@@ -152,7 +150,7 @@ def _told(name: str, reading: Reading) -> str:
 def _without_median(facts: Facts, number: int) -> str:
     if number == 0:
         return "cold round"
-    return "disturbed round" if number in facts.disturbed else "no steady number"
+    return "contaminated round" if number in facts.contaminated else "no steady number"
 
 
 def launches_table(facts: Facts) -> Table:

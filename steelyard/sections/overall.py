@@ -37,28 +37,29 @@ def overall_table(facts: Facts) -> Table | None:
     found = next((item for item in facts.overall if item.points), facts.overall[0])
     names = [facts.label(point) for point in facts.points if point.key in found.points]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    notes = [f"The same points for every backend: {', '.join(names[:_NAMED])}{more}."]
+    notes = [f"The same configurations for every backend: {', '.join(names[:_NAMED])}{more}."]
     if not names:
-        notes = ["No point was completed by all backends."]
+        notes = ["No configuration was completed by all backends."]
     notes += [f"Left out: {points} ({reason})." for points, reason in left_out(found.left_out)]
     intervals = [item.ratio.interval for item in facts.overall if item.ratio is not None and item.ratio.interval]
-    level = f"{provenance.levels(intervals)} for points and rounds like these, from resampling both"
+    level = f"{provenance.levels(intervals)} for configurations and rounds like these, from resampling both"
     return Table(
         name="overall",
         title="Speed-up over all workloads",
-        caption=f"Geometric mean over {counted(len(found.points), 'workload point')} of the speed-up of one call over "
-        f"{facts.run.manifest.baseline}, above 1 is faster. Each point counts once, by its Hodges-Lehmann "
+        caption=f"Geometric mean over {counted(len(found.points), 'configuration')} of the speed-up of one call over "
+        f"{facts.run.manifest.baseline}, above 1 is faster. Each configuration counts once, by its Hodges-Lehmann "
         f"estimate from paired rounds; {level if intervals else 'no intervals'}. The mean belongs to no family and "
-        f"carries no verdict. On {provenance.device(facts)}; {_rounds(facts)} per backend.",
+        f"carries no verdict. {_rounds(facts)} per backend.",
         columns=(
             Column(key="backend", title="Backend"),
             Column(key="speedup", title="Speed-up", kind="number", unit="1", shown=TIMES),
-            Column(key="points", title="Points", kind="integer"),
+            Column(key="points", title="Configurations", kind="integer"),
             Column(key="rounds", title="Rounds", kind="integer"),
         ),
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=(*notes, *provenance.notes(facts)),
+        notes=tuple(notes),
+        conditions=provenance.conditions(facts),
     )
 
 

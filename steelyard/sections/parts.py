@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from steelyard import plugins
 from steelyard.core.metrics import Metric
-from steelyard.measure.driver import Driver, Parts
+from steelyard.measure.driver import Parts
 from steelyard.tables import provenance
 from steelyard.tables.cells import tags, timed
 from steelyard.tables.facts import Facts
@@ -15,13 +15,13 @@ from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 def parts_tables(facts: Facts) -> tuple[Table, ...]:
     """A table for each driver of the run that times parts of its calls."""
-    used = {point.driver for point in facts.points}
-    drivers = (driver for name, driver in plugins.drivers().items() if name in used)
-    return tuple(_table(facts, driver, driver.parts) for driver in drivers if driver.parts)
+    used = dict.fromkeys(point.driver for point in facts.points)
+    drivers = {name: plugins.driver(name) for name in used}
+    return tuple(_table(facts, name, driver.parts) for name, driver in drivers.items() if driver.parts)
 
 
-def _table(facts: Facts, driver: Driver, parts: Parts) -> Table:
-    points = tuple(point for point in facts.points if point.driver == driver.name)
+def _table(facts: Facts, driver: str, parts: Parts) -> Table:
+    points = tuple(point for point in facts.points if point.driver == driver)
     several = len(points) > 1
     columns = (
         *((Column(key="point", title="Workload"),) if several else ()),
@@ -61,7 +61,7 @@ def _table(facts: Facts, driver: Driver, parts: Parts) -> Table:
         columns=columns,
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=provenance.notes(facts),
+        conditions=provenance.conditions(facts),
     )
 
 

@@ -38,23 +38,21 @@ def profile_table(facts: Facts) -> Table:
             rows.append(Row(cells=cells, tags=tags(facts, arm, known[place])))
         rows += [_failed(facts, arm, point) for point in known if arm.label not in times[point.key]]
     missing = len(facts.points) - len(known)
-    left = f" {counted(missing, 'point')} that no backend completed left out." if missing else ""
+    left = f" {counted(missing, 'configuration')} that no backend completed left out." if missing else ""
     return Table(
         name="profile",
         title="Performance profile",
-        caption=provenance.plain_caption(
-            facts,
-            f"The share of {counted(len(known), 'workload point')} at which a backend is within a factor of the "
-            f"fastest there, by latency. A point that a backend did not complete counts as never reached.{left}",
-        ),
+        caption=f"The share of {counted(len(known), 'configuration')} at which a backend is within a factor of the "
+        "fastest there, by latency. A configuration that a backend did not complete counts as never reached."
+        f"{left}",
         columns=(
             Column(key="backend", title="Backend"),
             Column(key="ratio", title="Latency / fastest", kind="number", unit="1", shown=TIMES),
-            Column(key="share", title="Points within it", kind="number", unit="1", shown="%"),
+            Column(key="share", title="Configurations within it", kind="number", unit="1", shown="%"),
         ),
         rows=tuple(rows),
         place="data",
-        empty=f"a profile is a distribution over workload points and means nothing below {LEAST_POINTS} with a time; "
+        empty=f"a profile is a distribution over configurations and means nothing below {LEAST_POINTS} with a time; "
         f"this run has {len(known)}",
         basis=provenance.basis([facts.estimate(arm, point, METRIC) for arm in facts.arms for point in known]),
     )

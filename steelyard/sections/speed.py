@@ -7,10 +7,11 @@ from steelyard.core.comparison import Interval
 from steelyard.core.workload import Point
 from steelyard.tables import provenance
 from steelyard.tables.cells import tags, timed
-from steelyard.tables.facts import Facts, slug
+from steelyard.tables.facts import Facts
 from steelyard.tables.format import TIMES
 from steelyard.tables.outcome import Outcome
 from steelyard.tables.section import Section
+from steelyard.tables.slug import slug
 from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
 
 
@@ -104,7 +105,7 @@ def _speed(facts: Facts, workload: str, name: str) -> Table:
     ratios = [None if item.speedup is None else item.speedup.interval for item in comparisons]
     what = (
         f"Latency of one call of {workload}, inputs bound beforehand, every output complete; throughput in {unit} per "
-        f"second; speed-up over {facts.run.manifest.baseline} from paired rounds "
+        f"second; speed-up over {facts.run.manifest.baseline} from paired rounds, not the quotient of the medians "
         f"({provenance.levels(ratios)}), above 1 is faster."
     )
     return Table(
@@ -114,7 +115,8 @@ def _speed(facts: Facts, workload: str, name: str) -> Table:
         columns=columns,
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=(*remarks, *provenance.notes(facts)),
+        notes=tuple(remarks),
+        conditions=provenance.conditions(facts),
         empty="nothing was planned",
         basis=provenance.basis(estimates),
     )

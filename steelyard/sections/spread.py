@@ -51,40 +51,38 @@ def spread_table(facts: Facts) -> Table:
     )
 
 
-def outlook_table(facts: Facts) -> Table:
-    """What the rounds of this run could find: spread of the pairs, rounds for the target, smallest effect."""
+def detectable_effect_table(facts: Facts) -> Table:
+    """What the rounds of this run could find: spread of the pairs, minimum detectable effect, rounds for the target."""
     foot = Footnotes()
     rows = []
     names = {point.key: point for point in facts.points}
-    for outlook in facts.outlooks:
-        point = names[outlook.point]
-        marks = (foot.mark(outlook.reason),) if outlook.reason else ()
-        numbers = (outlook.spread, outlook.detectable, outlook.rounds_needed)
-        reason = outlook.reason or "the question has no answer at this spread"
+    for effect in facts.detectable_effects:
+        point = names[effect.point]
+        marks = (foot.mark(effect.reason),) if effect.reason else ()
+        numbers = (effect.spread, effect.detectable, effect.rounds_needed)
+        reason = effect.reason or "the question has no answer at this spread"
         cells = (
             Cell(text=facts.label(point)),
-            Cell(text=outlook.arm),
-            Cell(text=outlook.metric),
-            Cell(value=outlook.pairs, notes=marks),
+            Cell(text=effect.arm),
+            Cell(text=effect.metric),
+            Cell(value=effect.pairs, notes=marks),
             *(Cell(value=n) if n is not None else Cell(text=ABSENT, notes=(foot.mark(reason),)) for n in numbers),
-            Cell(text="yes" if outlook.can_fire else "no"),
+            Cell(text="yes" if effect.can_fire else "no"),
         )
-        rows.append(
-            Row(cells=cells, tags={"arm": outlook.arm, "point": facts.label(point), "workload": point.workload})
-        )
+        rows.append(Row(cells=cells, tags={"arm": effect.arm, "point": facts.label(point), "workload": point.workload}))
     return Table(
-        name="outlook",
-        title="What the rounds could find",
-        caption="From the noise of this run: standard deviation of the paired log ratios, the slowdown that "
-        "as many rounds find in 9 of 10 runs, the rounds that bring the interval to 2 % on each side, and whether the "
-        "rounds suffice for any verdict in the family.",
+        name="detectable-effects",
+        title="Minimum detectable effect",
+        caption="From the noise of this run: standard deviation of the paired log ratios, the minimum "
+        "detectable effect (the slowdown that as many rounds find in 9 of 10 runs), the rounds that bring the interval "
+        "to 2 % on each side, and whether the rounds suffice for any verdict in the family.",
         columns=(
             Column(key="point", title="Workload"),
             Column(key="backend", title="Backend"),
             Column(key="metric", title="Metric", kind="code"),
             Column(key="pairs", title="Pairs", kind="integer"),
             Column(key="spread", title="Spread", kind="number", unit="1", shown="%"),
-            Column(key="detectable", title="Smallest effect", kind="number", unit="1", shown="%"),
+            Column(key="detectable", title="Minimum detectable effect", kind="number", unit="1", shown="%"),
             Column(key="rounds_needed", title="Rounds for 2 %", kind="integer"),
             Column(key="can_fire", title="Suffices"),
         ),
@@ -122,4 +120,4 @@ def _spread_row(facts: Facts, arm: Arm, point: Point, summary: Summary, foot: Fo
     return Row(cells=cells, tags=tags(facts, arm, point))
 
 
-SECTION = Section(name="spread", tables={2000: spread_table, 2100: outlook_table})
+SECTION = Section(name="spread", tables={2000: spread_table, 2100: detectable_effect_table})

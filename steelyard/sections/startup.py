@@ -79,7 +79,7 @@ def startup_table(facts: Facts) -> Table:
         columns=columns,
         rows=tuple(rows),
         footnotes=foot.all(),
-        notes=provenance.notes(facts),
+        conditions=provenance.conditions(facts),
         empty="no launch came as far as compiling",
         basis=provenance.basis(shown),
     )

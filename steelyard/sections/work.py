@@ -1,7 +1,6 @@
 """The work of each point as the suite counts it, and what compilers count beside it, each with its origin."""
 
-from steelyard.analysis.work import TOLERANCE, checks, traffic_bytes
-from steelyard.tables import provenance
+from steelyard.analysis.work_per_call import TOLERANCE, checks, traffic_bytes
 from steelyard.tables.cells import counted
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, percent
@@ -45,11 +44,8 @@ def work_table(facts: Facts) -> Table:
     return Table(
         name="work",
         title="Work counts",
-        caption=provenance.plain_caption(
-            facts,
-            "Work of one call by the suite's formula and by compilers' own counts. The suite's bytes are those that "
-            "cannot be avoided; XLA's are what each operation would move by itself, before any fusion.",
-        ),
+        caption="Work of one call by the suite's formula and by compilers' own counts. The suite's bytes are those "
+        "that cannot be avoided; XLA's are what each operation would move by itself, before any fusion.",
         columns=(
             Column(key="point", title="Workload"),
             Column(key="origin", title="Counted by", wide=True),

@@ -1,4 +1,4 @@
-"""Sham comparisons counted: how often identical programs were called different, by runs as clusters."""
+"""A/A comparisons counted: how often identical programs were called different, by runs as clusters."""
 
 import math
 import statistics
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from steelyard.analysis import compare_run
+from steelyard.core.aa_counts import AaCounts, AaRow, Condition, Rate
 from steelyard.core.comparison import Comparison
 from steelyard.core.hashing import stable_hash
 from steelyard.core.run import Run, protocol, wall_s
-from steelyard.core.shams import Condition, Rate, ShamRow, Shams
 from steelyard.hardware.machine import machine_key
 from steelyard.service.stored_runs import warm_rounds
 from steelyard.stats.clustered import clustered_proportion
@@ -19,8 +19,8 @@ _CALLED = ("faster", "slower")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """One sham comparison: its verdict with the noise guard on and off.
+class AaOutcome:
+    """One A/A comparison: its verdict with the noise guard on and off.
 
     `alone` is whether it would be called faster or slower, guard off, if it were the only one of its family, and
     `needed` the difference from which it would, as a fraction: half its interval beyond what a verdict must lie beyond;
@@ -38,18 +38,18 @@ class Outcome:
     usable: bool
 
 
-def outcomes(run: Run) -> tuple[Outcome, ...]:
-    """Every comparison of a sham arm with the baseline in a run."""
-    shams = {arm.label for arm in run.manifest.arms if arm.sham}
+def outcomes(run: Run) -> tuple[AaOutcome, ...]:
+    """Every comparison of an A/A arm with the baseline in a run."""
+    aa_arms = {arm.label for arm in run.manifest.arms if arm.sham}
     free = {(item.point, item.metric, item.candidate): item for item in compare_run(run, guard=False)}
     return tuple(
         _outcome(run, item, free[item.point, item.metric, item.candidate])
         for item in compare_run(run)
-        if item.candidate in shams
+        if item.candidate in aa_arms
     )
 
 
-def _outcome(run: Run, guarded: Comparison, free: Comparison) -> Outcome:
+def _outcome(run: Run, guarded: Comparison, free: Comparison) -> AaOutcome:
     plain, judged = (_logs(free, which) for which in ("95", "judged"))
     alone, needed = False, math.inf
     if plain is not None and free.p_value is not None and free.floor is not None:
@@ -57,7 +57,7 @@ def _outcome(run: Run, guarded: Comparison, free: Comparison) -> Outcome:
         low, high = judged or plain
         alone = high < -beyond or low > beyond
         needed = math.expm1(beyond + (high - low) / 2)
-    return Outcome(
+    return AaOutcome(
         run=run.manifest.run_id,
         backend=run.manifest.baseline,
         guarded=guarded.verdict,
@@ -76,7 +76,7 @@ def _logs(comparison: Comparison, which: str) -> tuple[float, float] | None:
     return None if low is None or high is None else (low, high)
 
 
-def tally(backend: str, found: Sequence[Outcome]) -> ShamRow:
+def tally(backend: str, found: Sequence[AaOutcome]) -> AaRow:
     """The counts of these comparisons under one heading."""
     usable = [item for item in found if item.usable]
     runs = list(dict.fromkeys(item.run for item in usable))
@@ -93,7 +93,7 @@ def tally(backend: str, found: Sequence[Outcome]) -> ShamRow:
     share = clustered_proportion([len(alarmed)] if runs else [], [len(runs)] if runs else [])
     detectable = statistics.median(item.needed for item in usable) if usable else math.inf
     rates["alarmed_runs"] = Rate(count=share.count, of=share.of, interval=share.interval)
-    return ShamRow(
+    return AaRow(
         backend=backend,
         runs=len(runs),
         comparisons=len(usable),
@@ -125,16 +125,16 @@ def _rate(runs: Sequence[str], marks: Sequence[bool]) -> Rate:
     )
 
 
-def summarise(runs: Iterable[Run], *, condition: Condition, planned: int, notes: Sequence[str] = ()) -> Shams:
+def summarise(runs: Iterable[Run], *, condition: Condition, planned: int, notes: Sequence[str] = ()) -> AaCounts:
     """A campaign's runs counted, per backend and in all; dated by the last. Raises ValueError without a run."""
     known = sorted(runs, key=lambda run: run.manifest.run_id)
     if not known:
-        raise ValueError("no run of sham comparisons was finished")
+        raise ValueError("no run of A/A comparisons was finished")
     found = [item for run in known for item in outcomes(run)]
     backends = dict.fromkeys(run.manifest.baseline for run in known)
     last = known[-1].manifest
     mixed = [] if len({_versions(run) for run in known}) == 1 else ["The runs were made with different versions."]
-    return Shams(
+    return AaCounts(
         machine=last.device.name,
         machine_key=machine_key(last.environment),
         condition=condition,

@@ -155,7 +155,7 @@ class KnownProgram(Executable):
         return Proof(runtime="numpy", versions=versions, platform="cpu", dtype="float32", threads=None)
 
     @property
-    def idiom(self) -> Mapping[str, str]:
+    def execution_mode(self) -> Mapping[str, str]:
         """See `Executable`."""
         return {"weights": "arguments"}
 

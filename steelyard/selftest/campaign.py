@@ -1,4 +1,4 @@
-"""A campaign of sham comparisons: which runs it takes, which of them are stored already, and measuring the rest."""
+"""A campaign of A/A comparisons: which runs it takes, which of them are stored already, and measuring the rest."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard import plugins
+from steelyard.core.aa_counts import AaCounts, Condition
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.core.run import Run
-from steelyard.core.shams import Condition, Shams
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request
-from steelyard.hardware import kept_shams as kept
+from steelyard.hardware import kept_aa_counts as kept
 from steelyard.lowering.points import points_of
 from steelyard.measure.driver import metrics_of
 from steelyard.selftest.aa import summarise
-from steelyard.selftest.neighbour import neighbour
+from steelyard.selftest.background_load import background_load
 from steelyard.service.running import new_run, resume_run
 from steelyard.service.screen import Screen
 from steelyard.service.stored_runs import runs_of, warm_rounds
@@ -24,9 +24,9 @@ from steelyard.store import open_run
 
 ROUNDS = 10
 """Warm rounds of every run at most: at 8 a family of many comparisons cannot give one verdict alone, right or wrong."""
-SHAMS = 2
+AA_ARMS = 2
 WINDOW_S = 0.5
-"""Eight turns of 62 ms. Of 0.15 s they would be 19 ms, and the smallest difference that a run finds twice as large."""
+"""Eight turns of 62 ms. Of 0.15 s they would be 19 ms, and the minimum detectable effect twice as large."""
 COMMON = ("onnxruntime", "openvino")
 """Backends that start fast enough to carry the bulk of a campaign."""
 RARE_SHARE = 20
@@ -56,7 +56,7 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class CampaignTerms:
     """What all legs of a campaign share. `backends` are in order of preference; `size` empty for the suite's own."""
 
     suite: str
@@ -80,7 +80,7 @@ class Terms:
             rounds=ROUNDS,
             window_s=self.window_s,
             seed=leg.seed,
-            shams=SHAMS,
+            aa_arms=AA_ARMS,
             turns=self.turns,
         )
 
@@ -90,8 +90,8 @@ def folder_of(condition: Condition, *, turns: bool) -> str:
     return f"aa-{condition}{'-in-turns' if turns else ''}"
 
 
-def legs(comparisons: int, terms: Terms) -> tuple[Leg, ...]:
-    """The runs that give at least `comparisons` sham comparisons, in the order in which they are measured.
+def legs(comparisons: int, terms: CampaignTerms) -> tuple[Leg, ...]:
+    """The runs that give at least `comparisons` A/A comparisons, in the order in which they are measured.
 
     The common backends carry the bulk in runs of one batch size, so that there are many clusters; each
     other one gets at least `RARE_SHARE` of a campaign that has room for it, in runs of two batch sizes, because its
@@ -118,12 +118,12 @@ def legs(comparisons: int, terms: Terms) -> tuple[Leg, ...]:
     return tuple(found)
 
 
-def _enough(terms: Terms, name: str, batches: tuple[int, ...], wanted: int) -> list[Leg]:
+def _enough(terms: CampaignTerms, name: str, batches: tuple[int, ...], wanted: int) -> list[Leg]:
     first = _leg(terms, name, batches, 0)
     return [first, *(_leg(terms, name, batches, n) for n in range(1, -(-wanted // first.comparisons)))]
 
 
-def _leg(terms: Terms, name: str, batches: tuple[int, ...], number: int) -> Leg:
+def _leg(terms: CampaignTerms, name: str, batches: tuple[int, ...], number: int) -> Leg:
     points = points_of(plugins.suite(terms.suite), _selection(terms, batches))
     launch_s, point_s, cold = _COST.get(parse_backend(name).runner, _OTHER)
     launch = launch_s + len(points) * (point_s + 1.1 * terms.window_s)
@@ -131,12 +131,12 @@ def _leg(terms: Terms, name: str, batches: tuple[int, ...], number: int) -> Leg:
         backend=name,
         batches=batches,
         seed=terms.seed + number,
-        comparisons=SHAMS * sum(len(metrics_of(point)) for point in points),
-        seconds=launch * (SHAMS + 2) * (ROUNDS + cold),
+        comparisons=AA_ARMS * sum(len(metrics_of(point)) for point in points),
+        seconds=launch * (AA_ARMS + 2) * (ROUNDS + cold),
     )
 
 
-def _selection(terms: Terms, batches: tuple[int, ...]) -> Selection:
+def _selection(terms: CampaignTerms, batches: tuple[int, ...]) -> Selection:
     has_batch = any(axis.name == "batch" for axis in plugins.suite(terms.suite).axes)
     return Selection(
         device_kind=terms.device.kind,
@@ -146,11 +146,11 @@ def _selection(terms: Terms, batches: tuple[int, ...]) -> Selection:
     )
 
 
-def stored(folder: Path, terms: Terms, leg: Leg) -> Iterator[tuple[Path, Run, int]]:
+def stored(folder: Path, terms: CampaignTerms, leg: Leg) -> Iterator[tuple[Path, Run, int]]:
     """The runs under `folder` that this leg could have made, with how many warm rounds each lacks.
 
-    A run that the stopping rule ended is whole: the rule is part of what is judged. Disturbed rounds count: beside a
-    neighbour there are no others.
+    A run that the stopping rule ended is whole: the rule is part of what is judged. Contaminated rounds count: beside a
+    background load there are no others.
     """
     for path, run in runs_of(terms.request(leg), folder):
         precise = any(segment.ended == "precision" for segment in run.segments)
@@ -158,10 +158,10 @@ def stored(folder: Path, terms: Terms, leg: Leg) -> Iterator[tuple[Path, Run, in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Campaign:
+class AaCampaign:
     """A campaign's legs with the runs that are stored for them. `interrupted` legs are left to be measured."""
 
-    terms: Terms
+    terms: CampaignTerms
     legs: tuple[Leg, ...]
     folder: Path
     condition: Condition
@@ -181,12 +181,12 @@ class Campaign:
         todo = [leg for leg in self.legs if leg not in done]
         say(self.outline(todo))
         quiet = self.condition == "quiet"
-        beside = nullcontext() if quiet else neighbour(self.terms.budget.cpus[-1], self.terms.seed)
+        beside = nullcontext() if quiet else background_load(self.terms.budget.cpus[-1], self.terms.seed)
         with beside:
             for number, leg in enumerate(todo, start=1):
                 minutes = sum(entry.seconds for entry in todo[number - 1 :]) / 60
                 say(
-                    f"sham run {len(done) + number} of {len(self.legs)}: {leg.backend}, {leg.comparisons} comparisons; "
+                    f"A/A run {len(done) + number} of {len(self.legs)}: {leg.backend}, {leg.comparisons} comparisons; "
                     f"about {minutes:.0f} min left"
                 )
                 if not self._one(leg, say):
@@ -222,12 +222,12 @@ class Campaign:
             by_backend[leg.backend] += leg.comparisons
         shares = ", ".join(f"{name} {count}" for name, count in by_backend.items())
         return (
-            f"{total} sham comparisons in {len(self.legs)} runs ({shares}), {self.condition}; "
+            f"{total} A/A comparisons in {len(self.legs)} runs ({shares}), {self.condition}; "
             f"{len(self.legs) - len(todo)} runs are stored already; "
             f"about {sum(leg.seconds for leg in todo) / 60:.0f} min, stored in {self.folder}"
         )
 
-    def summary(self, notes: Sequence[str] = ()) -> Shams | None:
+    def summary(self, notes: Sequence[str] = ()) -> AaCounts | None:
         """The finished runs counted; None while there is none."""
         runs = [open_run(path) for path in self.finished().values()]
         if not runs:
@@ -239,11 +239,11 @@ class Campaign:
             notes=notes,
         )
 
-    def publish(self) -> Shams | None:
+    def publish(self) -> AaCounts | None:
         """Count, write `shams.json` beside the runs, and keep the counts for later runs if the campaign is whole."""
-        shams = self.summary()
-        if shams is not None:
-            kept.write(self.folder / "shams.json", shams)
+        counts = self.summary()
+        if counts is not None:
+            kept.write(self.folder / "shams.json", counts)
             if len(self.finished()) == len(self.legs):
-                kept.keep(shams)
-        return shams
+                kept.keep(counts)
+        return counts

@@ -28,7 +28,7 @@ _PART_OF_HELD = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class BackendRecord:
     """What the stored run holds of one backend: its rows, its launches, its comparison with the right one (which has
     none), and the rows of the right one."""
 
@@ -39,7 +39,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class PlantedFault:
     """A fault, or a quantity that is known: the backend that has it, and the test of what was seen.
 
     `judge` gives whether it was caught, and what was seen as a sentence.
@@ -48,7 +48,7 @@ class Fault:
     name: str
     backend: str
     expected: str
-    judge: Callable[[Seen], tuple[bool, str]]
+    judge: Callable[[BackendRecord], tuple[bool, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +62,10 @@ class Catch:
     caught: bool
 
 
-def _row(status: str, words: str) -> Callable[[Seen], tuple[bool, str]]:
+def _row(status: str, words: str) -> Callable[[BackendRecord], tuple[bool, str]]:
     """The fault takes the backend's speed away: a row of that status says so, and there is no comparison."""
 
-    def judge(seen: Seen) -> tuple[bool, str]:
+    def judge(seen: BackendRecord) -> tuple[bool, str]:
         rows = [result for result in seen.results if result.status != "ok"]
         if not rows:
             return False, "every launch ended ok"
@@ -79,10 +79,10 @@ def _row(status: str, words: str) -> Callable[[Seen], tuple[bool, str]]:
     return judge
 
 
-def _class(*classes: str) -> Callable[[Seen], tuple[bool, str]]:
+def _class(*classes: str) -> Callable[[BackendRecord], tuple[bool, str]]:
     """The samples of every timed launch are of one of these classes of steady state."""
 
-    def judge(seen: Seen) -> tuple[bool, str]:
+    def judge(seen: BackendRecord) -> tuple[bool, str]:
         found = [item.steady for result in seen.results if (item := result.measurement("latency_s")) is not None]
         text = f"{' and '.join(dict.fromkeys(found))}" if found else "no launch was timed"
         return bool(found) and all(steady in classes for steady in found), text
@@ -90,21 +90,21 @@ def _class(*classes: str) -> Callable[[Seen], tuple[bool, str]]:
     return judge
 
 
-def _remark(words: str) -> Callable[[Seen], tuple[bool, str]]:
+def _remark(words: str) -> Callable[[BackendRecord], tuple[bool, str]]:
     """A launch remarked on it."""
 
-    def judge(seen: Seen) -> tuple[bool, str]:
-        told = [text for result in seen.results for text in result.details.get("remarks", ())]
+    def judge(seen: BackendRecord) -> tuple[bool, str]:
+        told = [text for result in seen.results for text in result.details.remarks]
         fitting = [text for text in told if words in text]
         return bool(fitting), (fitting or told or ["no launch remarked on it"])[0]
 
     return judge
 
 
-def _takes(seconds: float) -> Callable[[Seen], tuple[bool, str]]:
+def _takes(seconds: float) -> Callable[[BackendRecord], tuple[bool, str]]:
     """The median call takes at least so long, and hardly longer."""
 
-    def judge(seen: Seen) -> tuple[bool, str]:
+    def judge(seen: BackendRecord) -> tuple[bool, str]:
         medians = [median(samples) for samples in _samples(seen.results)]
         if not medians:
             return False, _why(seen.results)
@@ -114,7 +114,7 @@ def _takes(seconds: float) -> Callable[[Seen], tuple[bool, str]]:
     return judge
 
 
-def _slow_call(seen: Seen) -> tuple[bool, str]:
+def _slow_call(seen: BackendRecord) -> tuple[bool, str]:
     """The one slow sample is kept, at its place in time, and does not move the median."""
     for samples in _samples(seen.results):
         slowest = max(range(len(samples)), key=lambda index: samples[index])
@@ -126,7 +126,7 @@ def _slow_call(seen: Seen) -> tuple[bool, str]:
     return False, _why(seen.results)
 
 
-def _held(seen: Seen) -> tuple[bool, str]:
+def _held(seen: BackendRecord) -> tuple[bool, str]:
     """The peak is higher than that of the right backend by what a call holds."""
     key = "host_peak_bytes/steady"
     peaks = [
@@ -139,10 +139,10 @@ def _held(seen: Seen) -> tuple[bool, str]:
     return abs(held - ALLOCATE) <= _PART_OF_HELD * ALLOCATE, f"peak {held:.1f} MiB above that of `known sleep`"
 
 
-def _leak(seen: Seen) -> tuple[bool, str]:
+def _leak(seen: BackendRecord) -> tuple[bool, str]:
     caught, text = _remark("memory grows with every call")(seen)
-    growths = [result.details.get("growth_bytes_per_call") for result in seen.results]
-    values = [entry["value"] for entry in growths if isinstance(entry, Mapping) and entry["value"] is not None]
+    growths = [result.details.growth_bytes_per_call for result in seen.results]
+    values = [growth.value for growth in growths if growth is not None and growth.value is not None]
     near = [value for value in values if abs(value - LEAK_BYTES) <= _PART_OF_HELD * LEAK_BYTES]
     return caught and bool(near), text
 
@@ -158,7 +158,7 @@ def _why(results: Sequence[Result]) -> str:
 
 
 _UNSEEN = "an earlier answer, bit by bit"
-_EXPECTED: Mapping[str, tuple[str, Callable[[Seen], tuple[bool, str]]]] = {
+_EXPECTED: Mapping[str, tuple[str, Callable[[BackendRecord], tuple[bool, str]]]] = {
     "ignores input": ("incorrect", _row("incorrect", "does not depend on the input")),
     "memo": ("incorrect", _row("incorrect", "answers are kept")),
     "bound memo": ("incorrect", _row("incorrect", _UNSEEN)),
@@ -183,21 +183,23 @@ _EXPECTED: Mapping[str, tuple[str, Callable[[Seen], tuple[bool, str]]]] = {
     "child": ("ended, a remark", _remark("outlived its worker")),
 }
 _KNOWN = (
-    Fault(name="known sleep", backend=BASELINE, expected=f"{SLEEP_S * 1e3:g} ms", judge=_takes(SLEEP_S)),
-    Fault(name="known spin", backend=f"{PATH}[spin={SPIN_S}]", expected=f"{SPIN_S * 1e3:g} ms", judge=_takes(SPIN_S)),
-    Fault(
+    PlantedFault(name="known sleep", backend=BASELINE, expected=f"{SLEEP_S * 1e3:g} ms", judge=_takes(SLEEP_S)),
+    PlantedFault(
+        name="known spin", backend=f"{PATH}[spin={SPIN_S}]", expected=f"{SPIN_S * 1e3:g} ms", judge=_takes(SPIN_S)
+    ),
+    PlantedFault(
         name="known allocation",
         backend=f"{PATH}[sleep={SLEEP_S},allocate={ALLOCATE}]",
         expected=f"{ALLOCATE} MiB",
         judge=_held,
     ),
 )
-ALL: Mapping[str, Fault] = {
+ALL: Mapping[str, PlantedFault] = {
     fault.name: fault
     for fault in (
         *_KNOWN,
         *(
-            Fault(name=name, backend=f"{PATH}[sleep={SLEEP_S},fault={name}]", expected=expected, judge=judge)
+            PlantedFault(name=name, backend=f"{PATH}[sleep={SLEEP_S},fault={name}]", expected=expected, judge=judge)
             for name, (expected, judge) in _EXPECTED.items()
         ),
     )
@@ -212,7 +214,7 @@ _MEANINGS: Mapping[str, str] = {
 }
 
 
-def chosen(names: Sequence[str]) -> tuple[Fault, ...]:
+def chosen(names: Sequence[str]) -> tuple[PlantedFault, ...]:
     """The faults of these names, all where there is none. Raises UsageError for one that is not there."""
     for name in names:
         if name not in ALL:
@@ -220,7 +222,7 @@ def chosen(names: Sequence[str]) -> tuple[Fault, ...]:
     return tuple(fault for name, fault in ALL.items() if not names or name in names)
 
 
-def request(faults: Sequence[Fault], device: Device, budget: Budget, *, window_s: float, seed: int) -> Request:
+def request(faults: Sequence[PlantedFault], device: Device, budget: Budget, *, window_s: float, seed: int) -> Request:
     """The run that holds a backend for each: the cold round and one more, with a short time-out for the first call."""
     backends = dict.fromkeys((BASELINE, *(fault.backend for fault in faults)))
     return Request(
@@ -237,7 +239,7 @@ def request(faults: Sequence[Fault], device: Device, budget: Budget, *, window_s
     )
 
 
-def judge(run: Run, faults: Sequence[Fault]) -> tuple[Catch, ...]:
+def judge(run: Run, faults: Sequence[PlantedFault]) -> tuple[Catch, ...]:
     """What the stored run shows of each fault. The noise guard is left out: nothing here is a verdict on speed."""
     comparisons = {item.candidate: item for item in compare_run(run, guard=False)}
     labels = {arm.backend.text: arm.label for arm in run.manifest.arms if not arm.control}
@@ -248,7 +250,7 @@ def judge(run: Run, faults: Sequence[Fault]) -> tuple[Catch, ...]:
     catches = []
     for fault in faults:
         text = parse_backend(fault.backend).text
-        seen = Seen(
+        seen = BackendRecord(
             results=rows(text),
             launches=tuple(record for record in run.launches if record.arm == labels[text]),
             comparison=comparisons.get(labels[text]),

@@ -5,7 +5,7 @@ Errors name the option of `bench run`; arguments of Python have the same names.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar, cast, get_args
+from typing import TypedDict, TypeVar, cast, get_args
 
 from steelyard.core.backend import L2, TUNINGS, Budget, CapMethod, Device, split_backends
 from steelyard.core.case import Scenario
@@ -20,8 +20,43 @@ from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.hardware.profiles import declared
 
 SUITE = "llm"
+_MEASURED: tuple[Scenario, ...] = ("single-stream", "cold-start")  # `bench profile` makes the launches that are traced
 WINDOW_S = 2.0
 _Choice = TypeVar("_Choice", bound=str)
+
+
+class LaunchOptions(TypedDict, total=False):
+    """What may be asked of launches of any kind, as `request_of` takes it."""
+
+    device: str | None
+    size: str | None
+    workloads: Sequence[str]
+    exclude: Sequence[str]
+    tuning: str
+    threads: int | None
+    cpus: str | None
+    timeouts: Mapping[str, float] | None
+    window: float
+    wait: bool
+
+
+class RunOptions(LaunchOptions, total=False):
+    """What may be asked of a run that is timed."""
+
+    baseline: str
+    scenario: str
+    time: str | None
+    rounds: int | None
+    quick: bool
+    memory_cap: str | None
+    l2: str | None
+    tolerance: float | None
+    allow_foreign_processes: bool
+    turns: bool
+    energy: bool
+    meter: Path | None
+    estimate_energy: bool
+    seed: int
 
 
 def request_of(
@@ -88,7 +123,7 @@ def request_of(
             weights_dir=None if weights is None else str(weights),
         ),
         baseline=baseline,
-        scenario=_chosen("scenario", scenario, get_args(Scenario)),
+        scenario=_chosen("scenario", scenario, _MEASURED),
         rounds=rounds,
         quick=quick,
         time_s=None if time is None else seconds_of(time),

@@ -11,14 +11,14 @@ from steelyard.engine.estimate import Rounds, seen
 from steelyard.engine.plan import Plan
 from steelyard.hardware.fingerprint import fingerprint
 from steelyard.hardware.machine import machine_key
-from steelyard.stats.planning import ENOUGH_RUNS, Seen
+from steelyard.stats.planning import ENOUGH_RUNS, EarlierNoise
 from steelyard.store import open_run, read_manifest, runs_once
 
 _LOOKED_AT = 3 * ENOUGH_RUNS
 """Runs that were interrupted have too few rounds, which only their data tells; so many are opened at most."""
 
 
-def noise_seen(root: Path, manifest: Manifest) -> dict[tuple[str, str], Seen]:
+def noise_seen(root: Path, manifest: Manifest) -> dict[tuple[str, str], EarlierNoise]:
     """The noise of the ten newest earlier runs under `root`, by point key and timed metric.
 
     A run counts where it was made before this one, on the same machine and device, with the same budget, window, time,
@@ -35,7 +35,7 @@ def noise_seen(root: Path, manifest: Manifest) -> dict[tuple[str, str], Seen]:
         if found and min(len(values) for values in found.values()) >= ENOUGH_RUNS:
             break
     newest = {name: values[:ENOUGH_RUNS] for name, values in found.items()}
-    return {name: Seen(spread=max(values), runs=len(values)) for name, values in newest.items()}
+    return {name: EarlierNoise(spread=max(values), runs=len(values)) for name, values in newest.items()}
 
 
 def rounds_seen(root: Path, plan: Plan) -> Rounds | None:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from steelyard.analysis import launch_medians
+from steelyard.analysis import launch_cuts, launch_medians
 from steelyard.core.comparison import Comparison, Estimate
 from steelyard.core.result import Result
 from steelyard.core.run import Run
-from steelyard.core.turns import first_calls
+from steelyard.core.turn_rule import first_calls
 from steelyard.core.workload import Point
 from steelyard.measure.driver import metrics_of
 
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 
 def samples_frame(run: Run) -> "DataFrame":
     """A row for each sample: what it is of, `index` in its window, `start_s` after the window began, `value` in the
-    metric's unit, and `steady`: whether estimates count it (after the warm-up, and no first call of a turn)."""
+    metric's unit, and `steady`: whether estimates count it (of a launch that ended well in a round that counts, after
+    the warm-up, and no first call of a turn)."""
     import numpy as np
     import pandas as pd
 
-    points = _points(run)
+    points, cuts = _points(run), launch_cuts(run)
     parts = []
     for result in run.results:
         for measured in result.measurements:
             count = len(measured.samples)
-            steady = np.arange(count) >= measured.cut
+            cut = cuts.get((result.arm, points[result.case_id].key, measured.metric, result.place), count)
+            steady = np.arange(count) >= cut
             steady[list(first_calls(measured.turns, count))] = False
             columns = {
                 "metric": measured.metric,

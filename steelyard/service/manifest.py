@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from steelyard import __version__, plugins
+from steelyard.core.aa_counts import AaCounts
 from steelyard.core.backend import TUNINGS, Device
 from steelyard.core.ceilings import Ceilings
 from steelyard.core.errors import StoreError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.run import Manifest, TuningRow
 from steelyard.core.settings import Settings
-from steelyard.core.shams import Shams
 from steelyard.engine.lower import facts
 from steelyard.engine.plan import Plan
 from steelyard.hardware.ceilings.kept import newest as newest_ceilings
 from steelyard.hardware.computed_peak import computed_peaks
 from steelyard.hardware.fingerprint import fingerprint
-from steelyard.hardware.kept_shams import newest as newest_shams
+from steelyard.hardware.kept_aa_counts import newest as newest_aa_counts
 from steelyard.hardware.profiles import declared
 from steelyard.service.command import stored_command
 from steelyard.store import new_run_id
@@ -67,7 +67,7 @@ def manifest_of(
             allow_foreign=None if request.device.kind == "cpu" else request.allow_foreign,
         ).stored,
         environment=environment,
-        calibration=_shams(environment, say, turns=request.turns),
+        calibration=_aa_counts(environment, say, turns=request.turns),
         ceilings=_ceilings(environment, request.device, request.budget.threads, say),
         profile=profile,
         computed_peaks=computed_peaks(request.budget.cpus) if request.device.kind == "cpu" and profile is None else (),
@@ -95,12 +95,12 @@ def _tunings(plan: Plan) -> tuple[TuningRow, ...]:
     )
 
 
-def _shams(environment: Mapping[str, Any], say: Say, *, turns: bool) -> Shams | None:
+def _aa_counts(environment: Mapping[str, Any], say: Say, *, turns: bool) -> AaCounts | None:
     """The newest counts of this machine by the same protocol."""
     try:
-        return newest_shams(environment, turns=turns)
+        return newest_aa_counts(environment, turns=turns)
     except StoreError as error:
-        say(f"the counts of sham comparisons are left out: {error}; bench selftest --aa makes them anew")
+        say(f"the counts of A/A comparisons are left out: {error}; bench selftest --aa makes them anew")
         return None
 
 

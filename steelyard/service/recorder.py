@@ -8,9 +8,9 @@ from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.run import Manifest, Noise, Run, Segment
 from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import Event
-from steelyard.guard.disturbance import disturbed_rounds
+from steelyard.guard.contamination import contaminated_rounds
 from steelyard.service.earlier import noise_seen
-from steelyard.service.planning import PILOT_ROUNDS, TARGET_HALF_WIDTH, outlook
+from steelyard.service.plan_text import PILOT_ROUNDS, TARGET_HALF_WIDTH, detectable_effects
 from steelyard.service.screen import Screen
 from steelyard.service.stored_plan import rounds_done
 from steelyard.store import RunWriter
@@ -86,20 +86,20 @@ class Recorder:
             self._piloted = True
             seen = noise_seen(self._writer.path.parent, self._manifest)
             sure = self._before + min(self._plan.minimum_rounds, self._plan.maximum_rounds)
-            for line in outlook(so_far, max(counted, sure), seen):
+            for line in detectable_effects(so_far, max(counted, sure), seen):
                 self._screen.line(line)
         widest = widest_half_width(so_far)
         return widest is not None and widest <= TARGET_HALF_WIDTH
 
     def _segment(self) -> Segment:
-        """The segment as far as it is: its whole rounds, and which of them were disturbed."""
+        """The segment as far as it is: its whole rounds, and which of them were contaminated."""
         return Segment(
             index=len(self._segments),
             started_utc="",
             rounds=tuple(self._rounds),
             ended="",
             noise=self._noise,
-            disturbed=disturbed_rounds(self.launches),
+            disturbed=contaminated_rounds(self.launches),
         )
 
     def launch_begins(self, arm: Arm, number: int, position: int) -> None:

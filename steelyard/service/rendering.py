@@ -7,7 +7,7 @@ from pathlib import Path
 from steelyard import plugins
 from steelyard.across.report import build_across
 from steelyard.artifact.receipt import Across, Batch
-from steelyard.artifact.report import Render, files_of
+from steelyard.artifact.report_check import Render, files_of
 from steelyard.core.errors import SteelyardError
 from steelyard.core.hashing import file_sha256
 from steelyard.core.reason import reason_of

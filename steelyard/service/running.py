@@ -12,6 +12,7 @@ from steelyard import __version__
 from steelyard.artifact.replay import settings
 from steelyard.core.backend import Device
 from steelyard.core.errors import SteelyardError, SuiteError
+from steelyard.core.folders import TRACES
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.run import Manifest, Noise, Run
 from steelyard.engine.estimate import estimate, guessed
@@ -19,7 +20,7 @@ from steelyard.engine.lower import facts, lower_points
 from steelyard.engine.plan import DEFAULT_TIMEOUTS, Plan, Request, make_plan
 from steelyard.engine.session import Session
 from steelyard.guard.board import foreign_processes
-from steelyard.guard.environment import told
+from steelyard.guard.environment import shell_warning
 from steelyard.guard.grades import graded_at_end
 from steelyard.guard.preflight import preflight, twice_if_noisy
 from steelyard.guard.scratch import clear_orphans, scratch
@@ -28,14 +29,26 @@ from steelyard.hardware.occupied import occupied
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.costs import slowness
 from steelyard.lowering.expected import expected
+from steelyard.lowering.named_drivers import permit
 from steelyard.lowering.request import ATTEMPT_POOL, POOL
 from steelyard.service.earlier import rounds_seen
 from steelyard.service.manifest import manifest_of, now
-from steelyard.service.planning import describe
+from steelyard.service.plan_text import describe
 from steelyard.service.recorder import Recorder
 from steelyard.service.screen import Screen
 from steelyard.service.stored_plan import plan_of, rounds_done
-from steelyard.store import RunWriter, create_run, find_run, open_run, prepare_root, read_manifest, resume
+from steelyard.store import (
+    RunWriter,
+    create_run,
+    drivers_of,
+    find_run,
+    last_round,
+    open_run,
+    prepare_root,
+    read_manifest,
+    resume,
+)
+from steelyard.tables.ended import ON_A_SCREEN
 
 Outcome = Literal["sound", "failed", "interrupted"]
 """`failed`: a case that was planned as runnable ended neither ok nor unsupported. What was measured is stored in any
@@ -43,14 +56,14 @@ case."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Ended:
+class StoredOutcome:
     """Where a run is stored, and how its segment ended."""
 
     path: Path
     outcome: Outcome
 
 
-def new_run(request: Request, output: Path, screen: Screen, *, weights: Path | None = None) -> Ended:
+def new_run(request: Request, output: Path, screen: Screen, *, weights: Path | None = None) -> StoredOutcome:
     """Plan, tell the plan, lower, measure and store. Raises SteelyardError for what cannot be measured."""
     started = time.monotonic()
     plan = make_plan(request)
@@ -61,11 +74,10 @@ def new_run(request: Request, output: Path, screen: Screen, *, weights: Path | N
 
 def announce(plan: Plan, output: Path) -> Iterator[str]:
     """What will run and about how long it takes, before anything starts. Under `output` lie earlier runs."""
-    formats = sorted({name for needed in plan.formats.values() for name in needed})
-    lowering = expected(plan.points, formats, Cache(cache_root()), platform=plan.request.device.kind)
+    lowering = expected(plan.points, plan.lowered_to, Cache(cache_root()), platform=plan.request.device.kind)
     rounds = rounds_seen(output, plan) or guessed(plan, slowness())
     yield from describe(plan, estimate(plan, lowering, rounds))
-    if line := told():
+    if line := shell_warning():
         yield line
 
 
@@ -78,7 +90,7 @@ def run_plan(
     weights: Path | None = None,
     allow: Callable[[Manifest], None] = lambda _: None,
     command: Sequence[str] | None = None,
-) -> Ended:
+) -> StoredOutcome:
     """Lower, measure, store.
 
     `allow` sees the manifest, and with it what was lowered, before anything is measured; it raises what forbids it.
@@ -96,7 +108,7 @@ def run_plan(
         with create_run(output, manifest) as writer:
             measured = _Measured(plan, lowered, unlowered, started_s=started_s + waited_s)
             outcome = measured.segment(manifest, writer, screen)
-    return Ended(writer.path, outcome)
+    return StoredOutcome(writer.path, outcome)
 
 
 def resume_run(
@@ -111,16 +123,18 @@ def resume_run(
     meter: str = "",
     allow_foreign: bool = False,
     wait: bool = False,
-) -> Ended:
-    """A further segment of whole rounds of a stored run."""
+) -> StoredOutcome:
+    """A further segment of whole rounds of a stored run. Whoever goes on with one uses the code that it names."""
     path = find_run(output, which)
+    for driver in drivers_of(path):
+        permit(driver)
     manifest = read_manifest(path)
     with occupied(manifest.device, manifest.budget, screen.line if wait else None), _in_use():
         allowed = allow_foreign or bool(settings(manifest).allow_foreign)
         _alone(manifest.device, screen.line, allowed=allowed)
         # The run is read only now: whoever was waited for may have measured it, too.
         started, run = time.monotonic(), open_run(path)
-        if line := told():
+        if line := shell_warning():
             screen.line(line)
         done = rounds_done(run.segments, settings(run.manifest).scenario)
         plan = plan_of(
@@ -141,7 +155,7 @@ def resume_run(
         with resume(path, here) as writer:
             measured = _Measured(plan, lowered, unlowered, started_s=started)
             outcome = measured.segment(run.manifest, writer, screen, before=run)
-    return Ended(path, outcome)
+    return StoredOutcome(path, outcome)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -156,11 +170,11 @@ class _Measured:
     def segment(self, manifest: Manifest, writer: RunWriter, screen: Screen, *, before: Run | None = None) -> Outcome:
         """Measure and store a segment; `before` is the run as it was stored so far."""
         plan, request = self.plan, self.plan.request
-        # Of an attempt nothing is timed: what noise and rounds there are concerns nobody.
-        say = (lambda _: None) if request.attempt else screen.line
+        # Nothing of it is timed: what noise and rounds there are concerns nobody.
+        say = (lambda _: None) if request.alone else screen.line
         gpu = request.device.index if request.device.kind == "cuda" else None
         look = partial(preflight, request.budget.cpus, gpu=gpu)
-        noise = look() if request.quick or request.attempt else twice_if_noisy(look, say)
+        noise = look() if request.quick or request.alone else twice_if_noisy(look, say)
         say(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
         writer.begin_segment(started_utc=now(), noise=noise)
         earlier = () if before is None else before.results
@@ -175,9 +189,10 @@ class _Measured:
                 run_id=manifest.run_id,
                 work=work,
                 started_s=self.started_s,
-                first_round=max((result.round for result in earlier), default=0) + 1,
+                first_round=max(last_round(writer.path), *(result.round for result in earlier), 0) + 1,
                 earlier=earlier,
                 launched=0 if before is None else len(before.launches),
+                traces=None if request.scenario != "traced" else writer.path / TRACES,
             )
             done = session.run()
         at_end = graded_at_end(noise, recorder.launches)
@@ -190,28 +205,20 @@ class _Measured:
             turns=done.turns,
             groups=done.groups,
         )
-        say(f"ended: {_ENDED[done.ended]}; {max(0, len(done.rounds) - 1)} rounds after the cold one")
+        say(f"ended: {ON_A_SCREEN[done.ended]}; {max(0, len(done.rounds) - 1)} rounds after the cold one")
         for line in _noise_during(noise, at_end, done.disturbed):
             say(line)
         return "interrupted" if done.ended == "interrupted" else "sound" if recorder.sound else "failed"
 
 
-_ENDED = {
-    "precision": "the intervals of the headline are as narrow as asked for",
-    "rounds": "the planned number of rounds is reached",
-    "time": "the time given is used up",
-    "interrupted": "interrupted; what was measured is kept, --resume goes on",
-}
-
-
-def _noise_during(before: Noise, at_end: Noise, disturbed: Mapping[int, str]) -> Iterator[str]:
+def _noise_during(before: Noise, at_end: Noise, contaminated: Mapping[int, str]) -> Iterator[str]:
     """What is to be said of the noise once the rounds are over."""
     if at_end.grade != before.grade:
         found = "; ".join(at_end.evidence[len(before.evidence) :])
         yield f"machine noise over the launches: grade {at_end.grade} instead of {before.grade}; {found}"
-    if disturbed:
-        numbers = ", ".join(map(str, sorted(disturbed)))
-        yield f"disturbed rounds, kept in the data: {numbers}"
+    if contaminated:
+        numbers = ", ".join(map(str, sorted(contaminated)))
+        yield f"contaminated rounds, kept in the data: {numbers}"
 
 
 def _clear(say: Callable[[str], None]) -> None:
@@ -224,10 +231,9 @@ def _lower(
     plan: Plan, weights: Path | None, say: Callable[[str], None]
 ) -> tuple[dict[str, LoweredPoint], dict[str, str], dict[str, str]]:
     """What was lowered, and by point key why the rest was not: for another reason, or by the suite's own mistake."""
-    formats = sorted({name for needed in plan.formats.values() for name in needed if name != "module"})
     lowered, failures = lower_points(
         plan.points,
-        formats,
+        plan.lowered_to,
         weights_dir=weights,
         device_kind=plan.request.device.kind,
         say=say,

@@ -118,7 +118,7 @@ class Screen:
             self._told.add((result.arm, result.case_id, result.reason))
             self.line(f"  {result.arm}, {title}: {result.status} at {result.stage}: {result.reason}")
         proved = () if result.proof is None else result.proof.remarks
-        for remark in () if self._json else (*result.details.get("remarks", ()), *proved):
+        for remark in () if self._json else (*result.details.remarks, *proved):
             if (result.arm, result.case_id, "remark") not in self._told:
                 self._told.add((result.arm, result.case_id, "remark"))
                 self.line(f"  {result.arm}, {title}: {remark}")

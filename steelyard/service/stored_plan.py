@@ -12,11 +12,11 @@ from steelyard.engine.plan import COLD_START_ROUNDS, MAXIMUM_ROUNDS, Plan, Reque
 
 
 def rounds_done(segments: Iterable[Segment], scenario: str) -> int:
-    """How many rounds of stored segments count towards a plan: the whole warm ones that nobody disturbed.
+    """How many rounds of stored segments count towards a plan: the whole warm ones without contamination.
 
-    Of cold starts each round counts, round 0 of every segment too: none of them is warm, and none is repeated.
+    Where nothing is timed each round counts, round 0 of every segment too: none of them is warm, and none is repeated.
     """
-    if scenario == "cold-start":
+    if scenario != "single-stream":
         return sum(len(segment.rounds) for segment in segments)
     return sum(1 for segment in segments for number in segment.rounds if number > 0 and number not in segment.disturbed)
 
@@ -55,12 +55,12 @@ def plan_of(
         turns=stored.turns,  # a run from before there were turns goes on as it began
         piece=stored.piece,
         timeouts=timeouts,
-        shams=sum(arm.sham for arm in manifest.arms),
+        aa_arms=sum(arm.sham for arm in manifest.arms),
     )
     backends = {arm.backend.text: arm.backend for arm in manifest.arms}
     maximum = rounds if rounds is not None else max(stored.maximum_rounds - done, 0)
     if rounds is None and maximum == 0:
-        maximum = COLD_START_ROUNDS if stored.scenario == "cold-start" else MAXIMUM_ROUNDS
+        maximum = {"cold-start": COLD_START_ROUNDS, "traced": 1}.get(stored.scenario, MAXIMUM_ROUNDS)
     return Plan(
         request=request,
         suite=suite,

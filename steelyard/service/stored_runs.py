@@ -33,12 +33,12 @@ def runs_of(request: Request, folder: Path) -> Iterator[tuple[Path, Run]]:
             and (asked.suite, asked.seed, asked.window_s) == (request.suite, request.seed, request.window_s)
             and (asked.turns, asked.piece) == (request.turns, request.piece)
             and {arm.backend.text for arm in manifest.arms} | left_out == wanted
-            and sum(arm.sham for arm in manifest.arms) == request.shams
+            and sum(arm.sham for arm in manifest.arms) == request.aa_arms
             and {case.point.key for case in manifest.cases} == points
         ):
             yield entry.path, run
 
 
 def warm_rounds(run: Run) -> set[int]:
-    """The numbers of the whole rounds of a run but the cold ones; disturbed ones are among them."""
+    """The numbers of the whole rounds of a run but the cold ones; contaminated ones are among them."""
     return {number for segment in run.segments for number in segment.rounds if number > 0}

@@ -6,6 +6,7 @@ A campaign that was interrupted asks for the same runs again and finds those tha
 from collections.abc import Iterator
 from pathlib import Path
 
+from steelyard.core.errors import SteelyardError
 from steelyard.core.run import Run
 from steelyard.engine.plan import Request
 from steelyard.service.running import new_run, resume_run
@@ -14,13 +15,13 @@ from steelyard.service.stored_plan import rounds_done
 from steelyard.service.stored_runs import runs_of
 
 _AGAIN = 2
-"""How often rounds that others disturbed are measured again. Whether they were is decided by the noise guard alone."""
+"""How often contaminated rounds are measured again. Whether they were is decided by the noise guard alone."""
 
 
 def whole_run(request: Request, folder: Path) -> Run | None:
     """The run under `folder` that this request asks for. None if it was interrupted: the same call goes on.
 
-    It may still lack rounds where others disturbed them again and again. Raises what `bench run` does.
+    It may still lack rounds where they were contaminated again and again. Raises what `bench run` does.
     """
     newest: Run | None = None
     for _ in range(1 + _AGAIN):
@@ -33,7 +34,12 @@ def whole_run(request: Request, folder: Path) -> Run | None:
         else:
             with Screen() as screen:
                 new_run(request, folder, screen)
-        newest = list(stored(request, folder))[-1]
+        newest = next(iter(reversed(list(stored(request, folder)))), None)
+        if newest is None:
+            raise SteelyardError(
+                f"{folder}: the run that was just made is not the one that was asked for: bench show latest tells what "
+                "was left out of it"
+            )
         if newest.segments[-1].ended == "interrupted":
             return None
     return newest

@@ -17,7 +17,7 @@ _EFFICIENCY = 3 / math.pi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class EarlierNoise:
     """The largest spread between rounds that the control arm had in so many earlier runs."""
 
     spread: float
@@ -123,7 +123,7 @@ def promised_effect(
     rounds: int,
     margin: float = 0.02,
     family: int = 1,
-    seen: Seen | None = None,
+    seen: EarlierNoise | None = None,
     pooled: Pooled | None = None,
 ) -> float | None:
     """The slowdown that a run of `rounds` is promised to find in 9 of 10 runs, after a pilot.
@@ -154,7 +154,7 @@ def promised_effect(
     return minimum_detectable_effect(reach, rounds, threshold=threshold, family=family)
 
 
-def _to_reckon_with(spread: float, pairs: int, seen: Seen | None, pooled: Pooled | None) -> float | None:
+def _to_reckon_with(spread: float, pairs: int, seen: EarlierNoise | None, pooled: Pooled | None) -> float | None:
     if pairs < 2:
         return None
     if seen is not None and seen.runs >= ENOUGH_RUNS:

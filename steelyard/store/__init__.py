@@ -12,21 +12,21 @@ from steelyard.store.catalog import (
     runs_once,
 )
 from steelyard.store.check import check_run
+from steelyard.store.damage import Damage
 from steelyard.store.files import RunLock
-from steelyard.store.finding import Finding
 from steelyard.store.lines import uncollected
 from steelyard.store.merge import Merged, merge
 from steelyard.store.privacy import scrub
-from steelyard.store.quarantine import set_aside
-from steelyard.store.query import Answer, query
-from steelyard.store.reader import StoredRun, open_run, read_manifest, read_run
+from steelyard.store.quarantine import last_round, set_aside
+from steelyard.store.query import QueryResult, query
+from steelyard.store.reader import StoredRun, drivers_of, open_run, read_manifest, read_run
 from steelyard.store.strangers import left_behind, strangers
 from steelyard.store.writer import RunWriter, create_run, prepare_root, resume
 
 __all__ = [
-    "Answer",
-    "Finding",
+    "Damage",
     "Merged",
+    "QueryResult",
     "RunEntry",
     "RunLock",
     "RunWriter",
@@ -34,8 +34,10 @@ __all__ = [
     "check_run",
     "copies",
     "create_run",
+    "drivers_of",
     "find_run",
     "is_of",
+    "last_round",
     "left_behind",
     "list_runs",
     "merge",

@@ -5,53 +5,60 @@ from pathlib import Path
 
 from steelyard.core.errors import StoreError
 from steelyard.store import samples, schema, segments
-from steelyard.store.finding import Finding
+from steelyard.store.damage import Damage
 from steelyard.store.reader import MANIFEST, read_manifest
 from steelyard.store.segments import SegmentData
 
 
-def check_run(path: Path) -> tuple[Finding, ...]:
+def check_run(path: Path) -> tuple[Damage, ...]:
     """What is damaged, missing, linked or out of place in a run; empty if all of it reads back. Raises no StoreError.
 
     Each file is held against its hash, each document and line against its schema, and the samples against the
     results they belong to. An open segment is read as far as it is whole: a torn last line is no finding.
     """
     if path.is_symlink() or not path.is_dir():
-        return (Finding(file=".", problem="not a run: a folder is expected here"),)
+        return (Damage(file=".", problem="not a run: a folder is expected here"),)
     return tuple(_findings(path))
 
 
-def _findings(run: Path) -> Iterator[Finding]:
+def _findings(run: Path) -> Iterator[Damage]:
     try:
         yield from _links(run)
         present = segments.found(run)
     except OSError as error:
-        yield Finding(file=".", problem=f"cannot be read: {error.strerror}")
+        yield Damage(file=".", problem=f"cannot be read: {error.strerror}")
         return
     try:
         read_manifest(run)
     except StoreError as error:
-        yield told(run, error, MANIFEST)
+        yield damage_from(run, error, MANIFEST)
+    whole = []
     for index, published in present.items():
-        yield from _published(run, index) if published else _open(run, index)
+        wrong = list(_published(run, index) if published else _open(run, index))
+        yield from wrong
+        if published and not wrong:
+            document, _ = schema.read_document(segments.directory(run, index) / segments.SEGMENT, "segment")
+            whole.append((segments.directory(run, index).name, document["segment"]["rounds"]))
+    for name, problem in segments.repeated(whole):
+        yield Damage(file=name, problem=problem)
 
 
-def told(run: Path, error: StoreError, file: str) -> Finding:
+def damage_from(run: Path, error: StoreError, file: str) -> Damage:
     """An error as a finding: about the file that it names within the run, else about `file`."""
     text = str(error)
     name, separator, problem = text.removeprefix(f"{run}/").partition(": ")
     inside = text.startswith(f"{run}/") and bool(separator)
     name, comma, place = name.partition(", ")
     if not inside:
-        return Finding(file=file, problem=text.removeprefix(f"{run}: "))
-    return Finding(file=name, problem=f"{place}: {problem}" if comma else problem)
+        return Damage(file=file, problem=text.removeprefix(f"{run}: "))
+    return Damage(file=name, problem=f"{place}: {problem}" if comma else problem)
 
 
-def _links(run: Path) -> Iterator[Finding]:
+def _links(run: Path) -> Iterator[Damage]:
     """What a run never holds: links in place of its own files. Strangers among them are no damage."""
     for entry in [run / MANIFEST, *run.iterdir()]:
         if entry.is_symlink() and (entry.name == MANIFEST or entry.name.startswith("segment-")):
-            yield Finding(file=entry.name, problem="a link: a run holds its files itself")
+            yield Damage(file=entry.name, problem="a link: a run holds its files itself")
     for index, published in segments.found(run).items():
         base = segments.directory(run, index)
         if not published or base.is_symlink() or not base.is_dir():
@@ -61,31 +68,33 @@ def _links(run: Path) -> Iterator[Finding]:
             if entry.name not in (segments.SEGMENT, *segments.FILES):
                 continue
             if entry.is_symlink() or not entry.is_file():
-                yield Finding(file=name, problem="not a file: a segment holds its files itself")
+                yield Damage(file=name, problem="not a file: a segment holds its files itself")
 
 
-def _published(run: Path, index: int) -> Iterator[Finding]:
+def _published(run: Path, index: int) -> Iterator[Damage]:
     base = segments.directory(run, index)
     try:
         document, _ = schema.read_document(base / segments.SEGMENT, "segment")
-        damaged = [told(run, StoreError(problem), base.name) for problem in segments.wrong_files(run, index, document)]
+        damaged = [
+            damage_from(run, StoreError(problem), base.name) for problem in segments.wrong_files(run, index, document)
+        ]
         if damaged:
             yield from damaged
             return
         data = segments.read_published(run, index)
         yield from _misplaced(base, data)
     except StoreError as error:
-        yield told(run, error, base.name)
+        yield damage_from(run, error, base.name)
 
 
-def _open(run: Path, index: int) -> Iterator[Finding]:
+def _open(run: Path, index: int) -> Iterator[Damage]:
     try:
         segments.read_open(run, index, [])
     except StoreError as error:
-        yield told(run, error, segments.directory(run, index, open_=True).name)
+        yield damage_from(run, error, segments.directory(run, index, open_=True).name)
 
 
-def _misplaced(base: Path, data: SegmentData) -> Iterator[Finding]:
+def _misplaced(base: Path, data: SegmentData) -> Iterator[Damage]:
     """Columns of the samples that tell another story than the results: a query would differ from a report."""
     measured = [(result, entry) for result in data.results for entry in result.measurements]
     counts = [len(entry.samples) for _, entry in measured]
@@ -95,4 +104,4 @@ def _misplaced(base: Path, data: SegmentData) -> Iterator[Finding]:
         kind = samples.arrow_schema().field(name).type
         if not table[name].cast(kind).combine_chunks().equals(samples.repeated(values, counts, kind)):
             text = f"its column {name} says something else than results.jsonl"
-            yield Finding(file=f"{base.name}/{samples.NAME}", problem=text)
+            yield Damage(file=f"{base.name}/{samples.NAME}", problem=text)

@@ -35,10 +35,10 @@ def differences(stored: Manifest, now: Manifest) -> tuple[str, ...]:
             other = now.lowered[key]
             for part in facts.identity.unlike(other.identity):
                 if part == "code":
-                    found += _compare(f"code of point {key}", facts.code, other.code)
+                    found += _compare(f"code of configuration {key}", facts.code, other.code)
                 else:
                     digests = (getattr(each.identity, part) for each in (facts, other))
-                    found += _compare(f"identity of point {key}, {part}", *digests)
+                    found += _compare(f"identity of configuration {key}, {part}", *digests)
     found += _compare("code of backend", stored.code, now.code)
     for name in _ENVIRONMENT:
         found += _compare(name, old["environment"].get(name), new["environment"].get(name))

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from steelyard.core.errors import StoreError, UsageError
+from steelyard.core.folders import TRACES
 from steelyard.core.hashing import file_sha256
-from steelyard.store import segments
+from steelyard.store import schema, segments
 from steelyard.store.catalog import run_folders, runs_once
 from steelyard.store.check import check_run
 from steelyard.store.files import RunLock, publish, sync, write_file, writing
@@ -112,7 +113,13 @@ def _join(known: dict[str, _Known], here: Mapping[str, Path], path: Path) -> Ite
     for name in unlike[:1]:
         yield f"{path / name} and {entry.places[name] / name} differ, and both are of run {run_id}"
     _add(entry, path, contents)
-    entry.strangers.extend(str(path / name) for name in strangers(path))
+    documents = [name for name in sorted(entry.files) if name.endswith(f"/{segments.SEGMENT}")]
+    places = [entry.places[name] / name for name in documents]
+    read = [schema.read_document(place, "segment")[0] for place in places]
+    rounds = ((str(place.parent), found["segment"]["rounds"]) for place, found in zip(places, read, strict=True))
+    for where, problem in segments.repeated(rounds):
+        yield f"{where}: {problem}"
+    entry.strangers.extend(str(path / name) for name in (*strangers(path), *_recordings(path)))
 
 
 def _add(entry: _Known, path: Path, contents: Mapping[str, str]) -> None:
@@ -124,6 +131,12 @@ def _add(entry: _Known, path: Path, contents: Mapping[str, str]) -> None:
         for index, published in segments.found(path).items()
         if not published
     )
+
+
+def _recordings(run: Path) -> Iterator[str]:
+    """What a traced run keeps beside its segments, which is not brought along: its results hold what it comes to."""
+    if (run / TRACES).is_dir():
+        yield TRACES
 
 
 def _contents(run: Path) -> dict[str, str]:

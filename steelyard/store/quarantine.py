@@ -13,14 +13,15 @@ from pathlib import Path
 
 from steelyard import wire
 from steelyard.core.errors import StoreError
+from steelyard.store.damage import Damage
 from steelyard.store.files import RunLock, sync, write_file, writing
-from steelyard.store.finding import Finding
 
 FOLDER = "quarantine"
 _SEGMENT = re.compile(r"^segment-(\d{3,})")
+_ROUND = re.compile(rb'"rounds?"\s*:\s*\[?((?:\s*\d{1,9},?)+)')
 
 
-def set_aside(root: Path, run: Path, findings: Sequence[Finding], now: datetime | None = None) -> tuple[Path, ...]:
+def set_aside(root: Path, run: Path, findings: Sequence[Damage], now: datetime | None = None) -> tuple[Path, ...]:
     """Move what the findings name out of the way; returns where it lies now.
 
     Raises StoreError if the run is being written, or if it cannot be moved.
@@ -46,7 +47,15 @@ def lying_in(run: Path) -> dict[str, int]:
     return {name: int(match[1]) for name, match in found.items() if match}
 
 
-def _moved(part: Path, folder: Path, findings: Sequence[Finding], now: datetime | None) -> Path:
+def last_round(run: Path) -> int:
+    """The highest number of a round in what was set aside, 0 without any: later rounds have other numbers, so that a
+    whole copy can come back. The files are damaged: whatever in them reads like a round counts."""
+    files = [path for name in lying_in(run) for path in (run / FOLDER / name).rglob("*.json*") if path.is_file()]
+    found = [match for path in files for match in _ROUND.findall(path.read_bytes())]
+    return max((int(number) for match in found for number in re.findall(rb"\d+", match)), default=0)
+
+
+def _moved(part: Path, folder: Path, findings: Sequence[Damage], now: datetime | None) -> Path:
     """One part moved into a folder under a name that is free there, its reason written first."""
     with writing(folder):
         folder.mkdir(exist_ok=True)

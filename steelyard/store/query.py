@@ -19,7 +19,7 @@ _LOCKED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class QueryResult:
     """What a query gave: column names, DuckDB's types, rows. `left_out` says which runs and segments were not read."""
 
     columns: tuple[str, ...]
@@ -28,7 +28,7 @@ class Answer:
     left_out: tuple[str, ...]
 
 
-def query(root: Path, sql: str) -> Answer:
+def query(root: Path, sql: str) -> QueryResult:
     """Answer one statement that reads (SELECT, DESCRIBE, SUMMARIZE, EXPLAIN) over the runs under `root`.
 
     It reaches the views of `steelyard.store.views`; files, network, extensions and settings are closed to it. Raises
@@ -46,7 +46,7 @@ def query(root: Path, sql: str) -> Answer:
         for name, table in found.tables.items():
             database.register(name, table)
         described = database.execute(sql).description or []
-        return Answer(
+        return QueryResult(
             columns=tuple(str(entry[0]) for entry in described),
             types=tuple(str(entry[1]) for entry in described),
             rows=tuple(database.fetchall()),

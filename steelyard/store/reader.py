@@ -11,6 +11,7 @@ from steelyard.core.case import Case
 from steelyard.core.errors import StoreError
 from steelyard.core.run import SCHEMA_VERSION, Manifest, Run
 from steelyard.core.workload import Point
+from steelyard.lowering import named_drivers
 from steelyard.store import codec, quarantine, schema, segments
 from steelyard.store.seal import run_digest
 from steelyard.store.shared import Shared, decoder, mirror
@@ -47,6 +48,8 @@ def read_run(path: Path, *, brief: bool = False) -> StoredRun:
             parts.append(segments.read_published(path, index, brief=brief))
         elif (recovered := segments.read_open(path, index, notes)) is not None:
             parts.append(recovered)
+    for name, problem in segments.repeated((f"segment-{each.segment.index:03}", each.segment.rounds) for each in parts):
+        raise StoreError(f"{path / name}: {problem}; bench store verify --quarantine sets it aside")
     run = Run(
         manifest=manifest,
         segments=tuple(part.segment for part in parts),
@@ -69,13 +72,33 @@ def read_manifest(path: Path) -> Manifest:
         raise StoreError(f"{path}: there is no such run; see bench list runs")
     if not (path / MANIFEST).is_file():
         raise StoreError(f"{path}: not a steelyard run: it has no {MANIFEST}")
+    where, stored = path / MANIFEST, _manifest(path)
+    if stored.baseline not in [arm.label for arm in stored.arms]:
+        raise StoreError(f"{where}: not a valid Manifest: its baseline is none of its arms")
+    for driver in _drivers(stored):
+        if not named_drivers.permitted(driver):
+            raise StoreError(
+                f"{where}: its calls are made by '{driver}', a module that the run names: nothing that a stored run "
+                f"names is imported. If it is yours, set {named_drivers.VARIABLE}={driver}"
+            )
+    return stored
+
+
+def drivers_of(path: Path) -> frozenset[str]:
+    """The drivers that the run in a directory names, none of which is looked up. Raises StoreError."""
+    return _drivers(_manifest(path))
+
+
+def _drivers(manifest: Manifest) -> frozenset[str]:
+    return frozenset(case.point.driver for case in manifest.cases)
+
+
+def _manifest(path: Path) -> Manifest:
     where = path / MANIFEST
     stored = _at_once(schema.read_bytes(where))
     if stored is None:
         document, _ = schema.read_document(where, "manifest")
         stored = codec.from_plain(document, Manifest, str(where))
-    if stored.baseline not in [arm.label for arm in stored.arms]:
-        raise StoreError(f"{where}: not a valid Manifest: its baseline is none of its arms")
     return stored
 
 

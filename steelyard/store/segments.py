@@ -7,7 +7,7 @@ segment-000/{segment.json,launches.jsonl,results.jsonl,samples.parquet}     publ
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from steelyard.core.errors import StoreError
 from steelyard.core.hashing import file_sha256
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.run import SCHEMA_VERSION, Noise, Segment
-from steelyard.guard.disturbance import disturbed_rounds
+from steelyard.guard.contamination import contaminated_rounds
 from steelyard.guard.grades import graded_at_end
 from steelyard.store import codec, journal, lines, samples, schema
 from steelyard.store.files import publish, sync, write_file, writing
@@ -58,6 +58,17 @@ def own_files(run: Path) -> tuple[str, ...]:
         base = directory(run, index, open_=not published).name
         names += [f"{base}/{name}" for name in ((SEGMENT, *FILES) if published else (journal.NAME,))]
     return tuple(names)
+
+
+def repeated(found: Iterable[tuple[str, Iterable[int]]]) -> Iterator[tuple[str, str]]:
+    """The segments, of those named here with their rounds, that hold a warm round which one before them holds, and what
+    is to be said of it: launches of two segments would be taken for one round."""
+    holders: dict[int, str] = {}
+    for name, rounds in found:
+        warm = [number for number in rounds if number > 0]
+        if twice := [number for number in warm if number in holders]:
+            yield name, f"round {twice[0]} stands in {holders[twice[0]]} as well: {len(twice)} rounds would count twice"
+        holders |= {number: name for number in warm if number not in holders}
 
 
 def read_open(run: Path, index: int, notes: list[str]) -> SegmentData | None:
@@ -113,10 +124,10 @@ def whole_rounds(results: list[Result]) -> list[int]:
 
 
 def _noise_of(head: Mapping[str, Any], launches: list[LaunchRecord], whole: list[int], where: str) -> dict[str, Any]:
-    """The grade and the disturbed rounds of a segment whose writer never came to say them."""
+    """The grade and the contaminated rounds of a segment whose writer never came to say them."""
     noise = graded_at_end(codec.from_plain(head.get("noise"), Noise, where), launches)
-    disturbed = {number: told for number, told in disturbed_rounds(launches).items() if number in whole}
-    return {"noise": codec.to_plain(noise), "disturbed": codec.to_plain(disturbed)}
+    contaminated = {number: told for number, told in contaminated_rounds(launches).items() if number in whole}
+    return {"noise": codec.to_plain(noise), "disturbed": codec.to_plain(contaminated)}
 
 
 def publish_open(run: Path, index: int, notes: list[str]) -> None:

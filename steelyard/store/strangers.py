@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from steelyard.core.folders import TRACES
 from steelyard.store import segments
 from steelyard.store.quarantine import FOLDER
 
-_BESIDE = (".lock", FOLDER, "report")
-"""What lies beside the segments and is no part of what was measured."""
+_BESIDE = (".lock", FOLDER, "report", TRACES)
+"""What lies beside the segments and is no part of what was measured, or is known by hashes in results."""
 _LEFT_BEHIND = (
     *(".DS_Store", "._*", ".localized", "Icon\r", "__MACOSX"),  # macOS
     *("Thumbs.db", "ehthumbs.db", "desktop.ini"),  # Windows

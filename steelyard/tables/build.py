@@ -1,5 +1,7 @@
 """From a run to what a report prints."""
 
+from dataclasses import replace
+
 from steelyard.core.run import Run
 from steelyard.tables import calls, provenance, words
 from steelyard.tables.facts import Facts, gather
@@ -18,12 +20,13 @@ def lay_out(facts: Facts) -> ReportData:
     """The same from facts gathered before."""
     manifest = facts.run.manifest
     cited = references(facts)
-    tables = tuple(tables_of(facts))
+    device = provenance.device(facts)
+    tables = tuple(replace(each, conditions=each.conditions or f"On {device}.") for each in tables_of(facts))
     return ReportData(
         run_id=manifest.run_id,
         title=f"{manifest.suite} on {manifest.device.name}",
         created_utc=manifest.created_utc,
-        device=provenance.device(facts),
+        device=device,
         baseline=manifest.baseline,
         headline_workload=manifest.headline,
         arms=tuple(arm.label for arm in facts.arms),
@@ -38,6 +41,7 @@ def lay_out(facts: Facts) -> ReportData:
             [table for table in tables if table.is_speed],
             facts.run.digest,
         ),
+        conditions=provenance.shared(facts),
         software=provenance.software(facts),
         samples=calls.samples(facts),
         references=cited,

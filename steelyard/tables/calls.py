@@ -10,7 +10,7 @@ from steelyard.core.case import Arm
 from steelyard.core.result import Place, Result
 from steelyard.core.workload import Point
 from steelyard.tables.facts import Facts
-from steelyard.tables.samples import Distribution, LaunchCalls, Samples, Timeline
+from steelyard.tables.samples import Calls, Distribution, LaunchCalls, Timeline
 
 METRIC = "latency_s"
 MARKS = 2400
@@ -25,7 +25,7 @@ POINTS = 8
 Floats = NDArray[np.float64]
 
 
-def samples(facts: Facts) -> Samples:
+def samples(facts: Facts) -> Calls:
     """The calls of a run, thinned. Work grows with the samples of the points that are shown, not of all."""
     sides = facts.sides
     timeline = _timeline(facts, sides)
@@ -36,7 +36,7 @@ def samples(facts: Facts) -> Samples:
         points += bool(speedy)
         if speedy and points <= POINTS:
             distributions += [_distribution(facts, sides, arm, point) for arm in speedy]
-    return Samples(
+    return Calls(
         timeline=timeline,
         distributions=tuple(distributions),
         points=points,
@@ -82,7 +82,7 @@ def _timeline(facts: Facts, sides: Sides) -> Timeline | None:
         columns=tuple(sorted({result.place for _, result in measured} | {place for _, place in failed})),
         launches=tuple(_calls(side, result, middles[side.arm.label], room) for side, result in measured),
         middles_s=middles,
-        disturbed=frozenset(facts.disturbed),
+        contaminated=frozenset(facts.contaminated),
         resumed=frozenset(min(rounds) for rounds in warm if rounds),
         failed=failed,
     )

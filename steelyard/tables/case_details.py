@@ -148,4 +148,4 @@ def _launches(facts: Facts, side: Side, room: int) -> Iterator[CaseLaunch]:
 
 
 def _without(facts: Facts, number: int, status: str) -> str:
-    return "disturbed round" if number in facts.disturbed else status.replace("_", " ")
+    return "contaminated round" if number in facts.contaminated else status.replace("_", " ")

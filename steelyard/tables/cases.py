@@ -29,7 +29,7 @@ class CaseLaunch:
 
     `places` count calls from 0 within the launch; they are fewer than `total` where the launch was thinned to the
     lowest and the highest call of each stretch. Calls before `cut` are warm-up. `median_s` is that of the steady
-    calls, None where the launch gave no steady number: `remark` says why (disturbed round, status).
+    calls, None where the launch gave no steady number: `remark` says why (contaminated round, status).
     """
 
     round: int

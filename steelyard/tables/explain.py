@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from steelyard.core.case import Arm
 from steelyard.core.errors import UsageError, unknown_name
 from steelyard.core.workload import Point
-from steelyard.tables.explain_fields import Field, answer, did, flat, given, spent, tuning_row, varied
+from steelyard.tables.explain_fields import (
+    Field,
+    correctness_fields,
+    cost_fields,
+    execution_fields,
+    flat,
+    request_fields,
+    tuning_row,
+    varied,
+)
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import counted, plain
 
@@ -16,7 +25,7 @@ _SHORTEST = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class FieldGroup:
     """Fields under one heading: `given`, `did`, `answer`, `time and memory`."""
 
     title: str
@@ -35,7 +44,7 @@ class Explanation:
     point: Point
     cases: Mapping[str, str]
     alike: Mapping[str, str]
-    sections: tuple[Section, ...]
+    sections: tuple[FieldGroup, ...]
     own: Mapping[str, Mapping[str, str]]
     remarks: tuple[str, ...]
 
@@ -61,7 +70,7 @@ def find_point(facts: Facts, wanted: str) -> Point:
         if len(keys) == 1:
             return next(point for point in facts.points if point.key in keys)
         if keys:
-            raise UsageError(f"'{wanted}' begins the ids of cases of {len(keys)} points; give more of the id")
+            raise UsageError(f"'{wanted}' begins the ids of cases of {len(keys)} configurations; give more of the id")
     workload, *words = re.split(r"[/\s,]+", wanted.strip())
     if workload not in facts.workloads:
         raise unknown_name("case", wanted, [_spelling(facts, point) for point in facts.points])
@@ -73,7 +82,7 @@ def find_point(facts: Facts, wanted: str) -> Point:
     if len(found) == 1:
         return found[0]
     fitting = ", ".join(_spelling(facts, point) for point in found or facts.at(workload))
-    raise UsageError(f"'{wanted}' fits {counted(len(found), 'point')} of this run; there are {fitting}")
+    raise UsageError(f"'{wanted}' fits {counted(len(found), 'configuration')} of this run; there are {fitting}")
 
 
 def explain(facts: Facts, point: Point) -> Explanation:
@@ -88,10 +97,10 @@ def explain(facts: Facts, point: Point) -> Explanation:
         cases={label: case.id for label, case in cases.items()},
         alike=_alike(facts, point),
         sections=(
-            Section(title="given", fields=given(facts, arms, point)),
-            Section(title="did", fields=did(facts, arms, point)),
-            Section(title="answer", fields=answer(facts, arms, point)),
-            Section(title="time and memory", fields=spent(facts, arms, point)),
+            FieldGroup(title="given", fields=request_fields(facts, arms, point)),
+            FieldGroup(title="did", fields=execution_fields(facts, arms, point)),
+            FieldGroup(title="answer", fields=correctness_fields(facts, arms, point)),
+            FieldGroup(title="time and memory", fields=cost_fields(facts, arms, point)),
         ),
         own={arm.label: _own(facts, arm, point) for arm in arms},
         remarks=tuple(dict.fromkeys(remarks)),
@@ -104,7 +113,7 @@ def _alike(facts: Facts, point: Point) -> dict[str, str]:
     programs = point.programs.values()
     case = next(iter(facts.cases_at(point).values()))
     alike = {
-        "definition": lowered.identity.definition[:8] if lowered else "the point was not lowered",
+        "definition": lowered.identity.definition[:8] if lowered else "the configuration was not lowered",
         "code": lowered.identity.code[:8] if lowered else "",
         "weights": f"{lowered.identity.weights[:8]}, {_several(p.weights.origin for p in programs)}" if lowered else "",
         "inputs": lowered.identity.inputs[:8] if lowered else "",

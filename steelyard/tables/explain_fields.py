@@ -37,7 +37,7 @@ class Field:
     compared: Compared
 
 
-def given(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...]:
+def request_fields(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...]:
     """What a backend was given: formats, artifacts, variables."""
     manifest = facts.run.manifest
     rows = {arm.label: tuning_row(facts, arm) for arm in arms}
@@ -78,19 +78,21 @@ def given(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...
         _field("kept on disk", arms, kept),
     ]
     variables = {arm.label: varied(facts, arm, point, _variables) for arm in arms}
-    proofs = {arm.label: [r.proof for r in facts.told(arm, point) if r.proof is not None] for arm in arms}
+    proofs = {arm.label: [r.proof for r in facts.distinct_results(arm, point) if r.proof is not None] for arm in arms}
     told = {label for label, found in proofs.items() if any("environment" in proof.budget for proof in found)}
     unset = {arm.label: "unset" if arm.label in told else None for arm in arms}
     return (*fields, *_rows(arms, variables, missing=unset, silent=_without_proof(facts, arms, point)))
 
 
-def did(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...]:
-    """What a backend did, as it was read back: place, type, threads, budget, idiom."""
+def execution_fields(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...]:
+    """What a backend did, as it was read back: place, type, threads, budget, execution mode."""
 
     silent = _without_proof(facts, arms, point)
 
     def proved(name: str, of: Callable[[Proof], Any]) -> Field:
-        values = {arm.label: _told(r.proof and of(r.proof) for r in facts.told(arm, point)) for arm in arms}
+        values = {
+            arm.label: _distinct(r.proof and of(r.proof) for r in facts.distinct_results(arm, point)) for arm in arms
+        }
         return _field(name, arms, lambda arm: values[arm.label], silent=silent)
 
     def status(arm: Arm) -> str:
@@ -116,11 +118,11 @@ def did(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...]:
         proved("mismatches", lambda proof: "; ".join(proof.mismatches) or "none"),
     ]
     used = {arm.label: varied(facts, arm, point, lambda result: result.idiom) for arm in arms}
-    fields += _rows(arms, used, prefix="idiom: ", silent=silent)
+    fields += _rows(arms, used, prefix="execution mode: ", silent=silent)
     return tuple(field for field in fields if any(text != ABSENT for text in field.values.values()))
 
 
-def answer(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...]:
+def correctness_fields(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...]:
     """How near its outputs came to the reference: the output nearest to its tolerance over all launches."""
     found: dict[str, dict[str, str]] = {}
     for arm in arms:
@@ -139,7 +141,7 @@ def answer(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ..
     return tuple(_rows(arms, found, measured=True))
 
 
-def spent(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...]:
+def cost_fields(facts: Facts, arms: tuple[Arm, ...], point: Point) -> tuple[Field, ...]:
     """Where the time went by phase, how steady it was, and the peaks of memory."""
 
     def timed(metric: str) -> Callable[[Arm], str | None]:
@@ -246,7 +248,9 @@ def _field(
 
 def _without_proof(facts: Facts, arms: tuple[Arm, ...], point: Point) -> frozenset[str]:
     """The arms of which no launch came as far as a proof."""
-    return frozenset(arm.label for arm in arms if all(result.proof is None for result in facts.told(arm, point)))
+    return frozenset(
+        arm.label for arm in arms if all(result.proof is None for result in facts.distinct_results(arm, point))
+    )
 
 
 def tuning_row(facts: Facts, arm: Arm) -> TuningRow | None:
@@ -270,10 +274,10 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def varied(facts: Facts, arm: Arm, point: Point, of: Callable[[Result], Mapping[str, Any]]) -> dict[str, str]:
     """By name every distinct value over the launches: `a; in other launches b`.
 
-    `of` takes it from a result's proof, idiom or options.
+    `of` takes it from a result's proof, execution mode or options.
     """
     found: dict[str, list[str]] = {}
-    for result in facts.told(arm, point):
+    for result in facts.distinct_results(arm, point):
         for name, value in of(result).items():
             values = found.setdefault(name, [])
             if (text := plain(value)) not in values:
@@ -281,7 +285,7 @@ def varied(facts: Facts, arm: Arm, point: Point, of: Callable[[Result], Mapping[
     return {name: "; in other launches ".join(values) for name, values in found.items()}
 
 
-def _told(values: Iterable[Any]) -> str | None:
+def _distinct(values: Iterable[Any]) -> str | None:
     """The distinct values over the launches, None where no launch told one."""
     texts = list(dict.fromkeys(plain(value) for value in values if value is not None))
     return "; in other launches ".join(texts) or None

@@ -1,13 +1,12 @@
 """A run, indexed for the tables: points and arms in printing order, outcomes, comparisons, summaries."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from steelyard.analysis import (
     BreakEven,
-    Outlook,
+    DetectableEffect,
     Overall,
     Summary,
     break_even,
@@ -26,7 +25,8 @@ from steelyard.core.comparison import Comparison, Estimate
 from steelyard.core.result import Place, Result
 from steelyard.core.run import Run
 from steelyard.core.workload import Point
-from steelyard.tables.outcome import Outcome, outcome_of
+from steelyard.tables import point_labels
+from steelyard.tables.outcome import Outcome, never_launched, outcome_of
 
 
 @dataclass(frozen=True)
@@ -92,25 +92,15 @@ class Facts:
 
     def varying(self, points: Sequence[Point]) -> tuple[str, ...]:
         """The axes on which these points differ."""
-        names = dict.fromkeys(name for point in points for name in point.axes)
-        return tuple(name for name in names if len({str(point.axes.get(name)) for point in points}) > 1)
+        return point_labels.varying(points)
 
     def constant(self, points: Sequence[Point]) -> str:
         """The axes on which they agree, as `name=value` words."""
-        varying = set(self.varying(points))
-        return " ".join(f"{name}={value}" for name, value in points[0].axes.items() if name not in varying)
+        return point_labels.constant(points)
 
     @cached_property
     def _labels(self) -> Mapping[str, str]:
-        labels: dict[str, str] = {}
-        for workload in self.workloads:
-            points = self.at(workload)
-            varying = self.varying(points)
-            for point in points:
-                labels[point.key] = " ".join(
-                    [workload, *(f"{name}={point.axes[name]}" for name in varying if name in point.axes)]
-                )
-        return labels
+        return point_labels.labels(self.points)
 
     def label(self, point: Point) -> str:
         """The shortest name that tells a point from the others of this run."""
@@ -145,7 +135,7 @@ class Facts:
         return self._results.get((arm.label, point.key), ())
 
     @cached_property
-    def _told(self) -> Mapping[tuple[str, str], tuple[Result, ...]]:
+    def _distinct_results(self) -> Mapping[tuple[str, str], tuple[Result, ...]]:
         found: dict[tuple[str, str], dict[tuple[int, int, int], Result]] = {}
         for name, results in self._results.items():
             first = found.setdefault(name, {})
@@ -153,13 +143,13 @@ class Facts:
                 first.setdefault((id(result.proof), id(result.idiom), id(result.options)), result)
         return {name: tuple(first.values()) for name, first in found.items()}
 
-    def told(self, arm: Arm, point: Point) -> tuple[Result, ...]:
-        """Of the results of an arm at a point the first of those that share proof, idiom and options.
+    def distinct_results(self, arm: Arm, point: Point) -> tuple[Result, ...]:
+        """Of the results of an arm at a point the first of those that share proof, execution mode and options.
 
         Launches mostly say the same, and a stored run has what they share once: what is told of those three is told of
         few results instead of all.
         """
-        return self._told.get((arm.label, point.key), ())
+        return self._distinct_results.get((arm.label, point.key), ())
 
     def last_ok(self, arm: Arm, point: Point) -> Result | None:
         """The latest result that ended ok."""
@@ -169,12 +159,7 @@ class Facts:
         """How the arm fared at the point."""
         if results := self.results(arm, point):
             return outcome_of(results)
-        reasons = [
-            entry.reason
-            for entry in self.run.manifest.left_out
-            if entry.backend in (arm.label, arm.backend.text) and entry.point in ("", point.key, point.title)
-        ]
-        return Outcome(status="skipped", ok=0, launches=0, reason="; ".join(reasons) or "it was never launched")
+        return never_launched(self.run.manifest, arm, point)
 
     @cached_property
     def _comparisons(self) -> Mapping[tuple[str, str, str], Comparison]:
@@ -251,8 +236,8 @@ class Facts:
         return self._medians.get((arm, point.key, metric), {}).get(place)
 
     @cached_property
-    def disturbed(self) -> Mapping[int, str]:
-        """The warm rounds that neighbours disturbed and whose times are therefore left out everywhere; the evidence."""
+    def contaminated(self) -> Mapping[int, str]:
+        """The contaminated warm rounds, whose times are left out everywhere, each with the evidence."""
         return set_aside(self.run)
 
     @cached_property
@@ -276,20 +261,21 @@ class Facts:
         return goodput(self.sides.side(arm, point.key), self.efficiency(arm, point))
 
     @cached_property
-    def outlooks(self) -> tuple[Outlook, ...]:
-        """What the run's own noise says of the effects that its rounds could find."""
-        warm = {number for segment in self.run.segments for number in segment.rounds if number > 0}
-        warm -= set(self.disturbed)
+    def detectable_effects(self) -> tuple[DetectableEffect, ...]:
+        """The minimum detectable effects of as many rounds with the run's own noise."""
+        warm = {number for segment in self.run.segments for number in segment.rounds if number > 0} - {
+            *self.contaminated
+        }
         return pilot(self.run, rounds=len(warm), sides=self.sides) if warm else ()
 
     @cached_property
-    def idioms(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
-        """How each backend was used, by arm label: every value of each idiom over all points and launches."""
+    def execution_modes(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        """How each backend was used, by arm label: every value of each property over all points and launches."""
         found: dict[str, dict[str, list[str]]] = {}
         for arm in self.arms:
             told = found.setdefault(arm.label, {})
             for point in self.points:
-                for result in self.told(arm, point):
+                for result in self.distinct_results(arm, point):
                     for name, value in result.idiom.items():
                         values = told.setdefault(name.partition(" (")[0], [])  # `kv_cache (decode)` of several programs
                         if value not in values:
@@ -303,16 +289,11 @@ class Facts:
         for arm in self.arms:
             proofs = [r.proof for point in self.points for r in self.results(arm, point) if r.proof is not None]
             if proofs:
-                told = ", ".join(f"{name} {text}" for name, text in sorted(proofs[-1].versions.items()))
-                found[arm.label] = told or "not told"
+                told = (f"{name} {text}" for name, text in sorted(proofs[-1].versions.items()))
+                found[arm.label] = ", ".join(told) or "not told"
         return found
 
 
 def gather(run: Run) -> Facts:
     """A run, to be compared and summarised."""
     return Facts(run=run)
-
-
-def slug(text: str) -> str:
-    """A part of a file name from any text: small letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unnamed"

@@ -19,6 +19,7 @@ _FACTORS: Mapping[tuple[str, str], float] = {
     ("s", "µs"): 1e6,
     ("s", "ns"): 1e9,
     ("s", "min"): 1 / 60,
+    ("B", "KiB"): 2.0**-10,
     ("B", "MiB"): 2.0**-20,
     ("B", "GiB"): 2.0**-30,
     ("J", "J"): 1.0,

@@ -16,8 +16,8 @@ import msgspec
 
 from steelyard.core.errors import UsageError
 from steelyard.core.foreign import text_of
-from steelyard.tables.facts import slug
 from steelyard.tables.format import ABSENT
+from steelyard.tables.slug import slug
 from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 LARGEST_BYTES = 64 << 20

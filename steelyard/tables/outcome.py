@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from steelyard.analysis.sides import approximation
+from steelyard.core.case import Arm
 from steelyard.core.result import Result, Status
+from steelyard.core.run import Manifest
+from steelyard.core.workload import Point
 from steelyard.tables.format import counted
 
 _WORST_FIRST: tuple[Status, ...] = (
@@ -88,3 +91,13 @@ def together(outcomes: Sequence[Outcome]) -> Outcome:
         launches=sum(outcome.launches for outcome in outcomes),
         approximate=next(filter(None, (outcome.approximate for outcome in outcomes)), ""),
     )
+
+
+def never_launched(manifest: Manifest, arm: Arm, point: Point) -> Outcome:
+    """Of a case without a result: why it was left out, where that is known."""
+    reasons = [
+        entry.reason
+        for entry in manifest.left_out
+        if entry.backend in (arm.label, arm.backend.text) and entry.point in ("", point.key, point.title)
+    ]
+    return Outcome(status="skipped", ok=0, launches=0, reason="; ".join(reasons) or "it was never launched")

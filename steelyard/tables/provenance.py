@@ -1,4 +1,5 @@
-"""What every table says of its numbers: device, versions, n, statistic, interval level, tuning and idiom."""
+"""What a report says of its numbers: n and levels in each table; device, estimator, versions, tuning and execution
+modes, which all tables share, once at its top, and below a table that may stand alone in one line."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,6 +12,7 @@ from steelyard.tables.format import counted, level, percent, plain
 from steelyard.tables.table import Footnotes
 
 CEILINGS_COMMAND = "bench hardware ceilings"
+_ESTIMATOR = "Hodges-Lehmann estimate over the medians of the launches"
 
 
 def device(facts: Facts) -> str:
@@ -40,25 +42,27 @@ def levels(intervals: Iterable[Interval | None]) -> str:
 
 
 def caption(facts: Facts, points: Sequence[Point], what: str, estimates: Sequence[Estimate | None]) -> str:
-    """A caption: what it is, the constant axes, device, n, statistic and level of the intervals."""
-    return f"{what} {_axes(facts, points)}On {device(facts)}; {basis(estimates)}."
+    """A caption: what it is, the constant axes, n and level of the intervals."""
+    return f"{what} {_axes(facts, points)}{_counts(estimates)}."
 
 
 def basis(estimates: Sequence[Estimate | None]) -> str:
-    """The clause on n, statistic and interval."""
+    """The clause on n, statistic and interval, for what stands alone."""
     interval = levels(None if estimate is None else estimate.interval for estimate in estimates)
-    return (
-        f"{sizes(estimates)} (fresh processes) per backend; Hodges-Lehmann estimate over the medians of the launches, "
-        f"{interval}"
-    )
+    return f"{sizes(estimates)} (fresh processes) per backend; {_ESTIMATOR}, {interval}"
+
+
+def _counts(estimates: Sequence[Estimate | None]) -> str:
+    """The same without what all tables of a report share."""
+    interval = levels(None if estimate is None else estimate.interval for estimate in estimates)
+    return f"{sizes(estimates)} per backend, {interval}"
 
 
 def software(facts: Facts) -> str:
     """The sentence that ends the caption of a figure: driver, versions, tool and run."""
     manifest = facts.run.manifest
-    versions = "; ".join(f"{label}: {text}" for label, text in facts.versions.items())
     return (
-        f"{_driver(facts)}; {versions or 'no backend ran'}; steelyard {manifest.tool_version}, run {manifest.run_id}"
+        f"{_driver(facts)}; {_versions(facts)}; steelyard {manifest.tool_version}, run {manifest.run_id}"
         f"{''.join(f'; tolerance {text}' for text in stated(facts))}."
     )
 
@@ -75,33 +79,42 @@ def remarks(facts: Facts, arm: Arm, point: Point, foot: Footnotes) -> tuple[str,
     return tuple(foot.mark(text) for text in told if text)
 
 
-def plain_caption(facts: Facts, what: str) -> str:
-    """A caption for evidence: what it is, and the device."""
-    return f"{what} On {device(facts)}."
+def shared(facts: Facts) -> tuple[str, ...]:
+    """The conditions that all tables of a report share, a sentence each."""
+    used = {arm.label: text for arm in facts.arms if (text := execution_mode(facts, arm.label))}
+    modes = "; ".join(f"{label}: {text}" for label, text in used.items())
+    lines = (
+        f"Device: {device(facts)}.",
+        f"Estimator: {_ESTIMATOR}; a launch is a fresh process.",
+        f"Versions: {_versions(facts)}.",
+        f"Tuning: {facts.run.manifest.budget.tuning} (exact options in the tuning table).",
+        f"Execution modes: {modes or 'none recorded'}.",
+    )
+    return (*lines, f"Left out: {contaminated(facts)}.") if facts.contaminated else lines
 
 
-def notes(facts: Facts) -> tuple[str, ...]:
-    """The lines below a table: versions, tuning and idiom of each backend."""
-    versions = "; ".join(f"{label}: {text}" for label, text in facts.versions.items())
-    idioms = "; ".join(f"{arm.label}: {idiom(facts, arm.label)}" for arm in facts.arms if idiom(facts, arm.label))
-    lines = [
-        f"Versions: {versions or 'no backend ran'}.",
-        f"Tuning: {facts.run.manifest.budget.tuning} (exact options in the tuning table). "
-        f"Idioms: {idioms or 'none recorded'}.",
-    ]
-    return (*lines, f"Left out: {disturbed(facts)}.") if facts.disturbed else tuple(lines)
+def conditions(facts: Facts, *, estimates: bool = True) -> str:
+    """The same in one line, for a table that stands alone; `estimates` is whether its numbers are such."""
+    parts = [f"On {device(facts)}", *([_ESTIMATOR] if estimates else []), _versions(facts)]
+    parts.append(f"tuning {facts.run.manifest.budget.tuning}")
+    parts += [f"left out: {contaminated(facts)}"] if facts.contaminated else []
+    return f"{'; '.join(parts)}."
 
 
-def disturbed(facts: Facts) -> str:
-    """Which warm rounds count nowhere because others disturbed them."""
-    numbers = ", ".join(map(str, sorted(facts.disturbed)))
-    rounds = counted(len(facts.disturbed), "round")
-    return f"{rounds} disturbed by other programs on the machine ({numbers}; evidence in the table of segments)"
+def _versions(facts: Facts) -> str:
+    return "; ".join(f"{label}: {text}" for label, text in facts.versions.items()) or "no backend ran"
 
 
-def idiom(facts: Facts, label: str) -> str:
+def contaminated(facts: Facts) -> str:
+    """Which warm rounds count nowhere because others contaminated them."""
+    numbers = ", ".join(map(str, sorted(facts.contaminated)))
+    rounds = counted(len(facts.contaminated), "round")
+    return f"{rounds} contaminated by other programs on the machine ({numbers}; evidence in the table of segments)"
+
+
+def execution_mode(facts: Facts, label: str) -> str:
     """How a backend was used, over all points: `kv_cache=in place, weights=constants`."""
-    found = facts.idioms.get(label)
+    found = facts.execution_modes.get(label)
     return plain({name: " or ".join(values) for name, values in found.items()}) if found else ""
 
 

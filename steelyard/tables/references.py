@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from steelyard import plugins
 from steelyard.core.citation import Citation
 from steelyard.core.hashing import stable_hash
-from steelyard.tables.facts import Facts, slug
+from steelyard.tables.facts import Facts
 from steelyard.tables.latex import escape
+from steelyard.tables.slug import slug
 from steelyard.tables.table import About, Reference
 
 STEELYARD = Citation(

@@ -40,7 +40,7 @@ class LaunchCalls:
 class Timeline:
     """Every launch of the headline workload's first point. A column is a round, or a group of one.
 
-    `disturbed` are the rounds whose times count nowhere, `resumed` those that begin a later segment, `failed` says how
+    `contaminated` rounds have times that count nowhere, `resumed` ones begin a later segment, `failed` says how
     launches without samples ended, by arm and column. `kept` of `total` calls are here: of long launches the lowest and
     the highest call of each stretch.
     """
@@ -50,7 +50,7 @@ class Timeline:
     columns: tuple[Place, ...]
     launches: tuple[LaunchCalls, ...]
     middles_s: Mapping[str, float]
-    disturbed: frozenset[int] = frozenset()
+    contaminated: frozenset[int] = frozenset()
     resumed: frozenset[int] = frozenset()
     failed: Mapping[tuple[str, Place], str] = field(default_factory=dict)
 
@@ -86,7 +86,7 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Samples:
+class Calls:
     """Single calls of a run. `reason` says why there are none; `points` counts those that have a distribution."""
 
     timeline: Timeline | None = None

@@ -10,7 +10,7 @@ from typing import Literal
 from steelyard.core.citation import Citation
 from steelyard.core.comparison import Interval
 from steelyard.core.errors import UsageError, unknown_name
-from steelyard.tables.samples import Samples
+from steelyard.tables.samples import Calls
 
 Kind = Literal["text", "code", "number", "scientific", "integer"]
 Flag = Literal["best", "tied", "baseline", "control", "withheld", "failed", "exploratory", "suspicious", "approximate"]
@@ -84,8 +84,9 @@ class Row:
 class Table:
     """One table. `main` tables are results, `detail` tables evidence, `data` tables go to CSV and figures only.
 
-    `empty` says why a table has no rows; `basis` is the clause of the caption on n, statistic and interval, where the
-    caption has one. Raises ValueError where a row does not fit the columns, a mark has
+    `notes` hold what is the table's own; `conditions` is one line on what it shares with the others of its report, for
+    where it stands alone. `empty` says why a table has no rows; `basis` is the clause on n, statistic and interval for
+    a figure of it, where there is one. Raises ValueError where a row does not fit the columns, a mark has
     no footnote, or a number is absent without a reason.
     """
 
@@ -96,6 +97,7 @@ class Table:
     rows: tuple[Row, ...]
     footnotes: tuple[Footnote, ...] = ()
     notes: tuple[str, ...] = ()
+    conditions: str = ""
     place: Place = "main"
     empty: str = ""
     basis: str = ""
@@ -168,8 +170,8 @@ class Reference:
 class ReportData:
     """Everything a report prints about one run. `arms` are labels in printing order, `baseline` is one of them.
 
-    `software` is the sentence on driver, versions and run that ends each caption of a figure; `samples` are the
-    single calls that figures show.
+    `conditions` are what all tables share, a sentence each; `software` is the sentence on driver, versions and run that
+    ends each caption of a figure; `samples` are the single calls that figures show.
     """
 
     run_id: str
@@ -183,8 +185,9 @@ class ReportData:
     paragraphs: tuple[Paragraph, ...]
     tables: tuple[Table, ...]
     macros: tuple[Macro, ...]
+    conditions: tuple[str, ...] = ()
     software: str = ""
-    samples: Samples = field(default_factory=Samples)
+    samples: Calls = field(default_factory=Calls)
     references: tuple[Reference, ...] = ()
 
     def table(self, name: str) -> Table:

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from steelyard.core.aa_counts import BESIDE
 from steelyard.core.run import LeftOut, protocol
-from steelyard.core.shams import BESIDE
 from steelyard.guard.grades import SCALES, letter_of
 from steelyard.guard.speed import LAG, SPREAD
 from steelyard.tables import provenance
+from steelyard.tables.aa_words import differences
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import counted, percent, without_code
-from steelyard.tables.shams import differences
 from steelyard.tables.table import Paragraph
 
 MOST = 8
@@ -47,7 +47,7 @@ def _machine(facts: Facts) -> tuple[str, ...]:
 
 
 def _noise(facts: Facts) -> tuple[str, ...]:
-    """What the machine did to the numbers: a grade worse than B, verdicts withheld, rounds disturbed, no floor."""
+    """What the machine did to the numbers: a grade worse than B, verdicts withheld, rounds contaminated, no floor."""
     grades = sorted({segment.noise.grade for segment in facts.run.segments} - {"A", "B"})
     evidence = dict.fromkeys(
         _finding(text)
@@ -63,8 +63,8 @@ def _noise(facts: Facts) -> tuple[str, ...]:
         sentences.append(f"The machine was noisy (noise grade {', '.join(grades)}, where A is the best){told}.")
     if withheld:
         sentences.append(f"{_sentence_count(withheld, 'verdict')} withheld because the machine was too noisy.")
-    if facts.disturbed:
-        sentences.append(f"Left out of all times: {provenance.disturbed(facts)}.")
+    if facts.contaminated:
+        sentences.append(f"Left out of all times: {provenance.contaminated(facts)}.")
     if moved := _clock(facts):
         sentences.append(f"The clock of the measured CPUs moved: {moved}; no number is corrected for it.")
     if facts.control is None:
@@ -212,16 +212,16 @@ def _errors(facts: Facts) -> tuple[str, ...]:
         )
     if "exploratory" in families:
         sentences.append("Exploratory verdicts are leads: a share of up to 5 % of them is expected to be false.")
-    shams = manifest.calibration
-    if shams is None:
+    counts = manifest.calibration
+    if counts is None:
         return (*sentences, "How often verdicts are wrong on this machine is not known: it was not measured.")
-    found = shams.all.rates["guarded_false_alarms"]
-    beside = BESIDE[shams.condition] + (f" (launches {shams.protocol})" if shams.protocol else "")
+    found = counts.all.rates["guarded_false_alarms"]
+    beside = BESIDE[counts.condition] + (f" (launches {counts.protocol})" if counts.protocol else "")
     sentences.append(
         f"Verdicts can be wrong: of {counted(found.of, 'comparison')} of a program with itself on this machine{beside},"
         f" {found.count} gave a false verdict."
     )
-    if differences(shams, manifest.environment.get("packages", {})):
+    if differences(counts, manifest.environment.get("packages", {})):
         sentences.append("That rate was counted with other versions of the software.")
     return tuple(sentences)
 

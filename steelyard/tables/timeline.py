@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from steelyard.core.case import Case
 from steelyard.core.result import LaunchRecord, Result
-from steelyard.core.run import Run, Segment, launches_by_segment
+from steelyard.core.run import Run, Segment, launches_by_segment, segment_of
 from steelyard.guard.speed import speed_hz
 
 _PHASES = ("load_s", "compile_s", "first_run_s", "second_run_s")
@@ -31,14 +31,14 @@ class Span:
 class Track:
     """One segment on its own clock: its rounds, and the launches of each arm (label -> spans).
 
-    `disturbed` says of rounds which neighbour touched them.
+    `contaminated` says of rounds what touched them.
     """
 
     name: str
     started_utc: str
     rounds: tuple[Span, ...]
     arms: Mapping[str, tuple[Span, ...]]
-    disturbed: Mapping[int, str] = field(default_factory=dict)
+    contaminated: Mapping[int, str] = field(default_factory=dict)
 
 
 def tracks(run: Run) -> tuple[Track, ...]:
@@ -48,14 +48,8 @@ def tracks(run: Run) -> tuple[Track, ...]:
     for result in run.results:
         results.setdefault(result.launch, []).append(result)
     parts = launches_by_segment(run.launches)
-    segments = run.segments if len(parts) == len(run.segments) else [_segment_of(run, part) for part in parts]
+    segments = run.segments if len(parts) == len(run.segments) else [segment_of(run, part) for part in parts]
     return tuple(_track(run, segment, part, results, cases) for segment, part in zip(segments, parts, strict=True))
-
-
-def _segment_of(run: Run, launches: Sequence[LaunchRecord]) -> Segment | None:
-    """The segment that has one of the warm rounds of these launches; the cold one has the same number in all."""
-    warm = {launch.round for launch in launches} - {0}
-    return next((segment for segment in run.segments if warm & set(segment.rounds)), None)
 
 
 def _track(
@@ -68,15 +62,19 @@ def _track(
     rounds: dict[int, list[LaunchRecord]] = {}
     for launch in launches:
         rounds.setdefault(launch.round, []).append(launch)
-    disturbed = {} if segment is None else {n: told for n, told in segment.disturbed.items() if n in rounds}
+    contaminated = {} if segment is None else {n: told for n, told in segment.disturbed.items() if n in rounds}
     spans = tuple(
         Span(
             name=f"round {number}"
             + (" (cold)" if number == 0 else "")
-            + (" (disturbed)" if number in disturbed else ""),
+            + (" (contaminated)" if number in contaminated else ""),
             start_s=min(launch.started_s for launch in members),
             end_s=max(launch.ended_s for launch in members),
-            facts={"round": number, "whole": str(_whole(segment, number)), "disturbed": disturbed.get(number, "")},
+            facts={
+                "round": number,
+                "whole": str(_whole(segment, number)),
+                "contaminated": contaminated.get(number, ""),
+            },
         )
         for number, members in rounds.items()
     )
@@ -88,7 +86,7 @@ def _track(
         started_utc="" if segment is None else segment.started_utc,
         rounds=spans,
         arms={label: tuple(members) for label, members in arms.items() if members},
-        disturbed=disturbed,
+        contaminated=contaminated,
     )
 
 

@@ -1,14 +1,15 @@
 """The run in sentences: the summary, and paragraphs on method, hardware and threats with the run's own values."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from steelyard.analysis.unfinished import MOST_ROUNDS, unfinished
 from steelyard.core.backend import Budget
 from steelyard.core.comparison import Comparison
 from steelyard.core.run import protocol
 from steelyard.core.targets import EXPERIMENTAL, unseen
-from steelyard.tables import provenance, shams
+from steelyard.tables import aa_words, provenance
+from steelyard.tables.ended import IN_A_REPORT
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain, size
 from steelyard.tables.table import About, Paragraph, Reference
@@ -16,14 +17,6 @@ from steelyard.tables.threats import threats
 
 _SLACK = 1.15  # rounds do not all take the same time
 _STEP_MIN = 5
-
-_ENDED: Mapping[str, str] = {
-    "precision": "as soon as the intervals were as narrow as asked",
-    "rounds": "after as many rounds as were planned",
-    "time": "when the time that it was given was used up",
-    "interrupted": "when it was stopped by hand",
-    "recovered": "unplanned, after which whole rounds were recovered",
-}
 
 
 def headline(facts: Facts) -> tuple[str, ...]:
@@ -36,7 +29,7 @@ def _what_ran(facts: Facts) -> str:
     warm = {number for segment in facts.run.segments for number in segment.rounds if number != 0}
     return (
         f"Suite {manifest.suite} (version {manifest.suite_version}) on {provenance.device(facts)}: "
-        f"{counted(len(facts.arms), 'backend')}, {counted(len(facts.points), 'workload point')}, "
+        f"{counted(len(facts.arms), 'backend')}, {counted(len(facts.points), 'configuration')}, "
         f"{counted(len(warm), 'warm round')} of fresh processes in random balanced order."
     )
 
@@ -56,7 +49,11 @@ def what_it_says(facts: Facts) -> str:
     shown = [comparison for arm in facts.arms[1:] if (comparison := _shown(facts, arm.label, point.key))]
     claims = [_claim(comparison) for comparison in sorted(shown, key=_fastest_first)]
     first = f"On {facts.label(point)} the baseline {baseline.label} took {duration(base.value)} a call"
-    return f"{first}; {'; '.join(claims)}." if claims else f"{first}; nothing was compared with it."
+    if claims:
+        return f"{first}; {'; '.join(claims)}."
+    lost = [f"{arm.label}: {facts.outcome(arm, point).remark}" for arm in facts.arms[1:] if not arm.control]
+    why = f" ({'; '.join(lost)})" if lost else ""
+    return f"{first}; nothing could be compared with it{why}."
 
 
 def how_to_go_on(facts: Facts) -> str:
@@ -64,8 +61,14 @@ def how_to_go_on(facts: Facts) -> str:
     left, manifest = unfinished(facts.run, facts.comparisons), facts.run.manifest
     if left is None:
         noisy = any(item.family == "primary" and item.verdict == "withheld" for item in facts.comparisons)
-        told = f"Verdicts on {manifest.headline} are withheld, because the machine was too noisy: "
-        return f"{told}run again when it is quiet; bench doctor says what disturbs it." if noisy else ""
+        quick = manifest.settings is not None and manifest.settings.quick
+        without = ", and without --quick, which has too few rounds for one" if quick else ""
+        return (
+            f"Verdicts on {manifest.headline} are withheld, because the machine was too noisy: run again when it is "
+            f"quiet{without}; bench doctor says what disturbs it."
+            if noisy
+            else ""
+        )
     who = f"No verdict on {manifest.headline} yet for {', '.join(left.candidates)} ({counted(left.rounds, 'round')})"
     if left.more is None:
         return (
@@ -113,8 +116,8 @@ def _beware(facts: Facts) -> str:
     withheld = sum(item.verdict == "withheld" for item in facts.comparisons if item.factor != "control")
     if withheld:
         parts.append(f"{counted(withheld, 'verdict')} withheld because the machine was too noisy")
-    if facts.disturbed:
-        parts.append(f"left out: {provenance.disturbed(facts)}")
+    if facts.contaminated:
+        parts.append(f"left out: {provenance.contaminated(facts)}")
     bad = [
         f"{arm.label} {outcome.status.replace('_', ' ')} on {facts.label(point)}"
         for point in facts.points
@@ -208,7 +211,7 @@ def _methodology(facts: Facts) -> tuple[str, ...]:
     manifest = facts.run.manifest
     budget = manifest.budget
     warm = {number for segment in facts.run.segments for number in segment.rounds if number != 0}
-    ended = dict.fromkeys(_ENDED.get(segment.ended, segment.ended) for segment in facts.run.segments)
+    ended = dict.fromkeys(IN_A_REPORT.get(segment.ended, segment.ended) for segment in facts.run.segments)
     origins = sorted({p.weights.origin for point in facts.points for p in point.programs.values()})
     control = "; the baseline was launched a second time in each round as a control arm" if facts.control else ""
     checked = sum(r.correctness.calls_checked for r in facts.run.results if r.correctness is not None)
@@ -237,11 +240,11 @@ def _methodology(facts: Facts) -> tuple[str, ...]:
             for text in provenance.stated(facts)
         ),
     ]
-    if facts.disturbed:
-        sentences.append(f"The times of {provenance.disturbed(facts)} count nowhere and are kept in the data.")
+    if facts.contaminated:
+        sentences.append(f"The times of {provenance.contaminated(facts)} count nowhere and are kept in the data.")
     if floors:
         sentences.append(f"The noise floor of {manifest.headline}, from the control arm, is {percent(max(floors))}.")
-    sentences += [text for text in (_effect(facts), *shams.sentences(facts)) if text]
+    sentences += [text for text in (_effect(facts), *aa_words.sentences(facts)) if text]
     return tuple(sentences)
 
 
@@ -277,14 +280,17 @@ def _experimental(facts: Facts) -> tuple[str, ...]:
 
 
 def _effect(facts: Facts) -> str:
-    """The smallest effect that the run could find on its headline workload, where the noise could be estimated."""
+    """The minimum detectable effect on the headline workload, where the noise could be estimated."""
     headline = {point.key for point in facts.at(facts.run.manifest.headline)}
     found = [
-        outlook.detectable
-        for outlook in facts.outlooks
-        if outlook.point in headline and outlook.metric == "latency_s" and outlook.detectable is not None
-        and (facts.control is None or outlook.arm != facts.control.label)
+        effect.detectable
+        for effect in facts.detectable_effects
+        if effect.point in headline and effect.metric == "latency_s" and effect.detectable is not None
+        and (facts.control is None or effect.arm != facts.control.label)
     ]  # fmt: skip
     if not found:
         return ""
-    return f"With this noise, as many rounds find a slowdown of {percent(max(found))} in 9 of 10 runs."
+    return (
+        f"The minimum detectable effect is {percent(max(found))}: with this noise, as many rounds find such a "
+        "slowdown in 9 of 10 runs."
+    )

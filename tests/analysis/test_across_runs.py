@@ -149,7 +149,7 @@ def test_nonsense_is_refused_by_name() -> None:
         compare_runs(runs(0), runs(10), factor="thread")
     with pytest.raises(UsageError, match="at least one run"):
         compare_runs([], runs(10))
-    with pytest.raises(UsageError, match="no point in common"):
+    with pytest.raises(UsageError, match="no configuration in common"):
         compare_runs(runs(0), runs(10, points=llm_points(workloads=("prefill",)), threads=4))
     with pytest.raises(UsageError, match="not alike"):
         compare_runs([*runs(0, 2), *runs(5, 1, threads=4)], runs(10))

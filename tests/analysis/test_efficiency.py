@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from steelyard.analysis.work import traffic_bytes
+from steelyard.analysis.work_per_call import traffic_bytes
 from steelyard.core.profile import ComputedPeak
 from steelyard.tables.facts import gather
 from tests.fakes.ceilings import BANDWIDTH, PEAK, held_against, synthetic_ceilings

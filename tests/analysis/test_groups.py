@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from steelyard.analysis import compare_run, launch_medians, summaries
-from steelyard.analysis.energy import joules
+from steelyard.analysis.energy_comparisons import joules
 from steelyard.analysis.factor import find_factor
 from steelyard.analysis.overall import overall
 from steelyard.analysis.pairs import other_pairs
@@ -90,9 +90,9 @@ def test_energy_is_paired_within_a_group_too(grouped: Run) -> None:
     assert [found[Place(3, group)] for group in (0, 1)] == [1.0, 2.0]
 
 
-def test_a_disturbed_round_is_set_aside_with_all_of_its_groups(grouped: Run) -> None:
+def test_a_contaminated_round_is_set_aside_with_all_of_its_groups(grouped: Run) -> None:
     (segment,) = grouped.segments
-    marked = replace(grouped, segments=(replace(segment, disturbed={3: "xla: a neighbour"}),))
+    marked = replace(grouped, segments=(replace(segment, disturbed={3: "xla: a background load"}),))
     sides = sides_of(marked)
     for arm in sides.arms:
         assert all(

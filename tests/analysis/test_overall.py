@@ -60,7 +60,7 @@ def test_without_two_common_points_there_is_no_mean() -> None:
     }
     for item in overall(run_of(statuses=statuses)):
         assert item.ratio is None
-        assert item.reason == "all backends completed 0 of 6 workload points; a mean needs 2"
+        assert item.reason == "all backends completed 0 of 6 configurations; a mean needs 2"
         assert len(item.left_out) == 6
     assert overall(run_of(points=POINTS[:1])) == ()
 

@@ -19,7 +19,7 @@ from steelyard.analysis.roofline import (
     ridge,
 )
 from steelyard.core.comparison import Estimate, Interval
-from steelyard.core.profile import ComputedPeak, Fact, HardwareProfile, Source
+from steelyard.core.profile import ComputedPeak, Fact, HardwareProfile, SourceDocument
 from tests.fakes.ceilings import BANDWIDTH, CAPACITY, PEAK, synthetic_ceilings
 
 positive = st.floats(1e-9, 1e15)
@@ -100,7 +100,7 @@ def test_beyond_needs_the_whole_interval():
 
 
 def profile(**peak: float) -> HardwareProfile:
-    source = Source(
+    source = SourceDocument(
         document="Data sheet", publisher="A vendor", standing="vendor", url="https://example.org", date="undated",
         read=datetime.date(2026, 1, 1),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Summaries, break-even and the planner's outlook."""
+"""Summaries, break-even and minimum detectable effects."""
 
 import dataclasses
 from collections.abc import Mapping

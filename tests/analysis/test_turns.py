@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from steelyard.analysis import compare_run
 from steelyard.analysis.factor import find_factor
 from steelyard.analysis.sides import Launched, sides_of
-from steelyard.analysis.turns import log_levels, log_ratio, together
+from steelyard.analysis.turn_ratios import log_levels, log_ratio, together
 from steelyard.analysis.within import pair
 from steelyard.core.errors import UsageError
 from steelyard.core.result import Measurement, Place
 from steelyard.core.run import Run
-from steelyard.core.turns import FEWEST_CALLS, first_call_ratio, first_calls
+from steelyard.core.turn_rule import FEWEST_CALLS, first_call_ratio, first_calls
 from steelyard.measure.steady import judge
 from tests.fakes.runs import synthetic_run
 

@@ -196,6 +196,13 @@ def test_a_noisy_machine_withholds_every_verdict_and_keeps_the_numbers() -> None
     assert verdict(run).ratio == verdict(small(rounds=12, effect={"xla": 0.5})).ratio
 
 
+def test_of_much_evidence_the_worst_is_told_and_the_rest_counted() -> None:
+    evidence = ("F: 69 % of the time stolen", "D: the clock is slow", "C: the clock differs")
+    found = compare_run(small(rounds=12, grade="F", evidence=evidence))
+    told = "noise grade F in segment 0: 69 % of the time stolen (and 2 more, at the segment)"
+    assert {item.reason for item in found} == {told}
+
+
 def test_one_noisy_segment_withholds_too_but_a_failure_stays_a_failure() -> None:
     run = small(
         rounds=12,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from steelyard.analysis.work import TOLERANCE, checks, traffic_bytes
+from steelyard.analysis.work_per_call import TOLERANCE, checks, traffic_bytes
 from steelyard.core.lowered import WorkCount
 from steelyard.core.workload import StateWindow, TensorSpec
 from steelyard.measure.driver import driver_of

@@ -51,7 +51,7 @@ def test_no_verdict_is_undecided_and_says_why(original):
 
 
 def test_a_noisy_machine_decides_nothing(original):
-    told, reason = outcome(original, made({"xla": 1.5}, grade="F", evidence=("a neighbour",)))
+    told, reason = outcome(original, made({"xla": 1.5}, grade="F", evidence=("a background load",)))
     assert told == "undecided"
     assert reason.startswith("withheld: ")
 
@@ -68,5 +68,5 @@ def test_other_work_decides_nothing(original):
     assert (told, reason) == ("undecided", "not the same work: the identity differs in weights")
 
 
-def test_control_and_shams_claim_nothing(original):
+def test_control_and_aa_arms_claim_nothing(original):
     assert {claim.candidate for claim in claims_of(original)} == {"xla"}

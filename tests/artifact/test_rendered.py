@@ -19,19 +19,19 @@ def compared(tmp_path: Path, stands: dict[str, bytes], should: dict[str, bytes],
     return tuple(compare_files({name: tmp_path / name for name in stands}, should, versions))
 
 
-def told(found) -> list[str]:
+def faults(found) -> list[str]:
     return [f"{finding.kind} {finding.where}: {finding.text}" for finding in found if finding.kind != "holds"]
 
 
 def test_a_changed_digit_is_named_by_file_line_and_word(tmp_path):
     found = compared(tmp_path, {"a.csv": b"x,y\n1,0.523\n2,0.6\n"}, {"a.csv": b"x,y\n1,0.532\n2,0.6\n"})
-    assert told(found) == ["wrong a.csv:2: stands '0.523', the run gives '0.532'"]
+    assert faults(found) == ["wrong a.csv:2: stands '0.523', the run gives '0.532'"]
 
 
 def test_lines_too_many_and_too_few_are_named(tmp_path):
     stands = {"a.md": b"one\nfour\ntwo\nthree\n", "b.md": b"one\nthree\n"}
     should = {"a.md": b"one\ntwo\nthree\n", "b.md": b"one\ntwo\nthree\n"}
-    assert told(compared(tmp_path, stands, should)) == [
+    assert faults(compared(tmp_path, stands, should)) == [
         "wrong a.md:2: a line that the run does not give: 'four'",
         "wrong b.md:2: a line is missing: 'two'",
     ]
@@ -39,14 +39,14 @@ def test_lines_too_many_and_too_few_are_named(tmp_path):
 
 def test_many_lines_are_counted(tmp_path):
     found = compared(tmp_path, {"a.csv": b"1\n" * 30}, {"a.csv": b"2\n" * 30})
-    assert told(found)[-1] == "wrong a.csv: and 20 more lines"
+    assert faults(found)[-1] == "wrong a.csv: and 20 more lines"
     longer = compared(tmp_path, {"a.csv": b"1\n" * 3000}, {"a.csv": b"2\n" * 3001})
-    assert told(longer) == ["wrong a.csv:1: stands '3000', the run gives '3001'"]
+    assert faults(longer) == ["wrong a.csv:1: stands '3000', the run gives '3001'"]
 
 
 def test_files_too_many_and_missing_are_named(tmp_path):
     found = compared(tmp_path, {"a.md": b"1\n", "mine.txt": b"?"}, {"a.md": b"1\n", "b.md": b"2\n"})
-    assert told(found) == [
+    assert faults(found) == [
         "wrong b.md: the run gives this file, and it is not there",
         "untraced mine.txt: no format of this report writes it",
     ]
@@ -55,22 +55,24 @@ def test_files_too_many_and_missing_are_named(tmp_path):
 @pytest.mark.parametrize("name", ["a.pdf", "a.png", "a.svg"])
 def test_pictures_of_another_matplotlib_are_no_alarm_and_that_is_said(tmp_path, name):
     stands, should = {name: b"one"}, {name: b"two"}
-    assert told(compared(tmp_path, stands, should)) == [f"wrong {name}: the picture is not the one that the run gives"]
+    assert faults(compared(tmp_path, stands, should)) == [
+        f"wrong {name}: the picture is not the one that the run gives"
+    ]
     found = compared(tmp_path, stands, should, DRAWN_ELSEWHERE)
     assert whole(found)
-    assert "drawn by other versions" in told(found)[0]
+    assert "drawn by other versions" in faults(found)[0]
 
 
 def test_a_page_is_compared_without_its_pictures_where_they_were_drawn_elsewhere(tmp_path):
     stands = {"a.html": b"<svg>\n1\n</svg>\n<p>0.5</p>\n"}
     assert whole(compared(tmp_path, stands, {"a.html": b"<svg>\n2\n</svg>\n<p>0.5</p>\n"}, DRAWN_ELSEWHERE))
     found = compared(tmp_path, stands, {"a.html": b"<svg>\n2\n</svg>\n<p>0.6</p>\n"}, DRAWN_ELSEWHERE)
-    assert told(found) == ["wrong a.html:4: stands '0.5', the run gives '0.6'"]
+    assert faults(found) == ["wrong a.html:4: stands '0.5', the run gives '0.6'"]
 
 
 def test_another_version_of_the_tool_is_untraced_and_not_called_wrong(tmp_path):
     found = compared(tmp_path, {"a.md": b"one\n"}, {"a.md": b"two\n"}, WRITTEN_ELSEWHERE)
-    (text,) = told(found)
+    (text,) = faults(found)
     assert text.startswith("untraced a.md: written by steelyard 0.0.9")
     assert "install steelyard==0.0.9" in text
     assert whole(compared(tmp_path, {"a.md": b"one\n"}, {"a.md": b"one\n"}, WRITTEN_ELSEWHERE))
@@ -78,7 +80,7 @@ def test_another_version_of_the_tool_is_untraced_and_not_called_wrong(tmp_path):
 
 def test_bytes_that_are_no_text_are_compared_as_bytes(tmp_path):
     found = compared(tmp_path, {"a.bin": b"\xff\xfe"}, {"a.bin": b"\xff\xfd"})
-    assert told(found) == ["wrong a.bin: its bytes are not those that the run gives"]
+    assert faults(found) == ["wrong a.bin: its bytes are not those that the run gives"]
 
 
 def test_last_digits_of_another_cpu_are_no_alarm_and_that_is_said(tmp_path):
@@ -86,7 +88,7 @@ def test_last_digits_of_another_cpu_are_no_alarm_and_that_is_said(tmp_path):
     assert not whole(compared(tmp_path, stands, should))
     found = compared(tmp_path, stands, should, COMPUTED_ELSEWHERE)
     assert whole(found)
-    assert "1 file from another numpy or CPU" in told(found)[0]
+    assert "1 file from another numpy or CPU" in faults(found)[0]
 
 
 @pytest.mark.parametrize(

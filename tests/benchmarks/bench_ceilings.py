@@ -15,13 +15,13 @@ import pytest
 
 from steelyard.core.comparison import Estimate
 from steelyard.hardware.ceilings.build import library
-from steelyard.hardware.ceilings.jobs import Start, Terms
+from steelyard.hardware.ceilings.jobs import MeasurementTerms, Start
 from steelyard.hardware.ceilings.measure import settled
 from steelyard.hardware.ceilings.process import Process, environment
 
 ROUNDS = 32
 CPUS = tuple(sorted(os.sched_getaffinity(0)))
-TERMS = Terms(
+TERMS = MeasurementTerms(
     device_kind="cpu", device_index=0, threads=len(CPUS), cpus=CPUS, sample_s=0.05, product_s=0.1, most_bytes=256 << 20
 )
 

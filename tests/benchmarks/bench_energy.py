@@ -4,11 +4,11 @@ import ctypes
 
 import pytest
 
+from steelyard.guard.energy_source import EnergySource
 from steelyard.guard.external import ExternalLog
 from steelyard.guard.jetson import jetson_source
 from steelyard.guard.nvml import nvml_source
 from steelyard.guard.rapl import rapl_source
-from steelyard.guard.source import EnergySource
 from tests.fakes.metered_work import write_zone
 from tests.fakes.nvml import SETTINGS, build
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from statistics import median
 
 from steelyard.core.run import Run
-from steelyard.sections.evidence import share
 from steelyard.store import find_run, open_run
 from steelyard.tables.format import fixed, scientific
 
@@ -69,7 +68,8 @@ def precision_table(run: Run) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for backend in HINTS:
         results = [result for result in run.results if result.arm == backend]
-        worst = max((item for r in results if r.correctness for item in r.correctness.outputs), key=share)
+        checked = [item for r in results if r.correctness for item in r.correctness.outputs]
+        worst = max(checked, key=lambda item: item.share)
         dtypes = ", ".join(sorted({result.proof.dtype for result in results if result.proof is not None}))
         statuses = ", ".join(sorted({result.status for result in results}))
         ratio = latency_s(run, backend) / latency_s(run, HINTS[0])

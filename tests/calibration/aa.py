@@ -1,4 +1,4 @@
-"""The stages `aa` and `aa-apart`: sham comparisons of real backends on this machine, quiet and beside a load that
+"""The stages `aa` and `aa-apart`: A/A comparisons of real backends on this machine, quiet and beside a load that
 switches on and off, with launches that take turns and with such that run one after the other."""
 
 import subprocess
@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 
 from steelyard import wire
+from steelyard.core.aa_counts import AaCounts, AaRow, Condition
 from steelyard.core.errors import SteelyardError
-from steelyard.core.shams import Condition, ShamRow, Shams
-from steelyard.core.turns import ONE_AFTER_THE_OTHER
+from steelyard.core.turn_rule import ONE_AFTER_THE_OTHER
+from steelyard.selftest.background_load import LONGEST_S, SHORTEST_S
 from steelyard.selftest.campaign import folder_of
-from steelyard.selftest.neighbour import LONGEST_S, SHORTEST_S
-from steelyard.tables.shams import UNKNOWN, rate, reach
+from steelyard.tables.aa_words import UNKNOWN, rate, reach
 from tests.calibration import files
 from tests.calibration.rates import table
 
-_LOAD = f"a load on one core, on and off for {SHORTEST_S:g} to {LONGEST_S:g} s each"
+_LOAD = f"a background load on one core, on and off for {SHORTEST_S:g} to {LONGEST_S:g} s each"
 CONDITIONS: Mapping[Condition, str] = {"quiet": "nothing else started", "switching": _LOAD}
 STAGES: Mapping[str, Mapping[str, str]] = {
     "aa": {f"{folder_of(name, turns=True)}.json": f"{words}, in turns" for name, words in CONDITIONS.items()},
@@ -26,8 +26,8 @@ STAGES: Mapping[str, Mapping[str, str]] = {
             f"{folder_of(name, turns=False)}.json": f"{words}, {ONE_AFTER_THE_OTHER}"
             for name, words in CONDITIONS.items()
         },
-        # Not measured any more: beside a neighbour that never rests the noise guard withholds every verdict.
-        "aa-neighbour.json": f"a neighbour on one core that never rests, {ONE_AFTER_THE_OTHER}",
+        # Not measured any more: beside a background load that never rests the noise guard withholds every verdict.
+        "aa-neighbour.json": f"a background load on one core that never rests, {ONE_AFTER_THE_OTHER}",
     },
 }
 """The files of each stage with what was the case, in words."""
@@ -41,18 +41,18 @@ def _measure(folder: Path, *, turns: bool) -> None:
     for condition in CONDITIONS:
         where = folder_of(condition, turns=turns)
         command = [sys.executable, "-m", "steelyard", "selftest", "--aa", str(COMPARISONS), "--output", str(_RUNS)]
-        more = ["--turns", "on" if turns else "off", *(["--neighbour"] if condition == "switching" else [])]
+        more = ["--turns", "on" if turns else "off", *(["--background-load"] if condition == "switching" else [])]
         done = subprocess.run([*command, *more], check=False)
         if done.returncode:
-            raise SteelyardError(f"the sham comparisons ended with {done.returncode}; the same command goes on")
-        files.write(folder / f"{where}.json", wire.read(_RUNS / "selftest" / where / "shams.json", Shams))
+            raise SteelyardError(f"the A/A comparisons ended with {done.returncode}; the same command goes on")
+        files.write(folder / f"{where}.json", wire.read(_RUNS / "selftest" / where / "shams.json", AaCounts))
 
 
 run = partial(_measure, turns=True)
 run_apart = partial(_measure, turns=False)
 
 
-def protocols(found: Sequence[Shams]) -> list[str]:
+def protocols(found: Sequence[AaCounts]) -> list[str]:
     """Both protocols beside each other, of the conditions that were measured with both."""
     both = [
         data
@@ -97,16 +97,16 @@ def protocols(found: Sequence[Shams]) -> list[str]:
     ]
 
 
-def _protocol(data: Shams) -> str:
+def _protocol(data: AaCounts) -> str:
     """How the launches ran. Counts that do not say it are from before there were turns."""
     return data.protocol or ONE_AFTER_THE_OTHER
 
 
-def section(data: Shams) -> list[str]:
+def section(data: AaCounts) -> list[str]:
     """The Markdown lines of one condition; without a heading."""
     names = ("false_alarms", "withheld", "guarded_false_alarms", "alarmed_runs", "alone", "missed")
 
-    def row(name: str, counts: ShamRow) -> tuple[str, ...]:
+    def row(name: str, counts: AaRow) -> tuple[str, ...]:
         decided = (reach(counts), str(counts.inconclusive), str(counts.equivalent))
         return (name, str(counts.runs), str(counts.comparisons), *(rate(counts.rates[key]) for key in names), *decided)
 

@@ -1,7 +1,7 @@
 """The stage `effect`: a slowdown as large as the planner says can be found, put into a real backend.
 
 A *trial* is three ordinary runs on one CPU, one thread. The pilot is the backend against itself for three rounds;
-what `bench run` prints after them (the largest of the slowdowns that it says its primary comparisons would find)
+what `bench run` prints after them (the largest minimum detectable effect of its primary comparisons)
 is written down before anything else is measured, and nothing of the pilot is used again. As for any user's run, the
 noise of earlier runs in the same folder counts in it: those of the trials before. Then a run of as many
 rounds as that number is for, with the backend slowed down by exactly that fraction, and one with a third of it. Each
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from steelyard.core.turns import ONE_AFTER_THE_OTHER
+from steelyard.core.turn_rule import ONE_AFTER_THE_OTHER
 from tests.calibration.rates import percent, rate, table
 
 FILE = "effect.json"
@@ -97,9 +97,9 @@ def section(data: Found) -> list[str]:
     lines = [
         f"On one CPU with one thread, {data.setting}, windows of {data.window_s:g} s, launches {data.protocol}; "
         f"{data.machine}, {data.created_utc[:10]}. Each trial has a pilot of three rounds of the backend against "
-        "itself. The slowdown that `bench run` then says it would find in 9 of 10 runs, the noise of the trials "
-        "before reckoned with, is put into the backend, in a process of its own, and a run of so many rounds is "
-        "judged as any other; a further run has a third of the slowdown. *Wrong*: verdicts that the truth "
+        "itself. The minimum detectable effect that `bench run` then prints, a slowdown that 9 of 10 runs find, with "
+        "the noise of the trials before, is put into the backend, in a process of its own, and a run of so many rounds "
+        "is judged as any other; a further run has a third of the slowdown. *Wrong*: verdicts that the truth "
         "contradicts, among all other comparisons of these runs (another workload, the backend against itself, the "
         "control arm) and, with a third, of the slowed backend as well: `slower` claims more than 2 %."
         + _unpromised(data),

@@ -24,7 +24,7 @@ BACKEND = "onnxruntime"
 TRIALS = 20
 PILOT_ROUNDS = 3
 ROUNDS = MINIMUM_ROUNDS
-"""The number of rounds for which `bench run` prints the smallest effect."""
+"""The number of rounds for which `bench run` prints the minimum detectable effect."""
 WINDOW_S = 1.0
 SIZE = "tiny"
 AXES = {"batch": ("32",)}
@@ -75,15 +75,15 @@ def run(folder: Path, *, trials: int = TRIALS, runs: Path = _FOLDER) -> None:
 
 def pilot_request(number: int) -> Request:
     """The backend against itself, in as many comparisons as the run that it is for has."""
-    return _request(number, "pilot", (BACKEND,), rounds=PILOT_ROUNDS, shams=1)
+    return _request(number, "pilot", (BACKEND,), rounds=PILOT_ROUNDS, aa_arms=1)
 
 
 def slowed_request(number: int, kind: str, by: float) -> Request:
     """The backend, and the same slowed down."""
-    return _request(number, kind, (BACKEND, slowed(BACKEND, by)), rounds=ROUNDS, shams=0)
+    return _request(number, kind, (BACKEND, slowed(BACKEND, by)), rounds=ROUNDS, aa_arms=0)
 
 
-def _request(number: int, kind: str, backends: tuple[str, ...], *, rounds: int, shams: int) -> Request:
+def _request(number: int, kind: str, backends: tuple[str, ...], *, rounds: int, aa_arms: int) -> Request:
     device = pick_device("cpu")
     return Request(
         suite=SUITE_PATH,
@@ -101,7 +101,7 @@ def _request(number: int, kind: str, backends: tuple[str, ...], *, rounds: int, 
         rounds=rounds,
         window_s=WINDOW_S,
         seed=100 * number + _KINDS.index(kind),
-        shams=shams,
+        aa_arms=aa_arms,
     )
 
 

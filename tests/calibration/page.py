@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from steelyard import wire
-from tests.calibration import aa, effect, path_tax, sampler, simulate, simulated_page, turns, vendor
+from tests.calibration import aa, effect, native_overhead, sampler, simulate, simulated_page, turns, vendor
 from tests.validation.agreement_rows import Agreement
-from tests.validation.path_tax_rows import PathTax
+from tests.validation.native_overhead_rows import NativeOverhead
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "calibration"
@@ -42,7 +42,7 @@ PARTS = (
         section=turns.section,
     ),
     *(
-        Part(stage=stage, file=file, kind=aa.Shams, title=f"Equal programs, {words}", section=aa.section)
+        Part(stage=stage, file=file, kind=aa.AaCounts, title=f"Equal programs, {words}", section=aa.section)
         for stage, files in aa.STAGES.items()
         for file, words in files.items()
     ),
@@ -50,7 +50,7 @@ PARTS = (
         stage="effect",
         file=effect.FILE,
         kind=effect.Found,
-        title="The smallest effect, put to the test",
+        title="The minimum detectable effect, put to the test",
         section=effect.section,
     ),
     Part(
@@ -69,10 +69,10 @@ PARTS = (
     ),
     Part(
         stage="vendor",
-        file=path_tax.FILE,
-        kind=PathTax,
-        title="What our path costs",
-        section=path_tax.section,
+        file=native_overhead.FILE,
+        kind=NativeOverhead,
+        title="Native-path overhead",
+        section=native_overhead.section,
     ),
 )
 
@@ -99,7 +99,7 @@ def render(data: Mapping[str, Any]) -> str:
     missing: dict[str, list[str]] = {}
     for part in PARTS:
         if part.stage == "effect":  # after all counts of equal programs
-            lines += aa.protocols([data[each.file] for each in PARTS if each.kind is aa.Shams and each.file in data])
+            lines += aa.protocols([data[each.file] for each in PARTS if each.kind is aa.AaCounts and each.file in data])
         if part.file not in data:
             missing.setdefault(part.stage, []).append(part.title)
             continue

@@ -13,10 +13,10 @@ from typing import ClassVar
 from steelyard.core.backend import BackendSpec
 from steelyard.core.errors import UsageError
 from steelyard.core.runner import LaunchContext
+from steelyard.guard.energy_source import Absent, EnergySource
 from steelyard.guard.meters import meter_for
 from steelyard.guard.rapl import Rapl
 from steelyard.guard.sampler import Sampler
-from steelyard.guard.source import Absent, EnergySource
 from tests.validation.wrapped import Wrapped
 
 PATH = "tests.calibration.sampled:Sampled"

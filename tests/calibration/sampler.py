@@ -13,11 +13,11 @@ from steelyard.core.backend import Budget
 from steelyard.core.comparison import Estimate
 from steelyard.core.errors import SteelyardError
 from steelyard.core.run import Run, protocol
-from steelyard.core.turns import ONE_AFTER_THE_OTHER
+from steelyard.core.turn_rule import ONE_AFTER_THE_OTHER
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request
+from steelyard.guard.energy_source import Absent
 from steelyard.guard.meters import meter_for
-from steelyard.guard.source import Absent
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.service.whole_runs import whole_run
 from steelyard.store import prepare_root

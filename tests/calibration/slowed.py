@@ -1,4 +1,4 @@
-"""A real backend slowed down by a known fraction: what the smallest effect that can be found is tried on.
+"""A real backend slowed down by a known fraction: what the minimum detectable effect is tried on.
 
 `tests.calibration.slowed:Slowed[of=onnxruntime,by=0.05]` is `onnxruntime` whose every `run()` goes on spinning, once
 the wrapped call has returned, for 5 % of the time which that very call took. So the slowdown follows whatever the

@@ -4,10 +4,10 @@ import dataclasses
 from pathlib import Path
 
 from steelyard import wire
-from steelyard.core.shams import Shams
+from steelyard.core.aa_counts import AaCounts
 from tests.calibration import aa, files, page
 
-APART = wire.read(page.FOLDER / "aa-quiet.json", Shams)
+APART = wire.read(page.FOLDER / "aa-quiet.json", AaCounts)
 IN_TURNS = dataclasses.replace(
     APART, protocol="in turns", wall_s=1800.0, all=dataclasses.replace(APART.all, detectable=0.05)
 )
@@ -31,5 +31,5 @@ def test_both_protocols_stand_beside_each_other_where_both_were_measured(tmp_pat
 
 
 def test_the_load_is_told_with_its_rhythm() -> None:
-    titles = [part.title for part in page.PARTS if part.kind is Shams]
-    assert "Equal programs, a load on one core, on and off for 2 to 8 s each, in turns" in titles
+    titles = [part.title for part in page.PARTS if part.kind is AaCounts]
+    assert "Equal programs, a background load on one core, on and off for 2 to 8 s each, in turns" in titles

@@ -18,12 +18,12 @@ BACKEND = effect_runs.BACKEND
 QUIET = Shape(spread=0.004, round_spread=0.004, within=0.01)
 
 
-def with_sham(by: float, *, seed: int = 0, rounds: int = 8, sham: float = 1.0, grade: str = "A") -> Run:
-    """`onnxruntime`, the same slower by `by`, and a sham arm that is `sham` times as slow."""
+def with_aa_arm(by: float, *, seed: int = 0, rounds: int = 8, again: float = 1.0, grade: str = "A") -> Run:
+    """`onnxruntime`, the same slower by `by`, and an A/A arm that is `again` times as slow."""
     slow = slowed(BACKEND, by)
     run = synthetic_run(
         backends=(BACKEND, slow, "xla"),
-        effect={BACKEND: 1.0, slow: 1 + by, "xla": sham},
+        effect={BACKEND: 1.0, slow: 1 + by, "xla": again},
         rounds=rounds,
         points=llm_points(workloads=effect_runs.WORKLOADS),
         headline="decode",
@@ -36,7 +36,7 @@ def with_sham(by: float, *, seed: int = 0, rounds: int = 8, sham: float = 1.0, g
 
 
 def test_a_slowdown_beyond_the_noise_is_found_and_nothing_else_is_wrong() -> None:
-    trial = judged(with_sham(0.05), 1, 0.05, 0.05)
+    trial = judged(with_aa_arm(0.05), 1, 0.05, 0.05)
     assert (trial.verdict, trial.found, trial.rounds) == ("slower", True, 8)
     assert trial.ratio == pytest.approx(1.05, abs=0.01)
     assert trial.spread is not None
@@ -52,12 +52,12 @@ def test_a_slowdown_beyond_the_noise_is_found_and_nothing_else_is_wrong() -> Non
 
 
 def test_a_false_verdict_elsewhere_is_counted() -> None:
-    trial = judged(with_sham(0.05, sham=1.3), 1, 0.05, 0.05)
+    trial = judged(with_aa_arm(0.05, again=1.3), 1, 0.05, 0.05)
     assert [(item.candidate, item.verdict) for item in trial.elsewhere if item.wrong] == [("sham", "slower")] * 2
 
 
 def test_what_is_withheld_is_not_found() -> None:
-    assert judged(with_sham(0.05, grade="F"), 1, 0.05, 0.05).verdict == "withheld"
+    assert judged(with_aa_arm(0.05, grade="F"), 1, 0.05, 0.05).verdict == "withheld"
 
 
 @pytest.mark.parametrize(
@@ -83,18 +83,24 @@ def test_a_verdict_is_wrong_where_the_truth_contradicts_what_it_claims(
 
 
 def test_the_promise_is_the_largest_that_the_planner_prints_for_a_comparison(tmp_path: Path) -> None:
-    from steelyard.service.planning import outlook
+    from steelyard.service.plan_text import detectable_effects
 
-    run = with_sham(0.0, rounds=3)
+    run = with_aa_arm(0.0, rounds=3)
     printed = promise(run, tmp_path)
-    lines = [line for line in outlook(run, effect_runs.ROUNDS, {}) if "(control)" not in line]
+    lines = [line for line in detectable_effects(run, effect_runs.ROUNDS, {}) if "(control)" not in line]
     assert len(lines) == 2
-    assert sum(f"{effect_runs.ROUNDS} rounds would find a slowdown of {printed:.1%};" in line for line in lines) >= 1
+    assert (
+        sum(
+            f"effect in {effect_runs.ROUNDS} rounds at this noise: a slowdown of {printed:.1%};" in line
+            for line in lines
+        )
+        >= 1
+    )
     assert 0.02 < printed < 0.2
 
 
 def test_a_pilot_that_promises_nothing_is_no_trial(tmp_path: Path) -> None:
-    run = with_sham(0.0, rounds=3)
+    run = with_aa_arm(0.0, rounds=3)
     shaken = dataclasses.replace(
         run,
         results=tuple(
@@ -109,13 +115,13 @@ def test_a_pilot_that_promises_nothing_is_no_trial(tmp_path: Path) -> None:
     assert "2 more pilots promised nothing" in text
 
 
-def test_a_run_lacks_the_rounds_that_were_not_made_or_were_disturbed() -> None:
+def test_a_run_lacks_the_rounds_that_were_not_made_or_were_contaminated() -> None:
     request = slowed_request(1, "full", 0.05)
-    run = with_sham(0.05)
+    run = with_aa_arm(0.05)
     assert lacking(run, request) == 0
-    segment = dataclasses.replace(run.segments[0], disturbed={2: "a neighbour"})
+    segment = dataclasses.replace(run.segments[0], disturbed={2: "a background load"})
     assert lacking(dataclasses.replace(run, segments=(segment,)), request) == 1
-    assert lacking(with_sham(0.05, rounds=5), request) == 3
+    assert lacking(with_aa_arm(0.05, rounds=5), request) == 3
 
 
 def test_every_run_of_the_stage_has_a_seed_of_its_own_and_one_cpu() -> None:
@@ -134,8 +140,8 @@ def test_every_run_of_the_stage_has_a_seed_of_its_own_and_one_cpu() -> None:
 
 
 def test_the_page_says_how_many_were_found_and_how_many_were_wrong() -> None:
-    full = tuple(judged(with_sham(0.05, seed=n), n, 0.05, 0.05) for n in (1, 2))
-    third = tuple(judged(with_sham(0.017, seed=n, sham=1.3), n, 0.05, 0.017) for n in (1, 2))
+    full = tuple(judged(with_aa_arm(0.05, seed=n), n, 0.05, 0.05) for n in (1, 2))
+    third = tuple(judged(with_aa_arm(0.017, seed=n, again=1.3), n, 0.05, 0.017) for n in (1, 2))
     text = "\n".join(effect.section(found(full, third)))
     assert f"{BACKEND}, as promised | decode, prefill | 8 |" in text
     assert "| 2 of 2: 100.0 [15.8, 100.0] | 0 | 10 |" in text
@@ -157,7 +163,7 @@ def test_the_stage_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.
         number, kind = divmod(request.seed, 100)  # type: ignore[attr-defined]
         slow = [text for text in request.backends if text.startswith(PATH)]  # type: ignore[attr-defined]
         by = float(slow[0].partition("by=")[2].partition(",")[0]) if slow else 0.0
-        stored.append((request.seed, with_sham(by, seed=number, rounds=3 if kind == 0 else 8)))  # type: ignore[attr-defined]
+        stored.append((request.seed, with_aa_arm(by, seed=number, rounds=3 if kind == 0 else 8)))  # type: ignore[attr-defined]
         return 0
 
     monkeypatch.setattr(whole_runs, "new_run", pretend)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from steelyard.analysis.sides import Launched
-from steelyard.analysis.turns import log_ratio
+from steelyard.analysis.turn_ratios import log_ratio
 from steelyard.core.result import Measurement, Place
 from steelyard.stats.hodges_lehmann import intervals
 from tests.calibration.noise import MODELS, Floats, _autoregression
@@ -37,7 +37,7 @@ def bursts(rng: np.random.Generator, rows: int, stretches: int) -> Floats:
 
 
 def two_states(rng: np.random.Generator, rows: int, stretches: int) -> Floats:
-    """A neighbour that comes (1 in 25 stretches) and goes (1 in 10): 25 % slower."""
+    """A background load that comes (1 in 25 stretches) and goes (1 in 10): 25 % slower."""
     states = np.zeros((rows, stretches), dtype=bool)
     now = rng.random(rows) < 0.3
     for stretch in range(stretches):

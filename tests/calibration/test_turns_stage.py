@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from steelyard.core.details import TurnFacts
 from steelyard.core.errors import SteelyardError
 from steelyard.core.result import Measurement
 from steelyard.core.run import Run
-from steelyard.core.turns import spans
+from steelyard.core.turn_rule import spans
 from tests.calibration import files, page, turns, turns_runs
 from tests.calibration.turns_runs import judged, log_ratio
 from tests.fakes.runs import llm_points, synthetic_run
@@ -56,8 +57,9 @@ def tried(rounds: int = 8, *, grade: str = "A", **effect: float) -> Run:
     for seed, result in enumerate(run.results):
         if result.round > 0:
             latency, lengths = window(seed, **effect)
-            told = {**result.details, "turns": {"lengths": lengths}}
-            result = dataclasses.replace(result, measurements=(latency,), details=told)
+            turns = TurnFacts(number=len(lengths), first_calls_left_out=len(lengths), lengths=tuple(lengths))
+            details = dataclasses.replace(result.details, turns=turns)
+            result = dataclasses.replace(result, measurements=(latency,), details=details)
         results.append(result)
     plan = {**run.manifest.plan, "window_s": turns_runs.WINDOW_S, "piece": turns_runs.PIECE}
     return dataclasses.replace(

@@ -7,12 +7,12 @@ from statistics import median
 
 from steelyard.analysis import set_aside
 from steelyard.analysis.verdict import MARGIN, Question, as_ratio, decide
-from steelyard.analysis.within import too_noisy
+from steelyard.analysis.withheld import too_noisy
 from steelyard.core.backend import Budget
 from steelyard.core.errors import SteelyardError
 from steelyard.core.result import LaunchRecord, Measurement, Result
 from steelyard.core.run import Run
-from steelyard.core.turns import first_calls, spans
+from steelyard.core.turn_rule import first_calls, spans
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request
 from steelyard.engine.turns import TURN_S, turn_s
@@ -102,9 +102,10 @@ def _row(backend: str, workload: str, found: Sequence[Result], records: dict[str
     logs, calls, firsts = [], [], []
     for result in found:
         latency = result.measurement("latency_s")
-        if result.status != "ok" or latency is None:
+        turns = result.details.turns
+        if result.status != "ok" or latency is None or turns is None:
             continue
-        lengths = result.details["turns"]["lengths"]
+        lengths = turns.lengths
         if (ratio := log_ratio(latency, lengths)) is not None:
             logs.append(ratio)
         calls += calls_of_turns(latency, lengths)

@@ -1,6 +1,6 @@
 """The stage `vendor`: our numbers against the vendors' own tools, and our path against each runtime's native one.
 
-This file has the section of the first; that of the second is `tests.calibration.path_tax`.
+This file has the section of the first; that of the second is `tests.calibration.native_overhead`.
 """
 
 import subprocess
@@ -9,10 +9,10 @@ from pathlib import Path
 
 from steelyard import wire
 from steelyard.core.errors import SteelyardError
-from tests.calibration import files, path_tax
+from tests.calibration import files, native_overhead
 from tests.calibration.rates import percent, table
 from tests.validation.agreement_rows import Agreement, AgreementRow
-from tests.validation.path_tax_rows import PathTax
+from tests.validation.native_overhead_rows import NativeOverhead
 
 FILE = "agreement.json"
 THREADS = 1
@@ -29,7 +29,7 @@ def run(folder: Path) -> None:
         raise SteelyardError(f"the agreement with the vendors' tools ended with {done.returncode}; the same goes on")
     stored = _RUNS / "selftest" / "vendor"
     files.write(folder / FILE, wire.read(stored / FILE, Agreement))
-    files.write(folder / path_tax.FILE, wire.read(stored / path_tax.FILE, PathTax))
+    files.write(folder / native_overhead.FILE, wire.read(stored / native_overhead.FILE, NativeOverhead))
 
 
 def section(data: Agreement) -> list[str]:

@@ -206,7 +206,7 @@ def test_many_comparisons_are_summed_up_by_side_and_verdict():
     how = {"shape": quiet, "points": llm_points(("decode",), batches=(1, 8))}
     data = across(some(0, 3, **how), some(10, 3, device=OTHER, **{**how, "effect": {"eager": 0.1, "xla": 0.5}}))
     assert re.fullmatch(
-        r"Latency of decode \(2 points\) against the same backend on the first side: on Big Board 9 "
+        r"Latency of decode \(2 configurations\) against the same backend on the first side: on Big Board 9 "
         r"faster in 2 of 4 \(speed-up (9\.9|10\.0)\d× to (9\.9|10\.0)\d×\), "
         r"(equivalent|inconclusive) in 2 of 4 \(speed-up [01]\.\d+× to [01]\.\d+×\)\.",
         data.headline[1],
@@ -263,7 +263,7 @@ def test_missing_cells_say_why():
     here = "Synthetic CPU 3000"
     assert "xla: crashed in 9 of 9 launches: signal 11" in why(data, "across-latency", "xla | Big Board 9")
     assert why(data, "across-latency", f"inductor | {here}") == f"inductor was not run on {here}"
-    assert why(data, "across-latency", f"xla | {here}", 1) == f"not among the points of {here}"
+    assert why(data, "across-latency", f"xla | {here}", 1) == f"not among the configurations of {here}"
     assert value(data, "across-latency", "xla | Big Board 9", 1) is not None
 
 

@@ -18,7 +18,7 @@ def row(backend: str, reason: str = "", idle: bool = False) -> dict:
 
 
 def test_advice_says_what_to_do(monkeypatch):
-    monkeypatch.setattr("steelyard.guard.environment.told", lambda: "")  # whatever shell this is
+    monkeypatch.setattr("steelyard.guard.environment.shell_warning", lambda: "")  # whatever shell this is
     lines = doctor.advice(
         [row("eager"), row("xla", "the package 'jax' is not installed: pip install 'steelyard[xla]'"),
          row("torch_compile", "takes a name", idle=True)],

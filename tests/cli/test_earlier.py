@@ -9,11 +9,11 @@ from steelyard.analysis import control_spreads
 from steelyard.core.run import Run
 from steelyard.service import earlier
 from steelyard.service.earlier import noise_seen
-from steelyard.service.planning import outlook
+from steelyard.service.plan_text import detectable_effects
 from steelyard.service.recorder import Recorder
 from steelyard.stats.planning import ENOUGH_RUNS
 from steelyard.store import open_run
-from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
+from tests.engine.test_contaminated_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import Shape, llm_points, synthetic_run
 from tests.fakes.stored import store
 
@@ -105,7 +105,9 @@ def test_the_pilot_reckons_with_it_and_says_so(tmp_path, today):
     store(made(1, spread=0.2), tmp_path)
     seen = noise_seen(tmp_path, today.manifest)
     (found,) = seen.values()
-    alone, reckoned = (next(line for line in outlook(today, 8, told) if "(control)" not in line) for told in ({}, seen))
+    alone, reckoned = (
+        next(line for line in detectable_effects(today, 8, told) if "(control)" not in line) for told in ({}, seen)
+    )
     assert "earlier run" not in alone
     assert f" (up to {found.spread:.1%} in 1 earlier run); " in reckoned
     effects = [float(line.partition("a slowdown of ")[2].partition("%")[0]) for line in (alone, reckoned)]

@@ -71,7 +71,7 @@ def test_without_a_meter_it_is_unavailable_and_no_zero_is_stored_or_printed(
 
 
 @contextmanager
-def logger(path: Path, told: Callable[[int], str] = lambda number: str(WATTS)) -> Iterator[None]:
+def logger(path: Path, watts: Callable[[int], str] = lambda number: str(WATTS)) -> Iterator[None]:
     """A logger with a clock of its own that appends a row every 20 ms; it began 5 s ago, and sent a marker once."""
     begun, over, rows = time.time() - 5, threading.Event(), 0
 
@@ -80,7 +80,7 @@ def logger(path: Path, told: Callable[[int], str] = lambda number: str(WATTS)) -
         with path.open("a") as stream:
             while rows / 50 <= time.time() - begun:
                 marker = f"{begun + rows / 50:.6f}" if rows in (23, 203) else ""
-                stream.write(f"{rows / 50:.3f},{told(rows)},{marker}\n")
+                stream.write(f"{rows / 50:.3f},{watts(rows)},{marker}\n")
                 rows += 1
 
     def run() -> None:

@@ -117,9 +117,9 @@ def test_a_case_is_found_by_id_and_by_its_axes(facts):
     assert find_point(facts, case.id) == case.point
     assert find_point(facts, case.id[:8]) == case.point
     assert find_point(facts, "decode batch=8").axes["batch"] == 8
-    with pytest.raises(UsageError, match="fits 2 points of this run; there are decode/batch=1, decode/batch=8"):
+    with pytest.raises(UsageError, match="fits 2 configurations of this run; there are decode/batch=1, decode/batch=8"):
         find_point(facts, "decode")
-    with pytest.raises(UsageError, match="fits 0 points of this run"):
+    with pytest.raises(UsageError, match="fits 0 configurations of this run"):
         find_point(facts, "decode/batch=3")
     with pytest.raises(UsageError, match="did you mean 'decode/batch=1'"):
         find_point(facts, "decod/batch=1")

@@ -55,8 +55,8 @@ def test_few_rounds_claim_nothing_however_large_the_effect(tmp_path) -> None:
 
 
 def test_on_a_noisy_machine_verdicts_are_withheld_and_numbers_kept(tmp_path) -> None:
-    (row,) = compared(tmp_path, small(rounds=12, effect={"xla": 0.5}, grade="F", evidence=("a neighbour",)))
-    assert (row["verdict"], "a neighbour" in row["reason"]) == ("withheld", True)
+    (row,) = compared(tmp_path, small(rounds=12, effect={"xla": 0.5}, grade="F", evidence=("a background load",)))
+    assert (row["verdict"], "a background load" in row["reason"]) == ("withheld", True)
     assert 0.4 < row["ratio"]["value"] < 0.6
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from steelyard.cli.main import app
 from steelyard.core.errors import UsageError
-from steelyard.hardware import choice, described, devices
+from steelyard.hardware import choice, described_devices, devices
 from tests.fakes.nvml import SETTINGS, loaded
 from tests.fakes.sysfs import MI300X, PHOENIX, amd_cpu, amd_gpu, intel_gpu, intel_npu, write
 from tests.hardware.test_hardware import leaves
@@ -48,9 +48,9 @@ def machine(tmp_path, monkeypatch):
     intel_gpu(tmp_path, 1, "0000:00:02.0", 0xA7A0, driver="i915", clock_mhz=1500)
     intel_gpu(tmp_path, 0, "0000:03:00.0", 0x56A0, memory=16 << 30, hwmon=3)
     intel_npu(tmp_path)
-    survey, whole = devices.survey, described.described
+    survey, whole = devices.survey, described_devices.described
     monkeypatch.setattr(choice, "survey", lambda: survey(tmp_path))
-    monkeypatch.setattr(described, "described", lambda: whole(tmp_path))
+    monkeypatch.setattr(described_devices, "described", lambda: whole(tmp_path))
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2, 3})
     monkeypatch.setenv("STEELYARD_METER_ROOT", str(tmp_path))
     return tmp_path

@@ -57,7 +57,7 @@ def test_the_largest_batch_under_a_cap_is_bracketed_stored_and_gone_on_with(tmp_
     for attempt in row.attempts:
         (result,) = stored[attempt.run].results
         assert result.status == attempt.status
-        assert result.details["memory_cap"]["bytes"] == CAP * MEBI
+        assert result.details.memory_cap.bytes == CAP * MEBI
     assert "out of memory at first run" in (folder / "report" / "report.md").read_text()
     reason = row.fails.reason.splitlines()[0]
     assert "[a]" in done.stdout.partition("Attempts")[2].partition("The largest batch")[0], "marks stand in the cells"

@@ -20,7 +20,7 @@ def test_all_kinds_are_listed(tmp_path):
     output = bench("list", "--runs", tmp_path).output
     for word in ("suites", "backends", "devices", "workloads", "llm", "onnxruntime", "generate", "cpu", "runs: none"):
         assert word in output
-    assert max(map(len, output.splitlines())) <= 80
+    assert max(len(line) for line in output.splitlines() if str(tmp_path) not in line) <= 80
 
 
 @pytest.mark.parametrize(

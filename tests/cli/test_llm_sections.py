@@ -124,7 +124,7 @@ def nvml(folder: Path) -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module", params=[powercap, nvml], ids=["powercap tree", "NVML"])
 def metered(request, llm_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[StandIn, Run, Path]:
-    """A stored run of six rounds, and its report by `bench report`. No neighbour of the tests sets rounds aside."""
+    """A stored run of six rounds, and its report by `bench report`. No background load sets rounds aside."""
     base = tmp_path_factory.mktemp("metered")
     model = "smollm2" if FAMILIES == "all" else FAMILIES.partition(",")[0]
     with request.param(base) as stand_in:
@@ -206,7 +206,7 @@ def test_what_shared_the_board_is_recorded_where_it_was_allowed(metered: tuple[S
         return
     assert run.manifest.plan["allow_foreign_processes"] is True
     timed = [result for result in run.results if result.round]
-    assert {result.details["board"]["foreign_processes"] for result in timed} == {1}
-    rounds = len({result.round for result in timed})  # a round that a neighbour disturbed is measured again
+    assert {result.details.board.foreign_processes for result in timed} == {1}
+    rounds = len({result.round for result in timed})  # a contaminated round is measured again
     for row in rows(report, "device"):
         assert (row["others"], row["slowed"], row["l2"]) == (f"{rounds} of {rounds}", f"0 of {rounds}", "hot")

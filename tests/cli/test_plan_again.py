@@ -45,12 +45,12 @@ def test_a_finished_run_of_cold_starts_goes_on_with_as_many_as_the_least_or_as_a
     assert left(whole, rounds=2) == (0, 2)
 
 
-def test_a_disturbed_round_is_still_to_come_and_a_disturbed_cold_start_is_not():
+def test_a_contaminated_round_is_still_to_come_and_a_contaminated_cold_start_is_not():
     for scenario, maximum in (("single-stream", 10), ("cold-start", 8)):
         run = stored(scenario, 11, (0, 1, 2))
         (segment,) = run.segments
-        disturbed = replace(run, segments=(replace(segment, disturbed={1: "a neighbour"}),))
-        assert left(disturbed)[1] == maximum
+        contaminated = replace(run, segments=(replace(segment, disturbed={1: "a background load"}),))
+        assert left(contaminated)[1] == maximum
 
 
 @pytest.mark.parametrize(("planned", "turns", "piece"), [({}, False, 1), ({"turns": True, "piece": 4}, True, 4)])

@@ -7,7 +7,7 @@ import pytest
 
 from steelyard.core.result import Result
 from steelyard.service.recorder import Recorder
-from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
+from tests.engine.test_contaminated_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import llm_points, synthetic_run
 
 
@@ -72,14 +72,14 @@ def pilot(tmp_path, plan_of):  # noqa: F811
 
 def test_the_pilot_of_a_resumed_run_promises_what_all_of_its_rounds_will_find(pilot):
     (line,) = pilot((0, 1, 2), (3, 4), minimum=6, maximum=28)
-    assert "; 8 rounds would find " in line
+    assert "; minimum detectable effect in 8 rounds at this noise: " in line
 
 
 def test_a_pilot_that_an_interruption_cut_off_is_told_by_the_next_segment(pilot):
     (line,) = pilot((0, 1, 2), (4,), minimum=6, maximum=28)  # round 3 was not finished
-    assert "; 8 rounds would find " in line
+    assert "; minimum detectable effect in 8 rounds at this noise: " in line
     (line,) = pilot((0, 1, 2, 3), (4, 5), minimum=0, maximum=5)  # all that was planned at first
-    assert "; 4 rounds would find " in line
+    assert "; minimum detectable effect in 4 rounds at this noise: " in line
 
 
 def test_a_run_that_ends_with_its_pilot_has_none(pilot):

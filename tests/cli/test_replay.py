@@ -90,7 +90,7 @@ def test_the_exit_code_says_whether_a_claim_was_contradicted(
     claiming, measured, tmp_path, monkeypatch, effect, code, said
 ):
     here = store(more_rounds(open_run(measured), 8, {FAST: 1.0, SLOW: effect}), tmp_path)
-    monkeypatch.setattr(running, "run_plan", lambda *_, **__: running.Ended(here, "sound"))
+    monkeypatch.setattr(running, "run_plan", lambda *_, **__: running.StoredOutcome(here, "sound"))
     done = CliRunner().invoke(app, ["replay", str(claiming), "--trust"], catch_exceptions=False)
     assert done.exit_code == code, done.output
     assert said in done.stdout

@@ -19,8 +19,9 @@ from steelyard.core.errors import SteelyardError, StoreError, UsageError
 from steelyard.render import drawing
 from steelyard.render.venue import VENUES
 from steelyard.service.rendering import renderer
-from steelyard.service.reporting import PartsFailed, write_report
-from steelyard.service.running import Ended
+from steelyard.service.report_files import PartsFailed
+from steelyard.service.reporting import write_report
+from steelyard.service.running import StoredOutcome
 from steelyard.store import open_run
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.fakes.stored import store
@@ -141,13 +142,13 @@ def test_a_report_that_fails_does_not_end_a_run_that_was_stored(stored, tmp_path
     run = tmp_path / "the run"
     shutil.copytree(stored, run)
     monkeypatch.setattr("steelyard.service.reporting.FOLDER", "made")
-    assert finish(Ended(run, "failed"), report=True) == FAILED
+    assert finish(StoredOutcome(run, "failed"), report=True) == FAILED
     *written, last = capsys.readouterr().err.splitlines()
     assert f"markdown: {run}/made/report.md" in written
     assert last.startswith("the report failed: not all of the report could be made: figure broken: ValueError")
     assert last.endswith(f"; the run is stored whole, and bench report '{run}' makes its report")
     (run / "manifest.json").write_text("{")
-    assert finish(Ended(run, "sound"), report=True) == 0
+    assert finish(StoredOutcome(run, "sound"), report=True) == 0
     told = capsys.readouterr().err
     assert "what it found cannot be told: " in told
     assert "the report failed: " in told

@@ -215,6 +215,11 @@ def test_quick_prints_numbers_and_no_verdict(bench) -> None:
     assert {entry.verdict for entry in compare_run(run)} <= {"inconclusive", "withheld"}
 
 
+def test_quick_takes_as_many_rounds_as_are_asked_for(bench) -> None:
+    bench(*small(bench, f"{PATH}[sleep=0.001]"), "--quick", "--rounds", "1")
+    assert {result.round for result in run_of(bench).results} == {0, 1}
+
+
 def test_cold_start_launches_five_times_with_an_empty_cache_and_no_window(bench) -> None:
     bench(*small(bench, f"{PATH}[sleep=0.001]"), "--scenario", "cold-start")
     run = run_of(bench)

@@ -22,10 +22,10 @@ from steelyard.hardware.occupied import occupied
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.expected import Expected
 from steelyard.service import running
-from steelyard.service.planning import describe
+from steelyard.service.plan_text import describe
 from steelyard.service.recorder import Recorder
 from steelyard.service.screen import Screen
-from tests.engine.test_disturbed_rounds import plan_of  # noqa: F401 (a fixture)
+from tests.engine.test_contaminated_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 from tests.fakes.stored import store
 

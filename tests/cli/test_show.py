@@ -72,7 +72,7 @@ def test_the_mean_over_all_points(tmp_path):
     statuses = {("openvino", "generate"): Outcome(status="crashed", stage="compile")}
     store(tmp_path, synthetic_run(backends=("eager", "xla", "openvino"), rounds=8, statuses=statuses))
     output = bench("show", "latest", "--runs", tmp_path)
-    shown = output[output.index("all 2 points: geometric mean of the speed-ups") :]
+    shown = output[output.index("all 2 configurations: geometric mean of the speed-ups") :]
     assert "2 cases of at least 8 rounds support no interval" in shown
     assert "without generate" in shown
     mean = {item["arm"]: item for item in json.loads(bench("show", "latest", "--runs", tmp_path, "--json"))["overall"]}

@@ -225,16 +225,19 @@ def test_tables_come_close_in_ascii_and_data_loses_nothing(monkeypatch):
 @pytest.mark.parametrize(
     ("touched", "told"),
     [
-        ((1,), "round 1 was disturbed, and its times are left out: a neighbour"),
-        (range(1, 9), "round 1 was disturbed, as most were: its times are shown, and no verdict is given on them: a"),
-        ((0,), "round 0 was disturbed: a neighbour"),
+        ((1,), "round 1 was contaminated, and its times are left out: a background load"),
+        (
+            range(1, 9),
+            "round 1 was contaminated, as most were: its times are shown, and no verdict is given on them: a",
+        ),
+        ((0,), "round 0 was contaminated: a background load"),
     ],
     ids=["one", "all", "the cold one"],
 )
-def test_what_became_of_a_disturbed_round_is_what_the_medians_below_are_made_of(touched, told):
+def test_what_became_of_a_contaminated_round_is_what_the_medians_below_are_made_of(touched, told):
     run = synthetic_run(backends=("eager", "xla"), rounds=8, points=llm_points(("decode",)), headline="decode")
     (segment,) = run.segments
-    run = replace(run, segments=(replace(segment, disturbed=dict.fromkeys(touched, "a neighbour")),))
+    run = replace(run, segments=(replace(segment, disturbed=dict.fromkeys(touched, "a background load")),))
     text = " ".join(page(run, Terminal(width=200)).split())
     assert told in text
     assert "does not count" not in text

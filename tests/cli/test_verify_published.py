@@ -8,11 +8,14 @@ import pytest
 
 from steelyard import plugins
 from steelyard.service.reporting import write_report
+from steelyard.store import open_run
 from tests.cli.test_verify import TEXTS, assert_named, bench, change_digits
 from tests.fakes.stored import change_sample, mend_hashes
 
 FOLDER = Path(__file__).parents[2] / "results/published"
-RUNS = sorted(path.parent for path in FOLDER.glob("*/manifest.json"))
+ALL = sorted(path.parent for path in FOLDER.glob("*/manifest.json"))
+RUNS = [path for path in ALL if not open_run(path).traced]
+"""Those that hold samples."""
 
 
 def copied(run: Path, directory: Path) -> Path:
@@ -29,8 +32,24 @@ def published(request, tmp_path) -> Path:
 
 def test_there_are_published_runs_and_all_have_their_sums():
     listed = {line.split()[1].partition("/")[0] for line in (FOLDER / "SHA256SUMS").read_text().splitlines()}
-    assert {run.name for run in RUNS} == listed
+    assert {run.name for run in ALL} == listed
     assert RUNS
+
+
+@pytest.mark.parametrize("run", [path for path in ALL if path not in RUNS], ids=lambda run: run.name)
+def test_a_traced_run_is_traced_to_what_its_launches_told(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(plugins, "figures", dict)
+    shutil.copy(FOLDER / "SHA256SUMS", tmp_path)
+    made = copied(run, tmp_path)
+    write_report(made, ("markdown", "csv"))
+    assert bench("verify", made).exit_code == 0
+    page = made / "report" / "report.md"
+    page.write_text(
+        re.sub(r"(?<=\d\.)(\d)(?= \|)", lambda digit: str((int(digit[0]) + 5) % 10), page.read_text(), count=1)
+    )
+    done = bench("verify", made)
+    assert done.exit_code == 1
+    assert "report.md" in done.stdout
 
 
 def test_a_report_of_a_published_run_is_traced_and_every_digit_changed_in_it_is_named(published, monkeypatch):

@@ -78,3 +78,12 @@ def test_an_installed_package_is_known_by_what_its_installer_wrote(tmp_path: Pat
 
 def test_a_name_that_cannot_be_found_is_left_out(place: Path) -> None:
     assert code_of(["nowhere:X", "mine.deeper:X"]) == {}
+
+
+def test_a_driver_that_is_a_module_belongs_to_what_makes_a_point() -> None:
+    from dataclasses import replace
+
+    from tests.fakes.small_suite import _point
+
+    point = _point("wide")
+    assert set(replace(point, driver="mine:DRIVER").sources) - set(point.sources) == {"mine:DRIVER"}

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from steelyard import wire
+from steelyard.core.aa_counts import AaCounts
 from steelyard.core.ceilings import Ceilings
 from steelyard.core.errors import Denied
 from steelyard.core.owner import denied, owner_of
-from steelyard.core.shams import Shams
-from steelyard.hardware import kept_shams as kept_shams
+from steelyard.hardware import kept_aa_counts
 from steelyard.hardware.ceilings import build
 from steelyard.hardware.ceilings import kept as kept_ceilings
 from tests.fakes.another_user import CAN_BE_ANOTHER, as_another
@@ -31,10 +31,10 @@ def cache(monkeypatch):
     shutil.rmtree(place)
 
 
-@pytest.mark.parametrize("kind", [Ceilings, Shams])
+@pytest.mark.parametrize("kind", [Ceilings, AaCounts])
 def test_what_is_kept_and_closed_is_not_replaced_as_if_it_were_damaged(cache, kind):
     found = synthetic_ceilings() if kind is Ceilings else calibrated().manifest.calibration
-    keep = kept_ceilings.keep if kind is Ceilings else kept_shams.keep
+    keep = kept_ceilings.keep if kind is Ceilings else kept_aa_counts.keep
     keep(found)
     (path,) = cache.glob("*/*.json")
     path.parent.chmod(0o777)
@@ -69,4 +69,4 @@ def test_a_document_that_may_not_be_read_is_named_with_its_owner(cache):
     path.write_text("{}")
     path.chmod(CLOSED)
     with pytest.raises(Denied, match=r"document\.json: permission denied: it belongs to "):
-        as_another(lambda: wire.read(path, Shams))
+        as_another(lambda: wire.read(path, AaCounts))

@@ -108,3 +108,8 @@ def test_a_traceback_names_no_folder_of_the_user() -> None:
     assert f'File "{HERE}", line' in log
     assert str(Path(__file__).parents[2]) not in log
     assert log.rstrip().endswith("Set VERBOSE=1 for more")
+
+
+def test_colours_of_a_terminal_are_left_out() -> None:
+    error = RuntimeError("failed. \x1b[96mThis is step 3/3\x1b[0m of exporting\n\x1b[1;31mmore\x1b[m")
+    assert said(error) == "failed. This is step 3/3 of exporting"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from steelyard.core.runner import Arrays, Binding
-from steelyard.drivers import generate
-from steelyard.drivers.generate import Generation
+from steelyard.measure import generation
+from steelyard.measure.generation import Generation
 
 PROMPT = 4
 REFERENCE = ((10, 11, 12, 13),)
@@ -50,7 +50,7 @@ class Scripted(Binding):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(generate, "CLOCK", made)
+    monkeypatch.setattr(generation, "CLOCK", made)
     return made
 
 

@@ -135,8 +135,8 @@ def test_a_loss_that_is_no_number_is_told() -> None:
 
 
 def test_references_are_asked_of_each_input_set_and_the_state_of_the_first() -> None:
-    assert [spec.name for spec in DRIVER.given(POINT, 0)] == ["x", "parameter.w", "momentum.w"]
-    assert [spec.name for spec in DRIVER.given(POINT, 2)] == ["x"]
+    assert [spec.name for spec in DRIVER.inputs_of_set(POINT, 0)] == ["x", "parameter.w", "momentum.w"]
+    assert [spec.name for spec in DRIVER.inputs_of_set(POINT, 2)] == ["x"]
     assert dict(DRIVER.references(POINT, 0, {"loss"})) == {"loss": (1,)}
     assert dict(DRIVER.references(POINT, 2, {"loss", "parameters"})) == {"loss": (1,), "parameters": (2,)}
 

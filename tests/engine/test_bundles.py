@@ -11,11 +11,11 @@ from steelyard.core.backend import Budget, Device
 from steelyard.core.result import LaunchRecord
 from steelyard.core.workload import Selection
 from steelyard.engine import session as engine
-from steelyard.engine.launch import Outcome
+from steelyard.engine.launch import LaunchOutcome
 from steelyard.engine.plan import Plan, Request, make_plan
 from steelyard.engine.protocol import LaunchRequest
 from steelyard.engine.rounds import balanced_orders
-from tests.engine.test_disturbed_rounds import Listener
+from tests.engine.test_contaminated_rounds import Listener
 from tests.fakes.numpy_work import PATH, lowered_point
 
 
@@ -42,13 +42,13 @@ def places(plan: Plan, monkeypatch, tmp_path, *, first_round: int = 1) -> dict[s
     """By point, the arms of each of its rounds in the order of their launches."""
     found: dict[str, list[list[str]]] = defaultdict(list)
 
-    def launch(request: LaunchRequest, **_) -> Outcome:
+    def launch(request: LaunchRequest, **_) -> LaunchOutcome:
         (case,) = request.cases
         if request.position == 0:
             found[case.lowered.point.workload].append([])
         found[case.lowered.point.workload][-1].append(request.arm)
         where = {"launch": request.launch, "arm": request.arm, "round": request.round, "position": request.position}
-        return Outcome(record=LaunchRecord(**where, started_s=0, ended_s=1, exit_code=0, supervisor_cpu_s=0))
+        return LaunchOutcome(record=LaunchRecord(**where, started_s=0, ended_s=1, exit_code=0, supervisor_cpu_s=0))
 
     monkeypatch.setattr(engine, "run_launch", launch)
     small = lowered_point(tmp_path / "point")
@@ -75,3 +75,21 @@ def test_bundles_have_orders_of_their_own_and_the_first_is_that_of_a_run_with_on
     assert found["wide"] != found["narrow"]
     alone = islice(balanced_orders([arm.label for arm in plan.arms], plan.request.seed + 1), 12)
     assert found["wide"] == list(alone)
+
+
+def test_every_bundle_of_an_arm_has_a_compile_cache_of_its_own(plan, monkeypatch, tmp_path):
+    """A cold launch empties its own: those of one model under a limit of memory must not empty each other's."""
+    caches: dict[str, set[tuple[str, str]]] = defaultdict(set)
+
+    def launch(request: LaunchRequest, **_) -> LaunchOutcome:
+        (case,) = request.cases
+        caches[request.compile_cache].add((request.arm, case.lowered.point.key))
+        where = {"launch": request.launch, "arm": request.arm, "round": request.round, "position": request.position}
+        return LaunchOutcome(record=LaunchRecord(**where, started_s=0, ended_s=1, exit_code=0, supervisor_cpu_s=0))
+
+    monkeypatch.setattr(engine, "run_launch", launch)
+    small = lowered_point(tmp_path / "point")
+    lowered = {point.key: dataclasses.replace(small, point=point) for point in plan.points}
+    engine.Session(plan, lowered, {}, Listener(), run_id="r", work=tmp_path, started_s=time.monotonic()).run()
+    assert len(caches) == len(plan.arms) * len(plan.bundles) == 4
+    assert all(len(of) == 1 for of in caches.values())

@@ -8,7 +8,7 @@ import pytest
 
 from steelyard.core.backend import Device
 from steelyard.engine import session as engine
-from tests.engine.test_disturbed_rounds import Listener, plan_of, ran  # noqa: F401 (a fixture)
+from tests.engine.test_contaminated_rounds import Listener, plan_of, ran  # noqa: F401 (a fixture)
 
 
 @pytest.mark.parametrize(("kind", "told"), [("cpu", ["begun", "ended"]), ("cuda", [])])

@@ -135,13 +135,13 @@ def test_a_launch_on_a_gpu_stores_both_clocks_apart_and_what_slowed_it(on_a_gpu)
     host, own = result.measurement("latency_s"), result.measurement("device_s")
     assert (host.layer, own.layer) == ("bound_wall", "device")
     assert set(own.samples) == {clocked.DEVICE_S}
-    assert result.details["board"]["slowed_by"] == ["power cap"]
-    assert result.details["board"]["slowed_s"]["power cap"] > 0
-    assert result.details["board"]["foreign_processes"] == 0
+    assert result.details.board.slowed_by == ("power cap",)
+    assert result.details.board.slowed_s["power cap"] > 0
+    assert result.details.board.foreign_processes == 0
 
 
 def test_a_runtime_without_such_a_clock_says_so_in_its_row(on_a_gpu):
     result = on_a_gpu(numpy_work.PATH, "hot")
     assert result.status == "ok"
     assert result.measurement("device_s") is None
-    assert result.details["device_time"]["reason"] == "the runtime gives no events on the clock of its device"
+    assert result.details.device_time.reason == "the runtime gives no events on the clock of its device"

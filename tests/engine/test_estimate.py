@@ -11,9 +11,9 @@ from steelyard.core.run import Segment
 from steelyard.core.workload import Selection
 from steelyard.engine.estimate import Rounds, estimate, guessed, seen
 from steelyard.engine.plan import Plan, Request, make_plan
-from steelyard.engine.schedule import Costs
+from steelyard.engine.schedule import RoundCosts
 from steelyard.lowering.expected import Expected
-from steelyard.service.planning import describe
+from steelyard.service.plan_text import describe
 from tests.fakes.numpy_work import PATH
 from tests.fakes.runs import synthetic_run
 
@@ -32,7 +32,7 @@ def plan() -> Plan:
             baseline=PATH,
             window_s=2.0,
             energy=EnergySettings(enabled=False),
-            shams=1,
+            aa_arms=1,
         )
     )
 
@@ -43,7 +43,7 @@ def within(plan: Plan, seconds: float) -> Plan:
 
 def rounds_of(plan: Plan, launches_s: float) -> Rounds:
     calls = {(arm.label, point.key): 0.01 for arm in plan.arms for point in plan.points}
-    return Rounds(cold_s=2 * launches_s, costs=Costs(launches_s=launches_s, calls=calls), earlier=False)
+    return Rounds(cold_s=2 * launches_s, costs=RoundCosts(launches_s=launches_s, calls=calls), earlier=False)
 
 
 def test_a_guess_scales_with_the_machine(plan):
@@ -111,12 +111,15 @@ def test_an_earlier_run_says_what_its_rounds_took(plan):
                 for point in plan.points
             ]  # fmt: skip
     made = synthetic_run()
-    segment = replace(made.segments[0], rounds=(0, 1, 2, 3), disturbed={3: "a neighbour"})
+    segment = replace(made.segments[0], rounds=(0, 1, 2, 3), disturbed={3: "a background load"})
     run = replace(made, segments=(segment,), launches=tuple(launches), results=tuple(results))
     found = seen(plan, run)
     assert found is not None
     assert (found.cold_s, found.earlier) == (40.0, True)
     assert found.costs.launches_s == pytest.approx(25.0 - 2.0 * len(plan.arms) * len(plan.points))
     assert set(found.costs.calls.values()) == {0.5}
+    without_launches: Segment = replace(segment, rounds=(), disturbed={}, ended="interrupted")
+    later = replace(run, segments=(without_launches, replace(segment, index=1)))
+    assert seen(plan, later) == found, "a segment that was interrupted in its first launch has none"
     interrupted: Segment = replace(segment, rounds=(0,))
     assert seen(plan, replace(run, segments=(interrupted,))) is None

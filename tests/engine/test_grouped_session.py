@@ -13,10 +13,10 @@ import pytest
 from steelyard.core.backend import Budget, Device
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord, Result
-from steelyard.core.turns import spans
+from steelyard.core.turn_rule import spans
 from steelyard.core.workload import Selection
 from steelyard.engine import session as engine
-from steelyard.engine.launch import Outcome
+from steelyard.engine.launch import LaunchOutcome
 from steelyard.engine.plan import Request, make_plan
 from steelyard.engine.protocol import LaunchRequest
 from steelyard.engine.room import Free
@@ -35,7 +35,7 @@ def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def measured(
     tmp_path: Path, *backends: str, rounds: int, beside: float, window_s: float = 0.05, piece: int = 1
-) -> tuple[Kept, engine.Segment]:
+) -> tuple[Kept, engine.SessionResult]:
     """A segment of so many rounds where memory holds the baseline and so many others."""
     lowered = lowered_point(tmp_path / "point", name="wide")
     plan = make_plan(
@@ -97,7 +97,7 @@ def test_groups_run_one_after_the_other_each_with_a_launch_of_the_baseline(tmp_p
 def test_all_launches_have_turns_and_pieces_in_the_same_sweeps_where_that_is_asked(tmp_path: Path) -> None:
     kept, _ = measured(tmp_path, PATH, SLOW, rounds=1, beside=5, window_s=0.2, piece=4)
     warm = [result for result in kept.results if result.round == 1]
-    found = [result.details["turns"]["lengths"] for result in warm]
+    found = [result.details.turns.lengths for result in warm]
     assert len(found) == 3
     for result, lengths in zip(warm, found, strict=True):
         latency = result.measurement("latency_s")
@@ -119,7 +119,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[list[Launch
     def begin(failing: str) -> list[list[LaunchRequest]]:
         asked: list[list[LaunchRequest]] = []
 
-        def outcome(request: LaunchRequest) -> Outcome:
+        def outcome(request: LaunchRequest) -> LaunchOutcome:
             where = {name: getattr(request, name) for name in ("launch", "arm", "round", "position", "group")}
             failed = request.arm == failing
             result = Result(
@@ -130,7 +130,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[list[Launch
                 memory={} if failed else {"host_peak_bytes/load": Reading(value=1e9, unit="B")},
             )
             record = LaunchRecord(**where, started_s=0.0, ended_s=1.0, exit_code=0, supervisor_cpu_s=0.0)
-            return Outcome(record=record, results=[result])
+            return LaunchOutcome(record=record, results=[result])
 
         class Together:
             def __init__(self, requests, sweeps, *, keep, **_) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import SteelyardError
-from steelyard.engine.launch import Outcome, run_launch
+from steelyard.engine.launch import LaunchOutcome, run_launch
 from steelyard.engine.listener import believed
 from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
@@ -36,7 +36,7 @@ def launch(
     timeouts=DEFAULT_TIMEOUTS,
     seconds: float = 0.05,
     cap_s: float = 1.0,
-) -> Outcome:
+) -> LaunchOutcome:
     seeds = [0 if alike else index for index in range(cases)]
     points = [lowered_point(tmp_path / f"p{seed}", name=f"affine{seed}", seed=seed) for seed in seeds]
     request = LaunchRequest(
@@ -72,7 +72,7 @@ def test_a_good_launch_gives_samples_in_time_order_phases_memory_and_proof(tmp_p
     assert len(latency.samples) >= 10
     assert list(latency.starts_s) == sorted(latency.starts_s)
     assert all(0 < value < 0.1 for value in latency.samples)
-    assert latency.starts_s[-1] + latency.samples[-1] <= first.details["window_s"] < 2
+    assert latency.starts_s[-1] + latency.samples[-1] <= first.details.window_s < 2
     assert {"import_s", "load_s", "compile_s", "first_run_s", "second_run_s"} <= set(first.phases)
     assert first.first_in_launch
     assert not second.first_in_launch
@@ -120,7 +120,7 @@ def test_samples_stand_in_time_order_so_that_a_pattern_in_time_is_seen(tmp_path:
 
 
 def test_a_long_warm_up_is_cut_where_it_ends(tmp_path: Path) -> None:
-    for attempt in range(5):  # a neighbour can make the rest look unsteady; then nothing is cut
+    for attempt in range(5):  # a background load can make the rest look unsteady; then nothing is cut
         work = tmp_path / str(attempt)
         work.mkdir()
         (result,) = launch(work, f"{PATH}[fault=warm up]", seconds=1.0, cap_s=4.0).results
@@ -228,7 +228,7 @@ def test_a_worker_that_had_to_be_ended_was_outlived_by_nobody(tmp_path: Path) ->
     outcome = launch(tmp_path, f"{PATH}[fault=child and hang]", cases=2, timeouts=timeouts)
     first, second = outcome.results
     assert (first.status, second.status) == ("ok", "timed_out")
-    assert "remarks" not in first.details
+    assert first.details.remarks == ()
     assert outcome.record.noise["end/left_behind"].value == 0
 
 
@@ -238,5 +238,5 @@ def test_a_check_that_outlasts_the_window_is_no_wrong_clock() -> None:
     assert latency is not None
     whole_s = latency.starts_s[-1] + latency.samples[-1] + 30.0
     assert believed(result, whole_s).status == "failed"
-    checked = replace(result, details={**result.details, "window_s": whole_s - 0.1})
+    checked = replace(result, details=replace(result.details, window_s=whole_s - 0.1))
     assert believed(checked, whole_s) is checked

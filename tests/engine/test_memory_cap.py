@@ -11,6 +11,7 @@ import pytest
 from steelyard.analysis.factor import find_factor
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.case import Case
+from steelyard.core.details import MemoryCap
 from steelyard.core.exhaustion import out_of_memory
 from steelyard.core.workload import Selection
 from steelyard.engine.ends import why
@@ -57,7 +58,7 @@ def test_what_does_not_fit_is_out_of_memory_with_the_cap_in_its_row(
     monkeypatch.chdir(ROOT)
     result = launch(tmp_path, "greedy", CAPPED)
     assert (result.status, result.stage) == ("out_of_memory", "first_run")
-    assert result.details["memory_cap"] == {"bytes": CAP, "by": "rlimit", "how": "RLIMIT_DATA"}
+    assert result.details.memory_cap == MemoryCap(bytes=CAP, by="rlimit", how="RLIMIT_DATA")
     assert "Unable to allocate" in result.reason
 
 
@@ -65,7 +66,7 @@ def test_the_same_without_a_limit_completes(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(ROOT)
     result = launch(tmp_path, "greedy", replace(CAPPED, memory_cap_bytes=None, memory_cap_by=None))
     assert result.status == "ok"
-    assert "memory_cap" not in result.details
+    assert result.details.memory_cap is None
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from steelyard.core.energy import EnergySettings, settings_of
 from steelyard.core.metrics import Reading
 from steelyard.engine import metering
 from steelyard.engine.metering import Metering, estimated, metering_s
-from steelyard.guard.energy import Count, Domain
-from steelyard.guard.source import EnergySource
+from steelyard.guard.energy_source import EnergySource
+from steelyard.guard.meter_readings import Count, Domain
 
 IDLE_W, CALL_W = 20.0, 120.0
 

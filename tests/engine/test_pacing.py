@@ -28,7 +28,7 @@ def plan() -> Plan:
             window_s=2.0,
             time_s=600.0,
             energy=EnergySettings(enabled=False),
-            shams=1,
+            aa_arms=1,
         )
     )
 

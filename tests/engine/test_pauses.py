@@ -1,4 +1,4 @@
-"""A supervisor that is stopped inside a timed window, for real: no fault of the worker's, and a disturbed launch."""
+"""A supervisor that is stopped inside a timed window, for real: no fault of the worker's, and a contaminated launch."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from tests.engine.test_launch import PATH, launch
 import tests.engine.test_launch as module
-from steelyard.guard.disturbance import disturbance
+from steelyard.guard.contamination import contamination
 
 def tell(event):
     if event.kind == "stage" and event.stage == sys.argv[1]:
@@ -28,7 +28,7 @@ named = f"run/{os.getpid()}"
 module.run_launch = lambda request, **given: run(replace(request, launch=named), on_event=tell, **given)
 outcome = launch(Path(sys.argv[2]), PATH, seconds=0.5, cap_s=2.0)
 (result,) = outcome.results
-print(json.dumps([result.status, result.reason, disturbance(outcome.record.noise)]))
+print(json.dumps([result.status, result.reason, contamination(outcome.record.noise)]))
 """
 
 

@@ -61,6 +61,13 @@ class Hangs(Base):
     @classmethod
     def availability(cls, backend, device_kind):
         time.sleep(600)
+
+class Leaves(Base):
+    @classmethod
+    def availability(cls, backend, device_kind):
+        import subprocess
+        subprocess.Popen(["sleep", "600"])  # which holds this process's output
+        time.sleep(600)
 """
 
 
@@ -94,6 +101,13 @@ def test_a_hanging_runner_costs_its_timeout_only(own_runners):
     found = probe(["own.probed_runners:Hangs", "own.probed_runners:Good"], "cpu", timeout_s=3.0)
     assert time.monotonic() - begun < 30
     assert found["own.probed_runners:Hangs"].reason == "it did not answer within 3 s of being asked"
+
+
+def test_what_a_hanging_runner_has_started_is_not_waited_for(own_runners):
+    begun = time.monotonic()
+    (answer,) = probe(["own.probed_runners:Leaves"], "cpu", timeout_s=3.0).values()
+    assert time.monotonic() - begun < 60
+    assert answer.reason == "it did not answer within 3 s of being asked"
 
 
 def test_a_terminal_that_is_closed_meanwhile_makes_no_backend_unusable(own_runners, tmp_path):

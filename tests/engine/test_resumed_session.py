@@ -11,10 +11,10 @@ from steelyard.core.backend import Budget, Device
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.workload import Selection
 from steelyard.engine import session as engine
-from steelyard.engine.launch import Outcome
+from steelyard.engine.launch import LaunchOutcome
 from steelyard.engine.plan import Plan, Request, make_plan
 from steelyard.engine.protocol import LaunchRequest
-from tests.engine.test_disturbed_rounds import Listener
+from tests.engine.test_contaminated_rounds import Listener
 from tests.fakes.numpy_work import PATH, lowered_point
 
 
@@ -55,10 +55,12 @@ def segment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Runs a segment of made-up launches; `stop_at` interrupts it at so many, and `asked` has what they were."""
     asked: list[LaunchRequest] = []
 
-    def call(plan: Plan, kept: Kept, *, stop_at: int | None = None, earlier: Sequence[Result] = ()) -> engine.Segment:
+    def call(
+        plan: Plan, kept: Kept, *, stop_at: int | None = None, earlier: Sequence[Result] = ()
+    ) -> engine.SessionResult:
         before = len(asked)
 
-        def launch(request: LaunchRequest, **_) -> Outcome:
+        def launch(request: LaunchRequest, **_) -> LaunchOutcome:
             asked.append(request)
             if stop_at is not None and len(asked) - before > stop_at:
                 raise KeyboardInterrupt
@@ -67,7 +69,7 @@ def segment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             results = [
                 Result(**where, case_id=case.case_id, status="ok", stage="check", reason="") for case in request.cases
             ]
-            return Outcome(record=record, results=results)
+            return LaunchOutcome(record=record, results=results)
 
         monkeypatch.setattr(engine, "run_launch", launch)
         wide, narrow = plan.points
@@ -104,6 +106,32 @@ def test_what_lowering_ruled_out_is_said_once_in_a_run(plan, segment, stop_at) -
     segment(plan, kept, earlier=kept.results)
     ruled_out = [(result.arm, result.case_id) for result in kept.results if result.stage == "lower"]
     assert len(ruled_out) == len(plan.arms) == len(set(ruled_out))
+
+
+def test_what_failed_before_is_tried_again_and_what_is_unsupported_is_not(plan, segment) -> None:
+    """More time, or more memory, may be why somebody goes on with a run."""
+    wide, _ = plan.points
+    arm = plan.arms[0]
+    where = {"case_id": plan.case(arm, wide).id, "arm": arm.label, "position": 0, "launch": "r/1-0001"}
+    for status, tried in (("timed_out", True), ("out_of_memory", True), ("unsupported", False)):
+        failed = Result(**where, round=1, status=status, stage="compile", reason="10 s were not enough")
+        begun = len(segment.asked)
+        segment(plan, Kept(), earlier=[failed, dataclasses.replace(failed, round=2)])
+        launched = {request.arm for request in segment.asked[begun:]}
+        assert (arm.label in launched) is tried, status
+
+
+def test_a_segment_in_which_nothing_is_left_to_launch_ends_and_says_so(plan, segment) -> None:
+    wide, _ = plan.points
+    unsupported = [
+        Result(
+            case_id=plan.case(arm, wide).id, arm=arm.label, round=1, position=0, launch="r/1-0001",
+            status="unsupported", stage="compile", reason="no such operator",
+        )
+        for arm in plan.arms
+    ]  # fmt: skip
+    done = segment(plan, Kept(), earlier=unsupported)
+    assert (done.rounds, done.ended) == ((0,), "nothing_left")
 
 
 def test_a_run_with_its_rounds_done_goes_on_under_a_limit_of_time(plan, segment) -> None:

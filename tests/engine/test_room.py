@@ -1,6 +1,7 @@
 """Which launches may be alive together, by what the cold round says of their memory."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -99,15 +100,15 @@ def test_what_failed_otherwise_says_nothing_of_what_it_needs(plan: Plan) -> None
     assert arranged(plan, [fine[0], failed, *fine[2:]], TEN) == together(ALL)
 
 
-def test_the_limit_of_the_container_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_the_container_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     device = Device(kind="cpu", index=0, name="CPU", memory_bytes=None)
     monkeypatch.setattr(cgroup.psutil, "virtual_memory", lambda: SimpleNamespace(available=10 * GB))
-    monkeypatch.setattr(cgroup, "memory_limit", lambda: absent("B", "no limit"))
+    monkeypatch.setattr(cgroup, "_directories", lambda *_: iter(()))
     assert room.free_now(device) == Free(host_bytes=10 * GB)
-    monkeypatch.setattr(cgroup, "memory_limit", lambda: Reading(value=2 * GB, unit="B"))
-    limited = room.free_now(device).host_bytes
-    assert limited is not None
-    assert 0 < limited < 2 * GB
+    (tmp_path / "memory.max").write_text(str(int(2 * GB)))
+    (tmp_path / "memory.current").write_text(str(int(0.5 * GB)))
+    monkeypatch.setattr(cgroup, "_directories", lambda *_: iter((tmp_path,)))
+    assert room.free_now(device) == Free(host_bytes=1.5 * GB)
 
 
 def test_an_accelerator_has_to_hold_all_contexts_as_well(plan: Plan) -> None:

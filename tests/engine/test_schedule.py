@@ -5,12 +5,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.engine.schedule import SHORTEST_WINDOW_S, Aim, Costs, fit
+from steelyard.engine.schedule import SHORTEST_WINDOW_S, Aim, RoundCosts, fit
 
 AIM = Aim(rounds=8, fewest=4, window_s=2.0, minimum={"decode": 10, "generate": 5}, headline=["decode"])
 ARMS = ("eager", "xla", "control")
 CALLS_S = {"decode": 0.02, "generate": 1.0}
-COSTS = Costs(launches_s=30.0, calls={(arm, point): call_s for arm in ARMS for point, call_s in CALLS_S.items()})
+COSTS = RoundCosts(launches_s=30.0, calls={(arm, point): call_s for arm in ARMS for point, call_s in CALLS_S.items()})
 
 
 def test_with_time_enough_all_is_as_asked_for():
@@ -55,7 +55,7 @@ def test_windows_that_were_asked_for_shorter_stay_so():
     window_s=st.floats(0.01, 10.0),
 )
 def test_a_schedule_fits_its_time(left_s, launches_s, calls, rounds, window_s):
-    costs = Costs(
+    costs = RoundCosts(
         launches_s=launches_s,
         calls={(arm, point): call for arm in ("a", "b") for point, call in zip(AIM.minimum, calls, strict=True)},
     )

@@ -8,7 +8,7 @@ import pytest
 from steelyard.core.energy import EnergySettings
 from steelyard.engine import session as engine
 from steelyard.engine.plan import DEFAULT_TIMEOUTS
-from tests.engine.test_disturbed_rounds import Listener, plan_of  # noqa: F401 (a fixture)
+from tests.engine.test_contaminated_rounds import Listener, plan_of  # noqa: F401 (a fixture)
 from tests.fakes.numpy_work import lowered_point
 
 PERIOD_S = 3.0

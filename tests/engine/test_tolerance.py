@@ -57,7 +57,7 @@ def test_a_result_is_incorrect_beyond_what_was_stated_and_marked_within_it(
     assert result.status == status
     assert result.approximate.startswith(approximate)
     assert bool(result.approximate) == bool(approximate)
-    assert ("it would pass as an approximation with --tolerance 0.01" in result.reason) == (status == "incorrect")
+    assert ("if it is meant to approximate, --tolerance 0.01 says so" in result.reason) == (status == "incorrect")
 
 
 @pytest.mark.parametrize(

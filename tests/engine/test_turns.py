@@ -17,14 +17,14 @@ import pytest
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.metrics import Reading
 from steelyard.core.result import Result
-from steelyard.core.turns import first_calls, spans
-from steelyard.engine.launch import Outcome
+from steelyard.core.turn_rule import first_calls, spans
+from steelyard.engine.launch import LaunchOutcome
 from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from steelyard.engine.rounds import balanced_orders
 from steelyard.engine.turns import Together
 from steelyard.guard import halt
-from steelyard.guard.disturbance import disturbed_rounds
+from steelyard.guard.contamination import contaminated_rounds
 from steelyard.guard.proc import text
 from steelyard.guard.spin_meter import SpinMeter
 from tests.fakes.numpy_work import PATH, lowered_point
@@ -47,7 +47,7 @@ def together(
     timeouts=DEFAULT_TIMEOUTS,
     at: Callable[[LaunchRequest], None] = lambda request: None,
     meter: SpinMeter | None = None,
-) -> list[Outcome]:
+) -> list[LaunchOutcome]:
     """The outcomes of a round with these backends, in the order of their ends. `at` is called as each launch begins."""
     points = [lowered_point(tmp_path / f"p{index}", name=f"affine{index}", seed=index) for index in range(cases)]
     arms = [f"{index}" for index in range(len(backends))]
@@ -75,7 +75,7 @@ def together(
         )
         for arm, backend in zip(arms, backends, strict=True)
     ]
-    ended: list[Outcome] = []
+    ended: list[LaunchOutcome] = []
     Together(
         requests,
         balanced_orders(arms, 5),
@@ -171,11 +171,12 @@ def test_the_record_says_how_long_it_ran_and_stood_and_what_a_turn_costs(tmp_pat
         (result,) = outcome.results
         latency = result.measurement("latency_s")
         assert latency is not None
-        assert result.details["window_s"] < latency.starts_s[-1], "the window is its turns, without what lay between"
-        told = result.details["turns"]
-        assert told["number"] == len(latency.turns) > 3
+        assert result.details.window_s < latency.starts_s[-1], "the window is its turns, without what lay between"
+        turns = result.details.turns
+        assert turns is not None
+        assert turns.number == len(latency.turns) > 3
         left_out = first_calls(latency.turns, len(latency.samples))
-        assert told["first_calls_left_out"] == len(left_out)
+        assert turns.first_calls_left_out == len(left_out)
         kept = len(latency.samples) - latency.cut - sum(index >= latency.cut for index in left_out)
         assert len(latency.steady_samples) == kept
 
@@ -212,7 +213,7 @@ def test_the_clock_is_read_before_between_and_after_turns_while_all_stand(tmp_pa
     assert sum(rested for _, rested in meter.reads) == 4, "before and after each launch"
 
 
-def test_a_launch_that_does_not_stand_makes_its_round_a_disturbed_one(
+def test_a_launch_that_does_not_stand_makes_its_round_a_contaminated_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strays: list[str] = []
@@ -231,7 +232,7 @@ def test_a_launch_that_does_not_stand_makes_its_round_a_disturbed_one(
     outcomes = together(tmp_path, f"{PATH}[fault=stray]", SLOW, at=note_the_stray)
     records = {outcome.record.arm: outcome.record for outcome in outcomes}
     assert {arm: record.noise["during/moving_threads"].value for arm, record in records.items()} == {"0": 1, "1": 0}
-    told = disturbed_rounds(records.values())[1]
+    told = contaminated_rounds(records.values())[1]
     assert "1 thread of it did not stand within 1 s for the turns of others" in told
 
 

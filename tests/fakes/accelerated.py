@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from steelyard.core.backend import Device
+from steelyard.core.details import BoardFacts, NotTold
 from steelyard.core.run import Run
 
 GPU = Device(kind="cuda", index=0, name="Synthetic GPU 9", memory_bytes=80 << 30)
-HEAT = {"slowed_by": ["power cap"], "slowed_s": {"power cap": 0.3}, "foreign_processes": 1}
-QUIET = {"slowed_by": [], "slowed_s": {}, "foreign_processes": 0}
+HEAT = BoardFacts(slowed_by=("power cap",), slowed_s={"power cap": 0.3}, foreign_processes=1)
+QUIET = BoardFacts(slowed_by=(), foreign_processes=0)
 
 
 def accelerated(run: Run) -> Run:
@@ -17,9 +18,8 @@ def accelerated(run: Run) -> Run:
     for result in run.results:
         ours = result.arm.startswith(run.manifest.baseline)
         slowed = result.round in (2, 3) and result.arm == run.manifest.baseline
-        details = {**result.details, "board": HEAT if slowed else QUIET}
-        if not ours:
-            details["device_time"] = {"value": None, "reason": "no events on this clock"}
+        untold = None if ours else NotTold(reason="no events on this clock")
+        details = replace(result.details, board=HEAT if slowed else QUIET, device_time=untold)
         host = result.measurement("latency_s")
         measurements, options = result.measurements, result.options
         if ours:

@@ -11,14 +11,14 @@ from steelyard.core.ceilings import Ceiling, Ceilings
 from steelyard.core.comparison import Estimate, Interval
 from steelyard.core.lowered import WorkCount
 from steelyard.core.run import Run
-from steelyard.hardware.ceilings.jobs import Terms
+from steelyard.hardware.ceilings.jobs import MeasurementTerms
 from steelyard.hardware.ceilings.kept import keep
 from steelyard.hardware.fingerprint import fingerprint
 from steelyard.hardware.machine import machine_key
 
 CPU = Device(kind="cpu", index=0, name="A CPU", memory_bytes=1 << 33)
 CPUS = tuple(sorted(os.sched_getaffinity(0)))[:1]
-TERMS = Terms(
+TERMS = MeasurementTerms(
     device_kind="cpu", device_index=0, threads=1, cpus=CPUS, sample_s=0.0005, product_s=0.001, most_bytes=1 << 16
 )
 """The shortest samples that tell anything, on one thread."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from steelyard.measure.memory import HostMemory, tree
+from steelyard.measure.process_memory import HostMemory, tree
 
 MEBI = 1 << 20
 _PAGE = mmap.PAGESIZE

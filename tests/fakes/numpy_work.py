@@ -166,7 +166,7 @@ class NumpyExecutable(Executable):
         return {"vram_bytes": Reading(value=1.0, unit="B")} if self.runner.fault == "odd memory" else {}
 
     @property
-    def idiom(self) -> Mapping[str, str]:
+    def execution_mode(self) -> Mapping[str, str]:
         return {"weights": "arguments"}
 
     @property

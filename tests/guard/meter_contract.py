@@ -2,9 +2,9 @@
 
 import time
 
+from steelyard.guard.energy_source import EnergySource
+from steelyard.guard.meter_window import between, total
 from steelyard.guard.period import measure_period
-from steelyard.guard.source import EnergySource
-from steelyard.guard.window import between, total
 
 PLAUSIBLE_W = 0.05, 2000.0
 

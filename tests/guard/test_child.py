@@ -74,10 +74,10 @@ def another_program():
     from steelyard.guard.child import program_command
     subprocess.run(program_command(["sh", "-c", "touch ready; exec sleep 600"]))
 
-def neighbour():
-    from steelyard.selftest.neighbour import neighbour
+def loaded():
+    from steelyard.selftest.background_load import background_load
     from held.slow import hang
-    with neighbour(min(os.sched_getaffinity(0)), 0):
+    with background_load(min(os.sched_getaffinity(0)), 0):
         hang()
 
 globals()[sys.argv[1]]()
@@ -101,7 +101,7 @@ def until(true, seconds: float) -> bool:
     return bool(met)
 
 
-@pytest.mark.parametrize("kind", ["probed", "lowering", "worker", "forks", "another_program", "neighbour"])
+@pytest.mark.parametrize("kind", ["probed", "lowering", "worker", "forks", "another_program", "loaded"])
 def test_a_child_ends_with_its_parent_even_while_it_is_stopped(kind, tmp_path):
     (tmp_path / "held").mkdir()
     (tmp_path / "held" / "slow.py").write_text(SLOW)

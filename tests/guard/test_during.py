@@ -1,4 +1,4 @@
-"""What others did while a launch ran: process trees, shares, the rule of disturbed rounds, the grade at the end."""
+"""What others did while a launch ran: process trees, shares, the rule of contaminated rounds, the grade at the end."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import LaunchRecord
 from steelyard.core.run import Noise
 from steelyard.guard import during
-from steelyard.guard.disturbance import disturbance, disturbed_rounds
+from steelyard.guard.contamination import contaminated_rounds, contamination
 from steelyard.guard.grades import graded_at_end
 from steelyard.guard.tree import tree_cpu_s
 
@@ -50,7 +50,7 @@ def test_the_tree_is_the_leader_its_session_and_its_descendants(tree):
     tree.process(12, 1, 10, ticks=3, name="orphan of the session")
     tree.process(13, 11, 13, ticks=500, name="session of its own")
     tree.process(14, 13, 13, ticks=1000)
-    tree.process(20, 1, 20, ticks=10_000, name="neighbour")
+    tree.process(20, 1, 20, ticks=10_000, name="another")
     assert tree_cpu_s(10, tree.root) == pytest.approx((100 + 7 + 20 + 3 + 500 + 1000) / HZ)
     assert tree_cpu_s(20, tree.root) == pytest.approx(10_000 / HZ)
 
@@ -105,17 +105,17 @@ def test_the_foreign_share_is_what_neither_the_worker_nor_the_supervisor_used(tr
     assert during.end(watch, 99)["foreign_cpu_share"].reason.startswith("the CPU time of the worker")
 
 
-def test_a_real_neighbour_of_a_real_worker_is_more_than_the_limit_and_alone_it_is_the_tree():
+def test_a_real_load_beside_a_real_worker_is_more_than_the_limit_and_alone_it_is_the_tree():
     cpu = min(os.sched_getaffinity(0))
     spin = f"import os, time\nos.sched_setaffinity(0, {{{cpu}}})\nt = time.time()\nwhile time.time() - t < 0.6: pass"
     watch = during.begin([cpu])
-    worker, neighbour = (subprocess.Popen([sys.executable, "-c", spin]) for _ in range(2))
+    worker, load = (subprocess.Popen([sys.executable, "-c", spin]) for _ in range(2))
     os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
     both = during.end(watch, worker.pid)
     worker.wait()
-    neighbour.wait()
+    load.wait()
     assert both["foreign_cpu_share"].value > 0.25
-    assert "other processes used" in disturbance({f"during/{name}": reading for name, reading in both.items()})
+    assert "other processes used" in contamination({f"during/{name}": reading for name, reading in both.items()})
 
 
 def noise(cpus: float = 2, seconds: float = 10.0, **values: float | None) -> dict[str, Reading]:
@@ -155,7 +155,7 @@ def noise(cpus: float = 2, seconds: float = 10.0, **values: float | None) -> dic
     ],
 )
 def test_the_rule(readings, said):
-    assert disturbance(readings) == said
+    assert contamination(readings) == said
 
 
 @given(
@@ -164,9 +164,9 @@ def test_the_rule(readings, said):
     st.floats(0, 1),
     st.integers(1, 256),
 )
-def test_more_noise_never_disturbs_less(name, one, other, cpus):
+def test_more_noise_never_contaminates_less(name, one, other, cpus):
     low, high = sorted((one, other))
-    assert bool(disturbance(noise(cpus, **{name: low}))) <= bool(disturbance(noise(cpus, **{name: high})))
+    assert bool(contamination(noise(cpus, **{name: low}))) <= bool(contamination(noise(cpus, **{name: high})))
 
 
 def launch(number: int, arm: str = "a", **values: float | None) -> LaunchRecord:
@@ -183,13 +183,15 @@ def launch(number: int, arm: str = "a", **values: float | None) -> LaunchRecord:
     )
 
 
-def test_a_round_is_disturbed_if_any_of_its_launches_is():
-    found = disturbed_rounds([launch(1), launch(1, "b"), launch(2), launch(2, "b", during=0.4), launch(3, steal=0.2)])
+def test_a_round_is_contaminated_if_any_of_its_launches_is():
+    found = contaminated_rounds(
+        [launch(1), launch(1, "b"), launch(2), launch(2, "b", during=0.4), launch(3, steal=0.2)]
+    )
     assert found == {
         2: "b: other processes used 0.80 of 2 CPUs while it ran",
         3: "a: the hypervisor gave 20% of the CPU time to other guests",
     }
-    many = disturbed_rounds([launch(1, name, during=0.4) for name in "abcd"])
+    many = contaminated_rounds([launch(1, name, during=0.4) for name in "abcd"])
     assert many[1].startswith("a: other")
     assert many[1].endswith("; and in 2 more launches")
 

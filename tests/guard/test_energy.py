@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.guard.energy import Domain, Fault, outermost
+from steelyard.guard.energy_source import Absent
+from steelyard.guard.meter_readings import Domain, Fault, outermost
+from steelyard.guard.meter_window import Meter
 from steelyard.guard.meters import describe, meter_for
 from steelyard.guard.nvml import NvmlCounter
 from steelyard.guard.rapl import Rapl, is_virtual, rapl_source
-from steelyard.guard.source import Absent
-from steelyard.guard.window import Meter
 from tests.fakes.one_board import OneBoard
 
 RANGE_UJ = 262_143_328_850

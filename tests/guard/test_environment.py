@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from steelyard.engine.probe import probe
-from steelyard.guard.environment import for_child, not_passed_on, told
+from steelyard.guard.environment import for_child, not_passed_on, shell_warning
 from steelyard.hardware.fingerprint import fingerprint
 from tests.cli.test_doctor import QUIET
 
@@ -55,17 +55,20 @@ def shell(monkeypatch):
 
 
 def test_one_line_says_what_is_not_passed_on(shell, monkeypatch):
-    assert told() == "not passed on: JAX_PLATFORMS, OMP_NUM_THREADS (set in this shell; backends run without them)"
+    assert (
+        shell_warning()
+        == "not passed on: JAX_PLATFORMS, OMP_NUM_THREADS (set in this shell; backends run without them)"
+    )
     monkeypatch.delenv("JAX_PLATFORMS")
     monkeypatch.delenv("OMP_NUM_THREADS")
-    assert told() == ""
+    assert shell_warning() == ""
 
 
 def test_doctor_says_it_among_its_advice(shell):
     from steelyard.cli.doctor import advice
 
     (line,) = [line for line in advice([], [], QUIET) if line.startswith("not passed on")]
-    assert line == told()
+    assert line == shell_warning()
 
 
 def test_the_manifest_tells_what_is_in_force_from_what_is_not(shell):

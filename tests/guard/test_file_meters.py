@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.guard.energy import Energy
+from steelyard.guard.energy_source import Absent, EnergySource
 from steelyard.guard.files import whole_number
 from steelyard.guard.hwmon import hwmon_source
 from steelyard.guard.jetson import jetson_source
+from steelyard.guard.meter_readings import Energy
+from steelyard.guard.meter_window import total
 from steelyard.guard.rapl import Rapl, rapl_source
-from steelyard.guard.source import Absent, EnergySource
-from steelyard.guard.window import total
 from tests.guard.test_energy import Clock
 
 WATTS, WINDOW_S = 10, 8

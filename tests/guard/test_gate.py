@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from steelyard.guard.amdsmi import amdsmi_source
-from steelyard.guard.energy import Count, Domain
+from steelyard.guard.energy_source import Absent, EnergySource
+from steelyard.guard.meter_readings import Count, Domain
+from steelyard.guard.meter_window import powers, total
 from steelyard.guard.meters import meter_for, sources
-from steelyard.guard.source import Absent, EnergySource
 from steelyard.guard.unwrap import Integrated
-from steelyard.guard.window import powers, total
 
 STEP_NS = 100_000_000
 

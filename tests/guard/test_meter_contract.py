@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.guard.energy import Counts
+from steelyard.guard.energy_source import EnergySource
 from steelyard.guard.hwmon import hwmon_source
+from steelyard.guard.meter_readings import Counts
 from steelyard.guard.nvml import nvml_source
 from steelyard.guard.rapl import rapl_source
-from steelyard.guard.source import EnergySource
 from tests.fakes.nvml import SETTINGS, loaded
 from tests.guard.meter_contract import check_meter
 

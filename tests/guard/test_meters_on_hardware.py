@@ -2,8 +2,8 @@
 
 import pytest
 
+from steelyard.guard.energy_source import Absent
 from steelyard.guard.meters import sources
-from steelyard.guard.source import Absent
 from tests.guard.meter_contract import check_meter
 
 pytestmark = pytest.mark.hardware

@@ -7,10 +7,10 @@ import pytest
 
 from steelyard.core.energy import EnergySettings
 from steelyard.engine.metering import Metering, energy_use
+from steelyard.guard.energy_source import Absent
 from steelyard.guard.gate import Gate
+from steelyard.guard.meter_window import total
 from steelyard.guard.nvml import NvmlCounter, NvmlPower, nvml_source
-from steelyard.guard.source import Absent
-from steelyard.guard.window import total
 from tests.fakes.nvml import SETTINGS, loaded
 
 START_S = 100.0

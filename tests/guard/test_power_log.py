@@ -5,12 +5,12 @@ import os
 import pytest
 
 from steelyard.core.errors import UsageError
-from steelyard.guard.energy import Fault
 from steelyard.guard.external import ExternalLog
 from steelyard.guard.live_log import PATIENCE_S, check_live
+from steelyard.guard.meter_readings import Fault
+from steelyard.guard.meter_window import total
 from steelyard.guard.meters import meter_for
 from steelyard.guard.power_log import read_log
-from steelyard.guard.window import total
 
 HEADER = "unix_time_s,power_w"
 

@@ -1,4 +1,4 @@
-"""The noise guard against real neighbours and trees of kernel files."""
+"""The noise guard against real background load and trees of kernel files."""
 
 import os
 import resource
@@ -69,12 +69,12 @@ def test_a_machine_on_which_verdicts_are_possible_is_looked_at_once():
     assert twice_if_noisy(iter((calm,)).__next__, pytest.fail, pytest.fail) is calm
 
 
-def test_a_neighbour_on_one_cpu_is_seen_by_the_spin_meter_and_the_boundary_sample():
+def test_a_background_load_on_one_cpu_is_seen_by_the_spin_meter_and_the_boundary_sample():
     cpu = min(os.sched_getaffinity(0))
     code = f"import os\nos.sched_setaffinity(0, {{{cpu}}})\nprint(flush=True)\nwhile True: pass"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as neighbour:
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as load:
         try:
-            neighbour.stdout.readline()
+            load.stdout.readline()
             assert hiccups([cpu], 0.4)["hiccup_share"].value > 0.25
             sample = boundary_sample([cpu])
             assert sample["foreign_cpu_share"].value > 0.5
@@ -82,7 +82,7 @@ def test_a_neighbour_on_one_cpu_is_seen_by_the_spin_meter_and_the_boundary_sampl
             assert noise.grade == "F"
             assert any(text.startswith("F: a spinning process lost") for text in noise.evidence)
         finally:
-            neighbour.kill()
+            load.kill()
 
 
 def test_the_boundary_sample_is_short():
@@ -174,6 +174,27 @@ V1 = {
     "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000",
     "sys/fs/cgroup/memory/m/memory.limit_in_bytes": "9223372036854771712",
 }
+
+
+def test_what_others_in_a_group_use_is_not_free(tree):
+    use = {
+        "sys/fs/cgroup/a/memory.current": str(900 << 20),
+        "sys/fs/cgroup/a/memory.stat": f"anon {700 << 20}\ninactive_file {100 << 20}\nactive_file 5\n",
+    }
+    assert cgroup.free_memory_bytes(tree({**V2, **use})) == (1024 - 900 + 100) << 20
+
+
+def test_what_others_in_a_group_of_v1_use_is_not_free(tree):
+    use = {
+        "sys/fs/cgroup/memory/m/memory.limit_in_bytes": str(512 << 20),
+        "sys/fs/cgroup/memory/m/memory.usage_in_bytes": str(500 << 20),
+        "sys/fs/cgroup/memory/m/memory.stat": "inactive_file 4\ntotal_inactive_file 1048576\n",
+    }
+    assert cgroup.free_memory_bytes(tree({**V1, **use})) == 13 << 20
+
+
+def test_without_a_limit_the_memory_of_the_host_counts(tree):
+    assert cgroup.free_memory_bytes(tree({**V1})) > 1 << 20
 
 
 def test_cgroup_v2_limits_are_the_tightest_up_the_tree(tree):

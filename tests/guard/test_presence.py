@@ -6,7 +6,7 @@ import selectors
 import pytest
 
 from steelyard.core.metrics import Reading
-from steelyard.guard.disturbance import disturbance
+from steelyard.guard.contamination import contamination
 from steelyard.guard.presence import BEAT_S, Presence
 
 
@@ -60,7 +60,7 @@ def test_what_is_ready_when_it_wakes_is_taken(pipe):
     assert presence.away_s == pytest.approx(30.0 - BEAT_S)
 
 
-def test_a_launch_that_nobody_watched_counts_as_disturbed():
-    assert disturbance({"during/away_s": Reading(value=0.6, unit="s")}) == ""
-    told = disturbance({"during/away_s": Reading(value=29.6, unit="s")})
+def test_a_launch_that_nobody_watched_counts_as_contaminated():
+    assert contamination({"during/away_s": Reading(value=0.6, unit="s")}) == ""
+    told = contamination({"during/away_s": Reading(value=29.6, unit="s")})
     assert told == "bench itself was stopped, or the machine slept, for 29.6 s while it ran"

@@ -14,7 +14,7 @@ from steelyard.guard import clocks
 from steelyard.guard.gpu import gpu_readings
 from steelyard.guard.grades import grade
 from steelyard.guard.preflight import preflight
-from steelyard.guard.quieten import Step, steps
+from steelyard.guard.quieten import TuneStep, steps
 from tests.guard.test_energy import FakeNvml as EnergyNvml
 from tests.guard.test_energy import NvmlError
 
@@ -109,7 +109,7 @@ def test_amd_turbo_has_a_switch_of_its_own_and_nothing_is_made_up(tree, tmp_path
 
 
 def test_the_command_line_prints_and_runs_nothing(monkeypatch):
-    more = Step(name="it", found="it is", do="sudo do-it", changes="it", undo="sudo undo-it")
+    more = TuneStep(name="it", found="it is", do="sudo do-it", changes="it", undo="sudo undo-it")
     started = []
     monkeypatch.setattr("subprocess.Popen", lambda *a, **k: started.append(a))
     monkeypatch.setattr(os, "system", started.append)
@@ -139,7 +139,7 @@ class FakeNvml(EnergyNvml):
         self.facts = {"processes": 0, "enforced": 700_000, "reasons": 1, "celsius": 40, "persistence": 1} | facts
         self.open = 0
 
-    def told(self, name):
+    def answer(self, name):
         value = self.facts[name]
         if isinstance(value, Exception):
             raise value
@@ -154,22 +154,22 @@ class FakeNvml(EnergyNvml):
         self.open -= 1
 
     def nvmlDeviceGetComputeRunningProcesses(self, board):
-        return [SimpleNamespace(pid=number) for number in range(self.told("processes"))]
+        return [SimpleNamespace(pid=number) for number in range(self.answer("processes"))]
 
     def nvmlDeviceGetEnforcedPowerLimit(self, board):
-        return self.told("enforced")
+        return self.answer("enforced")
 
     def nvmlDeviceGetPowerManagementDefaultLimit(self, board):
         return 700_000
 
     def nvmlDeviceGetCurrentClocksEventReasons(self, board):
-        return self.told("reasons")
+        return self.answer("reasons")
 
     def nvmlDeviceGetTemperatureV(self, board, sensor):
-        return self.told("celsius")
+        return self.answer("celsius")
 
     def nvmlDeviceGetPersistenceMode(self, board):
-        return self.told("persistence")
+        return self.answer("persistence")
 
     def nvmlDeviceGetMaxClockInfo(self, board, kind):
         return 1980

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from steelyard.core.errors import UsageError
 from steelyard.guard.amdsmi import amdsmi_source
-from steelyard.guard.energy import Fault
+from steelyard.guard.energy_source import Absent
 from steelyard.guard.external import ExternalLog
 from steelyard.guard.gate import Gate
 from steelyard.guard.hwmon import Hwmon, HwmonPower, hwmon_source
 from steelyard.guard.jetson import jetson_source
+from steelyard.guard.meter_readings import Fault
+from steelyard.guard.meter_window import between, counted_once, mirrors, total
 from steelyard.guard.meters import meter_for, sources
 from steelyard.guard.period import measure_period
 from steelyard.guard.power_log import read_log
-from steelyard.guard.source import Absent
 from steelyard.guard.unwrap import Unwrapped
-from steelyard.guard.window import between, counted_once, mirrors, total
 from tests.guard.test_energy import Clock, Powercap
 
 

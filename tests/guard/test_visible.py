@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.core.backend import Budget, Device, parse_backend
-from steelyard.engine.launch import environment
+from steelyard.engine.launch_start import environment
 from steelyard.engine.protocol import LaunchRequest
-from steelyard.guard.board import Window, foreign_processes
+from steelyard.guard.board import BoardWatch, foreign_processes
 from steelyard.guard.device_memory import device_memory
 from steelyard.guard.gpu import gpu_readings
 from steelyard.guard.nvml import NvmlCounter
@@ -105,10 +105,10 @@ def test_whatever_samples_a_board_samples_the_one_that_computes(nvml, monkeypatc
     assert foreign_processes("cuda", 0)[0].value == 2
     assert foreign_processes("cuda", 1)[0].value == 0
     assert device_memory("cuda", 0)._held_before == 7
-    window = Window("cuda", 0)
+    window = BoardWatch("cuda", 0)
     window.begin()
     loaded().stub_set_time_ns(ctypes.c_int64(110_000_000_000))
-    assert window.end()["board"]["slowed_s"] == {"power cap": pytest.approx(5)}
+    assert window.end().slowed_s == {"power cap": pytest.approx(5)}
     (after,) = counter.read().values()
     assert after.joules - before.joules == pytest.approx(3000)
 

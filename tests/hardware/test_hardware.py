@@ -20,7 +20,7 @@ from steelyard.core.errors import UsageError
 from steelyard.hardware import processors
 from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.hardware.cpu import cpu_facts, cpu_name, memory_bytes
-from steelyard.hardware.devices import Found, Survey, devices
+from steelyard.hardware.devices import FoundDevice, Survey, devices
 from steelyard.hardware.fingerprint import fingerprint
 
 CPU = Device(kind="cpu", index=0, name="A CPU", memory_bytes=1 << 30)
@@ -55,7 +55,7 @@ def test_this_machine_has_a_cpu_with_memory():
 
 
 def here(*devices: Device, integrated: Collection[str] = (), **reasons: str) -> Survey:
-    found = (Found(device=device, facts={"integrated": device.id in integrated}) for device in devices)
+    found = (FoundDevice(device=device, facts={"integrated": device.id in integrated}) for device in devices)
     return Survey(found=tuple(found), reasons=reasons)
 
 

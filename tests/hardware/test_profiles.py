@@ -1,6 +1,7 @@
 """Hardware profiles: every value follows from the figure as printed, and a device's name finds one profile."""
 
 import math
+import os
 from importlib import resources
 
 import pytest
@@ -217,7 +218,38 @@ def test_what_was_not_read_is_none():
 def test_a_wrong_file_is_refused_by_name(old, new, message):
     assert old in FILE
     with pytest.raises(SteelyardError, match=rf"hardware_profiles/a\.toml: .*{message}"):
-        parse_profile(FILE.replace(old, new), "a.toml")
+        parse_profile(FILE.replace(old, new), "hardware_profiles/a.toml")
+
+
+@pytest.fixture
+def named(monkeypatch):
+    """Profiles read anew, with the variable that names the user's own."""
+
+    def name(*entries):
+        monkeypatch.setenv(module.VARIABLE, os.pathsep.join(map(str, entries)))
+        profiles.cache_clear()
+
+    yield name
+    profiles.cache_clear()
+
+
+def test_files_and_folders_of_the_user_are_read_too(named, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/b.toml").write_text(FILE.replace("A chip", "Mine").replace("A Chip", "My Chip"))
+    (tmp_path / "a.toml").write_text(FILE)
+    named(tmp_path / "a.toml", tmp_path / "folder")
+    assert [profile.model for profile in profiles()[-2:]] == ["A chip", "Mine"]
+    assert profile_of("A Chip 2", "cuda").model == "A chip"
+
+
+def test_a_file_of_the_user_that_is_missing_or_wrong_is_named(named, tmp_path):
+    named(tmp_path / "none.toml")
+    with pytest.raises(UsageError, match=r"STEELYARD_PROFILES names '.*none\.toml', and there is no such file"):
+        profiles()
+    (tmp_path / "wrong.toml").write_text("model = 1")
+    named(tmp_path / "wrong.toml")
+    with pytest.raises(SteelyardError, match=r"wrong\.toml: .*sources"):
+        profiles()
 
 
 @pytest.mark.parametrize(

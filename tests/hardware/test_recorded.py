@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from steelyard.guard.amdsmi import amdsmi_source
+from steelyard.guard.energy_source import Absent
 from steelyard.guard.gate import Gate
+from steelyard.guard.meter_window import total
 from steelyard.guard.places import address_of
-from steelyard.guard.source import Absent
-from steelyard.guard.window import total
 from steelyard.hardware.amd import amd_facts, amd_identities
 from steelyard.hardware.devices import devices
 from steelyard.hardware.profiles import profile_of

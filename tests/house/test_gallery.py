@@ -3,8 +3,7 @@
 import re
 from pathlib import Path
 
-from steelyard import plugins
-from tests.reports.gallery import drawn, page
+from tests.reports.gallery import drawn, figures, page
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/gallery.md").read_text()
@@ -12,9 +11,8 @@ PAGE = (ROOT / "docs/gallery.md").read_text()
 
 def test_every_figure_is_shown_with_the_command_that_makes_it():
     sections = dict(section.split("\n", 1) for section in PAGE.split("\n## ")[1:])
-    figures = plugins.figures()
-    assert set(sections) == {figure.title for figure in figures.values()}
-    for name, figure in figures.items():
+    assert set(sections) == {figure.title for figure in figures().values()}
+    for name, figure in figures().items():
         assert f"![{figure.title}](figures/{name}.png)" in sections[figure.title]
         assert re.search(r"`(bench report results/published/|make gallery`)", sections[figure.title])
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ORDER = (
     "core", "stats", "measure", "guard", "lowering", "hardware", "engine", "store", "analysis", "tables", "render",
-    "across", "artifact", "service", "selftest", "cli",
+    "across", "tracing", "history", "artifact", "service", "selftest", "new", "cli",
 )  # fmt: skip
 LEAVES = {
     "runners": "runners", "suites": "suites", "reports": "reports", "hardware_profiles": "hardware_profiles",

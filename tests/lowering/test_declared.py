@@ -26,7 +26,7 @@ SAID = {
     "reference shape": r"mistaken:make, output 'y': its reference is \[2, 8\], the output \[4, 8\]",
     "reference text": r"mistaken:make, output 'y': its reference is a str, not a tensor",
     "nan": r"mistaken:make, output 'y': its reference holds NaN",
-    "overflow": r"output 'y' computed by PyTorch eager in float32 differs from float64 by inf .*use a wider dtype",
+    "overflow": r"output 'y' computed in float32 without optimisation differs from float64 by inf .*use a wider dtype",
     "input": r"mistaken:make, input 'x' is float32\[2, 8\], and declared as float32\[4, 8\]",
     "in place": r"program 'forward' changes its input 'x' in place",
     "no such pool": r"tests.fakes.mistaken:absent: .*has no attribute 'absent'",

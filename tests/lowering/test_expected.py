@@ -9,7 +9,7 @@ import pytest
 from steelyard.core.metrics import Reading, absent
 from steelyard.guard import cgroup
 from steelyard.lowering import side_by_side as places
-from steelyard.lowering.costs import Costs, task_s
+from steelyard.lowering.costs import LoweringCosts, task_s
 from steelyard.lowering.expected import of_steps
 from steelyard.lowering.side_by_side import side_by_side
 from steelyard.lowering.steps import Step
@@ -22,33 +22,33 @@ GB = 1e9
 
 
 def test_a_machine_that_has_seen_nothing_expects_as_fast_as_it_is(tmp_path: Path) -> None:
-    one, two = (Costs(tmp_path, lambda s=s: s) for s in (0.1, 0.2))
+    one, two = (LoweringCosts(tmp_path, lambda s=s: s) for s in (0.1, 0.2))
     for step in (WEIGHTS, REFERENCES, ONNX, replace(ONNX, makes="onnx@20"), replace(ONNX, makes="another")):
         assert two.expected_s(step) == pytest.approx(2 * one.expected_s(step))
 
 
 def test_what_a_kind_of_step_took_here_counts_more_than_how_fast_the_machine_is(tmp_path: Path) -> None:
-    costs = Costs(tmp_path, lambda: 0.1)
+    costs = LoweringCosts(tmp_path, lambda: 0.1)
     for seconds in (30.0, 31.0, 300.0):
         costs.add(ONNX, seconds)
-    again = Costs(tmp_path, lambda: pytest.fail("measured, although this kind was seen"))
+    again = LoweringCosts(tmp_path, lambda: pytest.fail("measured, although this kind was seen"))
     assert again.expected_s(ONNX) == pytest.approx(31.0)  # one that was disturbed does not count
     assert 31.0 < again.expected_s(replace(ONNX, gigabytes=1.0)) < 62.0  # some of it is the same for any size
-    other = Costs(tmp_path, lambda: 0.1)
-    assert other.expected_s(WEIGHTS) == Costs(tmp_path / "empty", lambda: 0.1).expected_s(WEIGHTS)
+    other = LoweringCosts(tmp_path, lambda: 0.1)
+    assert other.expected_s(WEIGHTS) == LoweringCosts(tmp_path / "empty", lambda: 0.1).expected_s(WEIGHTS)
 
 
 def test_the_newest_count_and_a_line_that_was_cut_short_does_not(tmp_path: Path) -> None:
-    costs = Costs(tmp_path)
+    costs = LoweringCosts(tmp_path)
     for seconds in (5.0, 5.0, 5.0, *[50.0] * 6):
         costs.add(ONNX, seconds)
     with (tmp_path / "costs.jsonl").open("a") as stream:
         stream.write('{"makes": "onnx", "giga')
-    assert Costs(tmp_path).expected_s(ONNX) == pytest.approx(50.0)
+    assert LoweringCosts(tmp_path).expected_s(ONNX) == pytest.approx(50.0)
 
 
 def test_only_what_is_missing_costs_and_two_processes_share_it(tmp_path: Path) -> None:
-    costs = Costs(tmp_path)
+    costs = LoweringCosts(tmp_path)
     for step, seconds in ((WEIGHTS, 20.0), (REFERENCES, 40.0), (ONNX, 30.0)):
         costs.add(step, seconds)
     alone = of_steps((WEIGHTS, REFERENCES, ONNX, DECODE), costs, 1)
@@ -67,16 +67,19 @@ def test_the_task_takes_as_long_as_it_takes() -> None:
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     def has(cpus: int = 4, free_gb: float = 100.0, quota: float | None = None, limit_gb: float | None = None) -> None:
         monkeypatch.setattr(places.os, "sched_getaffinity", lambda _: set(range(cpus)), raising=False)
         monkeypatch.setattr(places.sys, "platform", "linux")
         free = type("Memory", (), {"available": free_gb * GB})
         monkeypatch.setattr(cgroup.psutil, "virtual_memory", lambda: free)
-        monkeypatch.setattr(cgroup, "memory_limit", lambda: told(limit_gb and limit_gb * GB, "B"))
-        monkeypatch.setattr(places, "cpu_quota", lambda: told(quota, "1"))
+        if limit_gb is not None:
+            (tmp_path / "memory.max").write_text(str(int(limit_gb * GB)))
+            (tmp_path / "memory.current").write_text("0")
+        monkeypatch.setattr(cgroup, "_directories", lambda *_: iter((tmp_path,)))
+        monkeypatch.setattr(places, "cpu_quota", lambda: limit(quota, "1"))
 
-    def told(value: float | None, unit: str) -> Reading:
+    def limit(value: float | None, unit: str) -> Reading:
         return absent(unit, "no limit") if value is None else Reading(value=value, unit=unit, method="cgroup")
 
     return has

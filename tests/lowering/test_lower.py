@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from steelyard import wire
+from steelyard import plugins, wire
 from steelyard.contract import program as contract
 from steelyard.core.errors import LoweringError, UsageError
-from steelyard.core.workload import TensorSpec
+from steelyard.core.workload import Selection, TensorSpec
 from steelyard.engine.lower import facts
 from steelyard.lowering import format as formats
 from steelyard.lowering.cache import Cache
@@ -180,6 +180,38 @@ def test_what_fails_is_said_per_point_and_the_rest_goes_on(tmp_path):
     assert "torch.export failed" in unexportable.programs["prefill"].failures["pt2"]
     assert set(unexportable.programs["decode"].artifacts) == {"onnx@23", "pt2"}
     assert not any(program.failures for program in whole.programs.values())
+
+
+def test_each_program_may_have_weights_of_its_own(tmp_path):
+    """As of a draft and a target, or the parts of a pipeline: a decode with other weights than its prefill."""
+    point = dataclasses.replace(contract.point(), pool="programs:answers")
+    decode = point.programs["decode"].weights
+    other = dataclasses.replace(decode, source="programs:other_weights")
+    several = changed(point, "decode", weights=other)
+    _, response, steps, said = lower(tmp_path, (point, several), ("pt2",), tmp_path / "cache")
+    assert not response.failures, said
+    made = [step.label for step in steps if step.label.startswith("weights")]
+    assert made == ["weights of contract", "weights of contract (decode)"]
+    one, two = response.points
+    assert one.identity.weights != two.identity.weights
+    assert one.programs["prefill"].weights_file == two.programs["prefill"].weights_file
+    assert one.programs["decode"].weights_file != two.programs["decode"].weights_file
+    for index in ("0", "1"):
+        command = [sys.executable, str(HERE / "fresh_process.py"), str(tmp_path / "response.json"), index, "pt2"]
+        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+        assert found["tokens_agree"]
+        assert max(found["errors"].values()) < 1e-5
+
+
+def test_an_operator_that_a_converter_does_not_know_is_named(tmp_path):
+    (point,) = plugins.suite("kernels").points(Selection(device_kind="cpu", size="tiny", workloads=("cumprod",)))
+    code, response, _, said = lower(tmp_path, (point,), ("onnx@23", "openvino", "stablehlo"), tmp_path / "cache")
+    assert code == 0, said
+    (main,) = (each.programs["main"] for each in response.points)
+    assert main.failures["openvino"].endswith("not converted: aten.cumprod.default")
+    assert "prims.prod" in main.failures["onnx@23"]
+    assert "\x1b" not in main.failures["onnx@23"]
+    assert set(main.artifacts) == {"stablehlo"}
 
 
 def test_a_request_that_makes_no_sense_ends_with_its_code(tmp_path):

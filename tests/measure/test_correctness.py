@@ -106,6 +106,14 @@ def test_the_error_does_not_depend_on_scale(exponent: float, relative: float) ->
         assert check.passed == (relative <= LIMIT)
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_numbers_whose_squares_are_too_large_never_pass() -> None:
+    checker = Checker(lowered(), [{"logits": LOGITS * 1e200}], [{}])
+    checker._compare("logits", -LOGITS * 1e200, LOGITS * 1e200)
+    assert not checker._judge("logits", checker._worst["logits"]).passed
+
+
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
@@ -117,8 +125,9 @@ def test_the_error_does_not_depend_on_scale(exponent: float, relative: float) ->
         (
             0,
             1.1,
-            "logits: relative error 0.014 exceeds 0.0001; it would pass as an approximation with --tolerance 0.015",
+            "logits: relative error 0.014 exceeds 0.0001; if it is meant to approximate, --tolerance 0.015 says so",
         ),
+        (0, 5.0, "logits: relative error 0.56 exceeds 0.0001"),
     ],
 )
 def test_an_infinity_is_right_where_the_reference_has_it_and_nowhere_else(place: int, value: float, said: str) -> None:
@@ -206,7 +215,7 @@ def test_an_error_beyond_all_of_them_says_what_would_have_to_be_stated(stated: f
     assert not verdict.passed
     assert verdict.approximate == ""
     assert verdict.reason == (
-        f"logits: relative error 0.012 exceeds {against}; it would pass as an approximation with --tolerance 0.013"
+        f"logits: relative error 0.012 exceeds {against}; if it is meant to approximate, --tolerance 0.013 says so"
     )
     assert checked((0, off(0.0123)), stated=0.013).passed
 

@@ -116,7 +116,7 @@ def test_a_pool_that_does_not_vary_allows_no_mixture(monkeypatch: pytest.MonkeyP
 
 
 def test_too_few_mixtures_hold_nothing_against_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    single = [{"x": POOL[0]["x"]}, {"x": np.concatenate([POOL[0]["x"][:15], [1]]).astype(np.float32)}]
+    single = [{"x": np.zeros(16, np.int64)}, {"x": np.eye(16, dtype=np.int64)[15]}]
     found = calls(monkeypatch, lambda mixture, kind: 0.003 if kind == 0 else 0.001, pool=single)
     assert (found.mixtures, found.doubts) == (1, [])
 
@@ -135,3 +135,40 @@ def test_inputs_destroyed_by_a_call_give_another_answer_when_left_alone(monkeypa
     found = fresh.FreshCalls(Scripted(clock, lambda mixture, kind: 0.001), PROGRAM, POOL, {"y": 1e-6})
     found.make(0.001)
     assert found.doubts[0] == "y: left alone, its inputs give another answer: they were changed"
+
+
+def test_an_output_that_depends_on_one_element_is_new_for_new_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a model of audio that is told that one sample of its input counts."""
+
+    def run(self: Scripted) -> None:
+        self.y = np.repeat(2 * self.x[:1], 16)
+
+    monkeypatch.setattr(Scripted, "run", run)
+    random = np.random.default_rng(0)
+    pool = [{"x": random.standard_normal(16).astype(np.float32)} for _ in range(3)]
+    assert calls(monkeypatch, lambda mixture, kind: 0.001, pool=pool).doubts == []
+
+
+def test_a_mixture_keeps_shape_and_type_and_what_is_not_finite() -> None:
+    random = np.random.default_rng(0)
+    for one, other in [
+        (np.array(16000), np.array(8000)),
+        (np.float32(1.5), np.float32(2.5)),
+        (np.array([True, False]), np.array([False, False])),
+        (np.array([0.0, -np.inf, 1.0], np.float16), np.array([0.0, -np.inf, -np.inf], np.float16)),
+    ]:
+        mixture = fresh._mixed(np.asarray(one), np.asarray(other), random)
+        assert (mixture.shape, mixture.dtype) == (np.shape(one), np.asarray(one).dtype)
+        assert not np.isnan(mixture.astype(np.float64)).any()
+        assert ((np.minimum(one, other) <= mixture) & (mixture <= np.maximum(one, other))).all()
+
+
+def test_a_single_number_stays_one_when_the_binding_gets_its_own_inputs_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[int, ...]] = []
+    monkeypatch.setattr(Scripted, "update", lambda self, inputs: given.append(np.shape(inputs["x"])))
+    monkeypatch.setattr(fresh.time, "sleep", lambda pause: None)
+    pool = [{"x": np.array(rate)} for rate in (8000, 16000)]
+    found = fresh.FreshCalls(Scripted([0], lambda mixture, kind: 0.0), PROGRAM, pool, {"y": 1e-6})
+    found.once()
+    assert given
+    assert set(given) == {()}

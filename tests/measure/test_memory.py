@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.core.metrics import raised
-from steelyard.measure.memory import HostMemory, descendants
+from steelyard.measure.process_memory import HostMemory, descendants
 
 ROOT = Path(__file__).parents[2]
 MEBI = 1 << 20

@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant(
         name="children left behind",
         file="steelyard/engine/launch.py",
-        old='    stayed = left_behind(process.pid, f"{_MARK}={launch}")\n',
+        old='    stayed = left_behind(process.pid, f"{MARK}={launch}")\n',
         new="    stayed = ()\n",
         tests=(f"{CHEATS}::test_a_child_in_a_session_of_its_own_is_ended_and_remarked",),
         through="worker",
@@ -162,7 +162,7 @@ MUTANTS = (
     ),
     Mutant(
         name="silent fallback",
-        file="steelyard/engine/measuring.py",
+        file="steelyard/engine/judging.py",
         old="    if proof.mismatches:\n",
         new="    if False:\n",
         tests=(f"{FAILS}[fallback-fallback-check-ran in bfloat16, not float32]",),
@@ -186,7 +186,7 @@ MUTANTS = (
     ),
     Mutant(
         name="verdicts on a noisy machine",
-        file="steelyard/analysis/within.py",
+        file="steelyard/analysis/withheld.py",
         old='    noisy = [segment for segment in run.segments if segment.noise.grade == "F"]\n',
         new="    noisy = []\n",
         tests=(f"{GUARDS}::test_on_a_noisy_machine_verdicts_are_withheld_and_numbers_kept",),
@@ -386,7 +386,7 @@ MUTANTS = (
     ),
     Mutant(
         name="files left by a launch",
-        file="steelyard/engine/launch.py",
+        file="steelyard/engine/launch_start.py",
         old="    return for_child(own, temporary=Path(request.compile_cache))\n",
         new="    return for_child(own)\n",
         tests=(QUIET,),
@@ -486,7 +486,7 @@ MUTANTS = (
     ),
     Mutant(
         name="readings that raise",
-        file="steelyard/guard/source.py",
+        file="steelyard/guard/energy_source.py",
         old="                return self._gate.failed(self.domains(), self._clock_ns(), error)\n",
         new="                raise\n",
         tests=(
@@ -620,7 +620,7 @@ MUTANTS = (
         file="steelyard/guard/halt.py",
         old="                return sum(_moving(pid) for pid in {self._leader, *moving})\n",
         new="                return 0\n",
-        tests=(f"{TURNS}::test_a_launch_that_does_not_stand_makes_its_round_a_disturbed_one",),
+        tests=(f"{TURNS}::test_a_launch_that_does_not_stand_makes_its_round_a_contaminated_one",),
         through="worker",
     ),
     Mutant(
@@ -689,10 +689,44 @@ MUTANTS = (
     ),
     Mutant(
         name="counts of one protocol told as those of the other",
-        file="steelyard/hardware/kept_shams.py",
+        file="steelyard/hardware/kept_aa_counts.py",
         old="{key}-{condition}{'-in-turns' if turns else ''}.json",
         new="{key}-{condition}.json",
         tests=("tests/selftest/test_aa_counts.py::test_the_summary_says_rows_versions_and_survives_storing",),
+        through="part",
+    ),
+    Mutant(
+        name="code that a stored run names",
+        file="steelyard/store/reader.py",
+        old="        if not named_drivers.permitted(driver):\n",
+        new="        if False:\n",
+        tests=("tests/store/test_named_code.py::test_reading_it_imports_nothing_and_says_what_to_do[verify]",),
+        through="command line",
+    ),
+    Mutant(
+        name="a round in two segments",
+        file="steelyard/store/merge.py",
+        old="    for where, problem in segments.repeated(rounds):\n",
+        new="    for where, problem in ():\n",
+        tests=(
+            "tests/store/test_store_check.py::test_a_round_that_stands_in_two_segments_is_damage_and_is_not_merged_in",
+        ),
+        through="part",
+    ),
+    Mutant(
+        name="a compile cache of several bundles",
+        file="steelyard/engine/asking.py",
+        old='"compile" / f"arm-{self._plan.arms.index(arm)}-{bundle[0].key}"\n',
+        new='"compile" / f"arm-{self._plan.arms.index(arm)}"\n',
+        tests=("tests/engine/test_bundles.py::test_every_bundle_of_an_arm_has_a_compile_cache_of_its_own",),
+        through="part",
+    ),
+    Mutant(
+        name="a change of one night",
+        file="steelyard/history/changes.py",
+        old="        return min(len(self.before.nights), len(self.after.nights)) >= FEWEST and (\n",
+        new="        return (\n",
+        tests=("tests/history/test_changes.py::test_a_change_counts_from_the_third_night_on",),
         through="part",
     ),
 )

@@ -1,5 +1,6 @@
 """A package of somebody else, really installed: its runner by name, by path, and its torch.compile backend."""
 
+import json
 import os
 import re
 import subprocess
@@ -81,6 +82,26 @@ def test_a_suite_a_driver_a_format_and_a_section_of_others_are_used_like_our_own
     verify = [sys.executable, "-m", "steelyard", "verify", str(report.parents[1])]
     done = subprocess.run(verify, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "everything was traced" in done.stdout, done.stdout[-2000:]
+
+
+def test_a_file_of_a_kind_that_only_another_package_reads_is_run(installed, tmp_path):
+    (tmp_path / "net.matrix").write_text("1,2\n3,4\n5,6\n")
+    environment = {**installed, "STEELYARD_CACHE": str(tmp_path / "cache")}
+
+    def run(*options):
+        options = ("--backend", "rows", "--baseline", "rows", "--quick", "--window", "0.1", "--threads", "1", *options)
+        command = [sys.executable, "-m", "steelyard", "run", *options, "--output", str(tmp_path / "runs")]
+        return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    done = run("--model", "net.matrix")
+    assert done.returncode == 2
+    assert "input 'x' is ['rows', 3], with open extents; give them, e.g. --shape x=1x3" in " ".join(done.stderr.split())
+    done = run("--model", "net.matrix", "--shape", "x=4x3")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (report,) = tmp_path.glob("runs/*/report/report.md")
+    assert "torch in float64" in report.read_text()
+    (results,) = tmp_path.glob("runs/*/segment-000/results.jsonl")
+    assert {json.loads(line)["status"] for line in results.read_text().splitlines()} == {"ok"}
 
 
 def test_a_run_of_a_driver_that_is_gone_says_whose_it_was(installed, tmp_path):

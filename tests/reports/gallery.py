@@ -12,11 +12,13 @@ from inspect import getdoc
 from pathlib import Path
 
 from steelyard import plugins
-from steelyard.core.run import Run
-from steelyard.render.drawing import Picture, pictures
+from steelyard.core.run import Manifest, Run
+from steelyard.render.drawing import Figure, Picture, pictures
 from steelyard.render.output import save
-from steelyard.store import open_run
+from steelyard.store import open_run, read_manifest
 from steelyard.tables.build import build
+from steelyard.tracing.figures import FIGURES
+from steelyard.tracing.report import build_traced
 from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.metered import metered_run
 from tests.fakes.runs import llm_points, synthetic_run
@@ -49,9 +51,19 @@ and shows only what such a figure looks like. `{stand_in}` draws this page anew.
 """
 
 
-def published() -> Path:
-    """The newest published run."""
-    return max(path.parent for path in (ROOT / "results/published").glob("*/manifest.json"))
+def published(*, traced: bool = False) -> Path:
+    """The newest published run that was timed, or that was traced."""
+    runs = {path.parent: read_manifest(path.parent) for path in (ROOT / "results/published").glob("*/manifest.json")}
+    return max(path for path, manifest in runs.items() if _traced(manifest) == traced)
+
+
+def _traced(manifest: Manifest) -> bool:
+    return any(case.scenario == "traced" for case in manifest.cases)
+
+
+def figures() -> Mapping[str, Figure]:
+    """Every figure by its name: those of a run, and those of a traced run."""
+    return {**plugins.figures(), **{figure.name: figure for figure in FIGURES}}
 
 
 def stand_in() -> Run:
@@ -62,9 +74,9 @@ def stand_in() -> Run:
 
 def drawn(*, saved: bool) -> tuple[Mapping[str, Picture], Mapping[str, Picture]]:
     """Every figure of the published run, and of the stand-in those that the former has no data for."""
-    figures = plugins.figures()
-    real = {item.name: item for item in pictures(figures.values(), build(open_run(published())), saved=saved)}
-    missing = [figure for name, figure in figures.items() if real[name].reason]
+    real = {item.name: item for item in pictures(plugins.figures().values(), build(open_run(published())), saved=saved)}
+    missing = [figure for name, figure in plugins.figures().items() if real[name].reason]
+    real |= {i.name: i for i in pictures(FIGURES, build_traced(open_run(published(traced=True))), saved=saved)}
     fake = pictures(missing, build(stand_in()), saved=saved) if missing else ()
     return real, {item.name: item for item in fake}
 
@@ -78,13 +90,15 @@ def page(real: Mapping[str, Picture], fake: Mapping[str, Picture]) -> str:
             run=run, device=open_run(ROOT / run).manifest.device.name, command=command, stand_in=STAND_IN_COMMAND
         )
     ]
-    for name, figure in sorted(plugins.figures().items()):
+    traced = COMMAND.format(run=published(traced=True).relative_to(ROOT).as_posix())
+    of_traced = {figure.name for figure in FIGURES}
+    for name, figure in sorted(figures().items()):
         about = (getdoc(type(figure)) or "").partition("\n\n")[0].replace("\n", " ")
         parts.append(f"## {figure.title}\n\n![{figure.title}](figures/{name}.png)\n\n{about}\n")
         if name in fake:
             parts.append(STAND_IN.format(command=STAND_IN_COMMAND, reason=real[name].reason) + "\n")
         else:
-            parts.append(REAL.format(command=command, name=name) + "\n")
+            parts.append(REAL.format(command=traced if name in of_traced else command, name=name) + "\n")
     return "\n".join(parts)
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from steelyard import wire
+from steelyard.core.aa_counts import AaCounts
 from steelyard.core.run import LeftOut, Run
-from steelyard.core.shams import Shams
 from tests.calibration import page
 from tests.fakes.accelerated import GPU, accelerated
 from tests.fakes.ceilings import held_against, synthetic_ceilings
@@ -14,7 +14,7 @@ from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
 
 def every_section() -> Run:
     """Four backends and two batches on an accelerator with a meter and ceilings; one crashes, one is suspicious. The
-    counts of sham comparisons are the published ones."""
+    counts of A/A comparisons are the published ones."""
     run = synthetic_run(
         backends=("eager", "xla", "onnxruntime", "openvino"),
         points=llm_points(("decode", "generate"), batches=(1, 4)),
@@ -27,7 +27,7 @@ def every_section() -> Run:
         device=GPU,
         left_out=(LeftOut(backend="tensorrt", reason="no such runtime"),),
     )
-    shams = wire.read(page.FOLDER / "aa-quiet.json", Shams)
-    run = replace(run, manifest=replace(run.manifest, calibration=shams))
+    counts = wire.read(page.FOLDER / "aa-quiet.json", AaCounts)
+    run = replace(run, manifest=replace(run.manifest, calibration=counts))
     metered = metered_run(accelerated(run), estimate=True)
     return held_against(metered, synthetic_ceilings(peak={"float32": 2e12}), counted={"torch": 1.02, "xla": 1.4})

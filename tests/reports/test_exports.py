@@ -18,8 +18,8 @@ from steelyard.core.errors import UsageError
 from steelyard.core.run import Run
 from steelyard.render.output import ReportInputs, kind
 from steelyard.service.reporting import write_run
+from steelyard.tables.box_summary import described
 from steelyard.tables.build import build
-from steelyard.tables.described import described
 from steelyard.tables.facts import gather
 from steelyard.tables.imported import read_benchmarks
 from steelyard.tables.records import Records, records

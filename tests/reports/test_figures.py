@@ -217,7 +217,7 @@ def test_the_profile_counts_a_failed_point_as_never_reached():
     reached = {(row["backend"], row["point"].split()[0]): row["share_of_points"] for row in rows}  # the last of each
     assert reached == {("eager", "prefill"): "0.5", ("eager", "decode"): "1.0",
                        ("xla", "decode"): "0.5", ("xla", "prefill"): ""}  # fmt: skip
-    assert "Points not completed: xla 4" in item.caption
+    assert "Configurations not completed: xla 4" in item.caption
 
 
 @pytest.mark.parametrize(("batches", "drawn"), [(7, False), (8, True)])
@@ -321,8 +321,8 @@ def test_coverage_of_more_points_than_a_page_holds_joins_those_that_ended_alike(
     ]
     run = replace(run, results=tuple(results), manifest=replace(run.manifest, left_out=()))
     item = picture(plugins.figures()["coverage"], build(run))
-    assert item.alternative == "Matrix of statuses: xla on decode, 3 points: crashed (all others ok)."
-    assert "Points of a workload that ended alike share a row." in item.caption
+    assert item.alternative == "Matrix of statuses: xla on decode, 3 configurations: crashed (all others ok)."
+    assert "Configurations of a workload that ended alike share a row." in item.caption
     assert "are drawn" not in item.caption
     assert len(list(csv.DictReader(io.StringIO(item.csv)))) == 120
     height = float(ET.fromstring(item.svg).get("viewBox").split()[3]) / 72

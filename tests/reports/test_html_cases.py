@@ -34,7 +34,13 @@ def test_a_click_opens_the_case_with_all_that_is_known(show):
         "Proof of execution",
     ):
         assert word in text
-    for word in ("tuning", "precision", "idiom: weights", "compiled with: intra_op_threads", "Environment of the run"):
+    for word in (
+        "tuning",
+        "precision",
+        "execution mode: weights",
+        "compiled with: intra_op_threads",
+        "Environment of the run",
+    ):
         assert word in text
     assert page.value("location.hash").startswith("#case-")
     page.click("dialog .close")

@@ -106,7 +106,8 @@ def test_a_page_holds_every_row_twice_as_data_and_for_readers_without_a_script(t
         for table in found:
             assert len(tables[table.name]["rows"]) == len(table.rows)
             if table.rows:
-                (section,) = re.findall(rf'<section class="table" id="table-{table.name}">(.*?)</section>', plain, re.S)
+                head = rf'<section class="table[^"]*" id="table-{table.name}">'
+                (section,) = re.findall(rf"{head}(.*?)</section>", plain, re.S)
                 assert section.count("<tr>") == 1 + len(table.rows)
 
 
@@ -140,9 +141,9 @@ def test_a_note_of_many_tables_stands_once(text):
     data = build(synthetic_run(backends=("eager", "xla"), rounds=8))
     tables = [table for _, found in printed(data) for table in found]
     notes = shared_notes(tables)
-    assert any(note.startswith("Versions:") for note in notes)
+    assert any(note.startswith("Versions:") for note in data.conditions)
     text = page(ReportInputs(data=data))
-    for note in notes:
+    for note in (*notes, *data.conditions):
         assert text.count(f"<p>{html.escape(note, quote=False)}</p>") == 1
 
 

@@ -55,12 +55,12 @@ def test_a_resumed_segment_with_a_cold_round_of_its_own_is_no_part_of_the_first(
     run = made(backends=("eager",), rounds=4, segments=((0, 1, 2), (3, 4)))
     again = [dataclasses.replace(item, launch=f"{item.launch}/again") for item in run.launches if item.round == 0]
     first, later = ([item for item in run.launches if (item.round < 3) == early] for early in (True, False))
-    marked = dataclasses.replace(run.segments[1], rounds=(0, 3, 4), disturbed={4: "a neighbour"})
+    marked = dataclasses.replace(run.segments[1], rounds=(0, 3, 4), disturbed={4: "a background load"})
     resumed = dataclasses.replace(run, launches=(*first, *again, *later), segments=(run.segments[0], marked))
     begun, gone_on = records(gather(resumed)).tracks
     assert [track.name for track in (begun, gone_on)] == ["segment 0", "segment 1"]
     assert [span.facts["whole"] for span in gone_on.rounds] == ["True"] * 3
-    assert (begun.disturbed, gone_on.disturbed) == ({}, {4: "a neighbour"})
+    assert (begun.contaminated, gone_on.contaminated) == ({}, {4: "a background load"})
     unfinished = dataclasses.replace(resumed, segments=(marked,))
     assert [track.name for track in records(gather(unfinished)).tracks] == [
         "a segment without a whole round", "segment 1",
@@ -69,7 +69,7 @@ def test_a_resumed_segment_with_a_cold_round_of_its_own_is_no_part_of_the_first(
 
 def test_perfetto_nests_launches_cases_and_phases(tmp_path):
     run = made(backends=("eager", "xla"), segments=((0, 1, 2, 3, 4), (5, 6, 7, 8)))
-    marked = dataclasses.replace(run.segments[0], disturbed={2: "a neighbour"})
+    marked = dataclasses.replace(run.segments[0], disturbed={2: "a background load"})
     run = dataclasses.replace(run, segments=(marked, run.segments[1]))
     start = min(launch.started_s for launch in run.launches if launch.round == 5)
     launches = [  # a segment's clock begins anew
@@ -88,8 +88,8 @@ def test_perfetto_nests_launches_cases_and_phases(tmp_path):
     assert all(event.dur >= 0 for event in slices)
     assert len([event for event in slices if event.cat == "launch"]) == len(run.launches)
     (mark,) = [event for event in events if isinstance(event, Instant)]
-    assert mark.name == "disturbed: a neighbour"
-    assert "round 2 (disturbed)" in {event.name for event in slices}
+    assert mark.name == "contaminated: a background load"
+    assert "round 2 (contaminated)" in {event.name for event in slices}
     for key in names:  # what begins within a slice also ends within it, or the viewer drops it
         stack: list[float] = []
         track = [event for event in slices if (event.pid, event.tid) == key]

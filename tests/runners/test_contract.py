@@ -57,7 +57,7 @@ class NumpyBinding(Binding):
 
 
 class NumpyExecutable(Executable):
-    idiom, options = {"weights": "constants", "kv_cache": "copied"}, {"blas": "numpy"}
+    execution_mode, options = {"weights": "constants", "kv_cache": "copied"}, {"blas": "numpy"}
 
     def __init__(self, runner, program):
         self.runner, self.program, self.shared, self.answer = runner, program, None, None

@@ -31,19 +31,7 @@ class TestContract(RunnerContract):
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory):
-    import torch
-
-    directory = tmp_path_factory.mktemp("onnx")
-    found = {}
-    for name, module in toy.modules().items():
-        outputs = [f"out_{spec.name}" for spec in toy.programs()[name].outputs]
-        exported = torch.onnx.export(
-            module, toy.example(name), input_names=list(toy.inputs(name)), output_names=outputs, dynamo=True,
-            opset_version=23, verbose=False,
-        )  # fmt: skip
-        exported.save(directory / f"{name}.onnx")
-        found[name] = toy.lowered(name, "onnx", directory, f"{name}.onnx")
-    return found
+    return toy.lowered_to_onnx(tmp_path_factory.mktemp("onnx"))
 
 
 def ready(lowered, tmp_path, backend="onnxruntime", **budget):
@@ -102,10 +90,10 @@ def test_proof_reads_back_what_runs(artifacts, tmp_path):
     assert proof.details["operators"]["Attention"] == 1
     assert ready(artifacts["decode"], tmp_path, threads=3).proof().threads == 3
     assert ready(artifacts["decode"], tmp_path, threads=1).proof().threads == 1
-    assert executable.idiom["kv_cache"] == "bound in place"
+    assert executable.execution_mode["kv_cache"] == "bound in place"
     assert executable.options["intra_op_threads"] == 2
     assert executable.options["config.session.intra_op.allow_spinning"] == "1"
-    assert ready(artifacts["prefill"], tmp_path).idiom["kv_cache"] == "none"
+    assert ready(artifacts["prefill"], tmp_path).execution_mode["kv_cache"] == "none"
 
 
 def test_a_wrong_thread_count_is_told(artifacts, tmp_path, monkeypatch):
@@ -141,7 +129,7 @@ def test_reading_the_old_state_after_the_write_is_caught(tmp_path):
     assert "use [kv_cache=ping_pong]" in ready(program, tmp_path).proof().mismatches[0]
     beside = ready(program, tmp_path, "onnxruntime[kv_cache=ping_pong]")
     assert beside.proof().mismatches == ()
-    assert beside.idiom["kv_cache"] == "two bound buffers, swapped"
+    assert beside.execution_mode["kv_cache"] == "two bound buffers, swapped"
     binding = beside.bind({"x": np.ones(4, np.float32), "s": np.full(4, 2, np.float32)})
     for state in (2, 3, 4):
         binding.run()
@@ -181,12 +169,12 @@ def grouped(directory, **details):
 def test_a_cache_that_is_whole_at_its_last_place_is_proved_there(tmp_path):
     executable = ready(grouped(tmp_path, whole_at={"position": 3}, fused={"attention": 1, "norms": 0}), tmp_path)
     assert executable.proof().mismatches == ()
-    assert executable.idiom["kv_cache"] == "GroupQueryAttention, past and present one buffer"
-    assert executable.idiom["graph"] == "attention fused"
+    assert executable.execution_mode["kv_cache"] == "GroupQueryAttention, past and present one buffer"
+    assert executable.execution_mode["graph"] == "attention fused"
     assert executable.options["fused.attention"] == 1
     elsewhere = ready(grouped(tmp_path, whole_at={"position": 1}), tmp_path)
     assert "use [kv_cache=ping_pong]" in elsewhere.proof().mismatches[0]
-    assert elsewhere.idiom["graph"] == "as exported"
+    assert elsewhere.execution_mode["graph"] == "as exported"
 
 
 def test_in_place_a_step_leaves_the_other_places_alone(tmp_path):

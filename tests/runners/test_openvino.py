@@ -29,16 +29,7 @@ class TestContract(RunnerContract):
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory):
-    import openvino
-    import torch
-
-    directory = tmp_path_factory.mktemp("openvino")
-    found = {}
-    for name, module in toy.modules().items():
-        model = openvino.convert_model(torch.export.export(module, toy.example(name)))
-        openvino.save_model(model, directory / f"{name}.xml", compress_to_fp16=False)
-        found[name] = toy.lowered(name, "openvino", directory, f"{name}.xml")
-    return found
+    return toy.lowered_to_openvino(tmp_path_factory.mktemp("openvino"))
 
 
 def ready(lowered, tmp_path, backend="openvino", **budget):
@@ -97,11 +88,11 @@ def test_proof_reads_back_what_runs(artifacts, tmp_path):
     assert proof.details["properties"]["EXECUTION_DEVICES"] == ["CPU"]
     assert proof.details["node_precision"]["f32"] > 5
     assert not {"bf16", "f16"} & set(proof.details["node_precision"])
-    assert executable.idiom["kv_cache"] == "bound in place"
+    assert executable.execution_mode["kv_cache"] == "bound in place"
     assert executable.options["INFERENCE_PRECISION_HINT"] == "f32"
     two = ready(artifacts["prefill"], tmp_path, "openvino[streams=2]")
     assert two.proof().details["properties"]["NUM_STREAMS"] == 2
-    assert two.idiom["kv_cache"] == "none"
+    assert two.execution_mode["kv_cache"] == "none"
 
 
 def computes_bfloat16(lowered):
@@ -221,7 +212,7 @@ def test_two_tensors_that_swap_carry_the_state(tmp_path):
 
     program = wrapped(tmp_path, "float32", (("x", "s"), ("y", "s")), build)
     beside = ready(program, tmp_path, "openvino[kv_cache=ping_pong]")
-    assert beside.idiom["kv_cache"] == "two bound tensors, swapped"
+    assert beside.execution_mode["kv_cache"] == "two bound tensors, swapped"
     binding = beside.bind({"x": np.ones(3, np.float32), "s": np.full(3, 2, np.float32)})
     for state in (2, 3, 4):
         binding.run()

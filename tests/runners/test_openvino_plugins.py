@@ -9,8 +9,7 @@ import pytest
 pytest.importorskip("openvino")
 pytest.importorskip("torch")
 
-from steelyard.runners.openvino import _value
-
+from steelyard.adapters.openvino_binding import tensor_on
 from steelyard.adapters.openvino_plugin import Gpu, Npu, Plugin, RemotePlace, plugin_of
 from steelyard.core.backend import Device, parse_backend
 from steelyard.core.errors import Unsupported, UsageError
@@ -71,7 +70,7 @@ def test_tensors_of_a_device_are_filled_and_read_through_copies(decode, tmp_path
         arrays = {**arrays, **{name: binding.read()[name] for name in ("k", "v")}}
         binding.settle()
     assert executable.proof().mismatches == ()
-    assert executable.idiom["inputs"] == "bound in device memory"
+    assert executable.execution_mode["inputs"] == "bound in device memory"
 
 
 def on(kind, tmp_path, backend="openvino", **budget):
@@ -167,7 +166,7 @@ def test_memory_is_absent_with_a_reason_of_its_own():
 
 def test_a_place_checks_shape_and_type():
     spec = toy.programs()["decode"].inputs[0]
-    place = RemotePlace(spec, Context(), _value)
+    place = RemotePlace(spec, Context(), tensor_on)
     place.write(np.full(spec.shape, 7, np.int64))
     assert place.read().tolist() == [[7]]
     with pytest.raises(UsageError, match="the program takes int64"):

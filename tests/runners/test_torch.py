@@ -256,16 +256,16 @@ def test_unknown_options_name_the_valid_ones(tmp_path):
 
 def test_max_really_freezes_the_weights(tmp_path):
     """As an option of torch.compile alone, freezing is ignored; packed weights show that it happened."""
-    idiom, counts = launch(
+    weights, counts = launch(
         """
         program = runner.load(lowered["prefill"])
         program.compile()
         runner.stop()
-        print(json.dumps([program.idiom["weights"], program.proof().details["inductor"]]))
+        print(json.dumps([program.execution_mode["weights"], program.proof().details["inductor"]]))
         """,
         backend="inductor",
         tmp_path=tmp_path,
         tuning="max",
     )
-    assert idiom == "frozen"
+    assert weights == "frozen"
     assert counts["mkldnn_linear_weight_pack_matcher_count"] > 0

@@ -11,7 +11,8 @@ import torch
 
 from steelyard.adapters import inductor
 from steelyard.adapters.torch_binding import TorchBinding
-from steelyard.adapters.torch_device import EventTimer, TorchDevice, device_class
+from steelyard.adapters.torch_device import TorchDevice, device_class
+from steelyard.adapters.torch_timer import EventTimer
 from steelyard.core.backend import Budget, parse_backend
 from steelyard.core.errors import Unsupported
 from steelyard.core.workload import Program, TensorSpec, Weights

@@ -37,6 +37,13 @@ def programs():
     }
 
 
+def counting():
+    """A program whose state `s` grows by `x` in each run; `y` is its negative."""
+    x, y = (TensorSpec(name=name, shape=(4,), dtype="float32") for name in "xy")
+    state = TensorSpec(name="s", shape=(4,), dtype="float32", role="state")
+    return program("counting", (x, state), (y, state))
+
+
 def modules():
     """The two torch modules, sharing weights."""
     import torch
@@ -132,6 +139,35 @@ def wrap(chosen, artifact_format, directory, entry, failures=None):
     return LoweredProgram(
         program=chosen, weights_file="", artifacts={artifact_format: artifact}, failures=failures or {}
     )
+
+
+def lowered_to_onnx(directory):
+    """Both programs as ONNX files."""
+    import torch
+
+    found = {}
+    for name, module in modules().items():
+        outputs = [f"out_{spec.name}" for spec in programs()[name].outputs]
+        exported = torch.onnx.export(
+            module, example(name), input_names=list(inputs(name)), output_names=outputs, dynamo=True,
+            opset_version=23, verbose=False,
+        )  # fmt: skip
+        exported.save(directory / f"{name}.onnx")
+        found[name] = lowered(name, "onnx", directory, f"{name}.onnx")
+    return found
+
+
+def lowered_to_openvino(directory):
+    """Both programs as OpenVINO's files."""
+    import openvino
+    import torch
+
+    found = {}
+    for name, module in modules().items():
+        model = openvino.convert_model(torch.export.export(module, example(name)))
+        openvino.save_model(model, directory / f"{name}.xml", compress_to_fp16=False)
+        found[name] = lowered(name, "openvino", directory, f"{name}.xml")
+    return found
 
 
 def context(backend, directory, **budget):

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from steelyard.core.aa_counts import AaCounts
 from steelyard.core.backend import Budget, Device
 from steelyard.core.errors import UsageError
-from steelyard.core.shams import Shams
-from steelyard.selftest.campaign import RARE_SHARE, Terms, folder_of, legs
-from steelyard.selftest.neighbour import LONGEST_S, SHORTEST_S, neighbour, rhythm
+from steelyard.selftest.background_load import LONGEST_S, SHORTEST_S, background_load, rhythm
+from steelyard.selftest.campaign import RARE_SHARE, CampaignTerms, folder_of, legs
 from steelyard.store import list_runs, open_run
 from steelyard.wire import read
 from tests.fakes.numpy_work import PATH
@@ -31,9 +31,9 @@ SHORT = (
 CPU = Device(kind="cpu", index=0, name="a CPU", memory_bytes=None)
 
 
-def terms(*backends: str, suite: str = "llm") -> Terms:
+def terms(*backends: str, suite: str = "llm") -> CampaignTerms:
     budget = Budget(threads=2, cpus=(0, 1))
-    return Terms(suite=suite, size="tiny", backends=backends, device=CPU, budget=budget)
+    return CampaignTerms(suite=suite, size="tiny", backends=backends, device=CPU, budget=budget)
 
 
 @pytest.mark.parametrize("wanted", [1, 10, 99, 200, 333])
@@ -59,19 +59,19 @@ def test_a_small_campaign_leaves_the_slow_ones_out_unless_they_are_all_there_is(
         legs(10, terms())
 
 
-def test_the_neighbour_spins_where_it_is_told_and_is_gone_afterwards() -> None:
+def test_the_background_load_spins_where_it_is_told_and_is_gone_afterwards() -> None:
     cpu = min(os.sched_getaffinity(0))
-    with neighbour(cpu, 0) as pid:
+    with background_load(cpu, 0) as pid:
         assert os.sched_getaffinity(pid) == {cpu}
         before = _cpu_ticks(pid)
         time.sleep(0.3)
         assert _cpu_ticks(pid) > before
     assert not Path(f"/proc/{pid}").exists()
-    with pytest.raises(OSError, match="no neighbour can spin on CPU 99999"), neighbour(99999, 0):
+    with pytest.raises(OSError, match="no background load can spin on CPU 99999"), background_load(99999, 0):
         pass
 
 
-def test_the_neighbour_spins_and_rests_for_some_seconds_each_as_its_seed_says() -> None:
+def test_the_background_load_spins_and_rests_for_some_seconds_each_as_its_seed_says() -> None:
     first, again, other = (list(islice(rhythm(seed), 200)) for seed in (1, 1, 2))
     assert first == again != other
     for periods in zip(*first, strict=True):
@@ -120,14 +120,14 @@ def test_interrupted_and_started_again_it_goes_on_and_publishes_what_every_later
     run = open_run(entry.path)
     assert len(run.segments) == 2  # the interrupted run went on
     warm = [number for segment in run.segments for number in segment.rounds if number > 0]
-    assert len(warm) == len(set(warm)) >= ROUNDS  # more where a neighbour touched some
-    shams = read(folder / "shams.json", Shams)
-    assert (shams.all.comparisons, shams.all.runs, shams.planned, shams.rounds) == (4, 1, 4, len(warm))
-    assert (shams.protocol, shams.in_turns) == ("in turns", True)
-    assert shams.wall_s is not None
-    assert 0 < shams.wall_s < 120
+    assert len(warm) == len(set(warm)) >= ROUNDS  # more where a background load touched some
+    counts = read(folder / "shams.json", AaCounts)
+    assert (counts.all.comparisons, counts.all.runs, counts.planned, counts.rounds) == (4, 1, 4, len(warm))
+    assert (counts.protocol, counts.in_turns) == ("in turns", True)
+    assert counts.wall_s is not None
+    assert 0 < counts.wall_s < 120
     assert json.loads(done.stdout)["shams"]["all"]["comparisons"] == 4
-    assert shams.all.equivalent + shams.all.inconclusive + shams.all.withheld + shams.all.guarded_false_alarms == 4
+    assert counts.all.equivalent + counts.all.inconclusive + counts.all.withheld + counts.all.guarded_false_alarms == 4
 
     again = subprocess.run(command(output), cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert again.returncode == 0, again.stderr
@@ -146,4 +146,4 @@ def test_interrupted_and_started_again_it_goes_on_and_publishes_what_every_later
         [sys.executable, "-m", "steelyard", "show", "latest", "--runs", str(output)],
         cwd=ROOT, env=env, check=True, capture_output=True, text=True,
     )  # fmt: skip
-    assert "Sham comparisons on this machine, launches in turns: " in shown.stdout
+    assert "A/A comparisons on this machine, launches in turns: " in shown.stdout

@@ -17,7 +17,7 @@ from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.errors import UsageError
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.workload import Selection
-from steelyard.engine.launch import Outcome, run_launch
+from steelyard.engine.launch import LaunchOutcome, run_launch
 from steelyard.engine.lower import lower_points
 from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
@@ -62,7 +62,7 @@ def point(cache: Path) -> LoweredPoint:
     return lowered[points[0].key]
 
 
-def launch(tmp_path: Path, point: LoweredPoint, options: str, *, steady: bool, seconds: float = 0.4) -> Outcome:
+def launch(tmp_path: Path, point: LoweredPoint, options: str, *, steady: bool, seconds: float = 0.4) -> LaunchOutcome:
     request = LaunchRequest(
         launch=f"run/{tmp_path.name}",
         arm=options,
@@ -86,8 +86,8 @@ def launch(tmp_path: Path, point: LoweredPoint, options: str, *, steady: bool, s
 def test_a_right_backend_is_not_doubted_however_fast_it_is(tmp_path: Path, point: LoweredPoint, options: str) -> None:
     (result,) = launch(tmp_path, point, options, steady=False).results
     assert (result.status, result.reason) == ("ok", "")
-    assert result.details["mixtures"] == 3
-    assert "remarks" not in result.details
+    assert result.details.mixtures == 3
+    assert result.details.remarks == ()
 
 
 @pytest.mark.parametrize(("fault", "status", "reason"), COLD, ids=[case[0] for case in COLD])
@@ -109,7 +109,7 @@ def test_the_timed_window_catches(tmp_path: Path, point: LoweredPoint, fault: st
 
 @pytest.mark.parametrize(("grade", "caught", "told"), [("F", False, True), ("F", True, False), ("B", False, False)])
 def test_a_miss_on_a_noisy_machine_says_so(grade, caught, told, tmp_path, monkeypatch, capsys) -> None:
-    run = synthetic_run(backends=("eager", "xla"), grade=grade, evidence=(f"{grade}: a neighbour",))
+    run = synthetic_run(backends=("eager", "xla"), grade=grade, evidence=(f"{grade}: a background load",))
     catch = faults.Catch(fault="known spin", means="", expected="2 ms", seen="median 4 ms", caught=caught)
     monkeypatch.setattr(cli_faults, "new_run", lambda *_, **__: 0)
     monkeypatch.setattr(cli_faults, "find_run", lambda *_: tmp_path)
@@ -119,22 +119,22 @@ def test_a_miss_on_a_noisy_machine_says_so(grade, caught, told, tmp_path, monkey
         ("known spin",), output=tmp_path, cpus=None, seed=0, window_s=None, dry_run=False, json=False
     )
     assert code == (0 if caught else 1)
-    assert ("a neighbour" in capsys.readouterr().err) == told
+    assert ("a background load" in capsys.readouterr().err) == told
 
 
 def test_memory_that_grows_with_every_call_is_remarked_with_its_size(tmp_path: Path, point: LoweredPoint) -> None:
     (result,) = launch(tmp_path, point, "sleep=0.001,fault=leak", steady=True).results
     assert result.status == "ok"
-    (remark,) = result.details["remarks"]
+    (remark,) = result.details.remarks
     assert remark.startswith("memory grows with every call: 0.13 MiB a call")
-    assert result.details["growth_bytes_per_call"]["value"] == pytest.approx(131_072, rel=0.1)
+    assert result.details.growth_bytes_per_call.value == pytest.approx(131_072, rel=0.1)
 
 
 def test_a_child_in_a_session_of_its_own_is_ended_and_remarked(tmp_path: Path, point: LoweredPoint) -> None:
     outcome = launch(tmp_path, point, "fault=child", steady=False)
     (result,) = outcome.results
     assert outcome.record.noise["end/left_behind"].value == 1
-    assert result.details["remarks"] == ["1 process of the backend outlived its worker and had to be ended"]
+    assert result.details.remarks == ("1 process of the backend outlived its worker and had to be ended",)
     mark = f"STEELYARD_LAUNCH=run/{tmp_path.name}".encode()
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and any(mark in environ for environ in _environments()):
@@ -189,7 +189,7 @@ def test_every_fault_is_judged_and_unknown_ones_are_named() -> None:
 
 
 def test_options_of_the_other_test_are_refused(tmp_path: Path) -> None:
-    for arguments in (("--neighbour",), ("--fault", "memo", "--aa", "1")):
+    for arguments in (("--background-load",), ("--fault", "memo", "--aa", "1")):
         done = bench(tmp_path / "results", *arguments)
         assert done.returncode == 2
         assert "--aa" in done.stderr

@@ -74,13 +74,13 @@ def test_a_damaged_run_is_none(made, request_, tmp_path):
     assert list(runs_of(request_, tmp_path)) == []
 
 
-def test_a_leg_beside_a_neighbour_counts_its_disturbed_rounds(made, request_, tmp_path, monkeypatch):
-    disturbed = replace(made.segments[0], disturbed={1: "a neighbour"})
-    run = replace(made, segments=(disturbed,))
+def test_a_leg_beside_a_background_load_counts_its_contaminated_rounds(made, request_, tmp_path, monkeypatch):
+    contaminated = replace(made.segments[0], disturbed={1: "a background load"})
+    run = replace(made, segments=(contaminated,))
     assert warm_rounds(run) == {1, 2}
     store(run, tmp_path)
-    monkeypatch.setattr(campaign.Terms, "request", lambda *_: request_)
-    terms = campaign.Terms(
+    monkeypatch.setattr(campaign.CampaignTerms, "request", lambda *_: request_)
+    terms = campaign.CampaignTerms(
         suite="llm", size="tiny", backends=("eager",), device=request_.device, budget=request_.budget
     )
     leg = campaign.Leg(backend="eager", batches=(1,), seed=3, comparisons=2, seconds=1.0)

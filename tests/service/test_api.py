@@ -4,14 +4,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 import steelyard as sy
-from steelyard.service import running
+from steelyard.service import asked, running
 from tests.fakes.numpy_work import PATH
 from tests.fakes.runs import synthetic_run
 from tests.fakes.stored import store
+from tests.fakes.traced import PATH as TRACED
 
 SUITE = "tests.fakes.small_suite:SUITE"
 SLOW = f"{PATH}[sleep=0.002]"
@@ -40,6 +42,8 @@ def test_every_sample_is_a_row_and_says_what_it_is_of(run: sy.Run) -> None:
     assert len(frame) == sum(len(each.samples) for result in run.data.results for each in result.measurements)
     assert {"backend", "workload", "round", "launch", "metric", "index", "start_s", "value", "steady"} <= {*frame}
     assert (frame.value > 0).all()
+    assert not frame[frame["round"] == 0].steady.any(), "no estimate counts the cold round"
+    assert frame[frame["round"] > 0].steady.any()
     ours = frame[(frame.backend == SLOW) & (frame.metric == "latency_s")]
     assert ours.value.min() >= 0.002
 
@@ -102,7 +106,7 @@ def test_runs_are_compared_with_runs(tmp_path: Path) -> None:
 def test_ctrl_c_keeps_what_was_measured_and_hands_it_over(
     run: sy.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "run_plan", lambda *_, **__: running.Ended(run.path, "interrupted"))
+    monkeypatch.setattr(running, "run_plan", lambda *_, **__: running.StoredOutcome(run.path, "interrupted"))
     with pytest.raises(KeyboardInterrupt) as raised:
         sy.run(SUITE, PATH, baseline=PATH, output=tmp_path, progress=False)
     assert isinstance(raised.value, sy.Interrupted)
@@ -119,4 +123,22 @@ def test_importing_steelyard_imports_nothing_else() -> None:
 
 def test_an_option_that_there_is_not_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="colour"):
-        sy.run(colour="tiny")
+        sy.run(colour="tiny")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"profile\(\) has no option 'rounds'"):
+        sy.profile(rounds=3)  # type: ignore[call-arg]
+
+
+def test_the_options_of_a_run_are_what_a_request_takes() -> None:
+    taken = get_type_hints(asked.request_of)
+    options = get_type_hints(asked.RunOptions)
+    assert {name: taken[name] for name in options} == options
+    assert {*taken} - {*options} == {"suite", "backends", "axes", "weights", "return"}
+
+
+def test_a_profile_is_a_traced_run_that_tells_where_the_time_goes(tmp_path: Path) -> None:
+    run = sy.profile("steelyard.selftest.suite:SUITE", TRACED, threads=1, window=0.1, output=tmp_path, progress=False)
+    assert run.data.traced
+    assert run.data.manifest.command[0].startswith("steelyard.profile(")
+    assert run.summary.startswith("Most of the time of")
+    with pytest.raises(sy.SteelyardError, match="traced"):
+        run.compare()

@@ -48,7 +48,7 @@ def test_a_slower_backend(steelyard_case):
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> str:
+def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("project")
     (folder / "test_speed.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rA", "test_speed.py"]
@@ -57,8 +57,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("name", ["half_as_long", "too_few_rounds", "beside_pytest_benchmark"])
-def test_what_is_not_slower_passes(told: str, name: str) -> None:
-    assert f"PASSED test_speed.py::test_{name}\n" in told, told
+def test_what_is_not_slower_passes(output: str, name: str) -> None:
+    assert f"PASSED test_speed.py::test_{name}\n" in output, output
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_what_is_not_slower_passes(told: str, name: str) -> None:
         ("a_slower_backend", "NumpyRunner[sleep=0.004]"),
     ],
 )
-def test_what_is_slower_fails_and_says_by_how_much(told: str, name: str, said: str) -> None:
-    lines = [line for line in told.splitlines() if line.startswith(f"FAILED test_speed.py::test_{name} ")]
-    assert len(lines) == 1, told
-    assert said in lines[0], told
+def test_what_is_slower_fails_and_says_by_how_much(output: str, name: str, said: str) -> None:
+    lines = [line for line in output.splitlines() if line.startswith(f"FAILED test_speed.py::test_{name} ")]
+    assert len(lines) == 1, output
+    assert said in lines[0], output
 
 
 def test_what_is_undecided_passes_with_a_warning_unless_an_answer_is_asked_for() -> None:

@@ -1,6 +1,7 @@
 """An ONNX file that nobody here wrote: read, given shapes, referenced in float64, run by what can read it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,18 @@ def test_open_extents_are_asked_for_and_outputs_read_off_a_call(tmp_path: Path) 
     assert point(file(tmp_path, batch=2)).programs["main"].inputs[0].shape == (2, 8)
 
 
+def test_an_extent_below_zero_is_open(tmp_path: Path) -> None:
+    import onnx
+
+    path = file(tmp_path, batch=2)
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
+    onnx.save(model, path)
+    with pytest.raises(UsageError, match="with open extents"):
+        point(path)
+    assert point(path, "x=2x8").programs["main"].inputs[0].shape == (2, 8)
+
+
 @pytest.mark.parametrize(
     ("shape", "said"),
     [
@@ -95,15 +108,41 @@ def test_bytes_that_are_no_model_are_refused(tmp_path: Path, cut: int) -> None:
         point(path)
 
 
-def test_weights_in_other_files_are_not_opened(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["../../etc/passwd", "/etc/passwd", "..", "", "link"])
+def test_weights_outside_of_the_folder_are_not_opened(tmp_path: Path, where: str) -> None:
     path = file(tmp_path, batch=1)
+    (path.parent / "link").symlink_to("/etc/passwd")
     model = onnx.load(path)
     tensor = model.graph.initializer[0]
     tensor.data_location = TensorProto.EXTERNAL
     tensor.ClearField("raw_data")
-    tensor.external_data.add(key="location", value="../../etc/passwd")
+    tensor.external_data.add(key="location", value=where)
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(CheckpointError, match="'w' and 0 more lie in other files, which are not read"):
+    with pytest.raises(CheckpointError, match=f"'w' lie in '{re.escape(where)}', which is no file of its own folder"):
+        point(path)
+
+
+def test_weights_beside_the_model_are_part_of_it(tmp_path: Path) -> None:
+    """As torch.onnx.export writes them unless it is told otherwise."""
+    alone = file(tmp_path, batch=1)
+    folder = tmp_path / "beside"
+    folder.mkdir()
+    path = folder / alone.name
+    onnx.save(onnx.load(alone), path, save_as_external_data=True, location="net.data", size_threshold=0)
+    facts, right = references(path, tmp_path, "x=1x8"), tmp_path / "out" / "0.reference.safetensors"
+    assert facts["by"] == "the reference evaluator of onnx in float64"
+    (tmp_path / "right").mkdir()
+    references(alone, tmp_path / "right", "x=1x8")
+    assert right.read_bytes() == (tmp_path / "right" / "out" / "0.reference.safetensors").read_bytes()
+    before = point(path).programs["main"].weights
+    data = bytearray((folder / "net.data").read_bytes())
+    data[3] ^= 64
+    (folder / "net.data").write_bytes(data)
+    assert point(path).programs["main"].weights.key != before.key
+    with pytest.raises(CheckpointError, match=r"not the file of weights net\.data that was looked at before"):
+        source.write(before.arguments, tmp_path, path)
+    (folder / "net.data").unlink()
+    with pytest.raises(CheckpointError, match=r"its weights are not beside it: put net\.data there"):
         point(path)
 
 
@@ -118,7 +157,7 @@ def test_nor_are_those_of_attributes_and_subgraphs(tmp_path: Path, where: str) -
         nodes = [condition, helper.make_node("If", ["yes"], ["q"], then_branch=inner, else_branch=inner)]
     else:
         nodes = [node]
-    with pytest.raises(CheckpointError, match=r"'secret' and . more lie in other files"):
+    with pytest.raises(CheckpointError, match="'secret' lie in '/etc/passwd', which is no file of its own folder"):
         point(file(tmp_path, batch=1, nodes=nodes))
 
 
@@ -167,8 +206,10 @@ def references(path: Path, tmp_path: Path, *shapes: str) -> dict[str, Any]:
     entry, out = tmp_path / "entry", tmp_path / "out"
     for folder in (entry, out):
         folder.mkdir()
-    source.write(found.programs["main"].weights.arguments, entry, path)
-    return dict(source.SOURCE.references(found, Weights(entry), None, 2, out))  # type: ignore[arg-type]
+    weights = found.programs["main"].weights
+    source.write(weights.arguments, entry, path)
+    held = {weights.key: Weights(entry)}
+    return dict(source.SOURCE.references(found, held, None, 2, out))  # type: ignore[arg-type]
 
 
 def test_references_are_in_float64_and_agree_with_numpy(tmp_path: Path) -> None:
@@ -248,6 +289,7 @@ def test_a_file_runs_where_it_can_be_read_and_every_other_backend_says_why_not(t
     [
         (("--shape", "x=1x8"), "--shape goes with --model"),
         (("--model", "net.onnx", "--weights", "folder"), "leave --weights out"),
+        (("--model", "net.onnx", "--suite", "vision"), "leave one of --suite and --model out"),
         (("--model", "absent.onnx"), "there is no such file"),
     ],
 )

@@ -135,7 +135,7 @@ def test_where_noise_comes_and_goes_earlier_runs_keep_the_promise(rounds) -> Non
                 pairs=3,
                 control_pairs=3,
                 rounds=rounds,
-                seen=planning.Seen(spread=float(earlier[:runs, n].max()), runs=runs) if runs else None,
+                seen=planning.EarlierNoise(spread=float(earlier[:runs, n].max()), runs=runs) if runs else None,
             )
             for n, (shared, other) in enumerate(pilots)
         ]
@@ -154,7 +154,7 @@ def test_where_noise_comes_and_goes_earlier_runs_keep_the_promise(rounds) -> Non
 @given(st.floats(0.001, 0.3), st.floats(0.001, 0.3), st.floats(0, 1), st.integers(8, 40))
 def test_few_earlier_runs_make_no_promise_smaller_and_ten_replace_the_limit(spread, control, seen, rounds) -> None:
     def promised(runs: int) -> float:
-        earlier = planning.Seen(spread=seen, runs=runs) if runs else None
+        earlier = planning.EarlierNoise(spread=seen, runs=runs) if runs else None
         effect = planning.promised_effect(spread, control, pairs=3, control_pairs=3, rounds=rounds, seen=earlier)
         assert effect is not None
         return effect

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from steelyard.core.errors import StoreError
-from steelyard.store import check_run, create_run, merge, open_run, read_run, resume, set_aside
+from steelyard.store import check_run, create_run, last_round, merge, open_run, read_run, resume, set_aside
 from tests.fakes.runs import llm_points, synthetic_run
 from tests.store.test_store_round_trip import append, write
 
@@ -148,6 +148,38 @@ def test_a_later_segment_never_takes_the_place_of_one_set_aside(path, run):
     set_aside(path.parent, path, check_run(path))
     with resume(path, run.manifest) as writer:
         assert writer.begin_segment(started_utc="2026-01-02T00:00:00Z", noise=run.segments[0].noise) == 2
+
+
+@pytest.mark.parametrize("damage", ["results.jsonl", "segment.json"])
+def test_the_rounds_of_a_segment_set_aside_keep_their_numbers(path, run, damage):
+    assert last_round(path) == 0
+    file = path / "segment-001" / damage
+    file.write_bytes(file.read_bytes()[:-7])
+    set_aside(path.parent, path, check_run(path))
+    assert last_round(path) == 3
+
+
+def test_whatever_a_damaged_file_holds_is_read_for_round_numbers(path):
+    (path / "quarantine" / "segment-004").mkdir(parents=True)
+    (path / "quarantine" / "segment-004" / "results.jsonl").write_bytes(b'{"round":3\n4}\xff{"rounds" : [ 7,8,\n9x')
+    assert last_round(path) == 9
+
+
+def test_a_round_that_stands_in_two_segments_is_damage_and_is_not_merged_in(path, run, tmp_path):
+    """As where a run was gone on with without a damaged segment, of which a whole copy is found later."""
+    whole = shutil.copytree(path, tmp_path / "elsewhere" / path.name)
+    file = path / "segment-001" / "results.jsonl"
+    file.write_bytes(file.read_bytes()[:-7])
+    set_aside(path.parent, path, check_run(path))
+    with resume(path, run.manifest) as writer:
+        append(writer, run, (2, 3))
+        writer.finish(ended="rounds", rounds=(2, 3))
+    with pytest.raises(StoreError, match=r"round 2 stands in .*segment-001 as well: 2 rounds would count twice"):
+        merge(path.parent, [whole])
+    shutil.copytree(whole / "segment-001", path / "segment-001")
+    assert found(path) == {"segment-002": "round 2 stands in segment-001 as well: 2 rounds would count twice"}
+    with pytest.raises(StoreError, match="bench store verify --quarantine sets it aside"):
+        open_run(path)
 
 
 def test_a_run_without_its_manifest_is_set_aside_whole(path):

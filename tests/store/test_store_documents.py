@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.core.backend import Budget
+from steelyard.core.details import Details
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.store import create_run, find_run, list_runs, new_run_id, open_run, privacy, resume, scrub
 from tests.fakes.runs import llm_points, synthetic_run
@@ -124,7 +125,7 @@ def test_resuming_another_experiment_names_every_difference(tmp_path, run):
     other = synthetic_run(
         backends=("eager", "xla"), rounds=1, points=llm_points(("decode",)), identity={"weights": "other"}
     ).manifest
-    with pytest.raises(StoreError, match=r"identity of point .*, weights: "):
+    with pytest.raises(StoreError, match=r"identity of configuration .*, weights: "):
         resume(path, other)
     resume(path, replace(manifest, run_id="x", created_utc="later", plan={}, command=("other",))).close()
 
@@ -149,7 +150,9 @@ def test_a_stored_run_names_neither_machine_nor_user(tmp_path, run):
         left_out=(replace(run.manifest.left_out[0], reason=leak),),
         environment={"note": leak},
     )
-    result = replace(run.results[0], status="failed", reason=leak, log_tail=leak, details={"path": f"{home}/cache"})
+    result = replace(
+        run.results[0], status="failed", reason=leak, log_tail=leak, details=Details(driver={"path": f"{home}/cache"})
+    )
     result = replace(result, proof=replace(result.proof, mismatches=(leak,), details={"library": f"{home}/lib.so"}))
     with create_run(tmp_path, manifest) as writer:
         writer.begin_segment(started_utc="2026-01-01T00:00:00Z", noise=replace(NOISE, evidence=(leak,)))

@@ -150,6 +150,13 @@ def test_the_name_of_a_damaged_run_here_is_not_free(whole, tmp_path):
     assert not (root / "synthetic-0002").exists()
 
 
+def test_the_recordings_of_a_traced_run_are_named_as_left_out(whole, tmp_path):
+    source = copy_of(whole, tmp_path / "source", {"synthetic-0001": SEGMENTS})
+    (source / "synthetic-0001" / "traces").mkdir()
+    (merged,) = merge(tmp_path / "root", [source])
+    assert merged.strangers == (str(source / "synthetic-0001" / "traces"),)
+
+
 def test_a_place_without_runs_is_named(tmp_path):
     with pytest.raises(UsageError, match="neither a run nor a folder of runs"):
         merge(tmp_path, [tmp_path / "nowhere"])

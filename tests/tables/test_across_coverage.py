@@ -28,7 +28,7 @@ def coverage(*sides: list[Run]) -> Table:
     return build_across(sides, comparisons(sides)).table("across-coverage")
 
 
-def told(table: Table, workload: str, column: str) -> tuple[str, str]:
+def cell_with_notes(table: Table, workload: str, column: str) -> tuple[str, str]:
     """The text of a cell and its footnotes."""
     (row,) = [row for row in table.rows if row.tags["workload"] == workload]
     cell = table.cell(row, column)
@@ -47,8 +47,8 @@ def test_every_backend_has_a_column_on_every_side_that_is_tagged_with_it():
 
 def test_a_failure_has_its_stage_its_share_its_reason_and_the_end_of_its_log():
     table = coverage([made(0)], [made(1, device=BOARD, statuses={("xla", "decode"): CRASH})])
-    assert told(table, "decode", f"xla | {HERE}") == ("ok", "")
-    status, why = told(table, "decode", f"xla | {THERE}")
+    assert cell_with_notes(table, "decode", f"xla | {HERE}") == ("ok", "")
+    status, why = cell_with_notes(table, "decode", f"xla | {THERE}")
     assert status == "crashed"
     assert why == f"crashed at load in 2 of 5 launches: signal 11; Log of xla on {THERE}, decode: last words"
     assert table.cell(table.rows[0], f"xla | {THERE}").flags == ("failed",)
@@ -58,7 +58,7 @@ def test_the_worst_of_the_runs_of_a_side_counts_over_all_launches():
     wrong = {("xla", "decode"): Outcome(status="incorrect", stage="steady", reason="NaN", rounds=(2,))}
     crash = {("xla", "decode"): CRASH}
     table = coverage([made(0)], [made(1, device=BOARD, statuses=crash), made(2, device=BOARD, statuses=wrong)])
-    status, why = told(table, "decode", f"xla | {THERE}")
+    status, why = cell_with_notes(table, "decode", f"xla | {THERE}")
     assert status == "incorrect"
     assert why == "incorrect at steady in 3 of 10 launches: NaN"
 
@@ -72,28 +72,31 @@ def test_what_was_left_out_before_a_run_began_says_why():
         left_out=(NO_CUDA, LeftOut(backend="inductor", point="prefill", reason="too large")),
     )
     table = coverage([here], [there])
-    assert told(table, "decode", f"tensorrt | {HERE}") == ("unsupported", "unsupported: no CUDA device")
-    assert told(table, "decode", f"tensorrt | {THERE}") == ("unsupported", "unsupported: no CUDA device")
+    assert cell_with_notes(table, "decode", f"tensorrt | {HERE}") == ("unsupported", "unsupported: no CUDA device")
+    assert cell_with_notes(table, "decode", f"tensorrt | {THERE}") == ("unsupported", "unsupported: no CUDA device")
     assert len({note.text for note in table.footnotes}) == len(table.footnotes)
-    assert told(table, "decode", f"openvino | {HERE}") == ("–", f"openvino was not run on {HERE}")
-    assert told(table, "decode", f"inductor | {THERE}") == ("–", f"inductor was not run on {THERE}")
+    assert cell_with_notes(table, "decode", f"openvino | {HERE}") == ("–", f"openvino was not run on {HERE}")
+    assert cell_with_notes(table, "decode", f"inductor | {THERE}") == ("–", f"inductor was not run on {THERE}")
 
 
 @pytest.mark.parametrize("place", ["key", "title"])
 def test_a_backend_left_out_at_one_point_ran_at_the_others(place):
     table = coverage([made(0)], [without(made(1, device=BOARD), POINTS[1], "no such operator", place)])
-    assert told(table, "decode", f"xla | {THERE}") == ("ok", "")
-    assert told(table, "generate", f"xla | {THERE}") == ("unsupported", "unsupported: no such operator")
+    assert cell_with_notes(table, "decode", f"xla | {THERE}") == ("ok", "")
+    assert cell_with_notes(table, "generate", f"xla | {THERE}") == ("unsupported", "unsupported: no such operator")
 
 
 def test_what_only_some_runs_of_a_side_have_is_told():
     some = [made(1, device=BOARD), made(2, device=BOARD, points=POINTS[:1])]
     table = coverage([made(0, points=POINTS[:1])], some)
-    assert told(table, "generate", f"xla | {THERE}") == ("ok", f"part of 1 of 2 runs of {THERE}")
-    assert told(table, "generate", f"xla | {HERE}") == ("–", f"not among the points of {HERE}")
+    assert cell_with_notes(table, "generate", f"xla | {THERE}") == ("ok", f"part of 1 of 2 runs of {THERE}")
+    assert cell_with_notes(table, "generate", f"xla | {HERE}") == ("–", f"not among the configurations of {HERE}")
     left = without(made(2, device=BOARD), POINTS[1], "no such operator")
     table = coverage([made(0)], [made(1, device=BOARD), left])
-    assert told(table, "generate", f"xla | {THERE}") == ("unsupported", "unsupported in 1 of 2 runs: no such operator")
+    assert cell_with_notes(table, "generate", f"xla | {THERE}") == (
+        "unsupported",
+        "unsupported in 1 of 2 runs: no such operator",
+    )
 
 
 def without(run: Run, point: Point, reason: str, place: str = "key") -> Run:

@@ -32,16 +32,16 @@ def test_every_backend_at_every_point_is_a_case_with_an_address_of_its_own():
     assert found.details[0].point == "decode batch=1"  # the headline workload first
 
 
-def test_a_case_tells_budget_idiom_options_and_proof():
+def test_a_case_tells_budget_execution_mode_options_and_proof():
     detail = cases(gather(run_of())).details[1]
     fields = {field.name: field.text for section in detail.sections for field in section.fields}
     assert fields["threads"] == "2"
     assert fields["tuning"] == "default"
-    assert fields["idiom: weights"] == "arguments"
+    assert fields["execution mode: weights"] == "arguments"
     assert fields["compiled with: precision"] == "f32"
     assert detail.proof == "CPU, float32, 2 threads, placed CPU=97, 0 graph breaks, 0 recompiles"
     differing = {field.name for section in detail.sections for field in section.fields if field.differs}
-    assert "idiom: weights" in differing
+    assert "execution mode: weights" in differing
     assert "tuning" not in differing
 
 
@@ -88,13 +88,13 @@ def test_cases_beyond_the_room_are_counted_and_said(monkeypatch):
     assert found.loss[0].startswith("3 of 6 cases are told in full")
 
 
-def test_a_disturbed_round_has_calls_and_no_median():
+def test_a_contaminated_round_has_calls_and_no_median():
     run = run_of(rounds=20)
     (segment,) = run.segments
-    run = replace(run, segments=(replace(segment, disturbed={3: "a neighbour"}),))
+    run = replace(run, segments=(replace(segment, disturbed={3: "a background load"}),))
     (launch,) = [item for item in cases(gather(run)).details[1].launches if item.round == 3]
     assert launch.median_s is None
-    assert launch.remark == "disturbed round"
+    assert launch.remark == "contaminated round"
     assert launch.values_s
 
 

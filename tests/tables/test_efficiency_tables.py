@@ -181,13 +181,13 @@ def test_the_roofline_draws_what_the_tables_hold(doubtful):
 
 
 def test_ridges_stand_where_bandwidth_meets_peak(doubtful):
-    from steelyard.reports.figures.roofline import Roof, ridges
+    from steelyard.reports.figures.roofline import DrawnRoof, ridges
 
     roofs = [
-        Roof(kind="compute", name="float32", origin="measured", rate=200.0),
-        Roof(kind="compute", name="float32", origin="declared", rate=300.0),
-        Roof(kind="memory", name="memory", origin="measured", rate=20.0),
-        Roof(kind="memory", name="memory", origin="declared", rate=50.0),
-        Roof(kind="memory", name="memory", origin="computed", rate=100.0),
+        DrawnRoof(kind="compute", name="float32", origin="measured", rate=200.0),
+        DrawnRoof(kind="compute", name="float32", origin="declared", rate=300.0),
+        DrawnRoof(kind="memory", name="memory", origin="measured", rate=20.0),
+        DrawnRoof(kind="memory", name="memory", origin="declared", rate=50.0),
+        DrawnRoof(kind="memory", name="memory", origin="computed", rate=100.0),
     ]
     assert ridges(roofs) == [(10.0, 200.0), (6.0, 300.0), (2.0, 200.0)]

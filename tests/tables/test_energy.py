@@ -7,7 +7,7 @@ import re
 import pytest
 
 from steelyard import plugins
-from steelyard.analysis.energy import compare_energy
+from steelyard.analysis.energy_comparisons import compare_energy
 from steelyard.core.metrics import Reading, absent
 from steelyard.render.drawing import picture
 from steelyard.render.output import ReportInputs

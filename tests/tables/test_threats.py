@@ -7,10 +7,10 @@ import pytest
 from steelyard.reports.markdown import escape
 
 from steelyard import plugins
+from steelyard.core.aa_counts import AaCounts, AaRow, Rate
 from steelyard.core.comparison import Interval
 from steelyard.core.metrics import Reading
 from steelyard.core.run import LeftOut, Run
-from steelyard.core.shams import Rate, ShamRow, Shams
 from steelyard.render.output import ReportInputs
 from steelyard.tables import latex
 from steelyard.tables.build import build
@@ -41,10 +41,10 @@ def with_budget(**facts) -> Run:
     return dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, budget=budget))
 
 
-def disturbed() -> Run:
+def contaminated() -> Run:
     run = run_of()
     (segment,) = run.segments
-    return dataclasses.replace(run, segments=(dataclasses.replace(segment, disturbed={3: "a neighbour ran"}),))
+    return dataclasses.replace(run, segments=(dataclasses.replace(segment, disturbed={3: "a program ran"}),))
 
 
 def metered() -> Run:
@@ -69,9 +69,9 @@ def seeded() -> Run:
 
 def calibrated(condition: str = "quiet", version: str = "0.10.2") -> Run:
     rate = Rate(count=1, of=200, interval=Interval(low=0.0, high=0.03, confidence=0.95))
-    counts = {field.name: 1 for field in dataclasses.fields(ShamRow) if field.name not in ("backend", "rates")}
-    row = ShamRow(backend="all", rates=dict.fromkeys(("guarded_false_alarms", "withheld"), rate), **counts)
-    shams = Shams(
+    counts = {field.name: 1 for field in dataclasses.fields(AaRow) if field.name not in ("backend", "rates")}
+    row = AaRow(backend="all", rates=dict.fromkeys(("guarded_false_alarms", "withheld"), rate), **counts)
+    counts = AaCounts(
         machine="m",
         machine_key="k",
         condition=condition,
@@ -87,7 +87,7 @@ def calibrated(condition: str = "quiet", version: str = "0.10.2") -> Run:
         grades={"A": 1},
     )
     run = with_environment(packages={"jax": "0.10.2"})
-    return dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, calibration=shams))
+    return dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, calibration=counts))
 
 
 def without_cold() -> Run:
@@ -123,7 +123,7 @@ CASES: dict[str, tuple[str, Callable[[], Run], Callable[[], Run]]] = {
         lambda: with_clock(run_of(), lambda launch: 10.0 if launch.arm == "eager" else 9.0),
         run_of,
     ),
-    "disturbed": ("Left out of all times: 1 round disturbed", disturbed, run_of),
+    "contaminated": ("Left out of all times: 1 round contaminated", contaminated, run_of),
     "no control arm": ("There was no control arm", lambda: run_of(control=False), run_of),
     "launches": ("Estimates rest on 8 launches of each backend in 1 session:", run_of, lambda: run_of(rounds=5)),
     "sessions": (
@@ -173,7 +173,7 @@ CASES: dict[str, tuple[str, Callable[[], Run], Callable[[], Run]]] = {
     ),
     "rate not known": ("is not known: it was not measured.", run_of, calibrated),
     "rate known": ("of 200 comparisons of a program with itself on this machine, 1 gave a false", calibrated, run_of),
-    "rate beside a neighbour": ("beside a neighbour on one core", lambda: calibrated("neighbour"), calibrated),
+    "rate beside a load": ("beside a background load on one core", lambda: calibrated("neighbour"), calibrated),
     "rate of other versions": ("with other versions", lambda: calibrated(version="0.9"), calibrated),
 }
 
@@ -193,7 +193,7 @@ def test_a_long_list_ends_with_the_number_of_those_not_named():
 
 
 def test_sentences_are_whole():
-    for run in (run_of(), disturbed(), seeded(), calibrated("neighbour", "0.9"), run_of(grade="F", control=False)):
+    for run in (run_of(), contaminated(), seeded(), calibrated("neighbour", "0.9"), run_of(grade="F", control=False)):
         for sentence in threats(gather(run)).sentences:
             assert sentence[0].isupper() or sentence[0].isdigit(), sentence
             assert sentence.endswith("."), sentence

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from steelyard.analysis.sides import UNSTEADY
 from steelyard.analysis.verdict import Question, as_ratio, decide, percent
-from steelyard.core.turns import first_calls, spans
-from steelyard.guard.disturbance import disturbed_rounds
+from steelyard.core.turn_rule import first_calls, spans
+from steelyard.guard.contamination import contaminated_rounds
 from steelyard.measure.steady import judge
 from steelyard.stats import signed_rank
 from steelyard.stats.hodges_lehmann import one_sample, paired
@@ -92,9 +92,9 @@ def pair(ours: Told, theirs: Told) -> Pair | None:
 
 
 def pairs(launches: Sequence[SideLaunch], match: Match) -> tuple[dict[int, Pair], int, int]:
-    """The pairs by round, and how many rounds were left out: disturbed ones, and such without a steady state."""
+    """The pairs by round, and how many rounds were left out: contaminated ones, and such without a steady state."""
     rounds = whole_rounds(launches, match)
-    disturbed = disturbed_rounds(launch.record for sides in rounds.values() for launch in sides.values())
+    disturbed = contaminated_rounds(launch.record for sides in rounds.values() for launch in sides.values())
     found, unsteady = {}, 0
     for number, sides in rounds.items():
         if number in disturbed:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from steelyard.core.comparison import Estimate
 from steelyard.core.result import Layer
-from steelyard.core.turns import ONE_AFTER_THE_OTHER
+from steelyard.core.turn_rule import ONE_AFTER_THE_OTHER
 
 AgreementVerdict = Literal["equivalent", "slower", "faster", "inconclusive", "not measured"]
 
@@ -16,8 +16,9 @@ class AgreementRow:
     """Our number beside a tool's, at the same layer and on the same artifact; paired by round.
 
     `ratio` is ours / theirs with its 95 % interval; `ours_s` and `theirs_s` are medians over the launches that
-    count, seconds per call. `rounds` gave a pair; `disturbed` were left out because others used the machine,
-    `unsteady` because a side had no steady state or failed. `spread` is the standard deviation of the log ratios.
+    count, seconds per call. `rounds` gave a pair; left out were the contaminated ones (`disturbed`) and
+    those of which a side had no steady state or failed (`unsteady`). `spread` is the standard deviation of the log
+    ratios.
     `wall_over_layer` is our ordinary latency over our number at this layer, where the two differ. None with
     the `reason` where there is none. `verdict` is about ours: `slower` lies beyond the margin as a whole.
     """

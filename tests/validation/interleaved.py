@@ -21,7 +21,7 @@ from steelyard.core.errors import StoreError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import LaunchRecord, Result
-from steelyard.engine.launch import Interrupted, Outcome, run_launch
+from steelyard.engine.launch import LaunchInterrupted, LaunchOutcome, run_launch
 from steelyard.engine.plan import DEFAULT_TIMEOUTS
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from steelyard.engine.rounds import Orders
@@ -68,7 +68,7 @@ class SideLaunch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class VendorTerms:
     """What all launches of a campaign share; a campaign of other terms is another one."""
 
     device: Device
@@ -81,10 +81,10 @@ class Terms:
 
 
 @dataclass(slots=True)
-class Campaign:
+class VendorCampaign:
     """The matches of one set of terms, and the file that holds what was measured of them."""
 
-    terms: Terms
+    terms: VendorTerms
     matches: tuple[Match, ...]
     folder: Path
     launches: list[SideLaunch] = field(default_factory=list)
@@ -129,7 +129,7 @@ class Campaign:
                         if not sides[match.title].round():
                             self.matches = tuple(other for other in self.matches if other is not match)
                             say(f"{match.title}: {sides[match.title].reason}")
-        except (Interrupted, KeyboardInterrupt):
+        except (LaunchInterrupted, KeyboardInterrupt):
             return False
         finally:
             os.sched_setaffinity(0, before)
@@ -163,7 +163,7 @@ def whole_rounds(launches: Sequence[SideLaunch], match: Match) -> dict[int, dict
 class _Sides:
     """The sides of one match in this process: their cold launches, then one round after the other."""
 
-    def __init__(self, campaign: Campaign, match: Match, work: Path) -> None:
+    def __init__(self, campaign: VendorCampaign, match: Match, work: Path) -> None:
         self._campaign, self._match, self._work = campaign, match, work
         self._origin = time.monotonic()
         seed = int(stable_hash([campaign.terms.seed, match.title], 8), 16)
@@ -244,26 +244,26 @@ class _Sides:
         )
         return request if side == OURS else replace(request, worker=(tool.module, *tool.arguments))
 
-    def _kept(self, request: LaunchRequest, outcome: Outcome) -> SideLaunch:
+    def _kept(self, request: LaunchRequest, outcome: LaunchOutcome) -> SideLaunch:
         """What a launch of a side came to."""
         told, reason = self._ours(request, outcome) if request.arm == OURS else self._theirs(request, outcome)
         return SideLaunch(
             match=self._match.title, side=request.arm, told=told, reason=scrub(reason), record=outcome.record
         )
 
-    def _ours(self, request: LaunchRequest, outcome: Outcome) -> tuple[Told | None, str]:
+    def _ours(self, request: LaunchRequest, outcome: LaunchOutcome) -> tuple[Told | None, str]:
         (result,) = outcome.results
         if result.status != "ok":
             return None, result.reason
-        return our_told(result, self._match.tool) if request.steady else (Told(samples_s=()), "")
+        return our_samples(result, self._match.tool) if request.steady else (Told(samples_s=()), "")
 
-    def _theirs(self, request: LaunchRequest, outcome: Outcome) -> tuple[Told | None, str]:
+    def _theirs(self, request: LaunchRequest, outcome: LaunchOutcome) -> tuple[Told | None, str]:
         if outcome.results:  # it owes none, unless it failed
             return None, f"{outcome.results[0].reason}: {outcome.results[0].log_tail[-_TAIL:].strip()}"
         return wire.read(Path(request.scratch) / TOLD, Told), ""
 
 
-def our_told(result: Result, tool: Tool) -> tuple[Told | None, str]:
+def our_samples(result: Result, tool: Tool) -> tuple[Told | None, str]:
     """What our worker measured, at the tool's layer: every sample of its window, in order."""
     latency = result.measurement("latency_s")
     if latency is None:

@@ -1,7 +1,7 @@
-"""The smallest loop that times a program in each runtime's own idiom, written by hand.
+"""The smallest loop that times a program in each runtime's best execution mode, written by hand.
 
 Nothing here comes from a runner: each function takes the lowered program, sets the runtime up as its own
-documentation says, and returns a loop that times calls. docs/idioms.md shows the functions as they
+documentation says, and returns a loop that times calls. docs/execution-modes.md shows the functions as they
 stand here and explains them line by line; a test holds the page to them.
 """
 

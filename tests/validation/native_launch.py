@@ -103,7 +103,7 @@ def main():
         "frameworks": frameworks,
         "counters": [before, after],
         "proofs": {name: json.loads(wire.encode(program.proof())) for name, program in loaded.items()},
-        "idioms": {name: dict(program.idiom) for name, program in loaded.items()},
+        "execution_modes": {name: dict(program.execution_mode) for name, program in loaded.items()},
         "options": {name: len(program.options) for name, program in loaded.items()},
     }
     (path.parent / "told.json").write_text(json.dumps(told))

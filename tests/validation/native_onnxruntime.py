@@ -34,5 +34,5 @@ class Native(NativeRunner):
 
 class _Executable(WrappedExecutable):
     @property
-    def idiom(self) -> Mapping[str, str]:
-        return {**self.inner.idiom, "graph": "operators fused by hand"}
+    def execution_mode(self) -> Mapping[str, str]:
+        return {**self.inner.execution_mode, "graph": "operators fused by hand"}

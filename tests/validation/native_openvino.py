@@ -97,7 +97,7 @@ class _Executable(WrappedExecutable):
         return dataclasses.replace(found, mismatches=(*found.mismatches, what))
 
     @property
-    def idiom(self) -> Mapping[str, str]:
+    def execution_mode(self) -> Mapping[str, str]:
         return {"weights": "constants", "kv_cache": "stateful, inside the attention", "call": "start_async, wait"}
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from steelyard.adapters.torch_binding import Call
-from steelyard.adapters.torch_module import TorchExecutable, TorchRunner
+from steelyard.adapters.torch_executable import TorchExecutable
+from steelyard.adapters.torch_module import TorchRunner
 from steelyard.core.errors import SteelyardError, UsageError
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.runner import Arrays, Binding, Executable
@@ -169,7 +170,7 @@ class NativeExecutable(TorchExecutable):
         return NativeBinding(self, tensors[:data], tensors[data:])
 
     @property
-    def idiom(self) -> Mapping[str, str]:
+    def execution_mode(self) -> Mapping[str, str]:
         return {"weights": "module parameters", "kv_cache": "transformers' StaticCache, in place"}
 
 

@@ -33,8 +33,8 @@ class Native(NativeRunner):
 
 class _Executable(WrappedExecutable):
     @property
-    def idiom(self) -> Mapping[str, str]:
-        return {**self.inner.idiom, "program": "JAX by hand, dynamic_update_slice"}
+    def execution_mode(self) -> Mapping[str, str]:
+        return {**self.inner.execution_mode, "program": "JAX by hand, dynamic_update_slice"}
 
 
 class Function:

@@ -21,7 +21,7 @@ from steelyard.engine.turns import FEWEST_TURNS
 from tests.fakes.numpy_work import PATH, lowered_point
 from tests.validation import agreement, benchmark_app, perf_test, tools, torch_timer, trtexec
 from tests.validation.agreement import is_open, level, row
-from tests.validation.interleaved import Campaign, Match, SideLaunch, Terms
+from tests.validation.interleaved import Match, SideLaunch, VendorCampaign, VendorTerms
 from tests.validation.tools import OURS, TOOLS, Told, Tool
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +107,7 @@ def test_too_few_rounds_give_a_ratio_and_no_verdict(match: Match) -> None:
     assert found.ratio is not None
 
 
-def test_what_a_neighbour_touched_and_what_has_no_steady_state_is_left_out(match: Match) -> None:
+def test_what_a_load_touched_and_what_has_no_steady_state_is_left_out(match: Match) -> None:
     kept = launches(match, [*noise(10), 3.0, 3.0], busy=(11,))
     rising = Told(samples_s=tuple(1e-4 * (1 + index / 60) for index in range(120)))
     kept[-1] = dataclasses.replace(kept[-1], told=rising)
@@ -164,7 +164,7 @@ def test_the_first_call_of_a_turn_is_left_out_where_it_is_known() -> None:
 
 
 def test_blocks_of_turns_are_put_together_to_the_longest() -> None:
-    found = torch_timer.told([([1e-4, 3e-4] * 10 + [9.0], 1), ([5.0], 1), ([2e-4, 4e-4], 2)])
+    found = torch_timer.block_means([([1e-4, 3e-4] * 10 + [9.0], 1), ([5.0], 1), ([2e-4, 4e-4], 2)])
     assert (found.calls_per_sample, found.turns) == (2, (0, 10, 10))
     assert found.samples_s == pytest.approx([2e-4] * 10 + [2e-4, 4e-4])
     assert list(agreement.steady_parts(dataclasses.replace(found, in_order=False))) == [0, 2], (
@@ -183,22 +183,22 @@ def test_ours_is_averaged_over_blocks_where_theirs_are() -> None:
 
 
 @pytest.fixture
-def campaign(match: Match, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Campaign:
+def campaign(match: Match, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VendorCampaign:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("XDG_VENDOR_TOOL", "0.0001")
     cpu = min(os.sched_getaffinity(0))
     device = Device(kind="cpu", index=0, name="a CPU", memory_bytes=None)
-    terms = Terms(device=device, budget=Budget(threads=1, cpus=(cpu,)), window_s=0.02, seed=0)
-    return Campaign(terms=terms, matches=(match,), folder=tmp_path / "vendor")
+    terms = VendorTerms(device=device, budget=Budget(threads=1, cpus=(cpu,)), window_s=0.02, seed=0)
+    return VendorCampaign(terms=terms, matches=(match,), folder=tmp_path / "vendor")
 
 
-def test_a_campaign_of_real_processes_goes_on_where_it_stopped(campaign: Campaign, match: Match) -> None:
+def test_a_campaign_of_real_processes_goes_on_where_it_stopped(campaign: VendorCampaign, match: Match) -> None:
     before = os.sched_getaffinity(0)
     said: list[str] = []
     assert campaign.measure(lambda match: True, 1, said.append)
     assert os.sched_getaffinity(0) == before
     assert len(campaign.rounds(match)) == 1
-    again = Campaign(terms=campaign.terms, matches=(match,), folder=campaign.folder)
+    again = VendorCampaign(terms=campaign.terms, matches=(match,), folder=campaign.folder)
     again.load()
     assert again.launches == campaign.launches
     assert again.measure(lambda match: True, 2, said.append)
@@ -217,10 +217,10 @@ def test_a_campaign_of_real_processes_goes_on_where_it_stopped(campaign: Campaig
     found = row(again.launches, match)
     assert found.theirs_s == pytest.approx(1e-4, rel=0.01) or found.verdict == "not measured"
     other = dataclasses.replace(campaign.terms, window_s=0.03)
-    assert Campaign(terms=other, matches=(match,), folder=campaign.folder).file != campaign.file
+    assert VendorCampaign(terms=other, matches=(match,), folder=campaign.folder).file != campaign.file
 
 
-def test_a_tool_that_cannot_stand_is_measured_before_or_after_ours(campaign: Campaign, match: Match) -> None:
+def test_a_tool_that_cannot_stand_is_measured_before_or_after_ours(campaign: VendorCampaign, match: Match) -> None:
     whole = Match(tool=dataclasses.replace(TOOL, in_turns=False), lowered=match.lowered)
     campaign.matches = (whole,)
     assert campaign.measure(lambda match: True, 1, lambda text: None)
@@ -232,7 +232,7 @@ def test_a_tool_that_cannot_stand_is_measured_before_or_after_ours(campaign: Cam
 
 
 def test_a_tool_that_fails_is_not_launched_again(
-    campaign: Campaign, match: Match, monkeypatch: pytest.MonkeyPatch
+    campaign: VendorCampaign, match: Match, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_VENDOR_TOOL", "crash")
     said: list[str] = []
@@ -242,7 +242,7 @@ def test_a_tool_that_fails_is_not_launched_again(
     assert "the tool has no licence" in row(campaign.launches, match).reason
 
 
-def test_a_damaged_line_is_named_and_one_cut_short_is_dropped(campaign: Campaign, match: Match) -> None:
+def test_a_damaged_line_is_named_and_one_cut_short_is_dropped(campaign: VendorCampaign, match: Match) -> None:
     campaign.keep(launches(match, [0.0])[0])
     whole = campaign.file.read_bytes()
     campaign.file.write_bytes(whole + whole[:40])

@@ -18,7 +18,7 @@ from steelyard.core.errors import Unsupported
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.workload import Selection
 from tests.validation.llama import llama_of
-from tests.validation.path_tax import PAIRS
+from tests.validation.native_overhead import PAIRS
 
 pytestmark = pytest.mark.backends
 
@@ -177,12 +177,12 @@ def test_the_proof_finds_nothing_wrong(launch):
     assert all(told["options"].values())
 
 
-def test_the_idiom_is_recorded_and_one_runtime_imported(launch):
+def test_the_execution_mode_is_recorded_and_one_runtime_imported(launch):
     name, told, _ = launch
-    for program, idiom in told["idioms"].items():
-        assert idiom["weights"]
+    for program, mode in told["execution_modes"].items():
+        assert mode["weights"]
         if program.endswith("decode"):
-            assert KV_CACHE[name] in idiom["kv_cache"]
+            assert KV_CACHE[name] in mode["kv_cache"]
     assert set(told["frameworks"]) <= RUNTIMES[name]
 
 

@@ -16,7 +16,7 @@ from steelyard.lowering.cache import Cache, cache_root
 from steelyard.store import RunLock
 from tests.validation import vendor
 from tests.validation.__main__ import app
-from tests.validation.interleaved import Campaign
+from tests.validation.interleaved import VendorCampaign
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_nobody_else_measures_there_from_lowering_to_the_last_launch(campaign, m
         return call
 
     monkeypatch.setattr(vendor, "_matches", step("lower", ((), [])))
-    monkeypatch.setattr(Campaign, "load", step("load", None))
-    monkeypatch.setattr(Campaign, "measure", step("measure", False))
+    monkeypatch.setattr(VendorCampaign, "load", step("load", None))
+    monkeypatch.setattr(VendorCampaign, "measure", step("measure", False))
     assert campaign() == INTERRUPTED
     assert seen == [("lower", True), ("load", True), ("measure", True)]
     assert not taken()
@@ -67,7 +67,7 @@ def test_nobody_else_measures_there_from_lowering_to_the_last_launch(campaign, m
 
 
 def test_it_does_not_start_where_somebody_measures(campaign, monkeypatch):
-    monkeypatch.setattr(Campaign, "measure", lambda *_: pytest.fail("it measured beside another"))
+    monkeypatch.setattr(VendorCampaign, "measure", lambda *_: pytest.fail("it measured beside another"))
     with (
         occupied(pick_device(None), Budget(threads=1, cpus=choose_cpus(1, None))),
         pytest.raises(SteelyardError, match="is measuring on"),
@@ -76,7 +76,7 @@ def test_it_does_not_start_where_somebody_measures(campaign, monkeypatch):
 
 
 def test_two_with_other_caches_do_not_write_into_one_campaign(campaign, monkeypatch, tmp_path):
-    monkeypatch.setattr(Campaign, "load", lambda *_: pytest.fail("it read what another is writing"))
+    monkeypatch.setattr(VendorCampaign, "load", lambda *_: pytest.fail("it read what another is writing"))
     folder = tmp_path / "selftest" / "vendor"
     folder.mkdir(parents=True)
     with RunLock(folder), pytest.raises(StoreError, match="another process is writing here"):
@@ -85,7 +85,7 @@ def test_two_with_other_caches_do_not_write_into_one_campaign(campaign, monkeypa
 
 def test_who_is_asked_to_end_ends_its_tools_as_on_ctrl_c(campaign, monkeypatch, tmp_path):
     handlers: list[object] = []
-    monkeypatch.setattr(Campaign, "measure", lambda *_: bool(handlers.append(signal.getsignal(signal.SIGTERM))))
+    monkeypatch.setattr(VendorCampaign, "measure", lambda *_: bool(handlers.append(signal.getsignal(signal.SIGTERM))))
     arguments = ["--threads", "1", "--rounds", "1", "--json", "--output", str(tmp_path)]
     assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == INTERRUPTED
     assert handlers == [signal.default_int_handler]

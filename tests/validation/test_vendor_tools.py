@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from steelyard import plugins, wire
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.lowered import LoweredPoint
-from steelyard.core.turns import spans
+from steelyard.core.turn_rule import spans
 from steelyard.core.workload import Selection
 from steelyard.engine.launch import run_launch
 from steelyard.engine.lower import lower_points
@@ -20,7 +20,7 @@ from steelyard.engine.probe import probe
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from tests.validation.__main__ import app
 from tests.validation.child import TOLD
-from tests.validation.interleaved import Campaign, Match, Terms
+from tests.validation.interleaved import Match, VendorCampaign, VendorTerms
 from tests.validation.tools import OURS, TOOLS, Told, Tool
 
 CPU = Device(kind="cpu", index=0, name="a CPU", memory_bytes=None)
@@ -85,8 +85,8 @@ def test_benchmark_app_and_our_requests_are_met_at_the_runtimes_own_layer(
 ) -> None:
     usable(tool)
     match = Match(tool=tool, lowered=point)
-    terms = Terms(device=CPU, budget=budget(), window_s=0.05, seed=0)
-    campaign = Campaign(terms=terms, matches=(match,), folder=tmp_path)
+    terms = VendorTerms(device=CPU, budget=budget(), window_s=0.05, seed=0)
+    campaign = VendorCampaign(terms=terms, matches=(match,), folder=tmp_path)
     artifact = point.programs["main"].artifacts["openvino"]
     before = (Path(artifact.directory) / artifact.entry).read_bytes()
     assert campaign.measure(lambda match: True, 1, print)
@@ -109,8 +109,8 @@ def test_a_tool_takes_turns_with_ours(point: LoweredPoint, tmp_path: Path) -> No
     tool = CHILDREN[0]
     usable(tool)
     match = Match(tool=tool, lowered=point)
-    terms = Terms(device=CPU, budget=budget(), window_s=0.1, seed=0)
-    campaign = Campaign(terms=terms, matches=(match,), folder=tmp_path)
+    terms = VendorTerms(device=CPU, budget=budget(), window_s=0.1, seed=0)
+    campaign = VendorCampaign(terms=terms, matches=(match,), folder=tmp_path)
     assert campaign.measure(lambda match: True, 1, print)
     (sides,) = campaign.rounds(match).values()
     for side in sides.values():

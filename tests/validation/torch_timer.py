@@ -34,10 +34,10 @@ def measure(served: Served) -> Told:
             num_threads=work.threads,
         )
         found = [timer.blocked_autorange(min_run_time=max(seconds, 1e-3)) for seconds in served.turns()]
-    return told([(entry.times, entry.number_per_run) for entry in found])
+    return block_means([(entry.times, entry.number_per_run) for entry in found])
 
 
-def told(turns: Sequence[tuple[Sequence[float], int]]) -> Told:
+def block_means(turns: Sequence[tuple[Sequence[float], int]]) -> Told:
     """The block means of all turns, each turn with the calls that its blocks had. It chooses them anew in every turn:
     shorter blocks are put together to the longest."""
     longest = max(calls for _, calls in turns)

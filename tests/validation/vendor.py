@@ -20,11 +20,9 @@ from steelyard.hardware.occupied import occupied
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.points import points_of
 from steelyard.store import RunLock, prepare_root
-from tests.validation import agreement
-from tests.validation import path_tax as path_taxes
-from tests.validation import path_tax_runs as path_tax
+from tests.validation import agreement, native_overhead, native_overhead_runs
 from tests.validation.agreement_rows import Agreement, AgreementRow
-from tests.validation.interleaved import Campaign, Match, Terms
+from tests.validation.interleaved import Match, VendorCampaign, VendorTerms
 from tests.validation.tools import TOOLS, Tool, absent
 
 ROUNDS = 20
@@ -55,7 +53,7 @@ def run_vendor(
     device = pick_device(None)
     chosen = choose_cpus(threads, cpus)
     budget = Budget(threads=threads or len(chosen), cpus=chosen)
-    terms = Terms(device=device, budget=budget, window_s=window_s, seed=seed)
+    terms = VendorTerms(device=device, budget=budget, window_s=window_s, seed=seed)
     folder = output / "selftest" / "vendor"
     tools = [tool for tool in TOOLS if not backends or tool.runner in _known(backends)]
     ours = probe([tool.our_runner for tool in tools if tool.device_kind == device.kind], device.kind)
@@ -66,11 +64,11 @@ def run_vendor(
     for tool in tools:
         if why[tool.key]:
             typer.echo(f"left out: {tool.key}: {why[tool.key]}", err=True)
-    native = path_taxes.requests(device, budget, window_s=window_s, rounds=rounds, seed=seed, backends=backends)
+    native = native_overhead.requests(device, budget, window_s=window_s, rounds=rounds, seed=seed, backends=backends)
     typer.echo(_outline(usable, points, rounds, window_s, folder), err=not dry_run)
     typer.echo(
         f"{len(native)} runs of a backend beside the native way of its runtime; about "
-        f"{path_taxes.minutes(native):.0f} min at most",
+        f"{native_overhead.minutes(native):.0f} min at most",
         err=not dry_run,
     )
     if dry_run:
@@ -78,7 +76,7 @@ def run_vendor(
     prepare_root(folder)
     with occupied(device, budget), Cache(cache_root()).lease(), RunLock(folder):
         matches, unlowered = _matches(usable, points, device)
-        campaign = Campaign(terms=terms, matches=matches, folder=folder)
+        campaign = VendorCampaign(terms=terms, matches=matches, folder=folder)
         campaign.load()
         whole = campaign.measure(
             lambda match: agreement.is_open(campaign.launches, match), rounds, lambda text: typer.echo(text, err=True)
@@ -99,15 +97,15 @@ def run_vendor(
         protocol=protocol([launch.record for launch in campaign.launches]),
     )
     (folder / FILE).write_bytes(wire.encode(agreed) + b"\n")
-    tax = None
+    overhead = None
     if whole:
-        tax, whole = path_tax.measure(native, output / "selftest" / "path-tax", folder)
+        overhead, whole = native_overhead_runs.measure(native, output / "selftest" / "native-path", folder)
     if json:
-        print_json("vendor", {"agreement": agreed, "path_tax": tax})
+        print_json("vendor", {"agreement": agreed, "native_path_overhead": overhead})
     else:
         _show(agreed)
-        if tax is not None:
-            path_tax.show(tax)
+        if overhead is not None:
+            native_overhead_runs.show(overhead)
     if not whole:
         typer.echo("interrupted: what was measured is kept; the same command goes on", err=True)
     return 0 if whole else INTERRUPTED

@@ -67,9 +67,9 @@ class WrappedExecutable(Executable):
         return self.inner.memory()
 
     @property
-    def idiom(self) -> Mapping[str, str]:
+    def execution_mode(self) -> Mapping[str, str]:
         """See `Executable`."""
-        return self.inner.idiom
+        return self.inner.execution_mode
 
     @property
     def options(self) -> Mapping[str, Any]:

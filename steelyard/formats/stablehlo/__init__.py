@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core.errors import LoweringError
+from steelyard.formats.stablehlo import backward
 from steelyard.formats.stablehlo.fold import folding
+from steelyard.formats.stablehlo.grouped import each_group
 from steelyard.lowering.format import Draft, Exported, Format, check_ends
 
 _PLATFORMS: Mapping[str, str] = {"cpu": "cpu", "cuda": "cuda", "rocm": "rocm", "tpu": "tpu"}
@@ -101,13 +103,15 @@ def decompositions(torchax_export: Any) -> Any:
     """torch's table to core aten, and torchax's own for what that leaves.
 
     torchax's converter applies one after the other. Operators that a decomposition writes are decomposed in the same
-    pass, so that one with both tables ends in the same program, in half the time.
+    pass, so that one with both tables ends in the same program, in half the time. Transposed convolutions in groups,
+    which torchax gets wrong, are split before it sees them.
     """
     import torch
 
     table = torch.export.default_decompositions()
     own = torchax_export.decompositions.DECOMPOSITIONS
     table.update({operator: how for operator, how in own.items() if operator not in table})
+    table[torch.ops.aten.convolution.default] = each_group
     return table
 
 
@@ -124,6 +128,7 @@ def import_torchax() -> Any:
         import torchax.export
 
         torchax.default_env()  # registers the operators, from modules that are imported only now
+        backward.register()
     return torchax.export
 
 
@@ -164,5 +169,5 @@ FORMAT = Format(
     extra="xla",
     convert=convert,
     leaves_traces=True,  # it registers a device with torch, which stays
-    revision="3",  # 2: see fold; 3: without the lines of Python
+    revision="6",  # 2: see fold; 3: without the lines of Python; 4: see grouped; 6: scopes name nodes
 )

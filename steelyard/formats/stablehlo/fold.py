@@ -7,6 +7,8 @@ node whose operands are all constants, unless it has more than `MOST_BYTES`; one
 
 from typing import Any
 
+from steelyard.lowering.graph import bare, origin
+
 MOST_BYTES = 1 << 20
 
 
@@ -27,7 +29,10 @@ def folding(interpreter: type[Any]) -> type[Any]:
     class Folding(interpreter):  # type: ignore[misc]
         def run_node(self, n: Any) -> Any:
             self.small = _nbytes(n.meta.get("val")) <= MOST_BYTES
-            return super().run_node(n)
+            source = origin(n)
+            # What it was, for profilers: XLA keeps it beside instructions.
+            with jax.named_scope(f"fx:{bare(str(source.target))}:{source.name}"):
+                return super().run_node(n)
 
         def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
             traced: list[bool] = []

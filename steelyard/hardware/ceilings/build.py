@@ -35,7 +35,7 @@ class Library:
     compiler: str
 
 
-@owner.told()
+@owner.naming_the_owner()
 def library(root: Path = proc.ROOT) -> Library:
     """The library for this CPU, compiled unless the cache has it. Raises Unsupported where it cannot be compiled, and
     Denied where what the cache has is closed."""

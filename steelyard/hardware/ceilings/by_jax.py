@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.core.errors import Unsupported
-from steelyard.hardware.ceilings.jobs import Start, Terms, Work
+from steelyard.hardware.ceilings.jobs import MeasurementTerms, RuntimeOffers, Start
 from steelyard.hardware.ceilings.pace import Calls
-from steelyard.hardware.ceilings.product import Product, launch_offer, offer
+from steelyard.hardware.ceilings.product import MatrixProduct, launch_offer, offer
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 _PLATFORMS = {"cpu": "cpu", "cuda": "cuda", "rocm": "rocm", "tpu": "tpu"}
 
 
-def prepare(start: Start) -> Work:
+def prepare(start: Start) -> RuntimeOffers:
     """Products in each dtype at full precision; JAX's own default may round float32 on a device."""
     import jax
 
@@ -24,10 +24,10 @@ def prepare(start: Start) -> Work:
     jax.config.update("jax_default_matmul_precision", "highest")
     offers = [offer(_make(device), dtype, terms) for dtype in DTYPES]
     offers.append(launch_offer(_little(device), terms))
-    return Work(offers=tuple(offers), versions={"jax": jax.__version__})
+    return RuntimeOffers(offers=tuple(offers), versions={"jax": jax.__version__})
 
 
-def _device(terms: Terms) -> Any:
+def _device(terms: MeasurementTerms) -> Any:
     import jax
 
     platform = _PLATFORMS.get(terms.device_kind)
@@ -43,7 +43,7 @@ def _device(terms: Terms) -> Any:
 def _make(device: Any) -> Any:
     import jax
 
-    def make(a: NDArray[np.float64], b: NDArray[np.float64], dtype: str) -> Product:
+    def make(a: NDArray[np.float64], b: NDArray[np.float64], dtype: str) -> MatrixProduct:
         first, second = (jax.device_put(each.astype(jax.numpy.dtype(dtype)), device) for each in (a, b))
         compiled = jax.jit(jax.numpy.matmul).lower(first, second).compile()
         last: list[Any] = [None]
@@ -53,7 +53,7 @@ def _make(device: Any) -> Any:
                 last[0] = compiled(first, second)
             jax.block_until_ready(last[0])
 
-        return Product(calls=calls, first_row=lambda: np.asarray(last[0][0]).astype(np.float64))
+        return MatrixProduct(calls=calls, first_row=lambda: np.asarray(last[0][0]).astype(np.float64))
 
     return make
 

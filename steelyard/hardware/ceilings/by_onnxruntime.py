@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.core.errors import Unsupported
-from steelyard.hardware.ceilings.jobs import Start, Terms, Work
+from steelyard.hardware.ceilings.jobs import MeasurementTerms, RuntimeOffers, Start
 from steelyard.hardware.ceilings.pace import Calls
-from steelyard.hardware.ceilings.product import Product, launch_offer, offer
+from steelyard.hardware.ceilings.product import MatrixProduct, launch_offer, offer
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _TYPES = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "FLOAT16"}
 _OPSET = 20
 
 
-def prepare(start: Start) -> Work:
+def prepare(start: Start) -> RuntimeOffers:
     """Products in the dtypes that the provider has kernels of its own for."""
     import onnxruntime
 
@@ -29,19 +29,19 @@ def prepare(start: Start) -> Work:
     dtypes = ("float32", "float64") if terms.device_kind == "cpu" else tuple(_TYPES)
     offers = [offer(_make(terms, provider), dtype, terms) for dtype in dtypes]
     offers.append(launch_offer(_little(terms, provider), terms))
-    return Work(offers=tuple(offers), versions={"onnxruntime": onnxruntime.__version__})
+    return RuntimeOffers(offers=tuple(offers), versions={"onnxruntime": onnxruntime.__version__})
 
 
-def _make(terms: Terms, provider: str) -> Any:
-    def make(a: NDArray[np.float64], b: NDArray[np.float64], dtype: str) -> Product:
+def _make(terms: MeasurementTerms, provider: str) -> Any:
+    def make(a: NDArray[np.float64], b: NDArray[np.float64], dtype: str) -> MatrixProduct:
         inputs = {"a": a.astype(dtype), "b": b.astype(dtype)}
         calls, result = _bound(_model("MatMul", dtype, a.shape[0]), inputs, terms, provider)
-        return Product(calls=calls, first_row=lambda: result()[0].astype(np.float64))
+        return MatrixProduct(calls=calls, first_row=lambda: result()[0].astype(np.float64))
 
     return make
 
 
-def _little(terms: Terms, provider: str) -> Calls:
+def _little(terms: MeasurementTerms, provider: str) -> Calls:
     one = np.ones((1, 1), np.float32)
     return _bound(_model("Add", "float32", 1), {"a": one, "b": one}, terms, provider)[0]
 
@@ -58,7 +58,7 @@ def _model(operator: str, dtype: str, edge: int) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _bound(model: bytes, inputs: dict[str, Any], terms: Terms, provider: str) -> tuple[Calls, Any]:
+def _bound(model: bytes, inputs: dict[str, Any], terms: MeasurementTerms, provider: str) -> tuple[Calls, Any]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.core.errors import Unsupported
-from steelyard.hardware.ceilings.jobs import Start, Terms, Work
+from steelyard.hardware.ceilings.jobs import MeasurementTerms, RuntimeOffers, Start
 from steelyard.hardware.ceilings.pace import Calls
-from steelyard.hardware.ceilings.product import Product, launch_offer, offer
+from steelyard.hardware.ceilings.product import MatrixProduct, launch_offer, offer
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 _CAPABILITIES = {"float32": "FP32", "bfloat16": "BF16", "float16": "FP16"}
 
 
-def prepare(start: Start) -> Work:
+def prepare(start: Start) -> RuntimeOffers:
     """Products in each precision. The plugin computes in the one that the hint names, whatever the model says."""
     import openvino
 
@@ -24,25 +24,25 @@ def prepare(start: Start) -> Work:
     core = openvino.Core()
     offers = [offer(_make(core, terms), dtype, terms) for dtype in _HINTS]
     offers.append(launch_offer(_little(core, terms), terms))
-    return Work(offers=tuple(offers), versions={"openvino": openvino.__version__.split("-")[0]})
+    return RuntimeOffers(offers=tuple(offers), versions={"openvino": openvino.__version__.split("-")[0]})
 
 
-def _make(core: Any, terms: Terms) -> Any:
+def _make(core: Any, terms: MeasurementTerms) -> Any:
     from openvino import opset13 as ops
 
-    def make(a: NDArray[np.float64], b: NDArray[np.float64], dtype: str) -> Product:
+    def make(a: NDArray[np.float64], b: NDArray[np.float64], dtype: str) -> MatrixProduct:
         if _CAPABILITIES[dtype] not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise Unsupported(f"the CPU plugin has no {dtype} on this CPU")
         node = ops.parameter(a.shape, np.float32, name="a"), ops.parameter(b.shape, np.float32, name="b")
         product = ops.matmul(*node, transpose_a=False, transpose_b=False)
         arrays = [a.astype(np.float32), b.astype(np.float32)]
         request, calls = _request(core, terms, product, list(node), dtype, arrays)
-        return Product(calls=calls, first_row=lambda: request.get_output_tensor(0).data[0].astype(np.float64))
+        return MatrixProduct(calls=calls, first_row=lambda: request.get_output_tensor(0).data[0].astype(np.float64))
 
     return make
 
 
-def _little(core: Any, terms: Terms) -> Calls:
+def _little(core: Any, terms: MeasurementTerms) -> Calls:
     from openvino import opset13 as ops
 
     one = ops.parameter([1], np.float32, name="a")
@@ -50,7 +50,7 @@ def _little(core: Any, terms: Terms) -> Calls:
 
 
 def _request(
-    core: Any, terms: Terms, result: Any, parameters: list[Any], dtype: str, arrays: list[Any]
+    core: Any, terms: MeasurementTerms, result: Any, parameters: list[Any], dtype: str, arrays: list[Any]
 ) -> tuple[Any, Calls]:
     import openvino
 

@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.core.errors import Unsupported
-from steelyard.hardware.ceilings.jobs import Start, Terms, Work
+from steelyard.hardware.ceilings.jobs import MeasurementTerms, RuntimeOffers, Start
 from steelyard.hardware.ceilings.pace import Calls
-from steelyard.hardware.ceilings.product import Product, launch_offer, offer
+from steelyard.hardware.ceilings.product import MatrixProduct, launch_offer, offer
 from steelyard.hardware.ceilings.torch_memory import copies, no_copies, streams
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 
 
-def prepare(start: Start) -> Work:
+def prepare(start: Start) -> RuntimeOffers:
     """Everything that PyTorch can tell of the device."""
     import torch
 
@@ -36,10 +36,10 @@ def prepare(start: Start) -> Work:
         free_bytes, _ = torch.cuda.mem_get_info(device)
         wait = _wait(device)
         offers += [*streams(device, terms, wait, free_bytes, cache_bytes), *copies(device, terms, wait)]
-    return Work(offers=tuple(offers), versions=versions, capacity_bytes=capacity)
+    return RuntimeOffers(offers=tuple(offers), versions=versions, capacity_bytes=capacity)
 
 
-def _device(terms: Terms) -> Any:
+def _device(terms: MeasurementTerms) -> Any:
     """The device in torch's words. ROCm answers to the name cuda."""
     import torch
 
@@ -66,7 +66,7 @@ def _make(device: Any) -> Any:
 
     wait = _wait(device)
 
-    def make(a: NDArray[np.float64], b: NDArray[np.float64], dtype: str) -> Product:
+    def make(a: NDArray[np.float64], b: NDArray[np.float64], dtype: str) -> MatrixProduct:
         kind = torch.float32 if dtype == "tf32" else getattr(torch, dtype)
         allowed = "tf32" if dtype == "tf32" else "ieee"
         first, second = (torch.from_numpy(each).to(device=device, dtype=kind) for each in (a, b))
@@ -79,7 +79,7 @@ def _make(device: Any) -> Any:
                 torch.mm(first, second, out=out)
             wait(0)
 
-        return Product(calls=calls, first_row=lambda: np.asarray(out[0].double().cpu().numpy()))
+        return MatrixProduct(calls=calls, first_row=lambda: np.asarray(out[0].double().cpu().numpy()))
 
     return make
 

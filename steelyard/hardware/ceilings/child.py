@@ -16,7 +16,7 @@ from typing import BinaryIO
 from steelyard import wire
 from steelyard.core.errors import Unsupported
 from steelyard.core.reason import reason_of
-from steelyard.hardware.ceilings.jobs import Prepare, Ready, Sample, Seen, Start, Visit
+from steelyard.hardware.ceilings.jobs import Prepare, Ready, Sample, Start, Visit, VisitResult
 from steelyard.measure.telemetry import without_telemetry
 
 MODULES: Mapping[str, str] = {
@@ -53,7 +53,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         _answer(answers, _seen([(place, work.offers[place][1]) for place in order]))
 
 
-def _seen(asked: list[tuple[int, Sample | None]]) -> Seen:
+def _seen(asked: list[tuple[int, Sample | None]]) -> VisitResult:
     values: dict[int, float] = {}
     failures: dict[int, str] = {}
     for place, sample in asked:
@@ -64,10 +64,10 @@ def _seen(asked: list[tuple[int, Sample | None]]) -> Seen:
         except Exception as error:  # noqa: BLE001 (whatever a runtime raises ends one offer, not the others)
             traceback.print_exception(error)
             failures[place] = reason_of(error)
-    return Seen(values=values, failures=failures)
+    return VisitResult(values=values, failures=failures)
 
 
-def _answer(answers: BinaryIO, value: Ready | Seen) -> None:
+def _answer(answers: BinaryIO, value: Ready | VisitResult) -> None:
     answers.write(wire.encode(value) + b"\n")
     answers.flush()
 

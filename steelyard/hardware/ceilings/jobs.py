@@ -9,7 +9,7 @@ from steelyard.core.ceilings import What
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class MeasurementTerms:
     """Under which conditions all processes measure.
 
     A sample lasts about `sample_s`; a matrix product is made as large as it can be within `product_s`. `most_bytes`
@@ -31,12 +31,12 @@ class Start:
     """The first line to a process: who it is, and the terms. `library` is the path of the native loops."""
 
     by: str
-    terms: Terms
+    terms: MeasurementTerms
     library: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class MeasurementOffer:
     """One thing that a process can measure, or the `reason` why it cannot; the fields are those of a ceiling."""
 
     what: What
@@ -55,7 +55,7 @@ class Ready:
     `capacity_bytes` is what the device's caches hold, by level, where this process was the one to find out.
     """
 
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[MeasurementOffer, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     capacity_bytes: Mapping[str, int] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class VisitResult:
     """The answer to `Visit`: a value by place of the offer, or why there is none."""
 
     values: Mapping[int, float]
@@ -82,10 +82,10 @@ Sample = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class RuntimeOffers:
     """What a runtime brings, ready to be measured: an offer and its sample each; an offer with a reason has none."""
 
-    offers: tuple[tuple[Offer, Sample | None], ...]
+    offers: tuple[tuple[MeasurementOffer, Sample | None], ...]
     versions: Mapping[str, str]
     notes: tuple[str, ...] = ()
     capacity_bytes: Mapping[str, int] = field(default_factory=dict)
@@ -94,5 +94,5 @@ class Work:
 class Prepare(Protocol):
     """What the module of a runtime exports as `prepare`."""
 
-    def __call__(self, start: Start) -> Work:
+    def __call__(self, start: Start) -> RuntimeOffers:
         """Import the runtime under the terms. Raises Unsupported where it has nothing to offer."""

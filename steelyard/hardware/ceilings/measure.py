@@ -18,7 +18,7 @@ from steelyard.guard import proc
 from steelyard.guard.preflight import preflight
 from steelyard.hardware.ceilings.build import Library, library
 from steelyard.hardware.ceilings.child import MODULES
-from steelyard.hardware.ceilings.jobs import Offer, Ready, Start, Terms
+from steelyard.hardware.ceilings.jobs import MeasurementOffer, MeasurementTerms, Ready, Start
 from steelyard.hardware.ceilings.levels import levels
 from steelyard.hardware.ceilings.process import Lost, Process
 from steelyard.hardware.cpu import memory_bytes
@@ -37,7 +37,7 @@ _MEMORY_SHARE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class CeilingRequest:
     """What the user asked of `bench hardware ceilings`. `most_bytes` bounds the working set of one thread, None: a
     share of the memory. Samples and preflight last less when `quick`."""
 
@@ -61,7 +61,7 @@ class _Watched:
     lost: str = ""
 
 
-def measure(request: Request, say: Callable[[str], None], root: Path = proc.ROOT) -> Ceilings:
+def measure(request: CeilingRequest, say: Callable[[str], None], root: Path = proc.ROOT) -> Ceilings:
     """Measure everything once a round. What cannot be measured is a row with its reason.
 
     `say` is told what happens. Raises UsageError for an unknown runtime.
@@ -133,7 +133,7 @@ def settled(values: Sequence[float]) -> Estimate:
     return replace(found, value=float(np.exp(found.value)), interval=interval, reason=reason)
 
 
-def _ceiling(by: str, offer: Offer, values: Sequence[float], failure: str) -> Ceiling:
+def _ceiling(by: str, offer: MeasurementOffer, values: Sequence[float], failure: str) -> Ceiling:
     return Ceiling(
         what=offer.what,
         by=by,
@@ -147,7 +147,7 @@ def _ceiling(by: str, offer: Offer, values: Sequence[float], failure: str) -> Ce
     )
 
 
-def _rounds(watched: Sequence[_Watched], request: Request, say: Callable[[str], None]) -> None:
+def _rounds(watched: Sequence[_Watched], request: CeilingRequest, say: Callable[[str], None]) -> None:
     """Every process once a round, and in it every offer once: both in random order, so that drift hits all alike."""
     dice = random.Random(request.seed)  # noqa: S311 (an order, no secret)
     for number in range(request.rounds):
@@ -185,7 +185,7 @@ def _started(start: Start) -> tuple[_Watched | None, str]:
     return _Watched(process=process, ready=ready), ""
 
 
-def _library(request: Request, say: Callable[[str], None]) -> tuple[Library | None, list[Ceiling]]:
+def _library(request: CeilingRequest, say: Callable[[str], None]) -> tuple[Library | None, list[Ceiling]]:
     """The native loops, or the row that says why there are none."""
     if NATIVE not in request.runtimes or request.device.kind != "cpu":
         return None, []
@@ -200,23 +200,23 @@ def _library(request: Request, say: Callable[[str], None]) -> tuple[Library | No
     return found, []
 
 
-def _capacities(request: Request, root: Path, watched: Sequence[_Watched]) -> dict[str, int]:
+def _capacities(request: CeilingRequest, root: Path, watched: Sequence[_Watched]) -> dict[str, int]:
     """What the caches hold: those of a CPU as the system describes them, a device's as a runtime does."""
     if request.device.kind == "cpu":
         return {level.name: level.total_bytes for level in levels(request.budget.cpus, root)}
     return {name: size for each in watched for name, size in each.ready.capacity_bytes.items()}
 
 
-def _absent(by: str, terms: Terms, reason: str) -> Ceiling:
+def _absent(by: str, terms: MeasurementTerms, reason: str) -> Ceiling:
     """A runtime that could not be asked: the one row that stands for all of its."""
     return Ceiling(what="read" if by == NATIVE else "gemm", by=by, unit="B/s" if by == NATIVE else "1/s",
                    threads=terms.threads, reason=reason)  # fmt: skip
 
 
-def _terms(request: Request, root: Path) -> Terms:
+def _terms(request: CeilingRequest, root: Path) -> MeasurementTerms:
     memory = memory_bytes(root) if request.device.kind == "cpu" else request.device.memory_bytes
     fair = (memory or 1 << 30) // _MEMORY_SHARE // (request.budget.threads if request.device.kind == "cpu" else 1)
-    return Terms(
+    return MeasurementTerms(
         device_kind=request.device.kind,
         device_index=request.device.index,
         threads=request.budget.threads,

@@ -6,7 +6,7 @@ from typing import Any
 
 from steelyard.core.ceilings import BANDWIDTHS, What
 from steelyard.core.errors import SteelyardError, Unsupported
-from steelyard.hardware.ceilings.jobs import Offer, Sample, Start, Terms, Work
+from steelyard.hardware.ceilings.jobs import MeasurementOffer, MeasurementTerms, RuntimeOffers, Sample, Start
 from steelyard.hardware.ceilings.levels import Level, levels, place, sizes
 
 _KERNELS = {
@@ -35,19 +35,19 @@ _FIRST_BYTES = 1 << 16
 _FIRST_STEPS = 1 << 12
 
 
-def prepare(start: Start) -> Work:
+def prepare(start: Start) -> RuntimeOffers:
     """Every loop at every size; fewer threads than all for the scaling."""
     if start.terms.device_kind != "cpu":
         raise Unsupported(f"the native loops run on the CPU, not on {start.terms.device_kind}")
     loops = _Loops(start)
-    return Work(offers=tuple(loops.offers()), versions={})
+    return RuntimeOffers(offers=tuple(loops.offers()), versions={})
 
 
 class _Loops:
     """The library, under the terms."""
 
     def __init__(self, start: Start) -> None:
-        self._terms: Terms = start.terms
+        self._terms: MeasurementTerms = start.terms
         self._library: Any = ctypes.CDLL(start.library)
         self._library.steelyard_sample.argtypes = (
             *(ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_int),
@@ -58,7 +58,7 @@ class _Loops:
         self._block_bytes = int(self._library.steelyard_block_bytes())
         self._levels = levels(self._terms.cpus)
 
-    def offers(self) -> list[tuple[Offer, Sample]]:
+    def offers(self) -> list[tuple[MeasurementOffer, Sample]]:
         """All of them. Streams run on all threads, loads and operations in chains on one."""
         all_threads = self._terms.threads
         found = [self._memory(what, size, all_threads) for size in self._sizes("share_bytes") for what in BANDWIDTHS]
@@ -73,11 +73,11 @@ class _Loops:
     def _sizes(self, capacity: str) -> tuple[int, ...]:
         return sizes([getattr(level, capacity) for level in self._levels], self._terms.most_bytes)
 
-    def _memory(self, what: What, size: int, threads: int) -> tuple[Offer, Sample]:
+    def _memory(self, what: What, size: int, threads: int) -> tuple[MeasurementOffer, Sample]:
         capacity = "share_bytes" if threads == self._terms.threads and what != "chase" else "alone_bytes"
         level = place(size, [getattr(each, capacity) for each in self._levels], _names(self._levels))
         unit = "s" if what == "chase" else "B/s"
-        offer = Offer(what=what, unit=unit, threads=threads, size=size, level=level)  # type: ignore[arg-type]
+        offer = MeasurementOffer(what=what, unit=unit, threads=threads, size=size, level=level)  # type: ignore[arg-type]
         used = float(_LINE_BYTES) if what == "chase" else self._used(what, size)
         passes = self._passes(what, "", size, threads)
 
@@ -87,11 +87,11 @@ class _Loops:
 
         return offer, sample
 
-    def _arithmetic(self, what: What, dtype: str, threads: int) -> tuple[Offer, Sample]:
+    def _arithmetic(self, what: What, dtype: str, threads: int) -> tuple[MeasurementOffer, Sample]:
         lanes = self._vector_bytes // _BYTES[dtype]
         chains = 1 if what == "dependent" else self._chains
         unit = "1/s" if what == "fma" else "s"
-        offer = Offer(what=what, unit=unit, threads=threads, dtype=dtype)  # type: ignore[arg-type]
+        offer = MeasurementOffer(what=what, unit=unit, threads=threads, dtype=dtype)  # type: ignore[arg-type]
         passes = self._passes(what, dtype, 0, threads)
 
         def sample() -> float:

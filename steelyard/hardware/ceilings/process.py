@@ -13,9 +13,9 @@ from steelyard import wire
 from steelyard.core.errors import SteelyardError
 from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
-from steelyard.hardware.ceilings.jobs import Ready, Seen, Start, Terms, Visit
+from steelyard.hardware.ceilings.jobs import MeasurementTerms, Ready, Start, Visit, VisitResult
 
-T = TypeVar("T", Ready, Seen)
+T = TypeVar("T", Ready, VisitResult)
 START_S = 300.0
 """Seconds in which a process must have imported its runtime and tried its sizes."""
 VISIT_S = 300.0
@@ -54,10 +54,10 @@ class Process:
         self._send(self._start)
         return self._receive(Ready, within_s)
 
-    def visit(self, order: Sequence[int], within_s: float = VISIT_S) -> Seen:
+    def visit(self, order: Sequence[int], within_s: float = VISIT_S) -> VisitResult:
         """Let it measure these offers once. Raises Lost."""
         self._send(Visit(order=tuple(order)))
-        return self._receive(Seen, within_s)
+        return self._receive(VisitResult, within_s)
 
     def close(self) -> None:
         """End it; what it started goes with it."""
@@ -100,7 +100,7 @@ class Process:
         return f"the process of {self.by} ended {how}: {lines[-1] if lines else 'it said nothing'}"
 
 
-def environment(terms: Terms) -> dict[str, str]:
+def environment(terms: MeasurementTerms) -> dict[str, str]:
     """The environment of a measuring process: the thread count wherever a library looks for it, and no other device.
 
     The processes share a device: JAX must not take three quarters of its memory beforehand, as it does by itself.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from steelyard.core.errors import SteelyardError
 from steelyard.core.reason import reason_of
-from steelyard.hardware.ceilings.jobs import Offer, Sample, Terms
+from steelyard.hardware.ceilings.jobs import MeasurementOffer, MeasurementTerms, Sample
 from steelyard.hardware.ceilings.pace import Calls, calls_within, per_group, second_per_call, timed
 
 TOLERANCE: Mapping[str, float] = {
@@ -33,35 +33,37 @@ _GROWTH = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class MatrixProduct:
     """A product set up in a runtime: `calls(n)` computes it n times, `first_row` reads the result's first row."""
 
     calls: Calls
     first_row: Callable[[], NDArray[np.float64]]
 
 
-Make = Callable[[NDArray[np.float64], NDArray[np.float64], str], Product]
+Make = Callable[[NDArray[np.float64], NDArray[np.float64], str], MatrixProduct]
 """Sets up the product of two matrices in a dtype."""
 
 
-def offer(make: Make, dtype: str, terms: Terms) -> tuple[Offer, Sample | None]:
+def offer(make: Make, dtype: str, terms: MeasurementTerms) -> tuple[MeasurementOffer, Sample | None]:
     """The offer of a product in a dtype. What the runtime refuses, or gets wrong, is an offer with the reason."""
     try:
         edge, product, seconds = _fastest(make, dtype, terms)
     except Exception as error:  # noqa: BLE001 (a runtime may raise anything at a dtype that it does not know)
-        return Offer(what="gemm", unit="1/s", threads=terms.threads, dtype=dtype, reason=reason_of(error)), None
+        return MeasurementOffer(
+            what="gemm", unit="1/s", threads=terms.threads, dtype=dtype, reason=reason_of(error)
+        ), None
     count = max(1, round(per_group(terms.sample_s) / seconds))
 
     def sample() -> float:
         return 2.0 * edge**3 / second_per_call(product.calls, count)
 
-    return Offer(what="gemm", unit="1/s", threads=terms.threads, dtype=dtype, size=edge), sample
+    return MeasurementOffer(what="gemm", unit="1/s", threads=terms.threads, dtype=dtype, size=edge), sample
 
 
-def launch_offer(calls: Calls, terms: Terms) -> tuple[Offer, Sample | None]:
+def launch_offer(calls: Calls, terms: MeasurementTerms) -> tuple[MeasurementOffer, Sample | None]:
     """The offer of a call that computes next to nothing; `calls` waits for each."""
     count = calls_within(calls, per_group(terms.sample_s))
-    return Offer(what="launch", unit="s", threads=terms.threads), lambda: second_per_call(calls, count)
+    return MeasurementOffer(what="launch", unit="s", threads=terms.threads), lambda: second_per_call(calls, count)
 
 
 def matrices(edge: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -72,9 +74,9 @@ def matrices(edge: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.floa
     return first, second
 
 
-def _fastest(make: Make, dtype: str, terms: Terms) -> tuple[int, Product, float]:
+def _fastest(make: Make, dtype: str, terms: MeasurementTerms) -> tuple[int, MatrixProduct, float]:
     """The edge with the highest rate among those that take no longer than allowed; the smallest is always tried."""
-    best: tuple[int, Product, float] | None = None
+    best: tuple[int, MatrixProduct, float] | None = None
     expected = 0.0
     for edge in _EDGES[terms.device_kind == "cpu"]:
         if expected > terms.product_s:
@@ -91,7 +93,7 @@ def _fastest(make: Make, dtype: str, terms: Terms) -> tuple[int, Product, float]
     return best
 
 
-def _check(product: Product, a: Any, b: Any, dtype: str) -> None:
+def _check(product: MatrixProduct, a: Any, b: Any, dtype: str) -> None:
     wanted = a[0] @ b
     error = float(np.linalg.norm(product.first_row() - wanted) / np.linalg.norm(wanted))
     if not error <= TOLERANCE[dtype]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from steelyard.core.ceilings import BANDWIDTHS, MEMORY, What
 from steelyard.core.reason import said
-from steelyard.hardware.ceilings.jobs import Offer, Sample, Terms
+from steelyard.hardware.ceilings.jobs import MeasurementOffer, MeasurementTerms, Sample
 from steelyard.hardware.ceilings.levels import BEYOND, WITHOUT_CACHES_BYTES
 from steelyard.hardware.ceilings.pace import Calls, calls_within, per_group, second_per_call
 
@@ -17,8 +17,8 @@ _FREE_SHARE = 8
 
 
 def streams(
-    device: Any, terms: Terms, wait: Calls, free_bytes: int, cache_bytes: int
-) -> Iterator[tuple[Offer, Sample]]:
+    device: Any, terms: MeasurementTerms, wait: Calls, free_bytes: int, cache_bytes: int
+) -> Iterator[tuple[MeasurementOffer, Sample]]:
     """Read, copy and triad by working set: as many calls in a row as fill a sample, waited for at the end.
 
     Three arrays serve all sizes, so that together they take less than twice the largest working set.
@@ -43,7 +43,9 @@ def streams(
                         torch.add(first, second, alpha=3.0, out=to)
                 wait(0)
 
-            offer = Offer(what=what, unit="B/s", threads=terms.threads, size=size, level=level(size, cache_bytes))
+            offer = MeasurementOffer(
+                what=what, unit="B/s", threads=terms.threads, size=size, level=level(size, cache_bytes)
+            )
             yield offer, _rate(float(arrays * count * 4), calls, terms)
 
 
@@ -61,7 +63,7 @@ def level(size: int, cache_bytes: int) -> str:
     return MEMORY if size >= max(BEYOND * cache_bytes, WITHOUT_CACHES_BYTES) else ""
 
 
-def copies(device: Any, terms: Terms, wait: Calls) -> Iterator[tuple[Offer, Sample | None]]:
+def copies(device: Any, terms: MeasurementTerms, wait: Calls) -> Iterator[tuple[MeasurementOffer, Sample | None]]:
     """Copies between pinned host memory and the device, each waited for."""
     import torch
 
@@ -79,14 +81,17 @@ def copies(device: Any, terms: Terms, wait: Calls) -> Iterator[tuple[Offer, Samp
                 to.copy_(source, non_blocking=True)
                 wait(0)
 
-        yield Offer(what=what, unit="B/s", threads=terms.threads, size=size), _rate(float(size), calls, terms)
+        yield (
+            MeasurementOffer(what=what, unit="B/s", threads=terms.threads, size=size),
+            _rate(float(size), calls, terms),
+        )
 
 
-def no_copies(terms: Terms, reason: str) -> list[tuple[Offer, Sample | None]]:
+def no_copies(terms: MeasurementTerms, reason: str) -> list[tuple[MeasurementOffer, Sample | None]]:
     """The offers of copies that cannot be measured."""
-    return [(Offer(what=what, unit="B/s", threads=terms.threads, reason=reason), None) for what in _COPIES]
+    return [(MeasurementOffer(what=what, unit="B/s", threads=terms.threads, reason=reason), None) for what in _COPIES]
 
 
-def _rate(moved_bytes: float, calls: Calls, terms: Terms) -> Sample:
+def _rate(moved_bytes: float, calls: Calls, terms: MeasurementTerms) -> Sample:
     many = calls_within(calls, per_group(terms.sample_s))
     return lambda: moved_bytes / second_per_call(calls, many)

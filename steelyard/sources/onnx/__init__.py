@@ -7,21 +7,24 @@ session, and without a float64 reference a fixed one.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from steelyard.core.errors import CheckpointError, LoweringError, UsageError, unknown_name
+from steelyard.core.errors import CheckpointError, LoweringError, UsageError
 from steelyard.core.hashing import file_sha256
 from steelyard.core.reason import reason_of
-from steelyard.core.workload import DTYPE_BYTES, DType, Point, Program, TensorSpec, Weights
+from steelyard.core.workload import Point, Program, TensorSpec, Weights
 from steelyard.lowering.cached import Entry
-from steelyard.lowering.entry import PoolEntry
-from steelyard.lowering.format import Draft, Format
+from steelyard.lowering.format import GRAPH, Draft, Format
 from steelyard.lowering.origin import Found, Opened, Source
-from steelyard.lowering.references import write_point
+from steelyard.lowering.own.files import all_are_inputs, computes_in, known_dtype, spec_of, unchanged
+from steelyard.lowering.own.inputs import seeded
+from steelyard.lowering.own.references import write_references
+from steelyard.plugins import format_
 from steelyard.sources.onnx.evaluator import evaluator
+from steelyard.sources.onnx.graph import source_graph, told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +35,6 @@ _HERE = "steelyard.sources.onnx"
 FILE = "model.onnx"
 _LARGEST_BYTES = 2 << 30
 """What one file of ONNX can hold; larger models keep their weights beside it, which are not read."""
-_FIXED = 1e-4
 _ELSEWHERE = {
     "module": "it is an ONNX file: PyTorch has no reader for one",
     "stablehlo": "it is an ONNX file: nothing kept converts one to StableHLO",
@@ -41,34 +43,55 @@ _ELSEWHERE = {
 
 
 def write(arguments: Mapping[str, Any], directory: Path, local: Path | None) -> None:
-    """Keep the user's file, if it is still the one that the point was made of. It holds its weights itself."""
-    from safetensors.numpy import save_file
+    """Keep the user's file, if it is still the one that the point was made of, with the weights that lie beside it."""
+    import onnx
 
-    if local is None:
-        raise CheckpointError("the ONNX file of this point is not given: name it with --model")
-    if not local.is_file() or file_sha256(local) != arguments["sha256"]:
-        raise CheckpointError(
-            f"{local}: not the ONNX file that was looked at before: it was changed, or is another one"
-        )
-    shutil.copyfile(local, directory / FILE)
-    save_file({}, directory / "weights.safetensors")
+    path = unchanged(local, arguments["sha256"], "ONNX file")
+    for name, digest in arguments.get("beside", {}).items():
+        unchanged(path.parent / name, digest, f"file of weights {name}")
+    if not arguments.get("beside"):
+        SOURCE.keep(path, directory)
+        return
+    onnx.save(load(path), directory / "whole.onnx")
+    SOURCE.keep(directory / "whole.onnx", directory)
+    (directory / "whole.onnx").unlink()
+
+
+def beside(path: Path) -> dict[str, str]:
+    """The files that a model keeps weights in, with their sha256. Raises CheckpointError for one that is no file of the
+    model's own folder: what a file of somebody else names elsewhere is not opened."""
+    import onnx
+
+    found: dict[str, str] = {}
+    for tensor in tensors_of(onnx.load(path, load_external_data=False)):
+        if tensor.data_location != tensor.EXTERNAL:
+            continue
+        name = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+        file = path.parent / name
+        if not name or name in (".", "..") or Path(name).name != name or file.is_symlink():
+            raise CheckpointError(
+                f"{path.name}: its weights '{tensor.name}' lie in '{name}', which is no file of its own folder and is "
+                "not opened: put them beside it, or save the model as one file (torch.onnx.export(external_data=False))"
+            )
+        if not file.is_file():
+            raise CheckpointError(f"{path.name}: its weights are not beside it: put {name} there")
+        found[name] = found.get(name) or file_sha256(file)
+    if sum((path.parent / name).stat().st_size for name in found) > _LARGEST_BYTES:
+        raise CheckpointError(f"{path.name}: its weights are more than {_LARGEST_BYTES >> 30} GiB, which is not read")
+    return found
 
 
 def load(path: Path) -> Any:
-    """The model. Raises CheckpointError for a file that is no valid ONNX, is too large, or keeps weights elsewhere:
-    what a file of somebody else names is not opened."""
+    """The model with its weights. Raises CheckpointError for a file that is no valid ONNX, is too large, or keeps
+    weights outside of its folder."""
     import onnx
 
     if path.stat().st_size > _LARGEST_BYTES:
         raise CheckpointError(f"{path}: larger than {_LARGEST_BYTES >> 30} GiB, which one ONNX file cannot be")
     try:
         model = onnx.load(path, load_external_data=False)
-        outside = [tensor.name for tensor in tensors_of(model) if tensor.data_location == tensor.EXTERNAL]
-        if outside:
-            raise CheckpointError(
-                f"{path}: the weights '{outside[0]}' and {len(outside) - 1} more lie in other files, which are not "
-                "read: save the model as one file"
-            )
+        if beside(path):
+            onnx.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model, full_check=False)
     except CheckpointError:
         raise
@@ -103,15 +126,23 @@ class _File(Opened):
         if form.name == "onnx":
             import onnx
 
-            model = load(path)
-            _fix_shapes(model, program)
+            model = self._model()
             onnx.save(model, directory / FILE)
             opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None)
             details: dict[str, Any] = {"opset": opset, "nodes": len(model.graph.node), "fused": {}, "whole_at": {}}
-            return Draft(entry=FILE, weight_bytes=_weight_bytes(model), details=details)
+            return Draft(entry=FILE, weight_bytes=_weight_bytes(model), details={**details, **told(model)})
+        if form.name == GRAPH:
+            draft: Draft = format_(GRAPH).save(source_graph(self._model()), program, directory)
+            return draft
         if form.name == "openvino":
-            return _openvino(program, path, directory)
+            draft = _openvino(program, path, directory)
+            return replace(draft, details={**draft.details, **told(self._model())})
         raise LoweringError(f"an ONNX file cannot be had as {form.name}")
+
+    def _model(self) -> Any:
+        model = load(self._found.weights.path / FILE)
+        _fix_shapes(model, self._found.program)
+        return model
 
 
 class _Onnx(Source):
@@ -119,20 +150,25 @@ class _Onnx(Source):
     packages = ("onnx", "onnxruntime", "numpy")
     suffixes = (".onnx",)
 
+    def keep(self, path: Path, directory: Path) -> None:
+        """Put a file into the entry of a point's weights, which it holds itself."""
+        from safetensors.numpy import save_file
+
+        shutil.copyfile(path, directory / FILE)
+        save_file({}, directory / "weights.safetensors")
+
     def program_of(self, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Program:
         """See `Source`. What comes out is read off one call of an unoptimised session."""
         model = load(path)
         held = {tensor.name for tensor in model.graph.initializer}
         inputs = tuple(_spec(path, value, shapes) for value in model.graph.input if value.name not in held)
-        if unknown := [name for name in shapes if name not in {spec.name for spec in inputs}]:
-            raise unknown_name(f"input of {path.name}", unknown[0], [spec.name for spec in inputs])
-        floats = [spec.dtype for spec in inputs if "float" in spec.dtype]
+        all_are_inputs(path, shapes, inputs)
         program = Program(
             name=path.stem,
             source=f"{_HERE}:load",
             arguments={},
-            weights=Weights(source=f"{_HERE}:write", arguments={"sha256": file_sha256(path)}, origin="checkpoint"),
-            dtype=floats[0] if floats else "float32",
+            weights=Weights(source=f"{_HERE}:write", arguments=_identity(path), origin="checkpoint"),
+            dtype=computes_in(inputs),
             inputs=inputs,
             outputs=(),
             kind="onnx",
@@ -140,48 +176,41 @@ class _Onnx(Source):
         _fix_shapes(model, program)
         try:
             names = [value.name for value in model.graph.output]
-            found = _strict_session(model).run(names, _inputs(program, 0))
+            found = _strict_session(model).run(names, seeded(program, 0))
         except Exception as error:  # whatever a runtime says of a foreign file
             raise UsageError(
                 f"{path.name}: ONNX Runtime cannot run it with these shapes: {reason_of(error)}"
             ) from error
         outputs = tuple(
-            TensorSpec(name=name, shape=value.shape, dtype=_dtype(path, name, value.dtype.name))
+            TensorSpec(name=name, shape=value.shape, dtype=known_dtype(path, name, value.dtype.name))
             for name, value in zip(names, found, strict=True)
         )
         return replace(program, outputs=outputs)
 
-    def shared(self, weights: Entry) -> None:
-        """Nothing."""
-
-    def references(self, point: Point, weights: Entry, shared: None, count: int, directory: Path) -> Mapping[str, Any]:
+    def references(
+        self, point: Point, weights: Mapping[str, Entry], shared: None, count: int, directory: Path
+    ) -> Mapping[str, Any]:
         """See `Source`."""
         del shared
-        program, path = point.programs["main"], weights.path / FILE
+        program = point.programs["main"]
+        path = weights[program.weights.key].path / FILE
         model = load(path)
         _fix_shapes(model, program)
-        session = _strict_session(model)
-        inputs = [_inputs(program, index) for index in range(count)]
+        session, exact = _strict_session(model), evaluator(model)
         names = [spec.name for spec in program.outputs]
 
         def strict(given: Mapping[str, "Array"]) -> "dict[str, Array]":
             return dict(zip(names, session.run(names, dict(given)), strict=True))
 
-        exact, why_not = evaluator(model, inputs[0], strict)
-        right = [exact(given) if exact else strict(given) for given in inputs]
-        pool = [PoolEntry(inputs=_tensors(one), references=_wide(two)) for one, two in zip(inputs, right, strict=True)]
-
-        def run(role: str, given: Mapping[str, Any]) -> dict[str, Any]:
-            del role
-            return _tensors(strict({name: tensor.numpy() for name, tensor in given.items()}))
-
-        facts = dict(write_point(point, pool, run, directory))
-        if exact is None:
-            facts["tolerances"] = {name: {"floor": 0.0, "limit": _FIXED} for name in facts["tolerances"]}
-            facts["by"] = f"ONNX Runtime in float32 without optimisation, as no float64 was to be had: {why_not}"
-        else:
-            facts["by"] = "the reference evaluator of onnx in float64"
-        return facts
+        return write_references(
+            point,
+            count,
+            directory,
+            narrow=_on_tensors(strict),
+            exact=exact if isinstance(exact, str) else _on_tensors(exact),
+            exactly="the reference evaluator of onnx in float64",
+            otherwise="ONNX Runtime in float32 without optimisation",
+        )
 
     def open(self, found: Found) -> Opened:
         """See `Source`."""
@@ -192,58 +221,32 @@ class _Onnx(Source):
         return _ELSEWHERE.get(form.partition("@")[0], "")
 
 
+def _identity(path: Path) -> dict[str, Any]:
+    """What tells a model from another: its bytes, and those of the files that hold its weights."""
+    others = beside(path)
+    return {"sha256": file_sha256(path), **({"beside": others} if others else {})}
+
+
 def _spec(path: Path, value: Any, shapes: Mapping[str, tuple[int, ...]]) -> TensorSpec:
     """An input of the file, open extents filled in."""
     from onnx.helper import tensor_dtype_to_np_dtype
 
     kind = value.type.tensor_type
-    given = shapes.get(value.name)
-    extents = [dim.dim_value or dim.dim_param or "?" for dim in kind.shape.dim]
-    dtype = _dtype(path, value.name, tensor_dtype_to_np_dtype(kind.elem_type).name if kind.elem_type else "no tensor")
-    if given is not None:
-        fixed = [one for one, other in zip(extents, given, strict=False) if isinstance(one, int) and one != other]
-        if len(given) != len(extents) or fixed:
-            raise UsageError(f"--shape {value.name}: {list(given)} does not fit {extents}, which the file declares")
-        return TensorSpec(name=value.name, shape=given, dtype=dtype)
-    if not all(isinstance(extent, int) for extent in extents):
-        example = "x".join(str(extent) if isinstance(extent, int) else "1" for extent in extents)
-        raise UsageError(
-            f"{path.name}: input '{value.name}' is {extents}, with open extents; give them, e.g. "
-            f"--shape {value.name}={example}"
-        )
-    return TensorSpec(name=value.name, shape=tuple(int(extent) for extent in extents), dtype=dtype)
+    extents = [max(dim.dim_value, 0) or dim.dim_param or "?" for dim in kind.shape.dim]  # -1 is open, too
+    dtype = tensor_dtype_to_np_dtype(kind.elem_type).name if kind.elem_type else "no tensor"
+    return spec_of(path, value.name, extents, dtype, shapes)
 
 
-def _dtype(path: Path, name: str, found: str) -> DType:
-    if found not in DTYPE_BYTES:
-        raise UsageError(f"{path.name}: '{name}' is of type {found}, which is not measured here")
-    return cast(DType, found)
-
-
-def _inputs(program: Program, index: int) -> "dict[str, Array]":
-    """Floating-point numbers standard normal, whole ones 0 or 1."""
-    import numpy as np
-
-    source = np.random.default_rng(index)
-
-    def of(spec: TensorSpec) -> "Array":
-        if "float" in spec.dtype:
-            return source.standard_normal(spec.shape).astype(spec.dtype)
-        return source.integers(0, 2, spec.shape).astype(spec.dtype)
-
-    return {spec.name: of(spec) for spec in program.inputs}
-
-
-def _tensors(arrays: Mapping[str, "Array"]) -> dict[str, Any]:
+def _on_tensors(call: "Callable[[Mapping[str, Array]], dict[str, Array]]") -> Callable[[Mapping[str, Any]], Any]:
+    """The same with tensors of torch on both sides."""
     import numpy as np
     import torch
 
-    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    def called(given: Mapping[str, Any]) -> dict[str, Any]:
+        outputs = call({name: tensor.numpy() for name, tensor in given.items()})
+        return {name: torch.from_numpy(np.asarray(array, order="C")) for name, array in outputs.items()}
 
-
-def _wide(arrays: Mapping[str, "Array"]) -> dict[str, Any]:
-    found = _tensors(arrays)
-    return {name: value.double() if value.is_floating_point() else value for name, value in found.items()}
+    return called
 
 
 def _fix_shapes(model: Any, program: Program) -> None:
@@ -274,8 +277,6 @@ def _weight_bytes(model: Any) -> int:
 
 def _openvino(program: Program, path: Path, directory: Path) -> Draft:
     import openvino
-
-    from steelyard.plugins import format_
 
     model = openvino.convert_model(path, input=[(spec.name, list(spec.shape)) for spec in program.inputs])
     draft: Draft = format_("openvino").save(model, program, directory)

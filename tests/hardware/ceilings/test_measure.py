@@ -8,8 +8,8 @@ import pytest
 from steelyard.core.backend import Budget
 from steelyard.core.ceilings import Ceiling
 from steelyard.hardware.ceilings import child, measure
-from steelyard.hardware.ceilings.jobs import Offer, Ready, Start
-from steelyard.hardware.ceilings.measure import Request
+from steelyard.hardware.ceilings.jobs import MeasurementOffer, Ready, Start
+from steelyard.hardware.ceilings.measure import CeilingRequest
 from steelyard.hardware.ceilings.process import Lost, Process, environment
 from tests.fakes.ceilings import CPU, CPUS, TERMS
 
@@ -17,10 +17,10 @@ from tests.fakes.ceilings import CPU, CPUS, TERMS
 def test_values_of_rounds_become_an_estimate_and_what_has_none_says_why():
     ready = Ready(
         offers=(
-            Offer(what="read", unit="B/s", threads=1, size=4096, level="L1"),
-            Offer(what="gemm", unit="1/s", threads=1, dtype="float16", reason="no kernel"),
-            Offer(what="fma", unit="1/s", threads=1, dtype="float32"),
-            Offer(what="fma", unit="1/s", threads=1, dtype="float64"),
+            MeasurementOffer(what="read", unit="B/s", threads=1, size=4096, level="L1"),
+            MeasurementOffer(what="gemm", unit="1/s", threads=1, dtype="float16", reason="no kernel"),
+            MeasurementOffer(what="fma", unit="1/s", threads=1, dtype="float32"),
+            MeasurementOffer(what="fma", unit="1/s", threads=1, dtype="float64"),
         )
     )
     values = {0: [1e10, 1.1e10, 0.9e10, 1e10, 1.02e10, 0.98e10], 2: [5e10, 6e10]}
@@ -69,7 +69,7 @@ def test_a_runtime_that_is_not_installed_is_a_row_with_the_reason(monkeypatch, t
     (tmp_path / "torch.py").write_text("raise ImportError('torch is not here')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = measure.measure(
-        Request(device=CPU, budget=Budget(threads=1, cpus=CPUS), runtimes=("torch",), rounds=1, quick=True),
+        CeilingRequest(device=CPU, budget=Budget(threads=1, cpus=CPUS), runtimes=("torch",), rounds=1, quick=True),
         say=lambda _: None,
     )
     (row,) = found.rows
@@ -94,7 +94,7 @@ def test_the_budget_stands_in_the_environment_and_hides_other_devices():
 @pytest.mark.backends
 def test_a_runtime_is_measured_in_its_own_process():
     found = measure.measure(
-        Request(
+        CeilingRequest(
             device=CPU, budget=Budget(threads=1, cpus=CPUS), runtimes=("onnxruntime",), rounds=2, quick=True
         ),
         say=lambda _: None,

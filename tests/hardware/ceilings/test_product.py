@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from steelyard.hardware.ceilings.product import Product, matrices, offer
+from steelyard.hardware.ceilings.product import MatrixProduct, matrices, offer
 from tests.fakes.ceilings import TERMS
 
 
@@ -17,7 +17,7 @@ def numpy_product(spoil=0.0):
             for _ in range(count):
                 np.matmul(first, second, out=out)
 
-        return Product(calls=calls, first_row=lambda: out[0].astype(np.float64) * (1 + spoil))
+        return MatrixProduct(calls=calls, first_row=lambda: out[0].astype(np.float64) * (1 + spoil))
 
     return make
 

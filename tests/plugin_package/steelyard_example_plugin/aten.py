@@ -101,7 +101,7 @@ class AtenExecutable(Executable):
         )
 
     @property
-    def idiom(self) -> Mapping[str, str]:
+    def execution_mode(self) -> Mapping[str, str]:
         """State is an argument and a result."""
         return {"weights": "module parameters", "kv_cache": "functional" if self._program.state else "none"}
 

@@ -30,7 +30,7 @@ class RowsBinding(Binding):
 class RowsExecutable(Executable):
     """The weight as an array."""
 
-    idiom: ClassVar[Mapping[str, str]] = {"weights": "an array"}
+    execution_mode: ClassVar[Mapping[str, str]] = {"weights": "an array"}
     options: ClassVar[Mapping[str, object]] = {}
 
     def __init__(self, program, threads):

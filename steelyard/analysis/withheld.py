@@ -1,0 +1,51 @@
+"""Verdicts withheld: a machine too noisy, or too few rounds that nobody touched."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from steelyard.analysis.sides import contaminated_warm
+from steelyard.core.comparison import Comparison
+from steelyard.core.run import Run
+from steelyard.stats.few import FEWEST
+
+
+def too_noisy(run: Run) -> str:
+    """Why verdicts are withheld, or empty: segments measured on a machine of grade F, and contaminated rounds."""
+    noisy = [segment for segment in run.segments if segment.noise.grade == "F"]
+    told = [f"noise grade F in segment {segment.index}: {_worst(segment.noise.evidence)}" for segment in noisy]
+    return "; ".join(filter(None, [*told, _lost(run)]))
+
+
+def _worst(evidence: Sequence[str]) -> str:
+    """The first of the evidence, which is the worst; the table of segments has all of it."""
+    first, *more = evidence or ("no evidence was recorded",)
+    return first.removeprefix("F: ") + (f" (and {len(more)} more, at the segment)" if more else "")
+
+
+def _lost(run: Run) -> str:
+    """Why too few uncontaminated rounds are left, or empty. A run of too few rounds for any verdict says so instead."""
+    warm = sum(1 for segment in run.segments for number in segment.rounds if number > 0)
+    contaminated = contaminated_warm(run)
+    left = warm - len(contaminated)
+    if warm < FEWEST or (2 * len(contaminated) <= warm and left >= FEWEST):
+        return ""
+    number, evidence = next(iter(contaminated.items()))
+    return (
+        f"{len(contaminated)} of {warm} rounds were contaminated by others; {left} are left, where {FEWEST} and at "
+        f"least half are needed (round {number}: {evidence}); run again, or --resume, when the machine is quiet"
+    )
+
+
+def unguarded(run: Run) -> Run:
+    """The run as if the noise guard had seen nothing: no verdict is withheld, no round left out."""
+    quiet = [
+        replace(segment, noise=replace(segment.noise, grade="A", evidence=()), disturbed={}) for segment in run.segments
+    ]
+    return replace(run, segments=tuple(quiet))
+
+
+def withhold(comparison: Comparison, withheld: str) -> Comparison:
+    """The comparison with its numbers and without a verdict, if there is a reason to withhold it."""
+    if not withheld or comparison.verdict == "incomparable":
+        return comparison
+    return replace(comparison, verdict="withheld", reason=withheld)

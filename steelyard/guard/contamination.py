@@ -1,0 +1,91 @@
+"""Which rounds are contaminated. Decided from the readings around and over each launch, never from what it measured.
+
+A round counts as contaminated if in any of its launches others than the run itself
+
+- used more of the measured CPUs over the launch than a tenth of one and one percent of all, and 0.03 s more;
+- used half a CPU and one percent of all in one of the short samples before and after it;
+- or if the hypervisor took, or a CPU quota stopped, more than 5 % over the launch,
+- or the supervisor was away for more than a second (`steelyard.guard.presence`): it cannot vouch for what was
+  meanwhile, and a machine that slept is another one when it wakes;
+- or if threads of the launch did not stand a second after they were stopped: they may have run in others' turns.
+
+On a virtual machine with two CPUs and nobody else at work, launches of five runtimes (0.3 to 19 s, compile
+workers included) read at most 0.05 of a CPU, and beside a program that spins on one of them 1.0: the limit,
+0.15 at 1 s and 0.12 later, lies more than twice above the one and seven times below the other. A launch of
+0.26 s read up to 0.13 with nobody there, because a process's time is told in whole clock ticks of 10 ms,
+user and system apart: that is what the 0.03 s are for. The short samples are 15 ticks per CPU long, so
+that half a CPU is what they can tell from chance.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from steelyard.core.metrics import Reading
+from steelyard.core.result import LaunchRecord
+from steelyard.guard.halt import STOPPING_S
+
+SHARE_OF_ALL = 0.01
+CPUS_DURING = 0.1
+TICKS_S = 0.03
+CPUS_AT_THE_ENDS = 0.5
+TAKEN_SHARE = 0.05
+"""Of steal and of throttled periods: the ratio of two programs is then off by as much in the worst case."""
+
+AWAY_S = 1.0
+
+_ENDS = (("before", "just before"), ("after", "just after"))
+_TAKEN = (
+    ("during/steal_share", "the hypervisor gave {:.0%} of the CPU time to other guests"),
+    ("during/throttled_share", "a CPU quota stopped it in {:.0%} of the scheduler periods"),
+)
+_NAMED = 2
+
+
+def contamination(noise: Mapping[str, Reading]) -> str:
+    """What contaminated a launch, as evidence for people; empty if nothing did. `noise` is the launch record's."""
+    found = []
+    cpus = _value(noise, "during/measured_cpus")
+    if cpus is not None:
+        used = _cpus(noise, "during", cpus)
+        watched_s = _value(noise, "during/watched_s")
+        if used is not None and watched_s and used > CPUS_DURING + SHARE_OF_ALL * cpus + TICKS_S / watched_s:
+            found.append(f"other processes used {used:.2f} of {cpus:.0f} CPUs while it ran")
+        for key, when in _ENDS:
+            used = _cpus(noise, key, cpus)
+            if used is not None and used > CPUS_AT_THE_ENDS + SHARE_OF_ALL * cpus:
+                found.append(f"other processes used {used:.2f} of {cpus:.0f} CPUs {when} it")
+    for key, says in _TAKEN:
+        share = _value(noise, key)
+        if share is not None and share > TAKEN_SHARE:
+            found.append(says.format(share))
+    away_s = _value(noise, "during/away_s")
+    if away_s is not None and away_s > AWAY_S:
+        found.append(f"bench itself was stopped, or the machine slept, for {away_s:.3g} s while it ran")
+    moving = _value(noise, "during/moving_threads")
+    if moving:
+        threads = f"{moving:.0f} {'thread' if moving == 1 else 'threads'}"
+        found.append(f"{threads} of it did not stand within {STOPPING_S:g} s for the turns of others")
+    return ", ".join(found)
+
+
+def contaminated_rounds(launches: Iterable[LaunchRecord]) -> dict[int, str]:
+    """The rounds of these launches that were contaminated, each with its evidence. All launches of one segment."""
+    evidence: dict[int, list[str]] = {}
+    for record in launches:
+        if found := contamination(record.noise):
+            evidence.setdefault(record.round, []).append(f"{record.arm}: {found}")
+    return {number: _evidence_text(texts) for number, texts in sorted(evidence.items())}
+
+
+def _evidence_text(texts: list[str]) -> str:
+    more = f"; and in {len(texts) - _NAMED} more launches" if len(texts) > _NAMED else ""
+    return "; ".join(texts[:_NAMED]) + more
+
+
+def _cpus(noise: Mapping[str, Reading], when: str, cpus: float) -> float | None:
+    share = _value(noise, f"{when}/foreign_cpu_share")
+    return None if share is None else share * cpus
+
+
+def _value(noise: Mapping[str, Reading], key: str) -> float | None:
+    reading = noise.get(key)
+    return None if reading is None else reading.value

@@ -1,0 +1,116 @@
+"""A model of the user's own that is a torch module: formats by `torch.export`, references by the module in float64."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from steelyard.core.workload import Point, Program
+from steelyard.lowering.cached import Entry
+from steelyard.lowering.declared import run
+from steelyard.lowering.opened import TorchModule
+from steelyard.lowering.origin import Found, Opened, Source
+from steelyard.lowering.own.references import write_references
+from steelyard.lowering.source import build_with, load_weights
+from steelyard.lowering.weights import FILE
+
+if TYPE_CHECKING:
+    import torch
+
+    Tensors = Mapping[str, torch.Tensor]
+
+
+class OwnModule(Source):
+    """What sources of torch modules have in common. Their programs are of their own kind and name a function that
+    builds the module (see `steelyard.lowering.source`)."""
+
+    packages: ClassVar[tuple[str, ...]] = ("torch", "numpy", "safetensors")
+
+    def references(
+        self, point: Point, weights: Mapping[str, Entry], shared: None, count: int, directory: Path
+    ) -> Mapping[str, Any]:
+        """See `Source`."""
+        del shared
+        program = point.programs["main"]
+        file = weights[program.weights.key].path / FILE
+        module = build_with(program, load_weights(file), in_place=False, file=file)
+        return write_references(
+            point,
+            count,
+            directory,
+            narrow=lambda given: run(program, module, given),
+            exact=_exact(program, file),
+            exactly="",  # the module in float64, as of any suite
+            otherwise=f"PyTorch eager in {program.dtype}",
+        )
+
+    def open(self, found: Found) -> Opened:
+        """See `Source`."""
+        return TorchModule(found)
+
+
+def state_of(module: "torch.nn.Module") -> "dict[str, torch.Tensor]":
+    """Parameters and persistent buffers, tied ones once, each in memory of its own."""
+    tensors: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
+    places: set[int] = set()
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        held = tensor.detach().contiguous()
+        place = held.untyped_storage().data_ptr()
+        tensors[name] = held.clone() if place in places or held.untyped_storage().nbytes() > held.nbytes else held
+        places.add(place)
+    return tensors
+
+
+def _exact(program: Program, file: Path) -> "Callable[[Tensors], Tensors]":
+    """The module in float64, built at the first call."""
+    built: list[Any] = []
+
+    def call(given: "Tensors") -> "Tensors":
+        if not built:
+            tensors = load_weights(file, dtype="float64")
+            built.append(build_with(program, tensors, in_place=False, dtype="float64", file=file))
+        values = (given[spec.name] for spec in program.inputs)
+        with widened():
+            returned = built[0](*(value.double() if value.is_floating_point() else value for value in values))
+        outputs = returned if isinstance(returned, tuple | list) else (returned,)
+        return dict(zip((spec.name for spec in program.outputs), outputs, strict=True))
+
+    return call
+
+
+@contextmanager
+def widened() -> Iterator[None]:
+    """Without gradients, and whatever asks for a floating-point type gets float64: casts, constants and new tensors in
+    the code of a module, and operators of an exported graph with a type among their arguments."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+    from torch.utils import _pytree as pytree
+
+    narrow = (torch.float32, torch.float16, torch.bfloat16)
+    casts = (torch.Tensor.float, torch.Tensor.half, torch.Tensor.bfloat16)
+
+    def wide(leaf: Any) -> Any:
+        return torch.float64 if isinstance(leaf, torch.dtype) and leaf in narrow else leaf
+
+    class Widened(TorchFunctionMode):  # type: ignore[misc]
+        """Every request for one of `narrow` is one for float64."""
+
+        def __torch_function__(
+            self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+        ) -> Any:
+            if func in casts:
+                return args[0].double()
+            places, options = pytree.tree_map(wide, (args, dict(kwargs or {})))
+            return func(*places, **options)
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad(), Widened():
+            yield
+    finally:
+        torch.set_default_dtype(before)

@@ -1,0 +1,181 @@
+"""Contaminated rounds: kept and shown, and without any say in times and verdicts."""
+
+import dataclasses
+from collections.abc import Collection
+
+import pytest
+
+from steelyard.analysis import (
+    compare_run,
+    compare_runs,
+    contaminated_warm,
+    launch_medians,
+    pilot,
+    summaries,
+    widest_half_width,
+)
+from steelyard.core.run import Run
+from steelyard.tables.build import build
+from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
+
+DECODE = llm_points(workloads=("decode",))
+QUIET = Shape(spread=0.003, within=0.01)
+EVIDENCE = "xla: other processes used 0.97 of 2 CPUs while it ran"
+
+
+def small(rounds: int = 12, **how) -> Run:
+    return synthetic_run(
+        **{
+            "backends": ("eager", "xla"),
+            "points": DECODE,
+            "headline": "decode",
+            "shape": QUIET,
+            "rounds": rounds,
+            "effect": {"xla": 0.9},
+            **how,
+        }
+    )
+
+
+def touched(run: Run, rounds: Collection[int], by: float = 10.0, marked: bool = True) -> Run:
+    """The run with everything that xla measured in these rounds `by` times as slow, and the rounds marked or not."""
+
+    def slowed(result):
+        if result.round not in rounds or result.arm != "xla":
+            return result
+        entries = [
+            dataclasses.replace(entry, samples=tuple(by * x for x in entry.samples)) for entry in result.measurements
+        ]
+        phases = {name: by * value for name, value in result.phases.items()}
+        return dataclasses.replace(result, measurements=tuple(entries), phases=phases)
+
+    told = dict.fromkeys(sorted(rounds), EVIDENCE) if marked else {}
+    (segment,) = run.segments
+    return dataclasses.replace(
+        run,
+        segments=(dataclasses.replace(segment, disturbed=told),),
+        results=tuple(slowed(result) for result in run.results),
+    )
+
+
+def without(run: Run, rounds: Collection[int]) -> Run:
+    """The run as if these rounds had never been."""
+    (segment,) = run.segments
+    kept = tuple(number for number in segment.rounds if number not in rounds)
+    return dataclasses.replace(
+        run,
+        segments=(dataclasses.replace(segment, rounds=kept),),
+        results=tuple(result for result in run.results if result.round not in rounds),
+    )
+
+
+def latency(run: Run, candidate: str = "xla"):
+    (found,) = [item for item in compare_run(run) if item.candidate == candidate and item.metric == "latency_s"]
+    return found
+
+
+def test_they_give_no_pairs_whatever_they_hold():
+    run = small()
+    found = latency(touched(run, (3, 7, 8)))
+    assert found == latency(without(run, (3, 7, 8)))
+    assert found.verdict == "faster"
+    assert found.ratio is not None
+    assert found.ratio.n == 9
+    unmarked = latency(touched(run, (3, 7, 8), marked=False))
+    assert unmarked.verdict != "faster", "the test would prove nothing if the mark made no difference"
+
+
+def test_they_give_no_times_no_start_up_times_and_no_widths():
+    run, rounds = small(), (2, 5, 6)
+    marked, never = touched(run, rounds), without(run, rounds)
+    for mine, other in zip(summaries(marked), summaries(never), strict=True):
+        assert dataclasses.replace(mine, statuses={}) == dataclasses.replace(other, statuses={})
+    assert launch_medians(marked) == launch_medians(never)
+    assert widest_half_width(marked) == widest_half_width(never)
+    assert pilot(marked, rounds=9) == pilot(never, rounds=9)
+
+
+def test_the_cold_round_stays_there_is_but_one():
+    run = small()
+    cold = {item.metric: item.estimate for item in summaries(touched(run, (0,), by=1.0)) if item.arm == "xla"}
+    assert cold == {item.metric: item.estimate for item in summaries(run) if item.arm == "xla"}
+    assert contaminated_warm(touched(run, (0, 4))) == {4: EVIDENCE}
+    assert latency(touched(run, (0,), by=1.0)).verdict == "faster"
+
+
+def test_a_wrong_answer_counts_however_noisy_its_round_was():
+    wrong = Outcome(status="incorrect", stage="check", reason="relative error 0.3", rounds=(4,))
+    found = latency(touched(small(statuses={("xla", "decode"): wrong}), (4,)))
+    assert (found.verdict, found.reason) == ("incomparable", "xla: incorrect in 1 of 13 launches: relative error 0.3")
+
+
+@pytest.mark.parametrize(
+    ("rounds", "lost", "withheld"),
+    [
+        (12, 6, False),
+        (12, 7, True),  # more than half
+        (7, 3, False),  # 4 are left
+        (6, 3, True),
+        (20, 10, False),
+        (20, 11, True),
+    ],
+)
+def test_too_many_lost_rounds_withhold_every_verdict(rounds, lost, withheld):
+    run = small(rounds)
+    chosen = range(1, lost + 1)
+    for item in compare_run(touched(run, chosen)):
+        assert (item.verdict == "withheld") == withheld, item.candidate
+        if withheld:
+            assert item.reason.startswith(
+                f"{lost} of {rounds} rounds were contaminated by others; {rounds - lost} are left"
+            )
+            assert EVIDENCE in item.reason
+            assert item.ratio is not None
+
+
+def test_a_run_too_short_for_any_verdict_says_that_instead():
+    found = latency(touched(small(3), (1,)))
+    assert (found.verdict, found.reason) == ("inconclusive", "2 of 4 rounds")
+
+
+@pytest.mark.parametrize("rounds", [3, 12])
+def test_where_nearly_all_were_contaminated_numbers_stay_and_no_verdict_is_given(rounds):
+    run = small(rounds)
+    found = latency(touched(run, range(1, rounds + 1), by=1.0))
+    plain = latency(run)
+    assert plain.ratio is not None
+    assert found.ratio is not None
+    assert found.ratio.value == plain.ratio.value
+    assert found.ratio.n == rounds
+    assert found.verdict == ("inconclusive" if rounds < 8 else "withheld")
+
+
+def test_across_runs_they_are_left_out_too():
+    before = [small(seed=seed) for seed in range(3)]
+    newer = {"xla": {"jax": "0.11.0", "jaxlib": "0.11.0"}}
+    after = [small(seed=seed, versions=newer) for seed in range(10, 13)]
+
+    def xla(runs):
+        (found,) = [item for item in compare_runs(before, runs) if item.candidate == "xla"]
+        return found
+
+    assert xla([touched(run, (3, 4)) for run in after]) == xla([without(run, (3, 4)) for run in after])
+    noisy = [touched(after[0], range(1, 8)), *after[1:]]
+    assert xla(noisy).verdict == "withheld"
+    assert "synthetic-0010: 7 of 12 rounds were contaminated" in xla(noisy).reason
+
+
+def test_tables_and_sentences_say_which_rounds_and_why():
+    report = build(touched(small(), (3, 7)))
+    tables = {table.name: table for table in report.tables}
+    (segment,) = tables["segments"].rows
+    assert tables["segments"].cell(segment, "contaminated").text == f"3: {EVIDENCE}; 7: {EVIDENCE}"
+    medians = [row.cells for row in tables["launches"].rows if row.cells[0].value in (3, 7)]
+    assert medians
+    assert all("contaminated round" in [cell.text for cell in cells] for cells in medians)
+    sentence = "2 rounds contaminated by other programs on the machine (3, 7; evidence in the table of segments)"
+    assert any(sentence in text for text in report.headline)
+    assert any(sentence in text for paragraph in report.paragraphs for text in paragraph.sentences)
+    assert f"Left out: {sentence}." in report.conditions
+    quiet = build(small())
+    assert not any("contaminated by" in text for text in quiet.headline)
