@@ -94,7 +94,7 @@ def points(selection: Selection) -> tuple[Point, ...]:
     """A point for each graph. Raises UsageError for an axis, and MissingPackage without the package onnx."""
     if selection.axes:
         raise UsageError(f"the suite onnx_zoo has no axis '{next(iter(selection.axes))}': its graphs are as they are")
-    choices.size(selection, {"full": None}, "full")
+    choices.size(selection, ("full",))
     return tuple(_point(name, GRAPHS[name]) for name in choices.workloads("onnx_zoo", tuple(GRAPHS), selection))
 
 

@@ -96,7 +96,7 @@ def suite(
 
     def points(selection: Selection) -> tuple[Point, ...]:
         usual = "small" if selection.device_kind == "cpu" else "full"
-        size = choices.size(selection, dict.fromkeys(sizes), usual if usual in sizes else sizes[-1])
+        size = choices.size(selection, sizes) or (usual if usual in sizes else sizes[-1])
         chosen = choices.workloads(name, tuple(models), selection)
         return tuple(point for key in chosen for point in of_model(key, size, selection))
 

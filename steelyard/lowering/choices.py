@@ -1,6 +1,6 @@
 """Values of a suite's axes out of what the user asked for: parsed, checked, completed. Imports no framework."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import cast
 
 from steelyard.core.errors import UsageError, unknown_name
@@ -50,8 +50,8 @@ def dtypes(selection: Selection) -> tuple[DType, ...]:
     return cast(tuple[DType, ...], found)
 
 
-def size(selection: Selection, sizes: Mapping[str, object], default: str) -> str:
-    """The size asked for, else the default. Raises UsageError for an unknown one."""
+def size(selection: Selection, sizes: Collection[str]) -> str | None:
+    """The size asked for, if any. Raises UsageError for an unknown one."""
     if selection.size is not None and selection.size not in sizes:
         raise unknown_name("size", selection.size, sizes)
-    return selection.size or default
+    return selection.size

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steelyard.core.workload import DTYPE_BYTES, DType, Json, Point, Program, TensorSpec, Weights
+from steelyard.lowering.double import double_arithmetic
 from steelyard.lowering.entry import PoolEntry
 from steelyard.plugins import load_attribute
 
@@ -135,7 +136,7 @@ def make(
         inputs: dict[str, torch.Tensor] = {}
         for place, spec in enumerate(kind.inputs):
             inputs[spec.name] = drawn(spec, below, torch.Generator().manual_seed(1000 * index + place))
-        with _double():
+        with double_arithmetic():
             wide = (inputs[spec.name] for spec in kind.inputs)
             outputs = module(*(value.double() if value.is_floating_point() else value for value in wide))
         outputs = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
@@ -190,27 +191,3 @@ def parameters_on_meta() -> Iterator[None]:
         yield
     finally:
         torch.nn.Module.register_parameter = register
-
-
-@contextmanager
-def _double() -> Iterator[None]:
-    """Without gradients, and whatever asks for float32 gets float64: norms and embeddings of transformers do."""
-    import torch
-    from torch.overrides import TorchFunctionMode
-
-    def widened(value: Any) -> Any:
-        return torch.float64 if value is torch.float32 else value
-
-    class Double(TorchFunctionMode):  # type: ignore[misc]
-        """Every request for float32 is one for float64."""
-
-        def __torch_function__(
-            self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-        ) -> Any:
-            if func is torch.Tensor.float:
-                return args[0].double()
-            wide = {key: widened(value) for key, value in (kwargs or {}).items()}
-            return func(*(widened(value) for value in args), **wide)
-
-    with torch.no_grad(), Double():
-        yield

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from steelyard.core.errors import UsageError, unknown_name
-from steelyard.core.workload import Axis, Selection, Sweep
+from steelyard.core.workload import Axis, DType, Selection, Sweep
+from steelyard.lowering import choices
 
-from .families import FAMILIES, SIZES
+from .families import FAMILIES
 
 WORKLOADS: Mapping[str, str] = {
     "prefill": "the whole prompt in one call: the first token, its logits and the KV cache",
     "decode": "one token against a KV cache that already holds `position` tokens",
     "generate": "prefill and greedy decoding up to `tokens` tokens, each fed back through the host",
 }
-DTYPES = ("float32", "bfloat16", "float16")
 _ALL = tuple(WORKLOADS)
 
 AXES = (
@@ -23,7 +23,13 @@ AXES = (
     Axis(name="position", kind="int", meaning="tokens in the KV cache before the call", workloads=("decode",)),
     Axis(name="capacity", kind="int", meaning="places in the KV cache, equal for all points", workloads=_ALL),
     Axis(name="tokens", kind="int", meaning="tokens in the answer", workloads=("generate",)),
-    Axis(name="dtype", kind="str", meaning="type of weights, states and logits", choices=DTYPES, workloads=_ALL),
+    Axis(
+        name="dtype",
+        kind="str",
+        meaning="type of weights, states and logits",
+        choices=choices.DTYPES,
+        workloads=_ALL,
+    ),
 )
 _BY_NAME = {axis.name: axis for axis in AXES}
 _SMALLEST = {"tokens": 2}  # with one token there is no decode step to time
@@ -42,7 +48,7 @@ class Values:
     position: tuple[int, ...]
     capacity: tuple[int, ...]
     tokens: tuple[int, ...]
-    dtype: tuple[str, ...]
+    dtype: tuple[DType, ...]
 
 
 def _context(workload: str, selection: Selection, value: int) -> Mapping[str, int]:
@@ -69,25 +75,6 @@ SWEEPS = (
 )
 
 
-def workloads(selection: Selection) -> tuple[str, ...]:
-    """The workloads asked for, in the suite's order. Raises UsageError for unknown names or an empty choice."""
-    for name in (*selection.workloads, *selection.exclude):
-        if name not in WORKLOADS:
-            raise unknown_name("workload", name, WORKLOADS)
-    wanted = selection.workloads or _ALL
-    left = tuple(name for name in _ALL if name in wanted and name not in selection.exclude)
-    if not left:
-        raise UsageError("no workload of the suite llm is left: every one that was chosen is also excluded")
-    return left
-
-
-def size(selection: Selection) -> str | None:
-    """The size asked for, if any. Raises UsageError for an unknown one."""
-    if selection.size is not None and selection.size not in SIZES:
-        raise unknown_name("size", selection.size, SIZES)
-    return selection.size
-
-
 def values(selection: Selection, chosen: tuple[str, ...]) -> Values:
     """Every axis with the user's values or the defaults. Raises UsageError for what makes no sense."""
     for name in selection.axes:
@@ -99,40 +86,21 @@ def values(selection: Selection, chosen: tuple[str, ...]) -> Values:
                 f"choose one with --workload or leave --set {name}=... out"
             )
     defaults = _defaults(selection)
-    numbers = {name: _integers(name, selection.axes.get(name)) or (default,) for name, default in defaults.items()}
+    numbers = {
+        name: choices.numbers(selection, name, default, _SMALLEST.get(name, 1)) for name, default in defaults.items()
+    }
     if "capacity" not in selection.axes:
         numbers["capacity"] = (_capacity(numbers, chosen),)
     _fits(numbers, chosen)
-    fallback = "float32" if selection.device_kind == "cpu" else "bfloat16"
     return Values(
-        models=_names("model", selection.axes.get("model"), (*FAMILIES, "all")),
-        dtype=_names("dtype", selection.axes.get("dtype"), DTYPES) or (fallback,),
+        models=choices.names(selection, "model", (*FAMILIES, "all"), ()),
+        dtype=choices.dtypes(selection),
         **numbers,
     )
 
 
 def _defaults(selection: Selection) -> Mapping[str, int]:
     return _TINY_DEFAULTS if selection.size == "tiny" else _DEFAULTS
-
-
-def _integers(axis: str, texts: tuple[str, ...] | None) -> tuple[int, ...]:
-    found = []
-    for text in texts or ():
-        number = int(text) if text.strip().isascii() and text.strip().isdigit() else 0
-        if number < _SMALLEST.get(axis, 1):
-            raise UsageError(
-                f"axis '{axis}': '{text}' is not a whole number of at least {_SMALLEST.get(axis, 1)}; "
-                f"write e.g. --set {axis}={_DEFAULTS[axis]}"
-            )
-        found.append(number)
-    return tuple(dict.fromkeys(found))
-
-
-def _names(axis: str, texts: tuple[str, ...] | None, valid: tuple[str, ...]) -> tuple[str, ...]:
-    for text in texts or ():
-        if text not in valid:
-            raise unknown_name(f"value of axis '{axis}'", text, valid)
-    return tuple(dict.fromkeys(texts or ()))
 
 
 def _needs(numbers: Mapping[str, tuple[int, ...]], chosen: tuple[str, ...]) -> dict[str, int]:

@@ -1,38 +1,16 @@
 """Reference arithmetic: a decoder in true float64."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import nn
 
-
-class _Double(TorchFunctionMode):  # type: ignore[misc]
-    """Turns every request for float32 into one for float64."""
-
-    def __torch_function__(
-        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        if func is Tensor.float:
-            return args[0].double()
-        wide = {key: _widened(value) for key, value in (kwargs or {}).items()}
-        return func(*(_widened(value) for value in args), **wide)
-
-
-def _widened(value: Any) -> Any:
-    return torch.float64 if value is torch.float32 else value
+from steelyard.lowering.double import double_arithmetic
 
 
 @contextmanager
 def exact(*modules: nn.Module) -> Iterator[None]:
     """Run modules whose parameters are float64 wholly in float64, without gradients.
-
-    The model classes of transformers convert to float32 inside norms, rotary embeddings and routers, so that
-    a module merely converted to float64 computes parts of itself in float32 and would be a reference of about
-    that precision. Here those conversions give float64. What stays are constants that are float32 by
-    definition, such as rotary frequencies: they belong to the model.
 
     Mixtures of experts run expert by expert, since batched products would copy the weights of every expert
     for every token in float64; mathematically it is the same sum.
@@ -42,7 +20,7 @@ def exact(*modules: nn.Module) -> Iterator[None]:
     for config in configs:
         config._experts_implementation = "eager"
     try:
-        with torch.no_grad(), _Double():
+        with double_arithmetic():
             yield
     finally:
         for config, implementation in zip(configs, before, strict=True):

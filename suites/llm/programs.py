@@ -20,9 +20,10 @@ from steelyard.core.workload import (
     Weights,
     Work,
 )
+from steelyard.lowering import choices
 
 from . import axes, checkpoint, work
-from .families import FAMILIES, Config, Family, family
+from .families import FAMILIES, SIZES, Config, Family, family
 
 # Raise it whenever prompts, seeds, initialisation or references change: the cache knows points by it.
 VERSION = 1
@@ -46,8 +47,8 @@ def points(selection: Selection) -> tuple[Point, ...]:
 
     Raises UsageError for unknown or impossible values, CheckpointError for a bad `weights_dir`.
     """
-    chosen = axes.workloads(selection)
-    asked = axes.size(selection)
+    chosen = choices.workloads("llm", tuple(axes.WORKLOADS), selection)
+    asked = choices.size(selection, SIZES)
     values = axes.values(selection, chosen)
     found = []
     for model in _models(selection, values, asked):
@@ -96,16 +97,12 @@ def _fitting(chosen: Family, selection: Selection, values: axes.Values) -> str:
     if selection.device_kind == "cpu" or memory is None:
         return "small"
     shape = work.geometry(chosen.configs["full"])
-    width = max(DTYPE_BYTES[_dtype(name)] for name in values.dtype)
+    width = max(DTYPE_BYTES[dtype] for dtype in values.dtype)
     cache = 2 * shape.layers * shape.kv_heads * shape.head_dim * max(values.capacity) * max(values.batch)
     return "full" if 1.2 * width * (shape.parameters + 2 * cache) <= memory else "small"
 
 
-def _dtype(name: str) -> DType:
-    return name  # type: ignore[return-value]  # checked against axes.DTYPES
-
-
-def _workload(workload: str, model: _Model, dtype: str, values: axes.Values) -> Iterable[Point]:
+def _workload(workload: str, model: _Model, dtype: DType, values: axes.Values) -> Iterable[Point]:
     if workload == "prefill":
         for batch, prompt, capacity in itertools.product(values.batch, values.prompt, values.capacity):
             yield _Builder(model, dtype, batch, capacity).prefill_point(prompt)
@@ -121,8 +118,8 @@ def _workload(workload: str, model: _Model, dtype: str, values: axes.Values) -> 
 class _Builder:
     """Builds programs and points of one model, dtype, batch and capacity."""
 
-    def __init__(self, model: _Model, dtype: str, batch: int, capacity: int) -> None:
-        self.model, self.dtype, self.batch, self.capacity = model, _dtype(dtype), batch, capacity
+    def __init__(self, model: _Model, dtype: DType, batch: int, capacity: int) -> None:
+        self.model, self.dtype, self.batch, self.capacity = model, dtype, batch, capacity
         self.shape = work.geometry(model.config)
         if capacity > self.shape.positions:
             raise UsageError(

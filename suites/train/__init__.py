@@ -35,7 +35,7 @@ def points(selection: Selection) -> tuple[Point, ...]:
     """A step of every model at every batch, length, optimizer and dtype asked for."""
     chosen = choices.workloads("train", tuple(MODELS), selection)
     sizes = MODELS["gpt2"].sizes
-    size = choices.size(selection, sizes, "small" if selection.device_kind == "cpu" else "full")
+    size = choices.size(selection, sizes) or ("small" if selection.device_kind == "cpu" else "full")
     return tuple(point for name in chosen for point in _points(name, MODELS[name], size, selection))
 
 

@@ -16,12 +16,12 @@ from steelyard.guard.child import program_command
 ROOT = Path(__file__).parents[2]
 
 SLOW = """
-import time
+import os, time
 from pathlib import Path
 from steelyard.core.runner import Runner
 
 def hang(*_):
-    Path("ready").touch()
+    Path(f"ready-{os.getpid()}").touch()
     time.sleep(600)
 
 class Hangs(Runner):
@@ -72,7 +72,7 @@ def forks():
 
 def another_program():
     from steelyard.guard.child import program_command
-    subprocess.run(program_command(["sh", "-c", "touch ready; exec sleep 600"]))
+    subprocess.run(program_command(["sh", "-c", "touch ready-sh; exec sleep 600"]))
 
 def loaded():
     from steelyard.selftest.background_load import background_load
@@ -101,8 +101,11 @@ def until(true, seconds: float) -> bool:
     return bool(met)
 
 
-@pytest.mark.parametrize("kind", ["probed", "lowering", "worker", "forks", "another_program", "loaded"])
-def test_a_child_ends_with_its_parent_even_while_it_is_stopped(kind, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [("probed", 1), ("lowering", 1), ("worker", 1), ("forks", 2), ("another_program", 1), ("loaded", 1)],
+)
+def test_a_child_ends_with_its_parent_even_while_it_is_stopped(kind, count, tmp_path):
     (tmp_path / "held").mkdir()
     (tmp_path / "held" / "slow.py").write_text(SLOW)
     environment = {
@@ -113,7 +116,8 @@ def test_a_child_ends_with_its_parent_even_while_it_is_stopped(kind, tmp_path):
     parent = psutil.Popen([sys.executable, "-c", CASES, kind], cwd=tmp_path, env=environment)
     children: list[psutil.Process] = []
     try:
-        assert until(lambda: (tmp_path / "ready").exists() or parent.poll() is not None, 60)
+        # One that is stopped before it has asked to end with its parent does not.
+        assert until(lambda: len(list(tmp_path.glob("ready-*"))) == count or parent.poll() is not None, 60)
         assert parent.poll() is None, "the child never came to where it hangs"
         children = parent.children(recursive=True)
         assert children
@@ -137,8 +141,12 @@ def test_a_child_whose_parent_is_gone_before_it_begins_does_not_begin(tmp_path):
 
 
 def test_every_process_of_the_product_is_started_so():
-    """Except what ends by itself: the spin meter within two seconds, and the fault that leaves a child behind."""
+    """Except what ends by itself: the spin meter within two seconds, and the fault that leaves a child behind.
+
+    Environments and jobs for Slurm name the interpreter, and start it otherwise.
+    """
     known = {"guard/child.py", "guard/preflight.py", "selftest/backends.py"}
+    known |= {"environments/kept.py", "environments/made.py", "fleet/scripts.py"}
     engine = ROOT / "steelyard"
     starts = {str(path.relative_to(engine)) for path in engine.rglob("*.py") if "sys.executable" in path.read_text()}
     assert starts == known

@@ -1,6 +1,6 @@
 """A model of the user's own that is a torch module: formats by `torch.export`, references by the module in float64."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from steelyard.core.workload import Point, Program
 from steelyard.lowering.cached import Entry
 from steelyard.lowering.declared import run
+from steelyard.lowering.double import double_arithmetic
 from steelyard.lowering.opened import TorchModule
 from steelyard.lowering.origin import Found, Opened, Source
 from steelyard.lowering.own.references import write_references
@@ -74,7 +75,7 @@ def _exact(program: Program, file: Path) -> "Callable[[Tensors], Tensors]":
             tensors = load_weights(file, dtype="float64")
             built.append(build_with(program, tensors, in_place=False, dtype="float64", file=file))
         values = (given[spec.name] for spec in program.inputs)
-        with widened():
+        with _default_double():
             returned = built[0](*(value.double() if value.is_floating_point() else value for value in values))
         outputs = returned if isinstance(returned, tuple | list) else (returned,)
         return dict(zip((spec.name for spec in program.outputs), outputs, strict=True))
@@ -83,34 +84,14 @@ def _exact(program: Program, file: Path) -> "Callable[[Tensors], Tensors]":
 
 
 @contextmanager
-def widened() -> Iterator[None]:
-    """Without gradients, and whatever asks for a floating-point type gets float64: casts, constants and new tensors in
-    the code of a module, and operators of an exported graph with a type among their arguments."""
+def _default_double() -> Iterator[None]:
+    """`double_arithmetic`, and what is made without a type is float64, too: nothing is known of somebody's own code."""
     import torch
-    from torch.overrides import TorchFunctionMode
-    from torch.utils import _pytree as pytree
-
-    narrow = (torch.float32, torch.float16, torch.bfloat16)
-    casts = (torch.Tensor.float, torch.Tensor.half, torch.Tensor.bfloat16)
-
-    def wide(leaf: Any) -> Any:
-        return torch.float64 if isinstance(leaf, torch.dtype) and leaf in narrow else leaf
-
-    class Widened(TorchFunctionMode):  # type: ignore[misc]
-        """Every request for one of `narrow` is one for float64."""
-
-        def __torch_function__(
-            self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-        ) -> Any:
-            if func in casts:
-                return args[0].double()
-            places, options = pytree.tree_map(wide, (args, dict(kwargs or {})))
-            return func(*places, **options)
 
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        with torch.no_grad(), Widened():
+        with double_arithmetic():
             yield
     finally:
         torch.set_default_dtype(before)
