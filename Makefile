@@ -49,7 +49,7 @@ types: env ## Check types.
 
 pytest: env ## Run the tests: in two processes, and alone those that others would harm.
 ifeq ($(PYTEST),)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ALONE:%=--ignore=%)
 	$(BIN)/pytest $(ALONE)
 else
 	$(BIN)/pytest $(PYTEST)

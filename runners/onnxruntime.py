@@ -189,6 +189,7 @@ class OnnxRuntime(Runner):
         "max": {**_DEFAULT, "optimization_loop": "2"},  # repeat the graph optimisers until nothing changes
     }
     keeps_cache: ClassVar[str] = ""
+    requirements = ("onnxruntime",)
     kinds = tuple(dict.fromkeys(provider.device for provider in PROVIDERS.values()))
     citation = Citation(
         key="onnxruntime",

@@ -184,6 +184,7 @@ class OpenVino(Runner):
     }
     kinds = KINDS
     tells: ClassVar[Mapping[str, str]] = TELLS
+    requirements = ("openvino",)
     keeps_cache: ClassVar[str] = "the compiled model with its weights (CACHE_DIR)"
     citation = Citation(
         key="openvino",

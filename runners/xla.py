@@ -35,6 +35,7 @@ class Xla(Runner):
         "default": {**_PINNED, "compiler_options": {}},
         "max": {**_PINNED, "compiler_options": {kind: xla_device.MAX[kind] for kind in ("cpu", "cuda")}},
     }
+    requirements = ("jax",)
     keeps_cache = "compiled executables (jax_compilation_cache_dir)"
     kinds = tuple(xla_device.PLATFORMS)
     tells: ClassVar[Mapping[str, str]] = {

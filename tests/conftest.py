@@ -56,6 +56,15 @@ def require_tool() -> Callable[[str], str]:
     return find
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests stay in one process where they run side by side: those of a file, and all that look at the one large
+    run of the suite llm, which takes minutes."""
+    for item in items:
+        shared = "llm_runs" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("llm_runs" if shared else item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _interruptible() -> None:
     """Ctrl-C reaches the children of tests, even where the tests themselves run in the background.

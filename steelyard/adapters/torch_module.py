@@ -39,6 +39,7 @@ class TorchRunner(Runner):
         "max": {**PINNED, "cudnn.benchmark": True},
     }
     keeps_cache = ""
+    requirements = ("torch", "transformers", "gguf")
     compile_s_per_gb = 0.5
     kinds = KINDS
     tells: ClassVar[Mapping[str, str]] = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steelyard.cli.output import print_json, print_table, printable
+from steelyard.cli.verdicts import exit_code, verdicts_of
 from steelyard.core.folders import RUNS
 
 if TYPE_CHECKING:
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
     from steelyard.core.comparison import Comparison
     from steelyard.core.run import Run
     from steelyard.tables.table import Cell, Column, ReportData
-
-_SLOWER, _INCONCLUSIVE = 1, 4
-_CODES = {"slower": _SLOWER, "inconclusive": _INCONCLUSIVE}
-# None of these answers the question whether it got slower.
-_NO_ANSWER = ("inconclusive", "withheld", "incomparable")
 
 
 def compare(
@@ -57,14 +53,11 @@ def compare(
 ) -> None:
     """Compare stored runs. Across runs, faster and slower need at least 3 runs on each side."""
     from steelyard.across.prices import parse_prices
-    from steelyard.core.errors import UsageError, unknown_name
+    from steelyard.core.errors import UsageError
     from steelyard.service.comparing import comparisons
     from steelyard.service.report_files import table_formats
 
-    wanted = [word.strip() for word in (fail_on or "").split(",") if word.strip()]
-    for word in wanted:
-        if word not in _CODES:
-            raise unknown_name("verdict for --fail-on", word, _CODES)
+    wanted = verdicts_of(fail_on)
     prices = parse_prices(price or ())
     chosen = table_formats(formats)
     if formats != "all" and report is None:
@@ -89,19 +82,6 @@ def compare(
         made = _source(loaded, factor, prices)
         _write(data, made, chosen, report, quiet=json)
     sys.exit(exit_code(every, wanted))
-
-
-def exit_code(found: Sequence["Comparison"], wanted: Sequence[str]) -> int:
-    """0, or what `--fail-on` asks for: 1 if anything is slower, 4 if anything is undecided or nothing was compared.
-
-    The control arm's own comparison says how noisy the machine is, not that something got slower.
-    """
-    verdicts = [entry.verdict for entry in found if entry.factor != "control"]
-    if "slower" in wanted and "slower" in verdicts:
-        return _SLOWER
-    if "inconclusive" in wanted and (not verdicts or any(verdict in _NO_ANSWER for verdict in verdicts)):
-        return _INCONCLUSIVE
-    return 0
 
 
 def _load(root: Path, side: str) -> list["Run"]:

@@ -9,12 +9,16 @@ import typer
 from steelyard.cli import (
     bundle,
     cache,
+    ci,
     compare,
     doctor,
+    env,
     explain,
+    fleet,
     hardware,
     history,
     new,
+    plan,
     profile,
     replay,
     report,
@@ -29,6 +33,7 @@ from steelyard.cli import list as listing
 from steelyard.cli.grouped import Grouped
 from steelyard.cli.interruption import ended_only_when_asked
 from steelyard.cli.output import printable
+from steelyard.cli.passed_on import PASSED_ON
 from steelyard.cli.streams import take_over
 from steelyard.cli.terminal import degrade
 from steelyard.core.errors import SteelyardError, UsageError
@@ -44,6 +49,7 @@ app = typer.Typer(
 measures = ended_only_when_asked()
 
 app.command("run", cls=Grouped)(measures(run.run))
+app.command("plan", context_settings=PASSED_ON)(plan.plan)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
@@ -60,6 +66,9 @@ app.add_typer(profile.app, name="profile")
 app.add_typer(history.app, name="history")
 app.add_typer(hardware.app, name="hardware")
 app.add_typer(cache.app, name="cache")
+app.add_typer(ci.app, name="ci")
+app.add_typer(env.app, name="env")
+app.add_typer(fleet.app, name="fleet")
 app.add_typer(store.app, name="store")
 
 

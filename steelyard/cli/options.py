@@ -1,10 +1,38 @@
 """Options that several verbs have, from text to what a request takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from steelyard.core.errors import UsageError
+from steelyard.core.errors import UsageError, unknown_name
 from steelyard.service.asked import SUITE
+
+_AS_THEY_ARE = (
+    "device", "size", "baseline", "tuning", "scenario", "threads", "cpus", "time", "rounds", "quick", "window",
+    "memory_cap", "l2", "tolerance", "allow_foreign_processes", "wait", "energy", "estimate_energy", "seed",
+)  # fmt: skip
+
+
+def run_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What `steelyard.service.asked.request_of` takes, of the options of `bench run` by their parameters' names."""
+    if given["turns"] not in ("on", "off"):
+        raise unknown_name("turns", given["turns"], ("on", "off"))
+    paths = {name: given[name] and Path(given[name]) for name in ("model", "weights", "inputs", "meter")}
+    suite, weights = model_of(
+        given["suite"], paths["model"], paths["weights"], shape=given["shape"], inputs=paths["inputs"]
+    )
+    return {
+        **{name: given[name] for name in _AS_THEY_ARE},
+        "suite": suite,
+        "backends": given["backend"] or (),
+        "workloads": given["workload"] or (),
+        "exclude": given["exclude"] or (),
+        "axes": axes_of(given["set_"] or [], shape=given["shape"], inputs=paths["inputs"]),
+        "weights": weights,
+        "timeouts": timeouts_of(given["timeout"] or []),
+        "turns": given["turns"] == "on",
+        "meter": paths["meter"],
+    }
 
 
 def model_of(

@@ -174,6 +174,16 @@ def run(
     resume: Annotated[
         str | None, typer.Option(help="Go on with this run: its path, id, or 'latest'.", rich_help_panel=_STORED)
     ] = None,
+    shard: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Measure this shard of a plan, or go on with it: see bench plan.",
+            rich_help_panel=_STORED,
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.", rich_help_panel=_STORED)] = False,
     report: Annotated[bool, typer.Option(help="Write the report at the end.", rich_help_panel=_STORED)] = True,
     json: Annotated[
@@ -185,9 +195,9 @@ def run(
     Exit code 0; 3 if a case planned as runnable ended neither ok nor unsupported; 130 if interrupted; 2 on wrong
     usage.
     """
-    from steelyard.cli.options import axes_of, model_of, timeouts_of
-    from steelyard.cli.running import finish, new_run
-    from steelyard.core.errors import UsageError, unknown_name
+    from steelyard.cli.options import model_of, run_options, timeouts_of
+    from steelyard.cli.running import finish, new_run, shard_run
+    from steelyard.core.errors import UsageError
     from steelyard.core.quantity import seconds_of
     from steelyard.service import asked
     from steelyard.service.running import resume_run
@@ -195,9 +205,12 @@ def run(
 
     if attempts is not None and largest is None:
         raise UsageError("--attempts goes with --largest")
+    if shard is not None:
+        _only_with(context, "--shard measures what was planned", _WITH_SHARD)
+        sys.exit(shard_run(shard, output, wait=wait, report=report, json=json))
     suite, weights = model_of(suite, model, weights, shape=shape, inputs=inputs)
     if resume is not None:
-        _only_with_resume(context)
+        _only_with(context, _RESUMED, _WITH_RESUME)
         with Screen(as_json=json) as screen:
             ended = resume_run(
                 output,
@@ -212,38 +225,7 @@ def run(
                 wait=wait,
             )
         sys.exit(finish(ended, report=report))
-    if turns not in ("on", "off"):
-        raise unknown_name("turns", turns, ("on", "off"))
-    request = asked.request_of(
-        suite=suite,
-        backends=backend or (),
-        device=device,
-        size=size,
-        workloads=workload or (),
-        exclude=exclude or (),
-        axes=axes_of(set_ or [], shape=shape, inputs=inputs),
-        weights=weights,
-        baseline=baseline,
-        tuning=tuning,
-        scenario=scenario,
-        threads=threads,
-        cpus=cpus,
-        time=time,
-        rounds=rounds,
-        timeouts=timeouts_of(timeout or []),
-        quick=quick,
-        window=window,
-        memory_cap=memory_cap,
-        l2=l2,
-        tolerance=tolerance,
-        allow_foreign_processes=allow_foreign_processes,
-        wait=wait,
-        turns=turns == "on",
-        energy=energy,
-        meter=meter,
-        estimate_energy=estimate_energy,
-        seed=seed,
-    )
+    request = asked.request_of(**run_options(context.params))
     if largest is not None:
         if quick or rounds is not None or scenario != "single-stream":
             raise UsageError("--largest times nothing: leave --quick, --rounds and --scenario out")
@@ -256,36 +238,23 @@ def run(
     sys.exit(new_run(request, output, weights=weights, dry_run=dry_run, report=report, json=json))
 
 
+_WITH_SHARD = frozenset({"shard", "wait", "output", "report", "json"})
 _WITH_RESUME = frozenset(
-    {
-        "resume",
-        "model",
-        "weights",
-        "time",
-        "rounds",
-        "timeout",
-        "meter",
-        "allow_foreign_processes",
-        "wait",
-        "output",
-        "report",
-        "json",
-    }
+    {"resume", "model", "weights", "time", "rounds", "timeout", "meter", "allow_foreign_processes"}
+    | (_WITH_SHARD - {"shard"})
 )
+_RESUMED = "--resume goes on with the plan of the stored run (a search is gone on with by its own options)"
 
 
-def _only_with_resume(context: typer.Context) -> None:
-    """Raise UsageError for what was asked of a resumed run beyond more rounds: its plan is that of the stored run."""
+def _only_with(context: typer.Context, why: str, allowed: frozenset[str]) -> None:
+    """Raise UsageError for what was asked beyond `allowed`: the plan is there already."""
     from steelyard.core.errors import UsageError
 
     options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
     given = [
         options[name]
         for name in context.params
-        if name not in _WITH_RESUME and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+        if name not in allowed and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
     ]
     if given:
-        raise UsageError(
-            f"--resume goes on with the plan of the stored run: leave {', '.join(given)} out (a search is gone on with "
-            "by its own options)"
-        )
+        raise UsageError(f"{why}: leave {', '.join(given)} out")

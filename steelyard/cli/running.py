@@ -12,6 +12,7 @@ from steelyard.service import running
 from steelyard.service.reporting import found, reported
 from steelyard.service.running import Outcome, StoredOutcome
 from steelyard.service.screen import Screen
+from steelyard.service.sharding import run_shard
 
 CODES: Mapping[Outcome, int] = {"sound": 0, "failed": FAILED, "interrupted": INTERRUPTED}
 
@@ -29,6 +30,14 @@ def new_run(
     with Screen(as_json=json) as screen:
         ended = running.run_plan(plan, output, screen, weights=weights, started_s=started)
     return finish(ended, report=report, venue=venue)
+
+
+def shard_run(file: Path, output: Path, *, wait: bool, report: bool, json: bool) -> int:
+    """Measure a shard of a plan, or go on with it. Returns the exit code."""
+    started = time.monotonic()
+    with Screen(as_json=json) as screen:
+        ended = run_shard(file, output, screen, started_s=started, wait=wait)
+    return finish(ended, report=report)
 
 
 def finish(ended: StoredOutcome, *, report: bool, venue: str = "") -> int:

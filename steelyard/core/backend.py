@@ -12,25 +12,32 @@ Tuning = Literal["default", "max"]
 TUNINGS: tuple[Tuning, ...] = Tuning.__args__  # type: ignore[attr-defined]
 L2 = Literal["hot", "cold"]
 CapMethod = Literal["cgroup", "rlimit", "runtime"]
-_BACKEND = re.compile(r"^(?P<head>[^\[\]]+?)(?:\[(?P<options>[^\[\]]*)\])?$")
+_BACKEND = re.compile(
+    r"^(?P<head>[^\[\]@]+?)(?:@(?P<environment>[A-Za-z0-9][\w.+-]*))?(?:\[(?P<options>[^\[\]]*)\])?$", re.ASCII
+)
+_FORM = "NAME[:PROVIDER][@ENVIRONMENT][opt=value,...]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendSpec:
-    """`NAME[:PROVIDER][opt=value,...]`, or `module.path:Class` with options.
+    """`NAME[:PROVIDER][@ENVIRONMENT][opt=value,...]`, or `module.path:Class` in the place of the name.
 
     `runner` is the registered name or `module.path:Class`; `provider` what stands behind the colon
-    of a registered name; an option without `=` has the value "true".
+    of a registered name; `environment` is that in which it runs, by default the one of `bench` itself
+    (`steelyard.environments`); an option without `=` has the value "true".
     """
 
     runner: str
     provider: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    environment: str | None = None
 
     @property
     def text(self) -> str:
         """The canonical spelling; `plugins.backend` gives this object back."""
         head = self.runner if self.provider is None else f"{self.runner}:{self.provider}"
+        if self.environment is not None:
+            head = f"{head}@{self.environment}"
         if not self.options:
             return head
         pairs = (key if value == "true" else f"{key}={value}" for key, value in sorted(self.options.items()))
@@ -44,7 +51,7 @@ def parse_backend(text: str) -> BackendSpec:
     """
     match = _BACKEND.match(text.strip())
     if match is None:
-        raise UsageError(f"backend '{text}' is not of the form NAME[:PROVIDER][opt=value,...]")
+        raise UsageError(f"backend '{text}' is not of the form {_FORM}")
     options: dict[str, str] = {}
     for part in filter(None, (match["options"] or "").split(",")):
         key, _, value = part.strip().partition("=")
@@ -53,10 +60,11 @@ def parse_backend(text: str) -> BackendSpec:
         options[key] = value or "true"
     name, colon, provider = match["head"].partition(":")
     if not name or (colon and not provider):
-        raise UsageError(f"backend '{text}' is not of the form NAME[:PROVIDER][opt=value,...]")
+        raise UsageError(f"backend '{text}' is not of the form {_FORM}")
+    environment = match["environment"]
     if colon and "." in name:
-        return BackendSpec(runner=f"{name}:{provider}", options=options)
-    return BackendSpec(runner=name, provider=provider or None, options=options)
+        return BackendSpec(runner=f"{name}:{provider}", options=options, environment=environment)
+    return BackendSpec(runner=name, provider=provider or None, options=options, environment=environment)
 
 
 def split_backends(text: str) -> tuple[str, ...]:

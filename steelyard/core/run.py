@@ -15,6 +15,7 @@ from steelyard.core.profile import ComputedPeak, HardwareProfile
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.core.settings import Settings
 from steelyard.core.turn_rule import ONE_AFTER_THE_OTHER
+from steelyard.core.virtual_environment import VirtualEnvironment
 from steelyard.core.workload import Identity
 
 SCHEMA_VERSION = 1
@@ -88,7 +89,8 @@ class Manifest:
     there was none. `profile` is what is declared of the device's model, None where no file describes it;
     `computed_peaks` are then, of a CPU, the bounds of the cores in the budget. `ceilings` are the newest that
     were measured on this machine, of this device and with as many threads. `code` says of each backend that is
-    somebody's own the sha256 of its modules.
+    somebody's own the sha256 of its modules; `environments` what was in the virtual environments of backends that have
+    one of their own, by `NAME@ENVIRONMENT`.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -114,6 +116,7 @@ class Manifest:
     profile: HardwareProfile | None = None
     computed_peaks: tuple[ComputedPeak, ...] = ()
     code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    environments: Mapping[str, VirtualEnvironment] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings | None:

@@ -143,6 +143,10 @@ class Runner(ABC):
     compile_s_per_gb: ClassVar[float] = 3.0
     """About how long it compiles a program of so many weights with empty caches, on two CPUs: for estimates alone."""
 
+    requirements: ClassVar[tuple[str, ...]] = ()
+    """The packages that a launch needs of it, the runtime first, as pip takes them: what an environment of its own gets
+    (`bench env create NAME@VERSION`)."""
+
     accepts: ClassVar[Mapping[str, str]] = {}
     """Options a user may give in brackets, with their meaning."""
 

@@ -1,11 +1,12 @@
 """What was asked of a run, as its manifest stores it under `plan`: written and read here alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from steelyard.core.case import Scenario
 from steelyard.core.energy import EnergySettings, settings_of
+from steelyard.core.shard import ShardPlace
 
 _REQUIRED = ("suite", "scenario", "maximum_rounds", "quick", "window_s", "seed")
 
@@ -15,7 +16,7 @@ class Settings:
     """`suite` is the name by which it is found. `time_s` is the time that was given, None where there was no limit;
     `window_s` the seconds of timed calls of a case in a launch. `turns` is whether launches were to take turns: they
     were not in runs that are older than turns. `piece` is how many turns every other one lasts, 1 but for calibration.
-    `allow_foreign` is None on a CPU.
+    `allow_foreign` is None on a CPU. `shard` is which part of a plan the run is, None for a whole one.
     """
 
     suite: str
@@ -30,6 +31,7 @@ class Settings:
     turns: bool = False
     piece: int = 1
     allow_foreign: bool | None = None
+    shard: ShardPlace | None = None
 
     @property
     def stored(self) -> Mapping[str, Any]:
@@ -47,6 +49,7 @@ class Settings:
             "turns": self.turns,
             **({"piece": self.piece} if self.piece > 1 else {}),
             **({} if self.allow_foreign is None else {"allow_foreign_processes": self.allow_foreign}),
+            **({} if self.shard is None else {"shard": asdict(self.shard)}),
         }
 
 
@@ -68,4 +71,5 @@ def read(plan: Mapping[str, Any], meter: str = "") -> Settings | None:
         turns=plan.get("turns", False),
         piece=plan.get("piece", 1),
         allow_foreign=plan.get("allow_foreign_processes"),
+        shard=ShardPlace(**plan["shard"]) if "shard" in plan else None,
     )

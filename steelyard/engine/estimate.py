@@ -142,6 +142,12 @@ def seen(plan: Plan, run: Run) -> Rounds | None:
     return None
 
 
+def warm_case_s(point: Point) -> float:
+    """About how long a warm launch is busy with a case of this point outside its window; for dividing work alone."""
+    size = (point.work.weight_bytes or 0) / 1e9
+    return _CASE_S + size * (_CASE_S_PER_GB + _PROGRAM_S_PER_GB) + CALLS_A_CASE * _call_s(point, accelerated=False)
+
+
 def _span_s(records: Sequence[LaunchRecord]) -> float:
     """From the beginning of the first of these launches to the end of the last."""
     begun = min((record.started_s for record in records), default=0.0)

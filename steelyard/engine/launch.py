@@ -23,6 +23,7 @@ from steelyard.engine.exits import exit_of
 from steelyard.engine.launch_start import MARK, environment, prepared, started
 from steelyard.engine.listener import Listener
 from steelyard.engine.protocol import Event, LaunchRequest
+from steelyard.environments.kept import interpreter
 from steelyard.guard import during
 from steelyard.guard.boundary import boundary_sample
 from steelyard.guard.child import module_command
@@ -109,7 +110,8 @@ class Running:
             opened.callback(os.close, self._go)
             # The working directory is not on the path while the worker's own imports happen.
             module, *more = request.worker
-            command = module_command(module, str(request_file), str(events_out), str(go_in), *more)
+            python = interpreter(request.backend)
+            command = module_command(module, str(request_file), str(events_out), str(go_in), *more, python=python)
             if self._group is not None:
                 command = self._group.command(command)
             try:

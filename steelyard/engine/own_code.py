@@ -41,5 +41,7 @@ def changed(backend: BackendSpec, code: Mapping[str, str], points: Iterable[Lowe
 
 
 def _own(spec: BackendSpec) -> dict[str, str]:
+    if spec.environment is not None:  # what runs there is told by the packages of that environment
+        return {}
     named = plugins.runner(spec.runner).modules(spec)
     return code_of(name for name in named if not name.startswith("steelyard."))

@@ -9,10 +9,13 @@ from steelyard.core.case import CONTROL_SUFFIX, Arm, Case, Scenario
 from steelyard.core.energy import EnergySettings
 from steelyard.core.errors import SuiteError, UsageError, unknown_name
 from steelyard.core.run import LeftOut
+from steelyard.core.shard import ShardPlace
 from steelyard.core.tolerance import check_stated
+from steelyard.core.virtual_environment import VirtualEnvironment
 from steelyard.core.workload import Point, Selection, Suite
 from steelyard.engine.own_code import own_code
 from steelyard.engine.probe import probe
+from steelyard.environments.kept import used
 from steelyard.lowering.format import EAGER_FORMAT, GRAPH
 from steelyard.lowering.named_drivers import permit
 from steelyard.lowering.origin import main_source
@@ -46,6 +49,7 @@ class Request:
     only asks whether its cases complete: one cold launch of each backend, no control arm, one input set bound.
     `turns` lets the launches of a warm round take turns, as many as there is room for (`engine.room`). With a `piece`
     of more than one turn every other turn of a window lasts so many, for whoever asks what short turns do to a number.
+    `shard` is which part of a plan it is, None where it is all of it.
     """
 
     suite: str
@@ -68,6 +72,7 @@ class Request:
     wait: bool = False
     turns: bool = True
     piece: int = 1
+    shard: ShardPlace | None = None
 
     @property
     def timed(self) -> bool:
@@ -84,7 +89,8 @@ class Request:
 class Plan:
     """What will run: arms (the control arm among them), points, the formats each point needs, what is left out.
 
-    `code` is that of backends which are somebody's own, as it was when the plan was made (`own_code`). `done` is how
+    `code` is that of backends which are somebody's own, as it was when the plan was made (`own_code`), `environments`
+    what was in the virtual environments of those that have one. `done` is how
     many rounds that count earlier segments of the run have; minimum and maximum are of those still to come.
     """
 
@@ -98,6 +104,7 @@ class Plan:
     minimum_rounds: int
     maximum_rounds: int
     code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    environments: Mapping[str, VirtualEnvironment] = field(default_factory=dict)
     done: int = 0
 
     @property
@@ -229,6 +236,7 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
         minimum_rounds=_minimum(request),
         maximum_rounds=_maximum(request),
         code=own_code(usable),
+        environments=used(usable),
     )
 
 

@@ -18,9 +18,10 @@ from typing import cast
 
 from steelyard import plugins, wire
 from steelyard.core.backend import Availability, BackendSpec, Budget, Device, DeviceKind
-from steelyard.core.errors import StoreError
+from steelyard.core.errors import StoreError, UsageError
 from steelyard.core.reason import reason_of
 from steelyard.core.runner import LaunchContext
+from steelyard.environments.kept import interpreter
 from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
 from steelyard.measure.telemetry import without_telemetry
@@ -46,10 +47,15 @@ def probe(backends: Sequence[str], device_kind: str, *, timeout_s: float = TIMEO
         while waiting or running:
             while waiting and len(running) < len(os.sched_getaffinity(0)):
                 text = waiting.pop(0)
-                child = _start(specs[text], device_kind, Path(folder))
-                running.append((text, child, time.monotonic() + timeout_s))
-            text, child, deadline = running.pop(0)
-            found[text] = _finish(child, deadline, timeout_s)
+                try:
+                    child = _start(specs[text], device_kind, Path(folder))
+                except UsageError as error:  # its environment cannot serve
+                    found[text] = Availability(available=False, reason=str(error))
+                else:
+                    running.append((text, child, time.monotonic() + timeout_s))
+            if running:
+                text, child, deadline = running.pop(0)
+                found[text] = _finish(child, deadline, timeout_s)
     return {text: found[text] for text in specs}
 
 
@@ -63,7 +69,7 @@ def _start(spec: BackendSpec, device_kind: str, folder: Path) -> subprocess.Pope
         scratch=folder,
     )
     return subprocess.Popen(
-        module_command("steelyard.engine.probe", spec.text, device_kind),
+        module_command("steelyard.engine.probe", spec.text, device_kind, python=interpreter(spec)),
         env=for_child(plugins.runner(spec.runner).environment(context), temporary=folder),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -17,9 +17,10 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def module_command(name: str, *arguments: str) -> list[str]:
-    """The command that runs a module as `python -P -m NAME` does, in a process that ends with this one."""
-    return [sys.executable, "-P", "-m", __name__, str(os.getpid()), "-m", name, *arguments]
+def module_command(name: str, *arguments: str, python: str = sys.executable) -> list[str]:
+    """The command that runs a module as `python -P -m NAME` does, in a process that ends with this one; on another
+    interpreter where one is given, which must have this module, too."""
+    return [python, "-P", "-m", __name__, str(os.getpid()), "-m", name, *arguments]
 
 
 def program_command(command: list[str]) -> list[str]:

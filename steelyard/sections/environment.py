@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from steelyard.core.run import protocol
+from steelyard.core.virtual_environment import VirtualEnvironment
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import counted, plain
@@ -14,7 +15,11 @@ from steelyard.tables.table import Cell, Column, Row, Table
 def environment_table(facts: Facts) -> Table:
     """The fingerprint of the machine and its software; what could not be read says why."""
     manifest = facts.run.manifest
-    pairs = [("device", f"{manifest.device.id}: {manifest.device.name}"), ("steelyard", manifest.tool_version)]
+    pairs = [
+        ("device", f"{manifest.device.id}: {manifest.device.name}"),
+        ("steelyard", manifest.tool_version),
+        *((f"environment of {name}", _held(found)) for name, found in manifest.environments.items()),
+    ]
     return _fact_table(
         "environment", "Machine and versions", "The machine and the software as found.", pairs, manifest.environment
     )
@@ -48,6 +53,11 @@ def plan_table(facts: Facts) -> Table:
         ("ended by", ", ".join(segment.ended for segment in facts.run.segments) or "not finished"),
     ]
     return _fact_table("plan", "Plan and stopping", "What was asked, planned and done.", pairs, manifest.plan)
+
+
+def _held(found: VirtualEnvironment) -> str:
+    beneath = "; beneath them those of the environment of bench" if found.inherits else ""
+    return f"Python {found.python}; {plain(found.packages)}{beneath}"
 
 
 def _fact_table(name: str, title: str, caption: str, pairs: list[tuple[str, str]], more: Mapping[str, Any]) -> Table:

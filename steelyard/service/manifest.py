@@ -64,6 +64,7 @@ def manifest_of(
             seed=request.seed,
             turns=request.turns,
             piece=request.piece,
+            shard=request.shard,
             allow_foreign=None if request.device.kind == "cpu" else request.allow_foreign,
         ).stored,
         environment=environment,
@@ -72,6 +73,7 @@ def manifest_of(
         profile=profile,
         computed_peaks=computed_peaks(request.budget.cpus) if request.device.kind == "cpu" and profile is None else (),
         code=plan.code,
+        environments=plan.environments,
     )
 
 

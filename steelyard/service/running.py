@@ -151,6 +151,7 @@ def resume_run(
             lowered={key: facts(point) for key, point in lowered.items()},
             environment=fingerprint(),
             code=plan.code,
+            environments=plan.environments,
         )
         with resume(path, here) as writer:
             measured = _Measured(plan, lowered, unlowered, started_s=started)

@@ -9,6 +9,7 @@ from steelyard.core.run import Manifest, Segment
 from steelyard.core.workload import Selection
 from steelyard.engine.own_code import own_code
 from steelyard.engine.plan import COLD_START_ROUNDS, MAXIMUM_ROUNDS, Plan, Request
+from steelyard.environments.kept import used
 
 
 def rounds_done(segments: Iterable[Segment], scenario: str) -> int:
@@ -72,5 +73,6 @@ def plan_of(
         minimum_rounds=max(0, stored.minimum_rounds - done),
         maximum_rounds=maximum,
         code=own_code(backends.values()),
+        environments=used(backends.values()),
         done=done,
     )

@@ -40,6 +40,7 @@ def differences(stored: Manifest, now: Manifest) -> tuple[str, ...]:
                     digests = (getattr(each.identity, part) for each in (facts, other))
                     found += _compare(f"identity of configuration {key}, {part}", *digests)
     found += _compare("code of backend", stored.code, now.code)
+    found += _compare("environment", old["environments"], new["environments"])
     for name in _ENVIRONMENT:
         found += _compare(name, old["environment"].get(name), new["environment"].get(name))
     return tuple(found)

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from steelyard import plugins
 from steelyard.across.prices import parse_prices, price_of
 from steelyard.across.report import build_across
-from steelyard.cli import compare
 from steelyard.cli.main import app
+from steelyard.cli.verdicts import exit_code
 from steelyard.core.backend import Device
 from steelyard.core.comparison import Comparison
 from steelyard.core.errors import UsageError
@@ -127,11 +127,11 @@ def comparison(verdict, factor="backend") -> Comparison:
     ],
 )
 def test_exit_codes(verdicts, wanted, code):
-    assert compare.exit_code([comparison(verdict) for verdict in verdicts], wanted) == code
+    assert exit_code([comparison(verdict) for verdict in verdicts], wanted) == code
 
 
 def test_the_control_arm_is_not_a_regression():
-    assert compare.exit_code([comparison("slower", "control"), comparison("faster")], ["slower"]) == 0
+    assert exit_code([comparison("slower", "control"), comparison("faster")], ["slower"]) == 0
 
 
 def test_wrong_usage(tmp_path):

@@ -1,0 +1,114 @@
+"""`bench fleet`: the shards of a plan on the machines of a group, through Slurm, and their runs joined."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steelyard.core.folders import RUNS
+
+app = typer.Typer(
+    help="The shards of a plan (bench plan) on many machines.", no_args_is_help=True, rich_markup_mode=None
+)
+_Plan = Annotated[Path, typer.Argument(metavar="PLAN", exists=True, file_okay=False, help="The folder of the shards.")]
+_Runs = Annotated[Path, typer.Option(help="Where runs are stored, on a disk that all machines share.")]
+
+
+@app.command("submit")
+def submit(
+    plan: _Plan,
+    runs: _Runs = RUNS,
+    gres: Annotated[str, typer.Option(help="As of sbatch, e.g. gpu:a100:1.")] = "",
+    constraint: Annotated[str, typer.Option(help="As of sbatch: the features a node must have.")] = "",
+    partition: Annotated[str, typer.Option(help="As of sbatch.")] = "",
+    time: Annotated[str, typer.Option(help="As of sbatch: how long an element may take at once.")] = "",
+    sbatch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OPTION", help="A further option, e.g. --sbatch=--account=x."),
+    ] = None,
+    setup: Annotated[
+        list[str] | None, typer.Option(metavar="LINE", help="A line of the shell before bench; may be repeated.")
+    ] = None,
+    container: Annotated[str, typer.Option(metavar="IMAGE", help="Run in this image, by Apptainer.")] = "",
+    dry_run: Annotated[bool, typer.Option(help="Print the scripts and stop.")] = False,
+) -> None:
+    """Submit the shards that are not measured as one array of jobs, and a job that joins their runs at the end."""
+    from steelyard.fleet import slurm
+    from steelyard.fleet.scripts import Resources
+    from steelyard.service.sharding import every
+
+    asked = Resources(
+        gres=gres,
+        constraint=constraint,
+        partition=partition,
+        time=time,
+        options=tuple(sbatch or ()),
+        setup=tuple(setup or ()),
+        container=container,
+    )
+    shards = every(plan)
+    if dry_run:
+        for script in slurm.scripts(shards, plan, runs, asked):
+            typer.echo(script)
+        return
+    jobs = slurm.submit(shards, plan, runs, asked)
+    typer.echo(f"job {jobs.arrays[-1]}; bench fleet status {plan} tells how it stands")
+    typer.echo(f"job {jobs.gathering[-1]} joins the runs when all have ended")
+
+
+@app.command("status")
+def status(
+    plan: _Plan,
+    runs: _Runs = RUNS,
+    json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
+) -> None:
+    """How it stands with each shard: by its stored run first, then by the scheduler."""
+    from steelyard.cli.output import print_json, print_table
+    from steelyard.fleet.slurm import standings
+    from steelyard.service.sharding import every
+
+    found = standings(every(plan), plan, runs)
+    if json:
+        fields = [
+            {"shard": each.shard.place.number, "state": each.state, "told": each.told, "titles": each.shard.titles}
+            for each in found
+        ]
+        print_json("fleet", {"plan": found[0].shard.place.plan, "shards": fields})
+        return
+    rows = [(str(each.shard.place.number), each.state, each.told, "; ".join(each.shard.titles)) for each in found]
+    print_table(str(plan), ("shard", "state", "", "configurations"), rows)
+
+
+@app.command("gather")
+def gather(
+    plan: _Plan,
+    sources: Annotated[
+        list[Path] | None, typer.Option("--from", metavar="DIR", help="Where runs of the shards are; may be repeated.")
+    ] = None,
+    runs: _Runs = RUNS,
+    report: Annotated[bool, typer.Option("--report", help="Write the report of the joined run.")] = False,
+) -> None:
+    """Make one run of those of a plan's shards. Shards that are missing are told. The same runs are joined once."""
+    from steelyard.cli.output import printable
+    from steelyard.service.reporting import reported
+    from steelyard.service.sharding import every
+    from steelyard.store import runs_once
+    from steelyard.store.join import join
+
+    shards = every(plan)
+    places = dict.fromkeys(path for source in sources or [runs] for path in runs_once(source))
+    made = join(shards, list(places), runs)
+    typer.echo(printable(f"{made.path}: {'joined' if made.new else 'is here already'}"))
+    for place in made.missing:
+        typer.echo(printable(f"  {place} was not measured: bench run --shard {plan / str(place.number)}.json"))
+    for line in reported(made.path) if report and made.new else ():
+        typer.echo(printable(line))
+
+
+@app.command("cancel")
+def cancel(plan: _Plan) -> None:
+    """Cancel the jobs of a plan. What was measured stays, and submit goes on with it."""
+    from steelyard.fleet import slurm
+
+    jobs = slurm.cancel(plan)
+    typer.echo(f"cancelled: {', '.join((*jobs.arrays, *jobs.gathering))}" if jobs.arrays else f"{plan}: has no jobs")

@@ -1,0 +1,17 @@
+"""Verbs that take the options of `bench run` besides their own."""
+
+from typing import Any
+
+import typer
+
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""The settings of a verb that takes the options of `bench run` besides its own."""
+
+
+def params_of_run(context: typer.Context) -> dict[str, Any]:
+    """What the rest of a command line says as options of `bench run`, read by that command itself. Click's errors are
+    those of that command."""
+    top = context.find_root()
+    command = top.command.get_command(top, "run")  # type: ignore[attr-defined]
+    with command.make_context(context.command_path, list(context.args), parent=top) as read:
+        return dict(read.params)
