@@ -29,7 +29,6 @@ from steelyard.core.tracing import Tracer
 from steelyard.core.workload import TensorSpec
 
 _CHOICES = {"kv_cache": ("in_place", "ping_pong"), "spinning": ("true", "false")}
-
 _DEFAULT = {
     "graph_optimization": "ORT_ENABLE_ALL",
     "optimization_loop": "1",

@@ -41,7 +41,6 @@ from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Ru
 from steelyard.core.tracing import Tracer
 
 _CHOICES = {"kv_cache": ("in_place", "ping_pong"), "precision": ("f32", "f16", "bf16", "auto")}
-
 _READ_BACK = (
     "EXECUTION_DEVICES",
     "INFERENCE_PRECISION_HINT",
