@@ -26,64 +26,41 @@ app = typer.Typer(
 )
 
 
-@app.command("compare")
+_Project = Annotated[Path, typer.Option(help="A folder of the project's repository.")]
+_With = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="PACKAGE", help="Install this beside the project; may be repeated."),
+]
+_Runs = Annotated[Path, typer.Option(help="Where runs are stored.")]
+
+
+@app.command("compare", context_settings=PASSED_ON)
 def compare(
+    context: typer.Context,
     base: Annotated[str, typer.Option(metavar="REF", help="The commit, branch or tag to compare with.")],
     backend: Annotated[str, typer.Option(help="The backend that the project is, for example mypkg.runner:Runner.")],
-    project: Annotated[Path, typer.Option(help="A folder of the project's repository.")] = Path(),
-    suite: Annotated[str, typer.Option(help="The suite to run.")] = "llm",
-    size: Annotated[str | None, typer.Option(help="Model size: tiny, small or full. Default: by device.")] = None,
-    workload: Annotated[list[str] | None, typer.Option(help="Only these workloads (comma lists allowed).")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Values of an axis, e.g. --set batch=1,8.")] = None,
-    device: Annotated[str | None, typer.Option(help="The device. Default: the best present.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of both. Default: all cores.")] = None,
-    cpus: Annotated[str | None, typer.Option(help="CPUs to measure on. Default: the first --threads.")] = None,
-    time: Annotated[str | None, typer.Option(help="Stop before this much time has passed, e.g. 20m.")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, help="At most so many rounds after the cold one.")] = None,
-    window: Annotated[float, typer.Option(min=0.01, help="Seconds of timed calls per case and launch.")] = 2.0,
+    project: _Project = Path(),
+    package: _With = None,
     fail_on: Annotated[
         str, typer.Option(help="slower, inconclusive, or both as a comma list: exit with 1 or 4.")
     ] = "slower",
-    package: Annotated[
-        list[str] | None,
-        typer.Option("--with", metavar="PACKAGE", help="Install this beside the project; may be repeated."),
-    ] = None,
-    output: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
+    output: _Runs = RUNS,
 ) -> None:
     """Install a commit of a project and what is there now side by side, and measure both in one run, in turns.
 
-    Exit code 1 where the project became slower (--fail-on), 3 where a case failed, 4 where --fail-on asks for
-    a verdict and there is none.
+    Takes the options of bench run. Exit code 1 where the project became slower (--fail-on), 3 where a case failed, 4
+    where --fail-on asks for a verdict and there is none.
     """
     from steelyard.cli.interruption import ended_only_when_asked
-    from steelyard.cli.options import axes_of
-    from steelyard.cli.running import new_run
     from steelyard.cli.verdicts import exit_code, verdicts_of
-    from steelyard.service.asked import request_of
     from steelyard.service.comparing import comparisons
     from steelyard.service.two_commits import installed
     from steelyard.store import find_run, open_run
 
     wanted = verdicts_of(fail_on)
-    before, after = installed(
-        project, base, backend, say=lambda text: typer.echo(text, err=True), packages=package or ()
-    )
-    request = request_of(
-        suite=suite,
-        backends=(before.text, after.text),
-        baseline=before.text,
-        device=device,
-        size=size,
-        workloads=workload or (),
-        axes=axes_of(set_ or []),
-        threads=threads,
-        cpus=cpus,
-        time=time,
-        rounds=rounds,
-        window=window,
-    )
     with ended_only_when_asked():
-        code = new_run(request, output, weights=None, dry_run=False, report=True, json=False)
+        before, after = installed(project, base, backend, say=_say, packages=package or ())
+        code = _run(context, output, backends=(before.text, after.text), baseline=before.text)
     if code in (0, 3):
         (found,) = comparisons([[open_run(find_run(output, "latest"))]])
         _tell(found, base)
@@ -101,29 +78,23 @@ def nightly(
     file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The history. Default: history.jsonl among the runs.")
     ] = None,
-    output: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
+    output: _Runs = RUNS,
 ) -> None:
     """Run, keep what it says in the history, and where a series became slower measure old and new version in turns.
 
     Takes the options of bench run. Exit code 1 where a slower version was confirmed, 3 where a case failed.
     """
     from steelyard.cli.interruption import ended_only_when_asked
-    from steelyard.cli.options import run_options
-    from steelyard.cli.passed_on import params_of_run
-    from steelyard.cli.running import new_run
     from steelyard.core.quantity import seconds_of
     from steelyard.history import record
     from steelyard.history.changes import told
     from steelyard.history.nights import nights_of
-    from steelyard.service.asked import request_of
     from steelyard.service.confirming import confirm as confirmed
     from steelyard.store import find_run, open_run
 
     time_s, target = seconds_of(confirm), file or output / record.NAME
-    asked = run_options(params_of_run(context))
     with ended_only_when_asked():
-        weights = asked["weights"]
-        code = new_run(request_of(**asked), output, weights=weights, dry_run=False, report=True, json=False)
+        code = _run(context, output)
         if code not in (0, 3):
             sys.exit(code)
         run = open_run(find_run(output, "latest"))
@@ -134,9 +105,65 @@ def nightly(
             for change in series.changes
             if change.matters and change.word == "slower" and change.after.since.run in series.newest(recent)
         ]
-        alarms = confirmed(slower, run.manifest, output, time_s=time_s, say=lambda text: typer.echo(text, err=True))
+        alarms = confirmed(slower, run.manifest, output, time_s=time_s, say=_say)
     _tell_alarms(alarms)
     sys.exit(code or any(alarm.outcome == "confirmed" for alarm in alarms))
+
+
+@app.command("bisect", context_settings=PASSED_ON)
+def bisect(
+    context: typer.Context,
+    backend: Annotated[str, typer.Option(help="The backend that became slower.")],
+    good: Annotated[str, typer.Option(metavar="VERSION", help="A version, or a commit, that was fast.")],
+    bad: Annotated[str, typer.Option(metavar="VERSION", help="A later one that is slow.")],
+    project: _Project = Path(),
+    package: _With = None,
+    output: _Runs = RUNS,
+) -> None:
+    """Find the first slow version of a runtime, or the first slow commit of a project: each step measures one version
+    against the good one, in turns, and goes on by the verdict.
+
+    A registered backend is looked at by versions of its package, one named by its module by commits of the project.
+    Takes the options of bench run; --time is that of a step. Exit code 0 where it was found, 4 where a step could not
+    be decided, 1 where the bad one is not slower.
+    """
+    from steelyard.cli.interruption import ended_only_when_asked
+    from steelyard.cli.shown import with_interval
+    from steelyard.service.bisecting import candidates, first_slow, judged
+
+    steps = candidates(backend, good, bad, project=project, packages=package or (), say=_say)
+    typer.echo(f"{len(steps) - 1} versions after {good}, at most {len(steps).bit_length() + 1} runs", err=True)
+
+    def judge(number: int) -> str:
+        before, after = steps[0].spec(), steps[number].spec()
+        code = _run(context, output, backends=(before.text, after.text), baseline=before.text)
+        if code not in (0, 3):
+            sys.exit(code)
+        verdict, speedup, run_id = judged(output, after)
+        typer.echo(f"{steps[number].name}: {verdict}, {good}'s time over its {with_interval(speedup)} ({run_id})")
+        return verdict
+
+    with ended_only_when_asked():
+        number, said = first_slow(len(steps), judge)
+    if number is None:
+        typer.echo(said)
+        sys.exit(1 if "not slower" in said else 4)
+    typer.echo(f"first slow: {steps[number].name}; the last before it: {steps[number - 1].name}")
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _run(context: typer.Context, output: Path, **instead: object) -> int:
+    """Run with the options that were passed on, and some of our own in their place. Returns the exit code."""
+    from steelyard.cli.options import run_options
+    from steelyard.cli.passed_on import params_of_run
+    from steelyard.cli.running import new_run
+    from steelyard.service.asked import request_of
+
+    asked = {**run_options(params_of_run(context)), **instead}
+    return new_run(request_of(**asked), output, weights=asked["weights"], dry_run=False, report=True, json=False)
 
 
 def _tell_alarms(alarms: "Sequence[Alarm]") -> None:

@@ -11,9 +11,10 @@ from tempfile import TemporaryDirectory
 from steelyard import plugins
 from steelyard.core.backend import BackendSpec
 from steelyard.core.errors import SteelyardError, UsageError
+from steelyard.environments.kept import RECORD, folder_of
 from steelyard.environments.made import create
 
-_DIGITS = 12
+DIGITS = 12
 
 
 def installed(
@@ -32,14 +33,38 @@ def installed(
     root = _root(project)
     before, after = _commit(root, base), _now(root)
     if before == after:
-        raise UsageError(f"{base} is what is here now ({after[:_DIGITS]}), with nothing changed: there is no change")
-    found = []
-    for commit in (before, after):
-        chosen = replace(spec, environment=commit[:_DIGITS])
+        raise UsageError(f"{base} is what is here now ({after[:DIGITS]}), with nothing changed: there is no change")
+    first, second = (install(project, commit, spec, say=say, packages=packages) for commit in (before, after))
+    return first, second
+
+
+def install(
+    project: Path,
+    commit: str,
+    backend: BackendSpec,
+    *,
+    say: Callable[[str], None],
+    packages: Sequence[str] = (),
+    anew: bool = True,
+) -> BackendSpec:
+    """The backend in the environment of one commit; without `anew` that of before, if there is one."""
+    chosen = replace(backend, environment=commit[:DIGITS])
+    if anew or not (folder_of(chosen) / RECORD).is_file():
+        root = _root(project)
         with _tree(root, commit) as tree:
             create(chosen, requirements=(str(tree), *packages), inherits=True, anew=True, say=say)
-        found.append(chosen)
-    return found[0], found[1]
+    return chosen
+
+
+def between(project: Path, good: str, bad: str) -> list[str]:
+    """The commits from `good` to `bad`, along first parents. Raises UsageError where the one is no ancestor of the
+    other."""
+    root = _root(project)
+    first, last = _commit(root, good), _commit(root, bad)
+    later = _git(root, "rev-list", "--reverse", "--first-parent", "--ancestry-path", f"{first}..{last}").split()
+    if not later:
+        raise UsageError(f"{good} is not an earlier commit on the way to {bad}")
+    return [first, *later]
 
 
 def _root(project: Path) -> Path:

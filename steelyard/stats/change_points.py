@@ -13,9 +13,9 @@ import numpy as np
 from steelyard.stats.spread import MAD_TO_SD, Floats
 
 FEWEST = 3
-"""Floats on each side of a change: fewer are an outlier."""
+"""Values on each side of a change: fewer are an outlier."""
 _NEIGHBOURS = 2
-"""Floats on each side that say what is usual where a value stands."""
+"""Values on each side that say what is usual where a value stands."""
 _REACH = 3.0
 """How many standard deviations a value may lie from the median of its neighbourhood."""
 

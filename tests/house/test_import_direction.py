@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ORDER = (
     "core", "stats", "measure", "guard", "lowering", "environments", "hardware", "engine", "store", "analysis",
-    "tables", "render", "across", "tracing", "history", "artifact", "service", "fleet", "selftest", "new", "cli",
+    "tables", "render", "across", "tracing", "history", "dashboard", "artifact", "service", "fleet", "selftest", "new",
+    "cli",
 )  # fmt: skip
 LEAVES = {
     "runners": "runners", "suites": "suites", "reports": "reports", "hardware_profiles": "hardware_profiles",
