@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from steelyard.artifact.claims import claims_of
 from steelyard.core.comparison import Comparison
 from steelyard.core.run import Run
-from steelyard.tables.format import decimals, fixed
+from steelyard.tables.format import counted, decimals, fixed
 
 _EXTRAS = ("cpu", "cuda", "tpu")
 """Kinds of devices for which there is a set of packages of that name."""
@@ -77,8 +77,9 @@ def _head(run: Run) -> Iterator[str]:
     yield f"- Run `{manifest.run_id}`, measured {manifest.created_utc} by steelyard {manifest.tool_version}."
     yield f"- Digest of the run: `{run.digest}`."
     budget, baseline = manifest.budget, in_table(manifest.baseline)
-    yield f"- {budget.threads} threads, tuning {budget.tuning}, baseline {baseline}."
-    yield f"- {len(run.launches)} launches, {len(run.results)} results; the raw samples are in `run/`.\n"
+    yield f"- {counted(budget.threads, 'thread')}, tuning {budget.tuning}, baseline {baseline}."
+    launches, results = counted(len(run.launches), "launch", "launches"), counted(len(run.results), "result")
+    yield f"- {launches}, {results}; the raw samples are in `run/`.\n"
 
 
 def _claims(run: Run) -> Iterator[str]:

@@ -130,9 +130,12 @@ def bisect(
     from steelyard.cli.interruption import ended_only_when_asked
     from steelyard.cli.shown import with_interval
     from steelyard.service.bisecting import candidates, first_slow, judged
+    from steelyard.tables.format import counted
 
     steps = candidates(backend, good, bad, project=project, packages=package or (), say=_say)
-    typer.echo(f"{len(steps) - 1} versions after {good}, at most {len(steps).bit_length() + 1} runs", err=True)
+    typer.echo(
+        f"{counted(len(steps) - 1, 'version')} after {good}, at most {len(steps).bit_length() + 1} runs", err=True
+    )
 
     def judge(number: int) -> str:
         before, after = steps[0].spec(), steps[number].spec()

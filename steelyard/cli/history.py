@@ -25,6 +25,7 @@ def add(
     from steelyard.history import record
     from steelyard.history.nights import nights_of
     from steelyard.store import find_run, open_run, runs_once
+    from steelyard.tables.format import counted
 
     target = file or runs / record.NAME
     folders = [find_run(runs, name) for name in run] if run else runs_once(runs)
@@ -35,7 +36,7 @@ def add(
             left_out.append(stored.manifest.run_id)
             continue
         added += record.append(target, nights_of(stored))
-    typer.echo(f"{target}: {added} lines added of {len(folders) - len(left_out)} runs")
+    typer.echo(f"{target}: {counted(added, 'line')} added of {counted(len(folders) - len(left_out), 'run')}")
     for run_id in left_out:
         typer.echo(f"left out: {run_id} was interrupted; bench run --resume {run_id} goes on", err=True)
 

@@ -31,6 +31,7 @@ def plan(
     from steelyard.lowering.points import points_of
     from steelyard.service.asked import request_of
     from steelyard.service.sharding import divide, write
+    from steelyard.tables.format import counted
 
     if kind and kind not in get_args(DeviceKind):
         raise unknown_name("kind of device", kind, get_args(DeviceKind))
@@ -45,4 +46,4 @@ def plan(
         stored[name] = stored[name] and str(stored[name])
     found = divide(stored, points_of(plugins.suite(request.suite), selection), shards)
     for shard, file in zip(found, write(found, folder), strict=True):
-        typer.echo(printable(f"{file}: {len(shard.points)} configurations: {'; '.join(shard.titles)}"))
+        typer.echo(printable(f"{file}: {counted(len(shard.points), 'configuration')}: {'; '.join(shard.titles)}"))

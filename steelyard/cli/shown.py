@@ -70,6 +70,7 @@ def split(estimate: "Estimate | None", unit: str = "") -> tuple[str, str]:
 
 def _head(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterator[str]:
     from steelyard.tables.aa_words import sentences
+    from steelyard.tables.format import counted
     from steelyard.tables.provenance import launches_of_a_round
     from steelyard.tables.words import how_to_go_on
 
@@ -78,8 +79,8 @@ def _head(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterator[s
     for line in folded(terminal.shown(manifest.run_id), terminal.width):
         yield terminal.paint(line, "bold")
     yield from wrapped(
-        f"suite {manifest.suite} on {manifest.device.name}, {budget.threads} threads, tuning {budget.tuning}, "
-        f"{manifest.created_utc}",
+        f"suite {manifest.suite} on {manifest.device.name}, {counted(budget.threads, 'thread')}, "
+        f"tuning {budget.tuning}, {manifest.created_utc}",
         terminal,
     )
     for note in stored.notes:

@@ -56,7 +56,10 @@ def find(backend: BackendSpec) -> Environment:
     make = f"bench env create {named(backend)}"
     if not (folder / RECORD).is_file():
         raise UsageError(f"there is no environment {named(backend)} here; make it: {make}")
-    found = wire.read(folder / RECORD, Environment)
+    try:
+        found = wire.read(folder / RECORD, Environment)
+    except StoreError as error:
+        raise UsageError(f"{error}; make the environment {named(backend)} anew: {make} --anew") from error
     if found.steelyard != __version__:
         raise UsageError(
             f"the environment {named(backend)} holds steelyard {found.steelyard}, and this is {__version__}; "
@@ -86,6 +89,8 @@ def every() -> Mapping[str, Environment | str]:
     found: dict[str, Environment | str] = {}
     root = cache_root() / "environments"
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
+        if folder.name.startswith("."):  # a lock
+            continue
         try:
             found[folder.name] = wire.read(folder / RECORD, Environment)
         except StoreError as error:

@@ -18,6 +18,7 @@ from steelyard.core.errors import SteelyardError, UsageError
 from steelyard.core.virtual_environment import VirtualEnvironment
 from steelyard.environments.kept import RECORD, Environment, find, folder_of, named, python_in, remove
 from steelyard.guard.child import program_command
+from steelyard.lowering.locks import locked
 
 LAUNCH = ("ml_dtypes", "msgspec", "numpy", "psutil", "safetensors")
 """What a launch imports of this project's own requirements."""
@@ -53,34 +54,35 @@ def create(
     Raises UsageError, and SteelyardError with the installer's last words where it fails; nothing half made is kept.
     """
     folder = folder_of(backend)
-    if (folder / RECORD).is_file() and not anew:
-        raise UsageError(f"the environment {named(backend)} is here already; make it again with --anew")
-    asked = tuple(requirements) or (() if files else _of_runner(backend))
-    remove(backend)
-    try:
-        say(f"creating {named(backend)}")
-        _run([*_creator(python), str(folder)], "creating it")
-        into = _look(folder)[1]
-        if inherits:
-            (into / "zz-steelyard-beneath.pth").write_text("".join(f"{path}\n" for path in _own_packages()))
-        wanted = [*asked, *_of_launch()]
-        listed = [part for file in files for part in ("-r", str(file))]
-        limits = [part for file in constraints for part in ("-c", str(file))]
-        say(f"installing {', '.join([*asked, *map(str, files)])}")
-        _run([*_installer(folder), *wanted, *listed, *limits], "installing its packages")
-        _copy_this_project(into)
-        found = replace(_look(folder)[0], inherits=inherits)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    made = Environment(
-        backend=named(backend),
-        requirements=(*asked, *map(str, files)),
-        found=found,
-        steelyard=__version__,
-        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    wire.write(folder / RECORD, made)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.with_name(f".{folder.name}.lock")):
+        if (folder / RECORD).is_file() and not anew:
+            raise UsageError(f"the environment {named(backend)} is here already; make it again with --anew")
+        asked = tuple(requirements) or (() if files else _of_runner(backend))
+        remove(backend)
+        options = [part for file in files for part in ("-r", str(file))]
+        options += [part for file in constraints for part in ("-c", str(file))]
+        try:
+            say(f"creating {named(backend)}")
+            _run([*_creator(python), str(folder)], "creating it")
+            into = _look(folder)[1]
+            if inherits:
+                (into / "zz-steelyard-beneath.pth").write_text("".join(f"{path}\n" for path in _own_packages()))
+            say(f"installing {', '.join([*asked, *map(str, files)])}")
+            _run([*_installer(folder, inherits), *asked, *_of_launch(), *options], "installing its packages")
+            _copy_this_project(into)
+            found = replace(_look(folder)[0], inherits=inherits)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        made = Environment(
+            backend=named(backend),
+            requirements=(*asked, *map(str, files)),
+            found=found,
+            steelyard=__version__,
+            created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        wire.write(folder / RECORD, made)
     return made
 
 
@@ -138,8 +140,9 @@ def _pip(folder: Path) -> list[str]:
     return [str(python_in(folder)), "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
 
-def _installer(folder: Path) -> list[str]:
-    if uv := shutil.which("uv"):
+def _installer(folder: Path, inherits: bool) -> list[str]:
+    """uv, where it is there; of what lies beneath it knows nothing, and pip does."""
+    if not inherits and (uv := shutil.which("uv")):
         return [uv, "pip", "install", "--quiet", "--python", str(python_in(folder))]
     return [*_pip(folder), "install", "--quiet"]
 

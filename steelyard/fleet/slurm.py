@@ -13,7 +13,8 @@ from steelyard import wire
 from steelyard.core.errors import SteelyardError, UsageError
 from steelyard.core.shard import Shard
 from steelyard.fleet.scripts import Resources, array_script, gather_script
-from steelyard.service.sharding import measured_of
+from steelyard.service.sharding import measured
+from steelyard.tables.format import counted
 
 JOBS = "jobs.json"
 
@@ -37,7 +38,9 @@ class Standing:
 
 def scripts(shards: Sequence[Shard], plan: Path, runs: Path, asked: Resources) -> tuple[str, str]:
     """The two scripts for the shards of a plan that nobody has measured whole. Raises UsageError where all are."""
-    numbers = [shard.place.number for shard in shards if measured_of(shard, runs)[1] != "measured"]
+    parts = measured(runs)
+    whole = {place for place, part in parts.items() if part.whole}
+    numbers = [shard.place.number for shard in shards if shard.place not in whole]
     if not numbers:
         raise UsageError(f"every shard of {plan} is measured; bench fleet gather {plan} joins them")
     name = f"steelyard-{shards[0].place.plan}"
@@ -53,8 +56,8 @@ def submit(shards: Sequence[Shard], plan: Path, runs: Path, asked: Resources) ->
     plan has elements left: two would measure a shard at once."""
     if left := [state for state in _queued(plan) if state[1] not in ("COMPLETING",)]:
         raise UsageError(
-            f"{plan}: {len(left)} elements of an earlier submission are queued or running: bench fleet cancel {plan} "
-            "ends them"
+            f"{plan}: {counted(len(left), 'element')} of an earlier submission still queued or running: "
+            f"bench fleet cancel {plan} ends them"
         )
     array, gather = scripts(shards, plan, runs, asked)
     folder = plan / "slurm"
@@ -77,10 +80,12 @@ def jobs_of(plan: Path) -> Jobs:
 def standings(shards: Sequence[Shard], plan: Path, runs: Path) -> tuple[Standing, ...]:
     """How it stands with each shard."""
     queued = {number: (state, told) for number, state, told in _queued(plan)}
+    parts = measured(runs)
     found = []
     for shard in shards:
-        run_id, state = measured_of(shard, runs)
-        told = run_id
+        part = parts.get(shard.place)
+        told = "" if part is None else part.run_id
+        state = "not measured" if part is None else "measured" if part.whole else "cut off"
         if state != "measured" and shard.place.number in queued:
             name, told = queued[shard.place.number]
             state = "waiting" if name == "PENDING" else name.lower()

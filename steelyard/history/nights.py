@@ -53,8 +53,9 @@ class Night:
 
 
 def nights_of(run: Run) -> Iterator[Night]:
-    """A record for each timed metric of each case; control arms have none, traced runs no time."""
-    if run.traced:
+    """A record for each timed metric of each case; control arms have none, traced runs no time. What was joined from
+    the runs of shards counts with these."""
+    if run.traced or "joined" in run.manifest.plan:
         return
     manifest, sides, noisy = run.manifest, sides_of(run), too_noisy(run)
     machine, terms = machine_key(manifest.environment), _terms(manifest)

@@ -23,8 +23,9 @@ def describe(plan: Plan, guess: TimeEstimate) -> Iterator[str]:
     request = plan.request
     cpus = ",".join(map(str, request.budget.cpus))
     yield (
-        f"suite {plan.suite.name} on {request.device.name} ({request.device.id}), {request.budget.threads} threads "
-        f"on CPUs {cpus}, tuning {request.budget.tuning}, {request.scenario}"
+        f"suite {plan.suite.name} on {request.device.name} ({request.device.id}), "
+        f"{counted(request.budget.threads, 'thread')} on CPUs {cpus}, tuning {request.budget.tuning}, "
+        f"{request.scenario}"
     )
     if request.budget.memory_cap_bytes is not None:
         yield f"memory: at most {request.budget.memory_cap}; each case in launches of its own"
@@ -50,7 +51,7 @@ def describe(plan: Plan, guess: TimeEstimate) -> Iterator[str]:
         launches = counted(plan.maximum_rounds, "launch", "launches")
         yield f"{launches} of each backend with the profiler of its runtime, of which nothing is timed"
     else:
-        yield f"rounds: {rounds}; {len(plan.points)} cases x {len(plan.arms)} launches a round"
+        yield f"rounds: {rounds}; {counted(len(plan.points), 'case')} x {len(plan.arms)} launches a round"
     if not always_cold:
         yield (
             "in turns: the launches of a warm round are alive together, one runs at a time, the others are stopped; if "
@@ -99,7 +100,7 @@ def _remedy(plan: Plan, guess: TimeEstimate) -> str:
 
 def _families(primary: int, exploratory: int) -> str:
     """The smallest number of rounds at which each family can give a verdict."""
-    parts = [f"primary ({primary} comparisons): {rounds_to_fire(max(1, primary))} rounds"]
+    parts = [f"primary ({counted(primary, 'comparison')}): {rounds_to_fire(max(1, primary))} rounds"]
     if exploratory:
         # Benjamini-Hochberg may fire on one member alone only at the level that Holm asks of it.
         parts.append(f"exploratory ({exploratory}): {rounds_to_fire(exploratory)} rounds for a single effect")

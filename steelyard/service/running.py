@@ -49,6 +49,7 @@ from steelyard.store import (
     resume,
 )
 from steelyard.tables.ended import ON_A_SCREEN
+from steelyard.tables.format import counted
 
 Outcome = Literal["sound", "failed", "interrupted"]
 """`failed`: a case that was planned as runnable ended neither ok nor unsupported. What was measured is stored in any
@@ -206,7 +207,7 @@ class _Measured:
             turns=done.turns,
             groups=done.groups,
         )
-        say(f"ended: {ON_A_SCREEN[done.ended]}; {max(0, len(done.rounds) - 1)} rounds after the cold one")
+        say(f"ended: {ON_A_SCREEN[done.ended]}; {counted(max(0, len(done.rounds) - 1), 'round')} after the cold one")
         for line in _noise_during(noise, at_end, done.disturbed):
             say(line)
         return "interrupted" if done.ended == "interrupted" else "sound" if recorder.sound else "failed"

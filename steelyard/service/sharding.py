@@ -1,14 +1,13 @@
 """A plan divided into shards, and a shard measured: no scheduler, no server, a file for each machine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from steelyard import __version__, plugins, wire
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.core.hashing import stable_hash
-from steelyard.core.run import Run
 from steelyard.core.shard import Shard, ShardPlace
 from steelyard.core.workload import Point
 from steelyard.engine.estimate import warm_case_s
@@ -18,7 +17,7 @@ from steelyard.lowering.points import points_of
 from steelyard.service.asked import request_of
 from steelyard.service.running import StoredOutcome, announce, resume_run, run_plan
 from steelyard.service.screen import Screen
-from steelyard.store import open_run, runs_once
+from steelyard.store import read_manifest, runs_once, segment_ends
 
 _UNFINISHED = ("interrupted", "recovered")
 
@@ -84,12 +83,12 @@ def read(file: Path) -> Shard:
 def run_shard(file: Path, output: Path, screen: Screen, *, started_s: float, wait: bool = False) -> StoredOutcome:
     """Measure a shard, or go on with what was measured of it; one that is measured whole is left as it is."""
     shard = read(file)
-    for path, run in _of_shard(shard, output):
-        if _whole(run):
-            screen.line(f"{shard.place} is measured: {run.manifest.run_id}")
-            return StoredOutcome(path, "sound")
-        screen.line(f"going on with {shard.place}: {run.manifest.run_id}")
-        return resume_run(output, run.manifest.run_id, screen, wait=wait)
+    if (part := measured(output).get(shard.place)) is not None:
+        if part.whole:
+            screen.line(f"{shard.place} is measured: {part.run_id}")
+            return StoredOutcome(part.path, "sound")
+        screen.line(f"going on with {shard.place}: {part.run_id}")
+        return resume_run(output, part.run_id, screen, wait=wait)
     plan = planned(shard, wait=wait)
     for line in (str(shard.place), *announce(plan, output)):
         screen.line(line)
@@ -117,14 +116,6 @@ def planned(shard: Shard, *, wait: bool = False) -> Plan:
     return make_plan(request, points)
 
 
-def measured_of(shard: Shard, output: Path) -> tuple[str, str]:
-    """The id of the stored run of a shard, and whether it is `measured` whole or was `cut off`; without one an empty id
-    and `not measured`."""
-    for _, run in _of_shard(shard, output):
-        return run.manifest.run_id, "measured" if _whole(run) else "cut off"
-    return "", "not measured"
-
-
 def every(folder: Path) -> tuple[Shard, ...]:
     """The shards in a folder, by number. Raises UsageError where there is none."""
     shards = sorted(map(read, folder.glob("[0-9]*.json")), key=lambda shard: shard.place.number)
@@ -133,19 +124,30 @@ def every(folder: Path) -> tuple[Shard, ...]:
     return tuple(shards)
 
 
-def _whole(run: Run) -> bool:
-    return bool(run.segments) and run.segments[-1].ended not in _UNFINISHED
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The stored run of a shard. It is `whole` unless it was cut off, or is being measured."""
+
+    run_id: str
+    path: Path
+    whole: bool
 
 
-def _of_shard(shard: Shard, output: Path) -> list[tuple[Path, Run]]:
-    """The stored run of a shard, if there is one that can be read; the oldest first."""
-    found = []
+def measured(output: Path) -> dict[ShardPlace, Part]:
+    """The shards that have a stored run; of several of one shard the oldest counts."""
+    found: dict[ShardPlace, Part] = {}
     for path in runs_once(output):
         try:
-            run = open_run(path)
+            manifest = read_manifest(path)
+            place = None if manifest.settings is None else manifest.settings.shard
+            if place is not None and place not in found:
+                found[place] = Part(run_id=manifest.run_id, path=path, whole=_ended(path))
         except StoreError:
             continue  # whoever lists runs is told what is wrong with it
-        settings = run.manifest.settings
-        if settings is not None and settings.shard == shard.place:
-            found.append((path, run))
     return found
+
+
+def _ended(path: Path) -> bool:
+    """Whether its last segment is published and ended by itself."""
+    ends = segment_ends(path)
+    return bool(ends) and ends[-1] not in ("", *_UNFINISHED)

@@ -20,6 +20,7 @@ from steelyard.store.privacy import scrub
 from steelyard.store.quarantine import last_round, set_aside
 from steelyard.store.query import QueryResult, query
 from steelyard.store.reader import StoredRun, drivers_of, open_run, read_manifest, read_run
+from steelyard.store.segments import ends as segment_ends
 from steelyard.store.strangers import left_behind, strangers
 from steelyard.store.writer import RunWriter, create_run, prepare_root, resume
 
@@ -52,6 +53,7 @@ __all__ = [
     "run_of_id",
     "runs_once",
     "scrub",
+    "segment_ends",
     "set_aside",
     "strangers",
     "uncollected",

@@ -3,16 +3,19 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.core.hashing import stable_hash
-from steelyard.core.run import LeftOut, Manifest, Run
+from steelyard.core.run import LeftOut, Manifest
 from steelyard.core.shard import Shard, ShardPlace
 from steelyard.store import segments
 from steelyard.store.differences import differences
-from steelyard.store.reader import open_run
+from steelyard.store.files import publish, writing
+from steelyard.store.reader import read_manifest
+from steelyard.store.seal import run_digest
 from steelyard.store.segments import SegmentData
-from steelyard.store.writer import create_run
+from steelyard.store.writer import create_run, prepare_root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,38 +34,52 @@ def join(shards: Sequence[Shard], paths: Sequence[Path], root: Path) -> Joined:
     A shard that is missing is told in the run, as configurations that were left out. Raises UsageError where none is
     there, StoreError where two are of one shard or the machines are unlike, with every difference.
     """
-    found: dict[int, tuple[Path, Run]] = {}
+    found: dict[int, tuple[Path, Manifest]] = {}
     for path in paths:
-        run = open_run(path)
-        place = None if run.manifest.settings is None else run.manifest.settings.shard
+        manifest = read_manifest(path)
+        place = None if manifest.settings is None else manifest.settings.shard
         if place is None or place.plan != shards[0].place.plan:
             continue
         if place.number in found:
             raise StoreError(f"{path}: {place} was measured twice: {found[place.number][0]} is the other")
         if not all(segments.found(path).values()):
             raise StoreError(f"{path}: {place} is still being measured, or was cut off: bench run --shard goes on")
-        found[place.number] = (path, run)
+        found[place.number] = (path, manifest)
     missing = tuple(shard for shard in shards if shard.place.number not in found)
     if not found:
         raise UsageError(f"no run of plan {shards[0].place.plan} is there: bench run --shard FILE measures one")
     ordered = [found[number] for number in sorted(found)]
-    runs = [run for _, run in ordered]
-    _alike(runs)
-    manifest = _manifest(runs, missing)
+    _alike([manifest for _, manifest in ordered])
+    manifest = _manifest(ordered, missing)
     path = root / manifest.run_id
     new = not path.exists()
     if new:
-        with create_run(root, manifest) as writer:
-            for data in _numbered([path for path, _ in ordered]):
-                segments.publish_data(writer.path, data)
+        prepare_root(root)
+        # Elsewhere first: what is cut off half way has no name, and is made again.
+        with TemporaryDirectory(prefix=".join-", dir=root) as built:
+            with create_run(Path(built), manifest) as writer:
+                for data in _numbered([path for path, _ in ordered]):
+                    segments.publish_data(writer.path, data)
+            with writing(path):
+                new = _published(writer.path, path)
     return Joined(path=path, new=new, missing=tuple(shard.place for shard in missing))
 
 
-def _alike(runs: Sequence[Run]) -> None:
+def _published(built: Path, path: Path) -> bool:
+    """Give it its name; False where another process has made the same meanwhile. Raises OSError."""
+    try:
+        publish(built, path)
+    except OSError:
+        if not path.is_dir():
+            raise
+        return False
+    return True
+
+
+def _alike(manifests: Sequence[Manifest]) -> None:
     """Raises StoreError where the machines or their software differ in what changes a number for good."""
-    first = runs[0].manifest
-    for run in runs[1:]:
-        other = run.manifest
+    first = manifests[0]
+    for other in manifests[1:]:
         same = replace(other, cases=first.cases, lowered=first.lowered)
         if told := differences(first, same):
             raise StoreError(
@@ -71,12 +88,13 @@ def _alike(runs: Sequence[Run]) -> None:
             )
 
 
-def _manifest(runs: Sequence[Run], missing: Sequence[Shard]) -> Manifest:
+def _manifest(parts: Sequence[tuple[Path, Manifest]], missing: Sequence[Shard]) -> Manifest:
     """That of the first, with the configurations of all, and the time of the newest: only then the run is whole."""
-    manifests = [run.manifest for run in runs]
+    manifests = [manifest for _, manifest in parts]
     first = manifests[0]
+    digests = {manifest.run_id: run_digest(path) for path, manifest in parts}
     newest = max(manifest.created_utc for manifest in manifests)
-    digest = stable_hash([[run.manifest.run_id, run.digest] for run in runs], 6)
+    digest = stable_hash(digests, 6)
     stamp = newest.replace("-", "").replace(":", "")[:15]
     cases = {case.id: case for manifest in manifests for case in manifest.cases}
     order = {arm.label: number for number, arm in enumerate(first.arms)}
@@ -94,7 +112,7 @@ def _manifest(runs: Sequence[Run], missing: Sequence[Shard]) -> Manifest:
         cases=tuple(sorted(cases.values(), key=lambda case: order.get(case.backend.text, len(order)))),
         left_out=(*left_out, *unmeasured),
         lowered={key: facts for manifest in manifests for key, facts in manifest.lowered.items()},
-        plan={**plan, "joined": {manifest.run_id: run.digest for manifest, run in zip(manifests, runs, strict=True)}},
+        plan={**plan, "joined": digests},
     )
 
 

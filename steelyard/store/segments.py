@@ -51,6 +51,14 @@ def found(run: Path) -> dict[int, bool]:
     return dict(sorted(segments.items()))
 
 
+def ends(run: Path) -> tuple[str, ...]:
+    """How each segment of a run ended, by what its own document says; empty for one that is not published."""
+    return tuple(
+        schema.read_document(directory(run, index) / SEGMENT, "segment")[0]["segment"]["ended"] if published else ""
+        for index, published in found(run).items()
+    )
+
+
 def own_files(run: Path) -> tuple[str, ...]:
     """The files that make up a run, by their names in it: the manifest, and of each segment its own or its journal."""
     names = [MANIFEST]

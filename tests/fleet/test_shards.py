@@ -17,6 +17,7 @@ from steelyard import wire
 from steelyard.core.errors import StoreError, UsageError
 from steelyard.core.shard import Shard
 from steelyard.core.workload import Selection
+from steelyard.history.nights import nights_of
 from steelyard.lowering.points import points_of
 from steelyard.selftest.suite import SUITE
 from steelyard.service.sharding import divide, every, read, write
@@ -158,6 +159,21 @@ def test_the_order_in_which_runs_are_named_changes_nothing(measured: Path, tmp_p
     for name in files[0]:
         if (one.path / name).is_file():
             assert (one.path / name).read_bytes() == (other.path / name).read_bytes()
+
+
+def test_two_that_join_at_once_make_one_run(measured: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "steelyard", "fleet", "gather", str(measured / "plan")]
+    command += ["--from", str(measured / "bench-results"), "--runs", "joined"]
+    both = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [each.communicate(timeout=120)[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0], said
+    assert len([path for path in (tmp_path / "joined").iterdir() if path.is_dir()]) == 1
+
+
+def test_a_run_that_was_joined_counts_in_a_history_by_its_parts(measured: Path, tmp_path: Path) -> None:
+    made = join(shards_in(measured), runs_in(measured), tmp_path)
+    assert list(nights_of(open_run(made.path))) == []
+    assert len({night.run for path in runs_in(measured) for night in nights_of(open_run(path))}) == 2
 
 
 def test_unlike_machines_are_not_one_run(measured: Path, tmp_path: Path) -> None:

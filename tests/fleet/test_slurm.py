@@ -107,7 +107,7 @@ def test_an_array_measures_every_shard_and_a_job_joins_them(slurm: Path, tmp_pat
     number = submitted(tmp_path)
     refused = bench(tmp_path, "fleet", "submit", "plan", "--runs", "runs", *GPU)
     assert refused.returncode == 2
-    assert "elements of an earlier submission are queued or running" in refused.stderr
+    assert "elements of an earlier submission still queued or running" in refused.stderr
     nodes: set[str] = set()
 
     def over() -> bool:
