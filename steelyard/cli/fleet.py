@@ -56,6 +56,23 @@ def submit(
     typer.echo(f"job {jobs.gathering[-1]} joins the runs when all have ended")
 
 
+@app.command("sky")
+def sky(
+    plan: _Plan,
+    accelerators: Annotated[str, typer.Option(help="As SkyPilot names them, e.g. A100:1 or tpu-v5e-8.")],
+    bucket: Annotated[str, typer.Option(help="The storage that all machines mount, where runs are kept.")],
+    package: Annotated[
+        list[str] | None, typer.Option("--with", metavar="PACKAGE", help="What pip installs; may be repeated.")
+    ] = None,
+) -> None:
+    """Print a task for SkyPilot: a machine of a cloud or a cluster measures one shard (SHARD) and keeps its run."""
+    from steelyard.fleet.sky import task
+    from steelyard.service.sharding import every
+
+    packages = package or ["steelyard[tpu]" if accelerators.startswith("tpu") else "steelyard[cuda]"]
+    typer.echo(task(every(plan), plan, accelerators=accelerators, bucket=bucket, packages=packages), nl=False)
+
+
 @app.command("status")
 def status(
     plan: _Plan,
