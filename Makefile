@@ -10,8 +10,6 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Arguments for the run and for pytest, e.g. make bench BENCH='--size tiny', make pytest PYTEST='-k store'.
 BENCH ?=
 PYTEST ?=
-# Tests that a background load, or others of their kind beside them, would harm.
-ALONE := $(addprefix tests/,engine/test_launch.py engine/test_turns.py cli/test_background_load.py)
 # Stages of the calibration, e.g. make calibrate STAGES=simulate; all of them without it.
 STAGES ?=
 
@@ -47,10 +45,10 @@ lint: env ## Check style and spelling.
 types: env ## Check types.
 	$(BIN)/mypy
 
-pytest: env ## Run the tests: in two processes, and alone those that others would harm.
+pytest: env ## Run the tests: in two processes, and after that those that need the machine for themselves.
 ifeq ($(PYTEST),)
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ALONE:%=--ignore=%)
-	$(BIN)/pytest $(ALONE)
+	$(BIN)/pytest --numprocesses 2 -m "not alone"
+	$(BIN)/pytest -m alone
 else
 	$(BIN)/pytest $(PYTEST)
 endif

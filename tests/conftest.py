@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -56,13 +57,23 @@ def require_tool() -> Callable[[str], str]:
     return find
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests stay in one process where they run side by side: those of a file, and all that look at the one large
-    run of the suite llm, which takes minutes."""
-    for item in items:
-        shared = "llm_runs" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("llm_runs" if shared else item.nodeid.partition("::")[0]))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Side by side the tests of a file stay in one process, and so do all that look at the one large run of the suite
+    llm, which takes minutes."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    here = Path(__file__).parent
+    shared = {
+        path.relative_to(here.parent).as_posix() for path in here.rglob("test_*.py") if "llm_runs" in path.read_text()
+    }
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return "llm_runs" if path in shared else path
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -98,7 +99,9 @@ def differences(backend: BackendSpec) -> list[str]:
             found.append(f"{name} is {after or 'gone'}, and was {before or 'not there'}")
     if not made.inherits:  # what lies beneath is another environment's affair
         command = program_command([*_pip(folder), "check"])
-        checked = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        checked = subprocess.run(
+            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=dict(os.environ)
+        )
         # of this project only what a launch needs is there, on purpose
         found += [line for line in checked.stdout.splitlines() if " requires " in line and "steelyard" not in line]
     return found
@@ -177,7 +180,12 @@ def _copy_this_project(into: Path) -> None:
 def _run(command: Sequence[str], doing: str) -> str:
     """Its standard output. Raises SteelyardError with the last lines that it said where it fails."""
     done = subprocess.run(
-        program_command(list(command)), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        program_command(list(command)),
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=dict(os.environ),
     )
     if done.returncode:
         said = "\n".join(f"{done.stdout}\n{done.stderr}".strip().splitlines()[-8:])

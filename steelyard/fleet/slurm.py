@@ -3,6 +3,7 @@
 Works without Slurm's accounting: nothing is asked but sbatch, squeue and scancel.
 """
 
+import os
 import re
 import subprocess
 from collections.abc import Sequence
@@ -128,7 +129,9 @@ def _sbatch(file: Path, script: str) -> str:
 
 def _slurm(*command: str) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=dict(os.environ)
+        )
     except OSError as error:
         raise SteelyardError(
             f"{command[0]}: {error.strerror}: is Slurm installed here? Without it, run the shards by hand: bench run "

@@ -1,5 +1,6 @@
 """Which of many versions made something slower: a step measures one of them against the good one, in turns."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -102,7 +103,9 @@ def _versions(spec: BackendSpec, good: str, bad: str) -> list[str]:
     except InvalidVersion as error:
         raise UsageError(f"{error}: --good and --bad are versions of {name}") from error
     command = [sys.executable, "-m", "pip", "index", "versions", "--disable-pip-version-check", name]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=dict(os.environ)
+    )
     line = next((line for line in done.stdout.splitlines() if line.startswith("Available versions:")), "")
     if done.returncode or not line:
         raise SteelyardError(f"pip does not list the versions of {name}: {done.stderr.strip()[-400:]}")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-PATH_OPTIONS = frozenset({"--inputs", "--meter", "--model", "--output", "--resume", "--weights"})
+PATH_OPTIONS = frozenset({"--inputs", "--meter", "--model", "--output", "--resume", "--shard", "--weights"})
 """Options of `bench run` that take a path."""
 _ROOTS = ("/", "~", "./", "../")
 

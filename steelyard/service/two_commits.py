@@ -1,5 +1,6 @@
 """Two commits of a repository, each installed in an environment of its own: the base of a change, and the change."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -99,7 +100,9 @@ def _tree(root: Path, commit: str) -> Iterator[Path]:
 def _git(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=dict(os.environ)
+        )
     except OSError as error:
         raise SteelyardError(f"git cannot be run: {error.strerror}") from error
     if done.returncode:

@@ -13,6 +13,8 @@ from steelyard.guard.contamination import CPUS_DURING, SHARE_OF_ALL
 from steelyard.store import find_run, open_run
 from tests.fakes.numpy_work import PATH
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 ROUNDS, TOUCHED = 4, 2
 

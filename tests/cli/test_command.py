@@ -38,7 +38,7 @@ def test_a_name_that_is_no_text_can_be_stored() -> None:
 def test_every_option_of_a_run_that_takes_a_path_is_known() -> None:
     hints = typing.get_type_hints(run)
     taken = {f"--{name}" for name, hint in hints.items() if Path in (hint, *typing.get_args(hint))}
-    assert taken == {"--inputs", "--meter", "--model", "--output", "--weights"}
+    assert taken == {"--inputs", "--meter", "--model", "--output", "--shard", "--weights"}
     assert taken <= PATH_OPTIONS
 
 

@@ -263,6 +263,7 @@ def changed(folder: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: s
     return found
 
 
+@pytest.mark.alone
 @pytest.mark.backends
 def test_a_layout_copy_that_was_added_is_the_first_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = changed(tmp_path, monkeypatch, "pass", COPIES)
@@ -271,6 +272,7 @@ def test_a_layout_copy_that_was_added_is_the_first_change(tmp_path: Path, monkey
     assert "copy" in first[1] or "contiguous" in first[1] or "clone" in first[1]
 
 
+@pytest.mark.alone
 @pytest.mark.backends
 def test_of_a_softmax_that_was_written_out_the_parts_are_the_first_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,8 @@ from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from tests.fakes.numpy_work import PATH, lowered_point
 from tests.fakes.runs import synthetic_run
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 
 

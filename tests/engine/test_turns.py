@@ -294,6 +294,8 @@ import sys, time
 from pathlib import Path
 from tests.engine.test_turns import PATH, RUN, SLOW, marked, together
 
+pytestmark = pytest.mark.alone
+
 def wait(request):
     if request.arm == "2":
         print(*marked(f"{RUN}/"), flush=True)

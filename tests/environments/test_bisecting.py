@@ -39,6 +39,7 @@ def test_what_cannot_be_decided_ends_the_search(verdicts: dict[int, str], said: 
     assert bisecting.first_slow(10, verdicts.__getitem__) == (None, said)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_the_commit_that_made_it_slower_is_found(project: Path) -> None:  # noqa: F811
     for number, seconds in enumerate((0.001, 0.002, 0.002), start=1):

@@ -64,6 +64,7 @@ def compare(folder: Path, base: str, *options: str) -> "subprocess.CompletedProc
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=900)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_a_change_that_makes_it_slower_fails_the_job_though_it_is_not_committed(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -89,6 +90,7 @@ def test_a_change_that_makes_it_slower_fails_the_job_though_it_is_not_committed(
     assert git(project, "worktree", "list").count("\n") == 0
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_a_change_that_changes_nothing_passes(project: Path) -> None:
     (project / "README.md").write_text("Words\n")

@@ -13,6 +13,8 @@ from steelyard.history.nights import Night, nights_of
 from steelyard.store import open_run
 from tests.fakes.versioned import OLD
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 OPTIONS = ("--suite", "steelyard.selftest.suite:SUITE", "--threads", "1", "--window", "0.1", "--wait")
 

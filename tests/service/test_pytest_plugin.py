@@ -15,6 +15,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 
 def wait(seconds):
     return lambda: time.sleep(seconds)

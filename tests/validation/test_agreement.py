@@ -231,6 +231,7 @@ def test_a_tool_that_cannot_stand_is_measured_before_or_after_ours(campaign: Ven
     assert first.record.ended_s <= second.record.started_s
 
 
+@pytest.mark.alone
 def test_a_tool_that_fails_is_not_launched_again(
     campaign: VendorCampaign, match: Match, monkeypatch: pytest.MonkeyPatch
 ) -> None:

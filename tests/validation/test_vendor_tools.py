@@ -124,6 +124,7 @@ def test_a_tool_takes_turns_with_ours(point: LoweredPoint, tmp_path: Path) -> No
     assert abs(len(ours.turns) - len(theirs.turns)) <= 3
 
 
+@pytest.mark.alone
 @pytest.mark.backends
 @pytest.mark.parametrize("tool", BENCHMARK_APPS, ids=lambda tool: tool.name)
 def test_benchmark_app_runs_with_the_interface_that_its_row_names(
