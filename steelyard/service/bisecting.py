@@ -16,6 +16,7 @@ from steelyard.core.comparison import Estimate
 from steelyard.core.errors import SteelyardError, UsageError
 from steelyard.environments.kept import every, named
 from steelyard.environments.made import create, package_of
+from steelyard.guard.child import program_command
 from steelyard.service import two_commits
 from steelyard.store import find_run, open_run
 
@@ -102,7 +103,7 @@ def _versions(spec: BackendSpec, good: str, bad: str) -> list[str]:
         first, last = Version(good), Version(bad)
     except InvalidVersion as error:
         raise UsageError(f"{error}: --good and --bad are versions of {name}") from error
-    command = [sys.executable, "-m", "pip", "index", "versions", "--disable-pip-version-check", name]
+    command = program_command([sys.executable, "-m", "pip", "index", "versions", "--disable-pip-version-check", name])
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=dict(os.environ)
     )

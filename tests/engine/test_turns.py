@@ -29,6 +29,8 @@ from steelyard.guard.proc import text
 from steelyard.guard.spin_meter import SpinMeter
 from tests.fakes.numpy_work import PATH, lowered_point
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 SLOW = f"{PATH}[sleep=0.002]"
 RUN = f"turns-{os.getpid()}"
@@ -293,8 +295,6 @@ _SUPERVISOR = """
 import sys, time
 from pathlib import Path
 from tests.engine.test_turns import PATH, RUN, SLOW, marked, together
-
-pytestmark = pytest.mark.alone
 
 def wait(request):
     if request.arm == "2":

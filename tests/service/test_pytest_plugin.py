@@ -9,13 +9,13 @@ import pytest
 from steelyard.pytest_plugin import Inconclusive, _judge
 from tests.fakes.numpy_work import PATH
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 TESTS = f'''
 import time
 
 import pytest
-
-pytestmark = pytest.mark.alone
 
 
 def wait(seconds):
