@@ -107,8 +107,8 @@ def told(nights: Iterable[Night]) -> tuple[Told, ...]:
 
 
 def _told(series: Series, nights: Sequence[Night]) -> Told:
-    counted = [night for night in nights if night.value is not None and not night.reason]
-    left_out = tuple(night for night in nights if night not in counted)
+    counted = [night for night in nights if _counts(night)]
+    left_out = tuple(night for night in nights if not _counts(night))
     logs = [math.log(night.value) for night in counted if night.value]
     if len(counted) < ENOUGH:
         levels = (_level(counted),) if counted else ()
@@ -118,6 +118,10 @@ def _told(series: Series, nights: Sequence[Night]) -> Told:
     starts = sorted({0, *_places(counted, logs, noise)})
     parts = [counted[start:end] for start, end in zip(starts, [*starts[1:], len(counted)], strict=True)]
     return Told(series=series, levels=tuple(map(_level, parts)), noise=noise, left_out=left_out)
+
+
+def _counts(night: Night) -> bool:
+    return night.value is not None and not night.reason
 
 
 def _places(nights: Sequence[Night], logs: Sequence[float], noise: float) -> Iterator[int]:
