@@ -1,7 +1,9 @@
 """The site of a history: what it says, in a real browser, with names that try to become markup, and at its largest."""
 
 import random
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -50,6 +52,20 @@ def page(browser: Browser, site: Path) -> Iterator[Page]:
     tab.close()
 
 
+def follow(page: Page, selector: str) -> None:
+    """Click on a link, and wait until the page that it leads to is there."""
+    there = page.value(f"document.querySelector('{selector}').href")
+    deadline = time.monotonic() + 30
+    with suppress(RuntimeError):  # between two pages there is none to ask
+        page.click(selector)
+    while time.monotonic() < deadline:
+        with suppress(RuntimeError):
+            if page.value("document.readyState === 'complete' && location.href") == there:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"{there} was not opened")
+
+
 def test_the_front_page_says_what_changed_and_leads_to_every_series(page: Page) -> None:
     assert page.texts("tbody tr")[0].startswith("xla, decode batch=1, latency")
     row = page.texts("tbody td")
@@ -57,14 +73,12 @@ def test_the_front_page_says_what_changed_and_leads_to_every_series(page: Page) 
     assert any("jax 0.10.1 → 0.10.2" in text for text in row)
     assert page.texts("tbody.searched tr")[0].startswith("llm")
     assert "A CPU of some kind" in page.text("tbody.searched")
-    page.click("tbody.searched a")
-    page.value("new Promise((done) => setTimeout(done, 300))")
+    follow(page, "tbody.searched a")
     assert page.text("h1") == "llm on cpu, A CPU of some kind"
     assert page.count("tbody.searched tr") == 2
     assert "19 of 20" not in page.text("main"), "a night is one case of a backend here"
     assert page.count("svg.spark polyline") == 4
-    page.click("tbody.searched tr:nth-child(1) a")
-    page.value("new Promise((done) => setTimeout(done, 300))")
+    follow(page, "tbody.searched tr:nth-child(1) a")
     assert page.count("svg.chart circle.counts") == 20
     assert page.count("svg.chart .levels line") == 2
 
