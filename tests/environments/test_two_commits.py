@@ -1,5 +1,6 @@
 """`bench ci compare`: two commits of a real repository, each really installed, measured in one run."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,8 @@ def git(folder: Path, *arguments: str) -> str:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with one commit, in which a call takes a millisecond."""
     monkeypatch.setenv("STEELYARD_CACHE", str(tmp_path / "cache"))
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):  # as in a job of CI
+        monkeypatch.setenv(name, os.devnull)
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "pyproject.toml").write_text(PROJECT)
