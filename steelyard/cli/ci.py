@@ -178,7 +178,8 @@ def _tell_alarms(alarms: "Sequence[Alarm]") -> None:
     for alarm in alarms:
         series, since = alarm.change.series, alarm.change.after.since.created_utc[:10]
         what = f"{series.arm}, {series.title}, {series.metric.removesuffix('_s')}"
-        lines.append(f"| {what} | {since} | {with_interval(alarm.speedup)} | {alarm.outcome}: {alarm.told} |")
+        told = " ".join(alarm.told.split()).replace("|", "\\|")  # an installer's last words are lines
+        lines.append(f"| {what} | {since} | {with_interval(alarm.speedup)} | {alarm.outcome}: {told} |")
     _summarise(lines)
     _annotate(
         "slower, confirmed",

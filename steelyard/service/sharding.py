@@ -88,19 +88,18 @@ def run_shard(file: Path, output: Path, screen: Screen, *, started_s: float, wai
             screen.line(f"{shard.place} is measured: {part.run_id}")
             return StoredOutcome(part.path, "sound")
         screen.line(f"going on with {shard.place}: {part.run_id}")
-        return resume_run(output, part.run_id, screen, wait=wait)
+        return resume_run(output, part.run_id, screen, weights=_path(shard, "weights"), wait=wait)
     plan = planned(shard, wait=wait)
     for line in (str(shard.place), *announce(plan, output)):
         screen.line(line)
-    weights = plan.request.selection.weights_dir
-    return run_plan(plan, output, screen, weights=None if weights is None else Path(weights), started_s=started_s)
+    return run_plan(plan, output, screen, weights=_path(shard, "weights"), started_s=started_s)
 
 
 def planned(shard: Shard, *, wait: bool = False) -> Plan:
     """The plan of a shard on this machine. Raises UsageError where it would be other work here: configurations that do
     not come about on this device, or that the suite makes otherwise."""
-    asked = {**shard.asked, "weights": None if shard.asked.get("weights") is None else Path(shard.asked["weights"])}
-    request = replace(request_of(**{**asked, "wait": wait}), shard=shard.place)
+    asked = {**shard.asked, **{name: _path(shard, name) for name in ("weights", "meter")}, "wait": wait}
+    request = replace(request_of(**asked), shard=shard.place)
     suite = plugins.suite(request.suite)
     here = {point.key: point for point in points_of(suite, request.selection)}
     lacking = [title for key, title in zip(shard.points, shard.titles, strict=True) if key not in here]
@@ -114,6 +113,12 @@ def planned(shard: Shard, *, wait: bool = False) -> Plan:
     for point in points:
         permit(point.driver)
     return make_plan(request, points)
+
+
+def _path(shard: Shard, name: str) -> Path | None:
+    """A path that was asked for, which a shard holds as text."""
+    text = shard.asked.get(name)
+    return None if text is None else Path(text)
 
 
 def every(folder: Path) -> tuple[Shard, ...]:

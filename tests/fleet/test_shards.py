@@ -21,6 +21,7 @@ from steelyard.history.nights import nights_of
 from steelyard.lowering.points import points_of
 from steelyard.selftest.suite import SUITE
 from steelyard.service.sharding import divide, every, read, write
+from steelyard.service.sharding import planned as sharded
 from steelyard.store import check_run, open_run
 from steelyard.store.join import join
 
@@ -248,6 +249,21 @@ def test_options_of_a_run_are_checked_when_it_is_planned(tmp_path: Path) -> None
     unknown = bench(tmp_path, "plan", "--no-such-option", "1", "--shards", "2", "-o", "plan")
     assert unknown.returncode == 2
     assert "--no-such-option" in unknown.stderr
+
+
+@pytest.mark.parametrize("option", [("--largest", "batch"), ("--dry-run",), ("--resume", "latest"), ("--json",)])
+def test_an_option_without_effect_is_refused(tmp_path: Path, option: tuple[str, ...]) -> None:
+    done = bench(tmp_path, "plan", "--suite", "vision", *option, "--shards", "2", "-o", "plan")
+    assert done.returncode == 2
+    assert f"{option[0]}: for bench run alone" in done.stderr
+    assert not (tmp_path / "plan").exists()
+
+
+def test_paths_that_were_asked_for_are_paths_again(planned: Path, tmp_path: Path) -> None:
+    shard = read(planned / "plan/1.json")
+    asked = {**shard.asked, "meter": str(tmp_path / "no.csv"), "weights": str(tmp_path)}
+    with pytest.raises(UsageError, match=r"no\.csv"):
+        sharded(replace(shard, asked=asked))
 
 
 def test_what_was_planned_is_not_asked_again(planned: Path) -> None:
