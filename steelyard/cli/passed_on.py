@@ -18,12 +18,16 @@ def params_of_run(context: typer.Context) -> dict[str, Any]:
     top = context.find_root()
     command = top.command.get_command(top, "run")  # type: ignore[attr-defined]
     with command.make_context(context.command_path, list(context.args), parent=top) as read:
-        options = {parameter.name: parameter.opts[0] for parameter in command.params}
-        given = [
-            options[name]
-            for name in sorted(_ITS_OWN)
-            if getattr(read.get_parameter_source(name), "name", "") == "COMMANDLINE"
-        ]
-        if given:
-            raise UsageError(f"{', '.join(given)}: for bench run alone; {context.command_path} has no use for it")
+        if useless := [option for name, option in given(read).items() if name in _ITS_OWN]:
+            raise UsageError(f"{', '.join(useless)}: for bench run alone; {context.command_path} has no use for it")
         return dict(read.params)
+
+
+def given(context: Any) -> dict[str, str]:
+    """The options that stand on a command line, as the command spells them, by their parameters' names."""
+    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    return {
+        name: options[name]
+        for name in context.params
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    }

@@ -248,13 +248,8 @@ _RESUMED = "--resume goes on with the plan of the stored run (a search is gone o
 
 def _only_with(context: typer.Context, why: str, allowed: frozenset[str]) -> None:
     """Raise UsageError for what was asked beyond `allowed`: the plan is there already."""
+    from steelyard.cli.passed_on import given
     from steelyard.core.errors import UsageError
 
-    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
-    given = [
-        options[name]
-        for name in context.params
-        if name not in allowed and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
-    ]
-    if given:
-        raise UsageError(f"{why}: leave {', '.join(given)} out")
+    if useless := [option for name, option in given(context).items() if name not in allowed]:
+        raise UsageError(f"{why}: leave {', '.join(useless)} out")
