@@ -18,25 +18,16 @@ from steelyard.adapters.onnxruntime_binding import Bound, DeviceBound, DevicePla
 from steelyard.adapters.onnxruntime_provider import PROVIDERS, provider_of
 from steelyard.adapters.onnxruntime_readback import dtypes, kept_budget, options_unlike
 from steelyard.adapters.onnxruntime_session import TELLS, opened, options_of, profiled
+from steelyard.adapters.onnxruntime_tuning import ACCEPTS, DEFAULT, LADDER, MAX, VALUES, tuned
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import MissingPackage, Unsupported, UsageError, unknown_name
+from steelyard.core.errors import MissingPackage, Unsupported
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.tracing import Tracer
 from steelyard.core.workload import TensorSpec
-
-_CHOICES = {"kv_cache": ("in_place", "ping_pong"), "spinning": ("true", "false")}
-_DEFAULT = {
-    "graph_optimization": "ORT_ENABLE_ALL",
-    "optimization_loop": "1",
-    "spinning": "true",
-    "cpu_arena": True,
-    "memory_pattern": True,
-    "kv_cache": "in_place",
-}
 
 
 class _Session(Executable):
@@ -183,10 +174,7 @@ class OnnxRuntime(Runner):
 
     formats: ClassVar[tuple[str, ...]] = ("onnx",)
     script = "steelyard.adapters.onnxruntime_script:script"
-    tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "default": _DEFAULT,
-        "max": {**_DEFAULT, "optimization_loop": "2"},  # repeat the graph optimisers until nothing changes
-    }
+    tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": DEFAULT, "max": MAX}
     keeps_cache: ClassVar[str] = ""
     requirements = ("onnxruntime",)
     kinds = tuple(dict.fromkeys(provider.device for provider in PROVIDERS.values()))
@@ -199,23 +187,21 @@ class OnnxRuntime(Runner):
     )
     tells: ClassVar[Mapping[str, str]] = TELLS
     caps_memory = "gpu_mem_limit, arena_extend_strategy=kSameAsRequested"
-    accepts: ClassVar[Mapping[str, str]] = {
-        "opset": "standard ONNX of this operator set, 20 or 23; by default 23, with the runtime's own on a CPU",
-        "kv_cache": "in_place (one buffer is input and output) or ping_pong (two buffers swap roles)",
-        "spinning": "true or false: whether idle threads of the pool spin for a while before they sleep",
-    }
+    accepts = ACCEPTS
+    values = VALUES
+    numbers = ("opset",)
+    ladder = LADDER
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(context)
         self.target = provider_of(context.backend, context.device.kind)
         self.provider = self.target.name
-        chosen = {key: value for key, value in _checked(context.backend).items() if key != "opset"}
-        self.tuning = {**self.tunings[context.budget.tuning], **chosen}
+        self.tuning = tuned(self.tunings[context.budget.tuning], self.check_options(context.backend))
 
     @classmethod
     def needs(cls, backend: BackendSpec) -> tuple[str, ...]:
         """`onnx`, or standard ONNX of the operator set asked for."""
-        opset = _checked(backend).get("opset")
+        opset = cls.check_options(backend).get("opset")
         return cls.formats if opset is None else (f"onnx@{opset}",)
 
     @classmethod
@@ -225,7 +211,7 @@ class OnnxRuntime(Runner):
             target = provider_of(backend, device_kind)
         except Unsupported as error:
             return Availability(available=False, reason=str(error))
-        _checked(backend)
+        cls.check_options(backend)
         try:
             import onnxruntime
         except ImportError:
@@ -283,18 +269,6 @@ class OnnxRuntime(Runner):
 
     def _artifact(self, program: LoweredProgram) -> Artifact:
         return artifact_of(program, *self.needs(self.context.backend))
-
-
-def _checked(backend: BackendSpec) -> Mapping[str, str]:
-    """The bracket options. Raises UsageError naming the valid ones."""
-    for key, value in backend.options.items():
-        if key not in OnnxRuntime.accepts:
-            raise unknown_name("option of onnxruntime", key, OnnxRuntime.accepts)
-        if key in _CHOICES and value not in _CHOICES[key]:
-            raise unknown_name(f"value of onnxruntime[{key}]", value, _CHOICES[key])
-        if key == "opset" and not value.isdecimal():
-            raise UsageError(f"onnxruntime[opset={value}]: the operator set is a number such as 23")
-    return backend.options
 
 
 RUNNERS = {"onnxruntime": OnnxRuntime}

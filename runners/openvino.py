@@ -33,14 +33,13 @@ from steelyard.adapters.openvino_precision import (
 )  # fmt: skip
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import MissingPackage, Unsupported, UsageError, unknown_name
+from steelyard.core.errors import MissingPackage, Unsupported
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.tracing import Tracer
 
-_CHOICES = {"kv_cache": ("in_place", "ping_pong"), "precision": ("f32", "f16", "bf16", "auto")}
 _READ_BACK = (
     "EXECUTION_DEVICES",
     "INFERENCE_PRECISION_HINT",
@@ -196,11 +195,16 @@ class OpenVino(Runner):
         "precision": "INFERENCE_PRECISION_HINT: f32, f16 or bf16; by default the case's dtype; auto sets no hint",
         "kv_cache": "in_place (one tensor is input and output) or ping_pong (two tensors swap roles)",
     }
+    values: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "kv_cache": ("in_place", "ping_pong"),
+        "precision": ("f32", "f16", "bf16", "auto"),
+    }
+    numbers = ("streams",)
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(context)
         self.plugin = plugin_of(context.backend, context.device.kind)(context.device.index)
-        self._chosen = _checked(context.backend)
+        self._chosen = self.check_options(context.backend)
         self.cache_mode = self._chosen.get("kv_cache", "in_place")
         self.core: Any = None
         self._denormals: dict[bool, str] = {}
@@ -208,7 +212,7 @@ class OpenVino(Runner):
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
         """Whether OpenVINO sees such a device. Raises UsageError for options that do not exist."""
-        _checked(backend)
+        cls.check_options(backend)
         try:
             plugin = plugin_of(backend, device_kind)(0)
         except Unsupported as error:
@@ -283,18 +287,6 @@ class OpenVino(Runner):
     def executable(self, program: LoweredProgram, artifact: Artifact, model: Any) -> Executable:
         """A program from a model; the artifact names its inputs and outputs."""
         return _Compiled(self, program, artifact, model)
-
-
-def _checked(backend: BackendSpec) -> Mapping[str, str]:
-    """The bracket options. Raises UsageError naming the valid ones."""
-    for key, value in backend.options.items():
-        if key not in OpenVino.accepts:
-            raise unknown_name("option of openvino", key, OpenVino.accepts)
-        if key in _CHOICES and value not in _CHOICES[key]:
-            raise unknown_name(f"value of openvino[{key}]", value, _CHOICES[key])
-        if key == "streams" and not (value.isdecimal() and int(value) > 0):
-            raise UsageError(f"openvino[streams={value}]: the number of streams is 1 or more")
-    return backend.options
 
 
 RUNNERS = {"openvino": OpenVino}

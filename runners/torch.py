@@ -4,10 +4,11 @@ import dataclasses
 import functools
 import importlib.metadata
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
+from steelyard.adapters.dynamo import dynamo_backend
 from steelyard.adapters.inductor import MAX, MAX_AOT, graphs, no_compiler
 from steelyard.adapters.inductor_aot import AotExecutable
 from steelyard.adapters.torch_binding import Call, Tensors, as_tuple
@@ -15,13 +16,12 @@ from steelyard.adapters.torch_executable import TorchExecutable
 from steelyard.adapters.torch_module import PINNED, TorchRunner
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import Unsupported, UsageError, unknown_name
+from steelyard.core.errors import Unsupported, UsageError
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.reason import said
 from steelyard.core.runner import LaunchContext
 from steelyard.core.tracing import Tracer
 from steelyard.core.workload import Program
-from steelyard.plugins import load_attribute
 
 _COMPILE: Mapping[str, Any] = {**PINNED, "fullgraph": True, "dynamic": False}
 _UNTOUCHED = "the backend returned the graph itself: PyTorch executes its operators one by one"
@@ -144,7 +144,7 @@ class TorchCompile(TorchRunner):
         if not found.available:
             return found
         try:
-            _dynamo_backend(backend.provider)
+            dynamo_backend(backend.provider)
         except UsageError as error:
             return dataclasses.replace(found, available=False, reason=str(error))
         return found
@@ -177,7 +177,7 @@ class TorchCompile(TorchRunner):
 
     def translator(self) -> Any:
         """The `backend` argument of torch.compile."""
-        function = _dynamo_backend(self.context.backend.provider)
+        function = dynamo_backend(self.context.backend.provider)
 
         @functools.wraps(function)
         def noticed(graph: Any, *arguments: Any, **options: Any) -> Any:
@@ -230,12 +230,21 @@ class Inductor(TorchCompile):
     }
     keeps_cache = "graphs and kernels (TORCHINDUCTOR_CACHE_DIR, TRITON_CACHE_DIR; none for frozen graphs), AOT packages"
     compile_s_per_gb = 43.0
-    accepts: ClassVar[Mapping[str, str]] = {"aot": "compile the exported program ahead of time, with AOTInductor"}
+    accepts: ClassVar[Mapping[str, str]] = {
+        "aot": "compile the exported program ahead of time, with AOTInductor",
+        "freezing": "weights as constants of the compiled graph",
+        "max_autotune": "measure several kernels while compiling, and keep the fastest",
+    }
+    values: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(accepts, ("true",))
+    ladder = ("eager", "inductor", "inductor[freezing]", "inductor[freezing,max_autotune]")
     idle = ""
 
     @classmethod
     def needs(cls, backend: BackendSpec) -> tuple[str, ...]:
-        """The original module; the exported program where it is compiled ahead of time."""
+        """The original module; the exported program where it is compiled ahead of time. Raises UsageError where its
+        weights were to be frozen then: they are handed in."""
+        if {"aot", "freezing"} <= backend.options.keys():
+            raise UsageError(f"{backend.text}: a package is handed its weights, which cannot be frozen then")
         return ("pt2",) if "aot" in backend.options else cls.formats
 
     @classmethod
@@ -267,32 +276,15 @@ class Inductor(TorchCompile):
         return "inductor"
 
     def compile_options(self) -> Mapping[str, Any]:
-        """Those of the tuning; a package whose weights are handed in cannot have them frozen."""
+        """Those of the tuning, and those in brackets; a package whose weights are handed in cannot have them frozen."""
+        asked = {name: True for name in self.context.backend.options if name != "aot"}
         if self.context.budget.tuning == "default":
-            return {}
-        return MAX_AOT if self._aot else MAX[self.context.device.kind]
+            return asked
+        return {**(MAX_AOT if self._aot else MAX[self.context.device.kind]), **asked}
 
     @property
     def _aot(self) -> bool:
         return "aot" in self.context.backend.options
-
-
-def _dynamo_backend(provider: str | None) -> Callable[..., Any]:
-    """The function behind a backend's name or `module:function`. Raises UsageError, with the closest names first."""
-    import torch._dynamo
-
-    if provider is not None and ":" in provider:
-        function = load_attribute(provider)
-        if not callable(function):
-            raise UsageError(f"'{provider}' is a {type(function).__name__}, not a function that compiles a graph")
-        return cast(Callable[..., Any], function)
-    names = torch._dynamo.list_backends(exclude_tags=())
-    if provider not in names:
-        raise unknown_name("torch.compile backend", provider or "", names)
-    try:
-        return cast(Callable[..., Any], torch._dynamo.lookup_backend(provider))
-    except Exception as error:
-        raise UsageError(f"torch.compile backend '{provider}' does not load: {error}") from error
 
 
 RUNNERS = {"eager": Eager, "inductor": Inductor, "torch_compile": TorchCompile}

@@ -15,7 +15,7 @@ from steelyard.adapters.bound import artifact_of
 from steelyard.adapters.xla_executable import XlaExecutable
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import FellBack, MissingPackage, Unsupported, unknown_name
+from steelyard.core.errors import FellBack, MissingPackage, Unsupported
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading, absent, raised
 from steelyard.core.runner import LaunchContext, Runner
@@ -36,6 +36,9 @@ class Xla(Runner):
         "max": {**_PINNED, "compiler_options": {kind: xla_device.MAX[kind] for kind in ("cpu", "cuda")}},
     }
     requirements = ("jax",)
+    accepts = xla_device.ACCEPTS
+    values = xla_device.VALUES
+    ladder = xla_device.LADDER
     keeps_cache = "compiled executables (jax_compilation_cache_dir)"
     kinds = tuple(xla_device.PLATFORMS)
     tells: ClassVar[Mapping[str, str]] = {
@@ -53,8 +56,7 @@ class Xla(Runner):
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(context)
-        for option in context.backend.options:
-            raise unknown_name("option of xla", option, self.accepts)
+        self.check_options(context.backend)
         self.device: Any = None
         self.asked_compilations = 0
         self._compilations = 0
@@ -155,7 +157,9 @@ class Xla(Runner):
 
     def compiler_options(self) -> Mapping[str, Any]:
         """What `compile` is given beyond XLA's defaults."""
-        return xla_device.MAX[self.context.device.kind] if self.context.budget.tuning == "max" else {}
+        context = self.context
+        own = xla_device.MAX[context.device.kind] if context.budget.tuning == "max" else {}
+        return {**own, **xla_device.asked(context.backend.options)}
 
     def matmul_precision(self) -> str:
         """The precision that JAX would give to products it traces itself."""

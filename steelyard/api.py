@@ -126,7 +126,7 @@ class Run:
 
 def run(
     suite: str = SUITE,
-    backends: str | Sequence[str] = "all",
+    backends: str | Sequence[str] = (),
     *,
     axes: Mapping[str, Any] | None = None,
     weights: Path | str | None = None,
@@ -136,9 +136,11 @@ def run(
 ) -> Run:
     """Measure a suite on backends, as `bench run` does, and return the stored run.
 
-    `axes` maps the name of an axis to a value or several (`--set`); further `options` are those of `bench run` with the
-    same names, e.g. `size="tiny"`, `time="20m"`, `quick=True`, `baseline="eager"`, `threads=4`. `progress` shows the
-    plan and a bar, in a notebook too. No report is written. Raises SteelyardError for what cannot be measured,
+    `backends` are all that can run here unless some are named, or a `ladder` is: one text of backends in their order,
+    `ladder="eager,inductor"`, or several. `axes` maps the name of an axis to a value or several (`--set`); further
+    `options` are those of `bench run` with the same names, e.g. `size="tiny"`, `time="20m"`, `quick=True`,
+    `baseline="eager"`, `threads=4`. `progress` shows the plan and a bar, in a notebook too.
+    No report is written. Raises SteelyardError for what cannot be measured,
     TypeError for an option that there is not, and Interrupted on Ctrl-C.
     """
     given = {"suite": suite, "backends": backends, "axes": axes, "weights": weights, **options}
@@ -147,7 +149,7 @@ def run(
 
 def profile(
     suite: str = SUITE,
-    backends: str | Sequence[str] = "all",
+    backends: str | Sequence[str] = (),
     *,
     launches: int = 1,
     axes: Mapping[str, Any] | None = None,
@@ -156,7 +158,8 @@ def profile(
     progress: bool = True,
     **options: Unpack[LaunchOptions],
 ) -> Run:
-    """Trace a suite on backends, as `bench profile` does, in `launches` of each, and return the stored run.
+    """Trace a suite on backends (all, unless some are named), as `bench profile` does, in `launches` of each, and
+    return the stored run.
 
     Further `options` are those of `bench profile` with the same names; errors are as of `run`.
     """
@@ -192,7 +195,7 @@ def _launched(
     started = clock.monotonic()
     weights = None if given["weights"] is None else Path(given["weights"])
     axes = {name: _several(values) for name, values in (given["axes"] or {}).items()}
-    lists = {name: _several(given[name]) for name in ("backends", "workloads", "exclude") if name in given}
+    lists = {name: _several(given[name]) for name in ("backends", "ladder", "workloads", "exclude") if name in given}
     asked = {**given, **lists, "axes": axes, "weights": weights}
     plan = make_plan(
         request_of(**asked) if traced is None else traced_request(request_of(**asked, energy=False), traced)

@@ -25,7 +25,10 @@ def options_of(threads: int, tuning: Mapping[str, Any], config: Mapping[str, str
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, tuning["graph_optimization"])
+    level = getattr(onnxruntime.GraphOptimizationLevel, tuning["graph_optimization"], None)
+    if level is None:
+        raise Unsupported(f"ONNX Runtime {onnxruntime.__version__} has no level {tuning['graph_optimization']}")
+    options.graph_optimization_level = level
     options.enable_cpu_mem_arena = tuning["cpu_arena"]
     options.enable_mem_pattern = tuning["memory_pattern"]
     for key, value in config.items():

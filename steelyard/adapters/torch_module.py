@@ -12,7 +12,7 @@ from steelyard.adapters import denormals
 from steelyard.adapters.torch_device import KINDS, TorchDevice, device_class, package_versions
 from steelyard.adapters.torch_executable import PACKAGES, TorchExecutable
 from steelyard.core.backend import Availability, BackendSpec
-from steelyard.core.errors import MissingPackage, Unsupported, unknown_name
+from steelyard.core.errors import MissingPackage, Unsupported
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading
 from steelyard.core.result import untold
@@ -54,9 +54,7 @@ class TorchRunner(Runner):
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(context)
-        for option in context.backend.options:
-            if option not in self.accepts:
-                raise unknown_name(f"option of {context.backend.runner}", option, self.accepts)
+        self.check_options(context.backend)
         self.device: Any = None
         self._parameters: dict[str, dict[str, Any]] = {}
 

@@ -21,7 +21,23 @@ _MAX_GPU: Mapping[str, Any] = {"xla_gpu_exhaustive_tiling_search": True}
 MAX: Mapping[str, Mapping[str, Any]] = {"cpu": {}, "cuda": _MAX_GPU, "rocm": {}, "tpu": {}}
 """Compiler options of the tuning `max` by device kind."""
 
+ACCEPTS: Mapping[str, str] = {
+    "level": "xla_backend_optimization_level: 0 to 3, which is XLA's own",
+    "fusion": "off: without the passes that fuse operators",
+}
+VALUES: Mapping[str, tuple[str, ...]] = {"level": ("0", "1", "2", "3"), "fusion": ("off",)}
+LADDER = ("xla[level=0]", "xla[fusion=off]", "xla")
+"""Without optimisations, with all but fusion, and as it is."""
+
+_WITHOUT_FUSION = {"xla_disable_hlo_passes": "fusion,fusion-wrapper,multi-output-fusion"}
+
 _COMMAND_BUFFER = re.compile(r"to_apply=%?command_buffer")
+
+
+def asked(options: Mapping[str, str]) -> Mapping[str, Any]:
+    """Compiler options for those in brackets."""
+    level = {"xla_backend_optimization_level": int(options["level"])} if "level" in options else {}
+    return {**level, **(_WITHOUT_FUSION if "fusion" in options else {})}
 
 
 def versions() -> dict[str, str]:

@@ -32,12 +32,12 @@ class Overall:
 
 
 def overall(run: Run, *, sides: Sides | None = None) -> tuple[Overall, ...]:
-    """The mean of every arm but the baseline and the control arm; none for a run of one point.
+    """The mean of every arm but the baseline and the control arm; none for a run of one point, or that timed nothing.
 
     An arm without a ratio at any point gets no mean and takes no point away from the others.
     """
     sides = sides or sides_of(run)
-    if len(sides.points) < 2:
+    if len(sides.points) < 2 or run.untimed:
         return ()
     arms = [arm for arm in sides.arms if not (arm.control or arm.sham or arm.label == sides.baseline.label)]
     paired: dict[str, dict[str, Pairs]] = {arm.label: {} for arm in arms}

@@ -26,7 +26,7 @@ UNSTEADY_SHARE = 0.25
 """So large a share of launches may be without a steady state by chance: on a shared machine a burst of the host
 spoils single launches, and the judge errs now and then. They stay in with all of their samples."""
 _RISK = 0.05
-_TORN = "launched only in a round that was not ended, which does not count"
+TORN = "launched only in a round that was not ended, which does not count"
 _WRONG = ("incorrect", "fallback")
 
 
@@ -206,7 +206,7 @@ def sides_of(run: Run) -> Sides:
                 key=key,
                 title=titles[key],
                 results=results,
-                reason="; ".join(reasons) or (_TORN if (label, key) in ran else ""),
+                reason="; ".join(reasons) or (TORN if (label, key) in ran else ""),
                 contaminated=contaminated,
             )
     _launch(sides.values())

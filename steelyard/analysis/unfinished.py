@@ -37,7 +37,7 @@ def unfinished(run: Run, comparisons: Sequence[Comparison]) -> Unfinished | None
         for comparison in comparisons
         if comparison.family == "primary" and comparison.factor != "control" and comparison.verdict == "inconclusive"
     ]
-    if not open_ or (asked is not None and (asked.quick or asked.scenario == "cold-start")):
+    if not open_ or (asked is not None and (asked.quick or asked.scenario != "single-stream")):
         return None
     controls = {
         (comparison.point, comparison.metric): comparison

@@ -71,6 +71,7 @@ def replay_of(
         seed=plan.seed,
         turns=plan.turns,
         piece=plan.piece,
+        ladders=plan.ladders,
     )
     return Replay(request=request, points=points, left_out=left_out)
 
@@ -142,10 +143,7 @@ def _backends(stored: Manifest, *, trust: bool) -> tuple[tuple[str, ...], tuple[
             absent.append(LeftOut(backend=spec.text, reason=reason))
             continue
         try:
-            kind = plugins.runner(spec.runner)
-            for option in spec.options:
-                if option not in kind.accepts:
-                    raise unknown_name(f"option of backend '{spec.runner}'", option, kind.accepts)
+            plugins.runner(spec.runner).check_options(spec)
         except UsageError as error:
             absent.append(LeftOut(backend=spec.text, reason=str(error)))
         else:

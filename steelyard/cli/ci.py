@@ -78,6 +78,10 @@ def nightly(
     file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The history. Default: history.jsonl among the runs.")
     ] = None,
+    issues: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a Markdown file for each confirmed regression, its title first."),
+    ] = None,
     output: _Runs = RUNS,
 ) -> None:
     """Run, keep what it says in the history, and where a series became slower measure old and new version in turns.
@@ -90,6 +94,7 @@ def nightly(
     from steelyard.history.changes import told
     from steelyard.history.nights import nights_of
     from steelyard.service.confirming import confirm as confirmed
+    from steelyard.service.regression_issues import write_issues
     from steelyard.store import find_run, open_run
 
     time_s, target = seconds_of(confirm), file or output / record.NAME
@@ -103,10 +108,12 @@ def nightly(
             change
             for series in told(record.read(target))
             for change in series.changes
-            if change.matters and change.word == "slower" and change.after.since.run in series.newest(recent)
+            if change.worth_repeating and change.word == "slower" and change.after.since.run in series.newest(recent)
         ]
         alarms = confirmed(slower, run.manifest, output, time_s=time_s, say=_say)
     _tell_alarms(alarms)
+    if issues is not None:
+        write_issues(alarms, issues)
     sys.exit(code or any(alarm.outcome == "confirmed" for alarm in alarms))
 
 
@@ -163,9 +170,13 @@ def _run(context: typer.Context, output: Path, **instead: object) -> int:
     from steelyard.cli.options import run_options
     from steelyard.cli.passed_on import params_of_run
     from steelyard.cli.running import new_run
+    from steelyard.core.errors import UsageError
     from steelyard.service.asked import request_of
 
-    asked = {**run_options(params_of_run(context)), **instead}
+    options = run_options(params_of_run(context))
+    if instead and options["ladder"]:
+        raise UsageError("--ladder names backends, and what is compared here is an old and a new version of one")
+    asked = {**options, **instead}
     return new_run(request_of(**asked), output, weights=asked["weights"], dry_run=False, report=True, json=False)
 
 

@@ -11,6 +11,7 @@ from steelyard.cli import (
     cache,
     ci,
     compare,
+    coverage,
     dashboard,
     doctor,
     env,
@@ -68,6 +69,7 @@ app.add_typer(history.app, name="history")
 app.add_typer(hardware.app, name="hardware")
 app.add_typer(cache.app, name="cache")
 app.add_typer(ci.app, name="ci")
+app.add_typer(coverage.app, name="coverage")
 app.add_typer(dashboard.app, name="dashboard")
 app.add_typer(env.app, name="env")
 app.add_typer(fleet.app, name="fleet")

@@ -25,6 +25,7 @@ def run_options(given: Mapping[str, Any]) -> dict[str, Any]:
         **{name: given[name] for name in _AS_THEY_ARE},
         "suite": suite,
         "backends": given["backend"] or (),
+        "ladder": given["ladder"] or (),
         "workloads": given["workload"] or (),
         "exclude": given["exclude"] or (),
         "axes": axes_of(given["set_"] or [], shape=given["shape"], inputs=paths["inputs"]),

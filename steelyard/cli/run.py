@@ -68,8 +68,20 @@ def run(
         typer.Option(help="The device, e.g. cpu or cuda:0. Default: the best present.", rich_help_panel=_WITH),
     ] = None,
     baseline: Annotated[
-        str, typer.Option(help="The backend that all others are compared with.", rich_help_panel=_WITH)
-    ] = "eager",
+        str | None,
+        typer.Option(
+            help="The backend that all others are compared with. Default: eager, or the first of a ladder.",
+            rich_help_panel=_WITH,
+        ),
+    ] = None,
+    ladder: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="BACKENDS",
+            help="Backends in an order whose increments are shown, or one that has such an order, e.g. onnxruntime.",
+            rich_help_panel=_WITH,
+        ),
+    ] = None,
     tuning: Annotated[
         str, typer.Option(help="default or max: which of each runner's option tables.", rich_help_panel=_WITH)
     ] = "default",
@@ -80,7 +92,9 @@ def run(
         str | None,
         typer.Option(help="CPUs to measure on, e.g. 0-3,8. Default: the first --threads.", rich_help_panel=_WITH),
     ] = None,
-    scenario: Annotated[str, typer.Option(help="single-stream or cold-start.", rich_help_panel=_HOW)] = "single-stream",
+    scenario: Annotated[
+        str, typer.Option(help="single-stream, cold-start or correctness.", rich_help_panel=_HOW)
+    ] = "single-stream",
     time: Annotated[
         str | None, typer.Option(help="Stop before this much time has passed, e.g. 90s, 20m, 2h.", rich_help_panel=_HOW)
     ] = None,

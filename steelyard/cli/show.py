@@ -37,11 +37,27 @@ def show(
     facts = gather(stored.run)
     if json:
         print_json("run", document(stored, facts))
+    elif stored.run.untimed:
+        _show_statuses(facts)
     else:
         terminal = this_terminal()
         with uncollected():
             page = "".join(f"{line}\n" for line in lines_of(stored, facts, terminal))
         send(page, terminal, pager=pager)
+
+
+def _show_statuses(facts: "Facts") -> None:
+    """Who was right how often, and what the others failed by."""
+    from steelyard.cli.tables import print_report_table
+    from steelyard.tables.build import lay_out
+
+    data = lay_out(facts)
+    for sentence in data.headline:
+        typer.echo(printable(f"{sentence}\n"))
+    for table in data.tables:
+        if table.name in ("passes", "causes"):
+            print_report_table(table)
+            typer.echo("")
 
 
 def _show_traced(path: Path, *, json: bool) -> None:

@@ -202,7 +202,7 @@ def _mean(facts: "Facts") -> Iterator[Block]:
     apart = {title: reason for item in facts.overall for title, reason in item.left_out.items()}
     reasons = [item.reason or (item.ratio.reason if item.ratio else "") for item in facts.overall]
     remarks = [*dict.fromkeys(filter(None, reasons)), *(f"without {titles}: {why}" for titles, why in left_out(apart))]
-    remarks += dict.fromkeys(told for item in facts.overall for told in approximations(facts, item))
+    remarks += dict.fromkeys(told for item in facts.overall for told in approximations(facts, item.approximate))
     over = f"all {points} configurations" if points else "all configurations"
     yield Block(
         title=f"{over}: geometric mean of the speed-ups" if points else f"no mean over {over}",

@@ -7,7 +7,7 @@ from steelyard.core.backend import BackendSpec, Budget
 from steelyard.core.hashing import Remembers, stable_hash
 from steelyard.core.workload import Point
 
-Scenario = Literal["single-stream", "cold-start", "traced"]
+Scenario = Literal["single-stream", "cold-start", "correctness", "traced"]
 """Calls one after the other; launches that find no compile cache; launches with a profiler, of which nothing is timed.
 """
 

@@ -102,7 +102,9 @@ class OutputCheck:
 
     `relative_l2` is |out - ref| / |ref| in the 2-norm, the worst over the checked calls;
     `tolerance` is what it was held against; `max_abs` is the largest absolute difference. `default_tolerance` is what
-    its dtype allows where a wider tolerance was stated by hand, None where `tolerance` is that.
+    its dtype allows where a wider tolerance was stated by hand, None where `tolerance` is that. `level` is the lowest
+    level of `steelyard.core.closeness` at which every element was close enough; None where that is not known: for
+    outputs that are not floating-point, and in runs from before it was.
     """
 
     output: str
@@ -112,6 +114,7 @@ class OutputCheck:
     passed: bool
     reason: str = ""
     default_tolerance: float | None = None
+    level: int | None = None
 
     @property
     def approximate(self) -> bool:
@@ -134,6 +137,11 @@ class Correctness:
     calls_checked: int
     outputs: tuple[OutputCheck, ...]
     reason: str = ""
+
+    @property
+    def level(self) -> int | None:
+        """The lowest level at which all outputs that have one were close enough; None where none has."""
+        return max((check.level for check in self.outputs if check.level is not None), default=None)
 
     @property
     def approximate(self) -> str:

@@ -164,6 +164,11 @@ class Run:
         """Whether its launches had profilers, so that nothing of it was timed."""
         return any(case.scenario == "traced" for case in self.manifest.cases)
 
+    @property
+    def untimed(self) -> bool:
+        """Whether its launches only say which cases complete and are right."""
+        return any(case.scenario == "correctness" for case in self.manifest.cases)
+
     def case(self, case_id: str) -> Case:
         """The case of an id. Raises KeyError."""
         return self._cases()[case_id]

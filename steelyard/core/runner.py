@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from steelyard.core.backend import Availability, BackendSpec, Budget, Device
 from steelyard.core.citation import Citation
-from steelyard.core.errors import Unsupported
+from steelyard.core.errors import Unsupported, UsageError, unknown_name
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading
 from steelyard.core.result import Proof
@@ -150,6 +150,15 @@ class Runner(ABC):
     accepts: ClassVar[Mapping[str, str]] = {}
     """Options a user may give in brackets, with their meaning."""
 
+    values: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The values of those that take one of a few; an option that is only named has the value "true"."""
+
+    numbers: ClassVar[tuple[str, ...]] = ()
+    """Those that take a whole number from 1 on."""
+
+    ladder: ClassVar[tuple[str, ...]] = ()
+    """Backends in the order in which optimisations come on top of each other, for `--ladder NAME`; none if empty."""
+
     idle: ClassVar[str] = ""
     """Set when the runner is listed but not part of `--backend all`: the reason."""
 
@@ -180,6 +189,19 @@ class Runner(ABC):
     @abstractmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
         """Whether it can run on such a device here. Runs in a child process, so it may import its runtime."""
+
+    @classmethod
+    def check_options(cls, backend: BackendSpec) -> Mapping[str, str]:
+        """The options in brackets. Raises UsageError for a name or a value that it does not take."""
+        for name, value in backend.options.items():
+            if name not in cls.accepts:
+                raise unknown_name(f"option of backend '{backend.runner}'", name, cls.accepts)
+            if name in cls.values and value not in cls.values[name]:
+                raise unknown_name(f"value of {backend.runner}[{name}]", value, cls.values[name])
+            if name in cls.numbers and not (value.isdecimal() and int(value) > 0):
+                told = f"{backend.runner}[{name}={value}]: not a whole number from 1 on"
+                raise UsageError(f"{told} ({cls.accepts[name]})")
+        return backend.options
 
     @classmethod
     def needs(cls, backend: BackendSpec) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ class Settings:
     """`suite` is the name by which it is found. `time_s` is the time that was given, None where there was no limit;
     `window_s` the seconds of timed calls of a case in a launch. `turns` is whether launches were to take turns: they
     were not in runs that are older than turns. `piece` is how many turns every other one lasts, 1 but for calibration.
-    `allow_foreign` is None on a CPU. `shard` is which part of a plan the run is, None for a whole one.
+    `allow_foreign` is None on a CPU. `shard` is which part of a plan the run is, None for a whole one. `ladders` are
+    backends, as they were named, in orders whose increments are shown.
     """
 
     suite: str
@@ -32,6 +33,7 @@ class Settings:
     piece: int = 1
     allow_foreign: bool | None = None
     shard: ShardPlace | None = None
+    ladders: tuple[tuple[str, ...], ...] = ()
 
     @property
     def stored(self) -> Mapping[str, Any]:
@@ -50,6 +52,7 @@ class Settings:
             **({"piece": self.piece} if self.piece > 1 else {}),
             **({} if self.allow_foreign is None else {"allow_foreign_processes": self.allow_foreign}),
             **({} if self.shard is None else {"shard": asdict(self.shard)}),
+            **({"ladders": [list(rungs) for rungs in self.ladders]} if self.ladders else {}),
         }
 
 
@@ -72,4 +75,5 @@ def read(plan: Mapping[str, Any], meter: str = "") -> Settings | None:
         piece=plan.get("piece", 1),
         allow_foreign=plan.get("allow_foreign_processes"),
         shard=ShardPlace(**plan["shard"]) if "shard" in plan else None,
+        ladders=tuple(tuple(rungs) for rungs in plan.get("ladders", ())),
     )

@@ -7,7 +7,7 @@ from steelyard import plugins
 from steelyard.core.backend import BackendSpec, Budget, Device, parse_backend
 from steelyard.core.case import CONTROL_SUFFIX, Arm, Case, Scenario
 from steelyard.core.energy import EnergySettings
-from steelyard.core.errors import SuiteError, UsageError, unknown_name
+from steelyard.core.errors import SuiteError, UsageError
 from steelyard.core.run import LeftOut
 from steelyard.core.shard import ShardPlace
 from steelyard.core.tolerance import check_stated
@@ -49,7 +49,7 @@ class Request:
     only asks whether its cases complete: one cold launch of each backend, no control arm, one input set bound.
     `turns` lets the launches of a warm round take turns, as many as there is room for (`engine.room`). With a `piece`
     of more than one turn every other turn of a window lasts so many, for whoever asks what short turns do to a number.
-    `shard` is which part of a plan it is, None where it is all of it.
+    `shard` is which part of a plan it is, None where it is all of it. `ladders` are backends among them in an order.
     """
 
     suite: str
@@ -73,6 +73,7 @@ class Request:
     turns: bool = True
     piece: int = 1
     shard: ShardPlace | None = None
+    ladders: tuple[tuple[str, ...], ...] = ()
 
     @property
     def timed(self) -> bool:
@@ -82,7 +83,12 @@ class Request:
     @property
     def alone(self) -> bool:
         """Whether a backend is launched for itself, beside no baseline and no control arm."""
-        return self.attempt or self.scenario == "traced"
+        return self.once or self.scenario == "traced"
+
+    @property
+    def once(self) -> bool:
+        """Whether it only asks which cases complete and are right: there is the cold round and no other."""
+        return self.attempt or self.scenario == "correctness"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +231,7 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
         *(() if request.alone else (control,)),
     )
     formats = {spec.text: plugins.runner(spec.runner).needs(spec) for spec in usable}
+    fewest, most = _rounds(request)
     return Plan(
         request=request,
         suite=suite,
@@ -233,8 +240,8 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
         baseline=arms[0],
         left_out=tuple(left_out),
         formats=formats,
-        minimum_rounds=_minimum(request),
-        maximum_rounds=_maximum(request),
+        minimum_rounds=fewest,
+        maximum_rounds=most,
         code=own_code(usable),
         environments=used(usable),
     )
@@ -252,10 +259,7 @@ def _wanted(request: Request) -> list[BackendSpec]:
     specs: dict[str, BackendSpec] = {}
     for text in names:
         spec = plugins.backend(text)
-        kind = plugins.runner(spec.runner)
-        for option in spec.options:
-            if option not in kind.accepts:
-                raise unknown_name(f"option of backend '{spec.runner}'", option, kind.accepts)
+        plugins.runner(spec.runner).check_options(spec)
         specs.setdefault(spec.text, spec)
     return list(specs.values())
 
@@ -279,22 +283,16 @@ def _baseline(request: Request, usable: Sequence[BackendSpec], points: Sequence[
     return next((spec for spec in ordered if not lacks(spec)), ordered[0])
 
 
-def _minimum(request: Request) -> int:
-    fixed = _fixed(request)
-    return min(MINIMUM_ROUNDS, request.rounds or MINIMUM_ROUNDS) if fixed is None else fixed
-
-
-def _maximum(request: Request) -> int:
-    fixed = _fixed(request)
-    return request.rounds or MAXIMUM_ROUNDS if fixed is None else fixed
-
-
-def _fixed(request: Request) -> int | None:
-    """The number of rounds where nothing decides it on the way; None where precision or time do."""
-    if request.attempt:
-        return 0
-    if request.quick:
-        return request.rounds or QUICK_ROUNDS
-    if request.scenario == "cold-start":
-        return max(COLD_START_ROUNDS, request.rounds or 0)
-    return request.rounds or 1 if request.scenario == "traced" else None
+def _rounds(request: Request) -> tuple[int, int]:
+    """The fewest rounds and the most: one number where neither precision nor time decides on the way."""
+    if request.once:
+        count = 0
+    elif request.quick:
+        count = request.rounds or QUICK_ROUNDS
+    elif request.scenario == "cold-start":
+        count = max(COLD_START_ROUNDS, request.rounds or 0)
+    elif request.scenario == "traced":
+        count = request.rounds or 1
+    else:
+        return min(MINIMUM_ROUNDS, request.rounds or MINIMUM_ROUNDS), request.rounds or MAXIMUM_ROUNDS
+    return count, count

@@ -65,6 +65,13 @@ class Change:
         )
 
     @property
+    def worth_repeating(self) -> bool:
+        """Whether old and new are to be measured again: it matters, or a version changed and its levels lie further
+        apart than the margin. Measuring both side by side tells a false alarm, and nothing else finds a missed one."""
+        known = min(len(self.before.nights), len(self.after.nights)) >= FEWEST
+        return self.matters or (known and bool(self.versions) and abs(math.log(self.ratio)) > math.log1p(MARGIN))
+
+    @property
     def word(self) -> str:
         """slower or faster, for a metric of which less is better."""
         return "slower" if self.ratio > 1 else "faster"

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from steelyard.core.closeness import LEVELS, has_levels
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import Correctness, OutputCheck
 from steelyard.core.runner import Binding
 from steelyard.core.tolerance import needed
 from steelyard.core.workload import CHOSEN_FROM, Program, TensorSpec
-from steelyard.measure.distance import alike_finite, difference, finite, norm
+from steelyard.measure.distance import alike_finite, difference, finite, level, norm
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -33,6 +34,7 @@ _APPROXIMATE = 0.1
 class _Worst:
     relative_l2: float = 0.0
     max_abs: float = 0.0
+    level: int | None = None
     reasons: list[str] = field(default_factory=list)
 
 
@@ -48,6 +50,9 @@ class Checker:
         self._lowered = lowered
         self._references = references
         self._inputs = inputs
+        programs = tuple(lowered.point.programs.values())
+        self._dtypes = {spec.name: spec.dtype for program in programs for spec in program.outputs}
+        self._dtype = programs[0].dtype
         self._worst: dict[str, _Worst] = {}
         self._seen: dict[str, dict[int, bytes]] = {}
         self._doubts: list[str] = []
@@ -99,6 +104,7 @@ class Checker:
             passed=not reasons,
             reason="; ".join(reasons[:2]),
             default_tolerance=stated.limit if stated is not None and stated.limit < tolerance else None,
+            level=worst.level,
         )
 
     def _remedy(self, failed: Sequence[OutputCheck]) -> str:
@@ -174,6 +180,10 @@ class Checker:
         elif finite(actual64).size > 1 and np.ptp(finite(actual64)) == 0 and np.ptp(finite(reference64)) > 0:
             reason = "a constant"
         self.record(name, relative, float(np.abs(apart).max(initial=0.0)), reason)
+        dtype = self._dtypes.get(name, self._dtype)  # what a driver makes of several outputs has a name of its own
+        if has_levels(dtype):
+            worst = self._worst[name]
+            worst.level = level(apart, reference64, dtype, LEVELS.start if worst.level is None else worst.level)
 
     def _ignores_input(self, slot: int, name: str, actual: Array, reference: Array) -> None:
         """Bit-identical outputs for input sets whose references differ: cached, or blind to the input."""

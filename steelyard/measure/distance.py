@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from steelyard.core.closeness import BEYOND, LEVELS, allowed
+
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 else:
@@ -32,3 +34,16 @@ def finite(values: Array) -> Array:
 def norm(values: Array) -> float:
     """The 2-norm without BLAS, whose threads would fight for the CPUs with those of the runtime under test."""
     return float(np.sqrt(np.square(values).sum()))
+
+
+def level(apart: Array, reference: Array, dtype: str, lowest: int = LEVELS.start) -> int:
+    """The lowest tolerance level, from `lowest` on, at which every element is close enough; BEYOND where none is.
+
+    `apart` is the difference from the reference, element by element; `dtype` is that of the output and has levels.
+    """
+    size, scale = np.abs(apart), np.abs(reference)
+    for number in range(lowest, BEYOND):
+        absolute, relative = allowed(number, dtype)
+        if (size <= absolute + relative * scale).all():
+            return number
+    return BEYOND

@@ -27,7 +27,7 @@ def overall_table(facts: Facts) -> Table | None:
             numbers = (Cell(text=ABSENT, notes=tuple(why)), Cell(text=ABSENT), Cell(text=ABSENT))
         else:
             why = [foot.mark(f"no interval: {times.reason}")] if times.interval is None else []
-            why += [foot.mark(text) for text in approximations(facts, item)]
+            why += [foot.mark(text) for text in approximations(facts, item.approximate)]
             numbers = (
                 Cell(value=times.value, interval=times.interval, notes=tuple(why)),
                 Cell(value=len(item.points)),

@@ -10,6 +10,7 @@ from steelyard.tables import provenance
 from steelyard.tables.cells import tags
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import TIMES, counted
+from steelyard.tables.overall import LEAST_POINTS
 from steelyard.tables.section import Section
 from steelyard.tables.table import Cell, Column, Row, Table
 
@@ -17,8 +18,6 @@ METRIC = "latency_s"
 UNSOLVED = "without a time"
 APPROXIMATE = "approximate"
 """In the place of a time that is not one of equal work: it says nothing of who is the fastest."""
-LEAST_POINTS = 8
-"""Workload points below which there is no profile: a share of fewer moves in steps of more than an eighth."""
 
 
 def profile_table(facts: Facts) -> Table:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict, TypeVar, cast, get_args
 
+from steelyard import plugins
 from steelyard.core.backend import L2, TUNINGS, Budget, CapMethod, Device, split_backends
 from steelyard.core.case import Scenario
 from steelyard.core.energy import EnergySettings
@@ -20,7 +21,7 @@ from steelyard.hardware.choice import choose_cpus, pick_device
 from steelyard.hardware.profiles import declared
 
 SUITE = "llm"
-_MEASURED: tuple[Scenario, ...] = ("single-stream", "cold-start")  # `bench profile` makes the launches that are traced
+_ASKED: tuple[Scenario, ...] = ("single-stream", "cold-start", "correctness")  # `bench profile` asks for the traced one
 WINDOW_S = 2.0
 _Choice = TypeVar("_Choice", bound=str)
 
@@ -43,7 +44,8 @@ class LaunchOptions(TypedDict, total=False):
 class RunOptions(LaunchOptions, total=False):
     """What may be asked of a run that is timed."""
 
-    baseline: str
+    baseline: str | None
+    ladder: Sequence[str]
     scenario: str
     time: str | None
     rounds: int | None
@@ -62,14 +64,15 @@ class RunOptions(LaunchOptions, total=False):
 def request_of(
     *,
     suite: str = SUITE,
-    backends: Sequence[str] = ("all",),
+    backends: Sequence[str] = (),
     device: str | None = None,
     size: str | None = None,
     workloads: Sequence[str] = (),
     exclude: Sequence[str] = (),
     axes: Mapping[str, Sequence[str]] | None = None,
     weights: Path | None = None,
-    baseline: str = "eager",
+    baseline: str | None = None,
+    ladder: Sequence[str] = (),
     tuning: str = "default",
     scenario: str = "single-stream",
     threads: int | None = None,
@@ -92,17 +95,23 @@ def request_of(
 ) -> Request:
     """The request. Raises UsageError for what contradicts itself or cannot be had here.
 
-    Lists may hold comma lists. Of the device, its default is the best present; of CPUs the first `threads`, of threads
-    all cores. `time` is a duration (`20m`), `memory_cap` a size (`2GiB`), `window` seconds.
+    Lists may hold comma lists, but each of `ladder` is one: backends in an order, or the name of one backend whose
+    runner has an order (`Runner.ladder`). What it names is measured, against its first unless `baseline` says
+    otherwise, which is `eager` without a ladder. Of the device, its default is the best present; of CPUs the first
+    `threads`, of threads all cores. `time` is a duration (`20m`), `memory_cap` a size (`2GiB`), `window` seconds.
     """
     chosen = pick_device(device)
     cpu_set = choose_cpus(threads, cpus)
     cap_bytes, cap_by = _cap(memory_cap, chosen.kind)
     if not 0 < window < float("inf"):
         raise UsageError(f"--window {window} is no length: write seconds, e.g. --window 2")
+    ladders = tuple(_ladder(text) for text in ladder)
+    if ladders and tuning != "default":
+        raise UsageError(f"--ladder with --tuning {tuning}: a rung says what it adds; leave --tuning out")
+    rungs = tuple(rung for rungs in ladders for rung in rungs)
     return Request(
         suite=suite,
-        backends=split(backends) or ("all",),
+        backends=tuple(dict.fromkeys((*rungs, *split(backends)))) or ("all",),
         device=chosen,
         budget=Budget(
             threads=threads or len(cpu_set),
@@ -122,8 +131,8 @@ def request_of(
             axes={name: tuple(map(str, values)) for name, values in (axes or {}).items()},
             weights_dir=None if weights is None else str(weights),
         ),
-        baseline=baseline,
-        scenario=_chosen("scenario", scenario, _MEASURED),
+        baseline=baseline or (rungs[0] if rungs else "eager"),
+        scenario=_chosen("scenario", scenario, _ASKED),
         rounds=rounds,
         quick=quick,
         time_s=None if time is None else seconds_of(time),
@@ -134,7 +143,29 @@ def request_of(
         allow_foreign=allow_foreign_processes,
         wait=wait,
         turns=turns,
+        ladders=ladders,
     )
+
+
+def _ladder(text: str) -> tuple[str, ...]:
+    """Backends in an order, spelled as results name them. Raises UsageError where there are not two or more."""
+    rungs = split([text])
+    if len(rungs) == 1:
+        spec = plugins.backend(rungs[0])
+        kind = plugins.runner(spec.runner)
+        if spec.text != spec.runner:
+            raise UsageError(f"--ladder {text}: the ladder of a backend is named by its name alone: {spec.runner}")
+        if not kind.ladder:
+            ready = sorted(name for name, each in plugins.runners().items() if each.ladder)
+            raise UsageError(
+                f"--ladder {text}: '{rungs[0]}' has no ladder of its own: name two backends or more in their order, as "
+                f"in eager,inductor, or one that has ({', '.join(ready)})"
+            )
+        rungs = kind.ladder
+    named = tuple(plugins.backend(rung).text for rung in rungs)
+    if len(set(named)) < len(named) or len(named) < 2:
+        raise UsageError(f"--ladder {text}: a ladder is two different backends or more, each named once")
+    return named
 
 
 def split(values: Sequence[str]) -> tuple[str, ...]:

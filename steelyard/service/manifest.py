@@ -65,6 +65,7 @@ def manifest_of(
             turns=request.turns,
             piece=request.piece,
             shard=request.shard,
+            ladders=request.ladders,
             allow_foreign=None if request.device.kind == "cpu" else request.allow_foreign,
         ).stored,
         environment=environment,

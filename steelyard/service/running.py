@@ -239,7 +239,7 @@ def _lower(
         weights_dir=weights,
         device_kind=plan.request.device.kind,
         say=say,
-        pool=ATTEMPT_POOL if plan.request.attempt else POOL,
+        pool=ATTEMPT_POOL if plan.request.once else POOL,
     )
     others = {key: failure.reason for key, failure in failures.items() if not failure.by_suite}
     return lowered, others, {key: failure.reason for key, failure in failures.items() if failure.by_suite}

@@ -57,11 +57,12 @@ def plan_of(
         piece=stored.piece,
         timeouts=timeouts,
         aa_arms=sum(arm.sham for arm in manifest.arms),
+        ladders=stored.ladders,
     )
     backends = {arm.backend.text: arm.backend for arm in manifest.arms}
     maximum = rounds if rounds is not None else max(stored.maximum_rounds - done, 0)
     if rounds is None and maximum == 0:
-        maximum = {"cold-start": COLD_START_ROUNDS, "traced": 1}.get(stored.scenario, MAXIMUM_ROUNDS)
+        maximum = {"cold-start": COLD_START_ROUNDS, "correctness": 0, "traced": 1}.get(stored.scenario, MAXIMUM_ROUNDS)
     return Plan(
         request=request,
         suite=suite,

@@ -42,8 +42,8 @@ class Facts:
 
     @cached_property
     def always_cold(self) -> bool:
-        """Whether the scenario is cold-start, in which no launch finds anything in a compile cache."""
-        return all(case.scenario == "cold-start" for case in self.run.manifest.cases)
+        """Whether the scenario is one in which no launch finds anything in a compile cache."""
+        return all(case.scenario in ("cold-start", "correctness") for case in self.run.manifest.cases)
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:

@@ -1,18 +1,19 @@
-"""What a mean over workload points leaves out, in words."""
+"""What is said of many configurations at once: what it leaves out, in words, and how few are too few."""
 
 from collections.abc import Iterator, Mapping
 
-from steelyard.analysis import Overall
 from steelyard.tables.facts import Facts
 
+LEAST_POINTS = 8
+"""Configurations below which shares of them are not shown: a share of fewer moves in steps of more than an eighth."""
 _ALIKE = 3
 """So many points are named that were left out for one reason."""
 
 
-def approximations(facts: Facts, item: Overall) -> Iterator[str]:
-    """That the mean of an arm has points at which the work was not equal, one line for each reason."""
+def approximations(facts: Facts, approximate: Mapping[str, str]) -> Iterator[str]:
+    """That the work was not equal at some of the points that count, one line for each reason; by their titles."""
     labels = {point.title: facts.label(point) for point in facts.points}
-    for points, reason in left_out({labels[title]: why for title, why in item.approximate.items()}):
+    for points, reason in left_out({labels[title]: why for title, why in approximate.items()}):
         yield f"on {points} {reason}"
 
 

@@ -63,6 +63,12 @@ class Cell:
         if {"best", "tied"} & set(self.flags) and (doubts := {"suspicious", "approximate"} & set(self.flags)):
             raise ValueError(f"a cell that is {' and '.join(sorted(doubts))} must not be set in bold")
 
+    @property
+    def numbers(self) -> tuple[float | None, float | None, float | None]:
+        """The value and the ends of its interval, each None where there is none."""
+        ends = self.interval
+        return (self.value, None, None) if ends is None else (self.value, ends.low, ends.high)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footnote:

@@ -8,7 +8,7 @@ from steelyard.core.backend import Budget
 from steelyard.core.comparison import Comparison
 from steelyard.core.run import protocol
 from steelyard.core.targets import EXPERIMENTAL, unseen
-from steelyard.tables import aa_words, provenance
+from steelyard.tables import aa_words, passes, provenance
 from steelyard.tables.ended import IN_A_REPORT
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain, size
@@ -27,16 +27,20 @@ def headline(facts: Facts) -> tuple[str, ...]:
 def _what_ran(facts: Facts) -> str:
     manifest = facts.run.manifest
     warm = {number for segment in facts.run.segments for number in segment.rounds if number != 0}
+    how = f"{counted(len(warm), 'warm round')} of fresh processes in random balanced order"
+    if facts.run.untimed:
+        how = "one fresh process of each with empty caches, of which nothing was timed"
     return (
         f"Suite {manifest.suite} (version {manifest.suite_version}) on {provenance.device(facts)}: "
-        f"{counted(len(facts.arms), 'backend')}, {counted(len(facts.points), 'configuration')}, "
-        f"{counted(len(warm), 'warm round')} of fresh processes in random balanced order."
+        f"{counted(len(facts.arms), 'backend')}, {counted(len(facts.points), 'configuration')}, {how}."
     )
 
 
 def what_it_says(facts: Facts) -> str:
-    """Who is faster than the baseline on the headline workload, by how much, how sure."""
+    """Who is faster than the baseline on the headline workload, how sure; of an untimed run who was right how often."""
     manifest = facts.run.manifest
+    if facts.run.untimed:
+        return " ".join(passes.sentences(facts))
     points = facts.at(manifest.headline)
     if not points:
         return f"The headline workload {manifest.headline} was not part of this run."

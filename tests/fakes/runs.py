@@ -151,13 +151,14 @@ def synthetic_run(
     identity: Mapping[str, str] | None = None,
     left_out: Sequence[LeftOut] = (LeftOut(backend="tensorrt", reason="no CUDA device"),),
     segments: Sequence[Sequence[int]] | None = None,
+    ladder: Sequence[str] = (),
 ) -> Run:
     """A run of `rounds` warm rounds after the cold round 0, the first backend being the baseline.
 
     `effect` is latency over the baseline's, by arm label (the control arm's label is the baseline's
     plus CONTROL_SUFFIX), or by "label|workload" for one workload alone. `statuses` are keyed (arm label,
     workload). `identity` replaces parts of every identity, e.g. {"weights": "other"}. `segments` splits
-    the rounds; without it one segment holds them all.
+    the rounds; without it one segment holds them all. `ladder` are backends in the order of their increments.
     """
     shape = shape or Shape()
     rng = np.random.default_rng(seed)
@@ -259,6 +260,7 @@ def synthetic_run(
             window_s=2.0,
             seed=0,
             energy=EnergySettings(),
+            ladders=(tuple(ladder),) if ladder else (),
         ).stored,
         environment={
             "versions": {name: text for table in VERSIONS.values() for name, text in table.items()},
@@ -348,7 +350,16 @@ def _result(
     }
     right = status != "incorrect"
     error = 2e-6 if right else 0.3
-    checks = (OutputCheck(output="logits", relative_l2=error, max_abs=10 * error, tolerance=2e-5, passed=right),)
+    checks = (
+        OutputCheck(
+            output="logits",
+            relative_l2=error,
+            max_abs=10 * error,
+            tolerance=2e-5,
+            passed=right,
+            level=-6 if right else 1,
+        ),
+    )
     mismatches = (outcome.reason,) if outcome is not None and status == "fallback" else ()
     return Result(
         case_id=case_id,

@@ -59,6 +59,18 @@ def test_a_change_counts_from_the_third_night_on():
         assert [change.matters for change in found.changes] == [matters]
 
 
+def test_what_a_version_may_have_brought_is_measured_again_before_it_is_certain():
+    stacks = [{"jax": "1"}] * 12 + [{"jax": "2"}] * 3
+    values = steady(15, noise=0.02, seed=3)
+    values[12:] *= 1.035
+    (found,) = told(nights(values, stacks))
+    (change,) = found.changes
+    assert change.ratio > 1.02
+    assert (change.matters, change.worth_repeating) == (False, True)
+    (same,) = told(nights(values, [{"jax": "1"}] * 15))
+    assert not any(change.worth_repeating for change in same.changes), "there is nothing to measure again"
+
+
 def test_a_version_of_one_night_hides_nothing():
     """20 nights, one on another version, 20 on a third: the third is held against the first."""
     stacks = [{"torch": "2.8"}] * 20 + [{"torch": "2.9"}] * 2 + [{"torch": "2.9", "kernel": "7"}] * 20

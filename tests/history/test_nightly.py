@@ -26,7 +26,8 @@ def bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def nightly(backend: str, output: Path) -> "subprocess.CompletedProcess[str]":
     options = ("--backend", backend, "--baseline", backend, "--quick", "--rounds", "1", "--turns", "on")
-    return bench("ci", "nightly", "--confirm", "2m", "--output", str(output), *OPTIONS, *options)
+    places = ("--output", str(output), "--issues", str(output.parent / "issues"))
+    return bench("ci", "nightly", "--confirm", "2m", *places, *OPTIONS, *options)
 
 
 def faked(night: Night, number: int, value: float, numpy: str) -> Night:
@@ -67,6 +68,8 @@ def test_old_and_new_version_are_measured_again_before_it_is_an_alarm(
     ended = nightly(backend, tmp_path / "runs")
     assert ended.returncode == code, ended.stdout + ended.stderr
     assert f"| {outcome}: {backend}@{OLD} against {backend}: " in ended.stdout
+    issues = [file.read_text() for file in (tmp_path / "issues").glob("*.md")]
+    assert [text.startswith(f"slower: {backend}, ") for text in issues] == [True] * code
     runs = sorted((tmp_path / "runs").glob("*Z-*"))
     confirming = open_run(runs[-1])
     assert confirming.manifest.environments[f"{backend}@{OLD}"].packages["numpy"] == OLD

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steelyard.core.closeness import LEVELS
 from steelyard.core.lowered import InputSet, LoweredPoint, LoweredProgram, Tolerance
 from steelyard.core.result import Correctness
 from steelyard.core.workload import Identity, Point, Program, StateWindow, TensorSpec, Weights, Work
@@ -92,6 +93,17 @@ def test_right_outputs_pass_and_their_errors_are_kept() -> None:
     errors = {check.output: check.relative_l2 for check in verdict.outputs}
     assert 0 < errors["logits"] < LIMIT
     assert errors["cache.0.k"] == 0
+
+
+def test_each_output_says_at_which_tolerance_level_it_is_close_and_all_the_worst_of_them() -> None:
+    far = LOGITS.astype(np.float32).copy()
+    far[0, 0] += 2e-3
+    verdict = checked((0, after()), (0, after(logits=far)), (0, after()))
+    levels = {check.output: check.level for check in verdict.outputs}
+    assert levels["cache.0.k"] == LEVELS.start
+    assert levels["logits"] == -2  # an error of 0.002 at a logit of 1, for which level -3 leaves 0.0013
+    assert levels["next_token"] is None
+    assert verdict.level == levels["logits"]
 
 
 @given(st.floats(-30, 30), st.floats(0, 1e-2))

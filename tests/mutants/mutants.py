@@ -460,7 +460,7 @@ MUTANTS = (
     ),
     Mutant(
         name="an approximation called the fastest",
-        file="steelyard/sections/speed.py",
+        file="steelyard/tables/winners.py",
         old="    return outcome.speed and not outcome.approximate\n",
         new="    return outcome.speed\n",
         tests=("tests/tables/test_approximate.py::test_nobody_is_the_fastest_against_an_approximate_baseline",),

@@ -68,7 +68,7 @@ def figures() -> Mapping[str, Figure]:
 
 def stand_in() -> Run:
     """A synthetic run over a sweep of batches, with an invented meter and invented ceilings."""
-    run = synthetic_run(points=llm_points(batches=(1, 4, 16)))
+    run = synthetic_run(points=llm_points(batches=(1, 4, 16)), ladder=("eager", "inductor", "xla"))
     return held_against(metered_run(run), synthetic_ceilings(peak={"float32": 2e12}))
 
 

@@ -39,6 +39,8 @@ NAMES = (
     "coverage",
     "ecdf",
     "energy",
+    "fast_p",
+    "ladder",
     "latency",
     "memory",
     "noise",
@@ -48,6 +50,7 @@ NAMES = (
     "scaling",
     "speedup",
     "time_order",
+    "tolerance_scores",
 )
 
 
@@ -59,7 +62,10 @@ def one_workload(**options):
 def drawn():
     points = llm_points(batches=(1, 2, 4))
     run = synthetic_run(
-        effect={"xla": 0.5, "onnxruntime": 0.01}, backends=("eager", "xla", "onnxruntime"), points=points
+        effect={"xla": 0.5, "onnxruntime": 0.01},
+        backends=("eager", "xla", "onnxruntime"),
+        points=points,
+        ladder=("eager", "xla", "onnxruntime"),
     )
     data = build(held_against(metered_run(run), synthetic_ceilings()))
     return data, {item.name: item for item in pictures(plugins.figures().values(), data)}
@@ -262,7 +268,8 @@ def test_every_log_axis_says_so_and_panels_that_share_a_label_share_its_scale(sa
                 assert label.endswith("log scale") == (scales == {"log"}), (run, name, label)
                 logarithmic |= {name} if scales == {"log"} else set()
     assert logarithmic == {
-        *("break_even", "ecdf", "energy", "latency", "performance_profile", "roofline", "scaling", "speedup")
+        *("break_even", "ecdf", "energy", "fast_p", "latency", "performance_profile", "roofline", "scaling", "speedup"),
+        "tolerance_scores",
     }
 
 

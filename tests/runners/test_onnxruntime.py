@@ -310,13 +310,31 @@ def test_missing_package_names_the_command(monkeypatch):
     [
         ("onnxruntime[spining=true]", "did you mean 'spinning'"),
         ("onnxruntime[kv_cache=inplace]", "did you mean 'in_place'"),
-        ("onnxruntime[opset=latest]", "is a number"),
+        ("onnxruntime[opset=latest]", "not a whole number from 1 on"),
+        ("onnxruntime[level=none]", "basic, disabled, extended"),
         ("onnxruntime:cudda", "did you mean 'cuda'"),
     ],
 )
 def test_unknown_options_are_usage_errors(backend, says):
     with pytest.raises(UsageError, match=says):
         OnnxRuntime.availability(parse_backend(backend), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("level", "held"),
+    [
+        ("disabled", "ORT_DISABLE_ALL"),
+        ("basic", "ORT_ENABLE_BASIC"),
+        ("extended", "ORT_ENABLE_EXTENDED"),
+        ("layout", "ORT_ENABLE_LAYOUT"),
+        ("all", "ORT_ENABLE_ALL"),
+    ],
+)
+def test_the_level_of_optimisation_is_what_the_session_holds(artifacts, tmp_path, level, held):
+    executable = ready(artifacts["decode"], tmp_path, f"onnxruntime[level={level}]")
+    assert executable.options["graph_optimization"] == held
+    assert executable.session.get_session_options().graph_optimization_level.name == held
+    assert not executable.proof().mismatches
 
 
 def test_opset_chooses_the_artifact(artifacts, tmp_path):

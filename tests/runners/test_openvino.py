@@ -277,7 +277,7 @@ def test_availability(monkeypatch):
     ("backend", "says"),
     [
         ("openvino[stream=2]", "did you mean 'streams'"),
-        ("openvino[streams=0]", "1 or more"),
+        ("openvino[streams=0]", "not a whole number from 1 on"),
         ("openvino[precision=bf17]", "did you mean 'bf16'"),
         ("openvino:CPUU", "did you mean 'cpu'"),
     ],

@@ -254,7 +254,13 @@ def test_unknown_options_name_the_valid_ones(tmp_path):
         plugins.runner("inductor")(context)
 
 
-def test_max_really_freezes_the_weights(tmp_path):
+def test_a_package_with_frozen_weights_is_refused():
+    with pytest.raises(UsageError, match="handed its weights"):
+        plugins.runner("inductor").needs(parse_backend("inductor[aot,freezing]"))
+
+
+@pytest.mark.parametrize(("backend", "tuning"), [("inductor", "max"), ("inductor[freezing]", "default")])
+def test_freezing_really_freezes_the_weights(tmp_path, backend, tuning):
     """As an option of torch.compile alone, freezing is ignored; packed weights show that it happened."""
     weights, counts = launch(
         """
@@ -263,9 +269,9 @@ def test_max_really_freezes_the_weights(tmp_path):
         runner.stop()
         print(json.dumps([program.execution_mode["weights"], program.proof().details["inductor"]]))
         """,
-        backend="inductor",
+        backend=backend,
         tmp_path=tmp_path,
-        tuning="max",
+        tuning=tuning,
     )
     assert weights == "frozen"
     assert counts["mkldnn_linear_weight_pack_matcher_count"] > 0

@@ -1,0 +1,102 @@
+"""What each step of a ladder brought: every rung over the one before it, and over the first."""
+
+from collections.abc import Mapping, Sequence
+
+from steelyard.analysis import other_pairs, turned
+from steelyard.core.comparison import Comparison
+from steelyard.tables import provenance
+from steelyard.tables.cells import tags, timed
+from steelyard.tables.facts import Facts
+from steelyard.tables.format import ABSENT, TIMES
+from steelyard.tables.section import Section
+from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
+
+METRIC = "latency_s"
+
+Pairs = Mapping[tuple[str, str, str], Comparison]
+"""By the labels of both sides and the point's key, the first the one that the second is compared with."""
+
+
+def ladder_tables(facts: Facts) -> tuple[Table, ...]:
+    """A table for each ladder that was asked for."""
+    settings = facts.run.manifest.settings
+    if settings is None or not settings.ladders:
+        return ()
+    pairs = _pairs(facts)
+    return tuple(_table(facts, rungs, pairs, f"ladder-{n}") for n, rungs in enumerate(settings.ladders, start=1))
+
+
+def _pairs(facts: Facts) -> Pairs:
+    own = [item for item in facts.comparisons if item.factor != "control"]
+    others = other_pairs(facts.run, sides=facts.sides)
+    every = (*own, *(turned(item) for item in own), *others, *(turned(item) for item in others))
+    return {(item.baseline, item.candidate, item.point): item for item in every if item.metric == METRIC}
+
+
+def _table(facts: Facts, rungs: Sequence[str], pairs: Pairs, name: str) -> Table:
+    foot = Footnotes()
+    arms = {arm.label: arm for arm in facts.arms}
+    reasons = {entry.backend: entry.reason for entry in facts.run.manifest.left_out if not entry.point}
+    climbed = [rung for rung in rungs if rung in arms]
+    several = len(facts.points) > 1
+    rows, estimates = [], []
+    for point in facts.points:
+        before = ""
+        for rung in climbed:
+            arm = arms[rung]
+            estimate = facts.estimate(arm, point, METRIC)
+            shown = estimate is not None and facts.outcome(arm, point).speed
+            estimates.append(estimate)
+            head = (Cell(text=facts.label(point)),) if several else ()
+            flags: tuple[Flag, ...] = ("approximate",) if facts.outcome(arm, point).approximate else ()
+            remarks = provenance.remarks(facts, arm, point, foot)
+            latency = timed(estimate, foot, notes=remarks) if shown and estimate else Cell(text=ABSENT, notes=remarks)
+            step = pairs.get((before, rung, point.key))
+            whole = pairs.get((climbed[0], rung, point.key))
+            verdict = step.verdict if step else "first rung" if rung == climbed[0] else "no number"
+            cells = (
+                *(*head, Cell(text=rung, flags=flags), latency),
+                *(_ratio(step, foot, shown), Cell(text=verdict), _ratio(whole, foot, shown)),
+            )
+            rows.append(Row(cells=cells, tags=tags(facts, arm, point) | {"verdict": verdict, "before": before}))
+            before = rung if shown else before
+    notes = [
+        f"{rung} is left out: {reasons.get(rung, 'it is no part of the run')}." for rung in rungs if rung not in arms
+    ]
+    return Table(
+        name=name,
+        title=f"Ladder from {rungs[0]} to {rungs[-1]}",
+        caption=provenance.caption(
+            facts,
+            facts.points,
+            "Each step over the rung before it that has a time, and over the first, from paired rounds; above 1 is "
+            f"faster. Steps from or to {facts.run.manifest.baseline} are the run's own comparisons, the others belong "
+            "to the exploratory family of all pairs.",
+            estimates,
+        ),
+        columns=(
+            *((Column(key="point", title="Workload"),) if several else ()),
+            Column(key="backend", title="Rung"),
+            Column(key="latency_s", title="Latency", kind="number", unit="s", shown="ms"),
+            Column(key="step", title="Step", kind="number", unit="1", shown=TIMES),
+            Column(key="verdict", title="Verdict"),
+            Column(key="whole", title="In all", kind="number", unit="1", shown=TIMES),
+        ),
+        rows=tuple(rows),
+        footnotes=foot.all(),
+        notes=tuple(notes),
+        conditions=provenance.conditions(facts),
+        empty="no rung of the ladder can run here",
+        basis=provenance.basis(estimates),
+    )
+
+
+def _ratio(comparison: Comparison | None, foot: Footnotes, shown: bool) -> Cell:
+    times = comparison.speedup if comparison is not None and shown else None
+    notes = tuple(foot.mark(text) for text in comparison.remarks) if comparison is not None else ()
+    if times is None:
+        return Cell(text=ABSENT, notes=notes)
+    return Cell(value=times.value, interval=times.interval, notes=notes)
+
+
+SECTION = Section(name="ladder", tables={150: ladder_tables})

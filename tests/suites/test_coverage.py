@@ -1,0 +1,39 @@
+"""The suite `coverage`: what its file says of an architecture is so, and it reaches the backends."""
+
+import pytest
+import torch
+from steelyard.suites.coverage import LEFT_OUT, SUITE
+
+from steelyard import plugins
+from steelyard.core.workload import Selection
+from steelyard.lowering.plain import build
+
+POINTS = {point.workload: point for point in SUITE.points(Selection(device_kind="cpu"))}
+SAMPLE = [*list(POINTS)[::40], "t5", "resnet", "mamba"]
+
+
+def test_hundreds_of_architectures_are_in_it_and_all_others_have_a_reason():
+    assert len(POINTS) > 300
+    assert not set(POINTS) & set(LEFT_OUT)
+    assert all(LEFT_OUT.values())
+    assert SUITE.headline in POINTS
+    assert plugins.suite("coverage") is SUITE
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("name", SAMPLE)
+def test_a_model_is_as_the_file_says(name):
+    program = POINTS[name].programs["main"]
+    module = build(in_place=False, **{key: program.arguments[key] for key in program.arguments})
+    assert 4 * sum(each.numel() for each in module.parameters()) == POINTS[name].work.weight_bytes
+    for part in module.modules():  # buffers are there already
+        for key, parameter in part._parameters.items():
+            if parameter is not None:
+                part._parameters[key] = torch.nn.Parameter(0.02 * torch.randn(parameter.shape), requires_grad=False)
+    inputs = [
+        torch.ones(spec.shape, dtype=torch.int64) if spec.dtype == "int64" else torch.randn(spec.shape)
+        for spec in program.inputs
+    ]
+    with torch.inference_mode():
+        outputs = module(*inputs)
+    assert [tuple(value.shape) for value in outputs] == [spec.shape for spec in program.outputs]
