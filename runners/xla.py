@@ -159,7 +159,7 @@ class Xla(Runner):
         """What `compile` is given beyond XLA's defaults."""
         context = self.context
         own = xla_device.MAX[context.device.kind] if context.budget.tuning == "max" else {}
-        return {**own, **xla_device.asked(context.backend.options)}
+        return {**own, **xla_device.asked(context.backend.options, context.device.kind)}
 
     def matmul_precision(self) -> str:
         """The precision that JAX would give to products it traces itself."""

@@ -23,19 +23,22 @@ MAX: Mapping[str, Mapping[str, Any]] = {"cpu": {}, "cuda": _MAX_GPU, "rocm": {},
 
 ACCEPTS: Mapping[str, str] = {
     "level": "xla_backend_optimization_level: 0 to 3, which is XLA's own",
-    "fusion": "off: without the passes that fuse operators",
+    "fusion": "off: each operator a kernel of its own, on a CPU",
 }
 VALUES: Mapping[str, tuple[str, ...]] = {"level": ("0", "1", "2", "3"), "fusion": ("off",)}
 LADDER = ("xla[level=0]", "xla[fusion=off]", "xla")
 """Without optimisations, with all but fusion, and as it is."""
 
-_WITHOUT_FUSION = {"xla_disable_hlo_passes": "fusion,fusion-wrapper,multi-output-fusion"}
+_WITHOUT_FUSION = {"xla_disable_hlo_passes": "fusion"}
+"""Of a CPU: each operator is then a kernel of its own, made as fused ones are. Other platforms fuse in other passes."""
 
 _COMMAND_BUFFER = re.compile(r"to_apply=%?command_buffer")
 
 
-def asked(options: Mapping[str, str]) -> Mapping[str, Any]:
-    """Compiler options for those in brackets."""
+def asked(options: Mapping[str, str], kind: str) -> Mapping[str, Any]:
+    """Compiler options for those in brackets. Raises Unsupported for what they cannot be on a kind of device."""
+    if "fusion" in options and kind != "cpu":
+        raise Unsupported(f"xla[fusion=off] is for a CPU; on {kind} XLA fuses in several passes of other names")
     level = {"xla_backend_optimization_level": int(options["level"])} if "level" in options else {}
     return {**level, **(_WITHOUT_FUSION if "fusion" in options else {})}
 

@@ -14,6 +14,7 @@ from steelyard import plugins, wire
 from steelyard.contract.launch import ContractRequest
 from steelyard.contract.runner import RunnerContract, lowered_programs
 from steelyard.core.backend import Budget, Device, parse_backend
+from steelyard.core.errors import UsageError
 
 pytestmark = pytest.mark.backends
 CPU = Device(kind="cpu", index=0, name="cpu", memory_bytes=None)
@@ -24,10 +25,12 @@ class TestXla(RunnerContract):
     imports = frozenset({"jax"})
 
 
-def launch(source: str, *, directory: Path, programs: Any, variables: dict[str, str] | None = None) -> Any:
+def launch(
+    source: str, *, directory: Path, programs: Any, variables: dict[str, str] | None = None, backend: str = "xla"
+) -> Any:
     """Run Python in a fresh process of one thread that holds `runner` and `lowered`; what it prints last, as data."""
     asked = ContractRequest(
-        backend=parse_backend("xla"),
+        backend=parse_backend(backend),
         device=CPU,
         budget=Budget(threads=1, cpus=()),
         directory=str(directory),
@@ -162,3 +165,30 @@ def test_products_were_exported_in_full_precision(programs, tmp_path):
         print(json.dumps([details["products_exported_highest"], details["products_exported_default"]]))
         """
     assert launch(source, directory=tmp_path, programs=programs) == [4, 0]
+
+
+def kernels(programs, directory, backend):
+    """How many kernels the compiled program has, and the compiler options behind them."""
+    directory.mkdir()
+    source = """
+    runner.start()
+    program = runner.load(lowered["prefill"])
+    program.compile()
+    print(json.dumps([program.call.as_text().count(" fusion("), program.options["compiler_options"]]))
+    """
+    return launch(source, directory=directory, programs=programs, backend=backend)
+
+
+def test_without_fusion_each_operator_is_a_kernel_of_its_own(programs, tmp_path):
+    fused, nothing = kernels(programs, tmp_path / "fused", "xla")
+    apart, asked = kernels(programs, tmp_path / "apart", "xla[fusion=off]")
+    assert apart > 2 * fused
+    assert nothing == {}
+    assert asked == {"xla_disable_hlo_passes": "fusion"}
+
+
+def test_options_that_there_are_not_are_refused():
+    kind = plugins.runner("xla")
+    for text, told in (("xla[level=4]", "0, 1, 2, 3"), ("xla[fuse=off]", "did you mean 'fusion'")):
+        with pytest.raises(UsageError, match=told):
+            kind.check_options(parse_backend(text))
