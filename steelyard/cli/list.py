@@ -1,5 +1,6 @@
 """`bench list`: what there is to run, to run on, and what has been run."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +24,10 @@ _DATA_ONLY = {
     "reports": (),
     "runs": ("created_utc", "device"),
 }
+
+
+_MANY = 100
+"""So many workloads of a suite are listed one by one."""
 
 
 def list_(
@@ -55,6 +60,8 @@ def list_(
         if not rows:
             typer.echo(f"{kind}: none" + (f" under {runs}" if kind == "runs" else ""))
             continue
+        if kind == "workloads":
+            rows = _shortened(rows)
         filled = [name for name in rows[0] if any(row[name] not in (None, "", []) for row in rows)]
         columns = [name for name in filled if name not in _DATA_ONLY[kind]]
         print_table(kind, columns, [[_cell(row[name]) for name in columns] for row in rows])
@@ -114,6 +121,17 @@ def _workloads() -> Rows:
         for suite in plugins.suites().values()
         for name, meaning in suite.workloads.items()
     ]
+
+
+def _shortened(rows: Rows) -> Rows:
+    """Of a suite with very many workloads one row, for people."""
+    counts = Counter(row["suite"] for row in rows)
+    told: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        count = counts[row["suite"]]
+        many = {"workload": f"{count} of them", "meaning": "--json lists each"} if count > _MANY else {}
+        told.setdefault(row["suite"] if many else f"{row['suite']} {row['workload']}", {**row, **many})
+    return list(told.values())
 
 
 def _reports() -> Rows:

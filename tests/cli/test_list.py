@@ -23,6 +23,16 @@ def test_all_kinds_are_listed(tmp_path):
     assert max(len(line) for line in output.splitlines() if str(tmp_path) not in line) <= 80
 
 
+def test_of_a_suite_with_hundreds_of_workloads_people_see_how_many_and_data_has_each():
+    rows = json.loads(bench("list", "workloads", "--json").output)["workloads"]
+    count = sum(row["suite"] == "coverage" for row in rows)
+    text = bench("list", "workloads").output
+    assert count > 300
+    assert f"{count} of them" in text
+    assert text.count("coverage") == 1
+    assert "resnet50" in text
+
+
 @pytest.mark.parametrize(
     ("kind", "key", "expected"),
     [
