@@ -45,9 +45,9 @@ lint: env ## Check style and spelling.
 types: env ## Check types.
 	$(BIN)/mypy
 
-pytest: env ## Run the tests: in two processes, and after that those that need the machine for themselves.
+pytest: env ## Run the tests: in three processes, many of which wait, and then those that need the machine for themselves.
 ifeq ($(PYTEST),)
-	$(BIN)/pytest --numprocesses 2 -m "not alone"
+	$(BIN)/pytest --numprocesses 3 -m "not alone"
 	$(BIN)/pytest -m alone
 else
 	$(BIN)/pytest $(PYTEST)
