@@ -19,10 +19,9 @@ from steelyard.tables.winners import trusted, winners
 Best = tuple[str, ...]
 """The labels of the best at a configuration: one, or several that cannot be told apart; none where nobody can be."""
 
-
 _ON_CPU = ("host_peak_bytes",)
 _ON_DEVICE = ("device_peak_bytes", "allocator_peak_bytes")
-"""What memory is compared by: the first that is known."""
+"""What memory is compared by: the first that all have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def choice_table(facts: Facts) -> Table | None:
         cells = (Cell(text=_told(alone[arm.label], tied[arm.label])) for arm in facts.arms)
         rows.append(Row(cells=(Cell(text=question.title), *cells, Cell(value=nobody), Cell(value=len(answers)))))
         rules.append(f"{question.title}: {question.rule}.")
-    latencies = [facts.estimate(arm, point, "latency_s") for arm in facts.arms for point in facts.points]
+    latencies = [facts.median(arm, point, "latency_s") for arm in facts.arms for point in facts.points]
     return Table(
         name="choice",
         title="Which backend for what",
@@ -87,7 +86,7 @@ def _compared(facts: Facts, point: Point) -> list[Arm]:
 
 
 def _by_latency(facts: Facts, point: Point) -> Best | None:
-    timed = [arm for arm in _compared(facts, point) if facts.estimate(arm, point, "latency_s") is not None]
+    timed = [arm for arm in _compared(facts, point) if facts.median(arm, point, "latency_s") is not None]
     if len(timed) < 2:
         return None
     found = trusted(facts, point, winners(facts, point))

@@ -46,9 +46,7 @@ def _scores(facts: Facts, found: Sequence[Score]) -> Table:
     for score in found:
         level = score.tolerance_score(_USUAL)
         ceilings = _ceilings(facts, score)
-        unknown = (
-            f"{score.arm}: no configuration with right answers lies below a ceiling that the baseline does not reach"
-        )
+        unknown = f"{score.arm}: nowhere are its answers right and the baseline below a ceiling"
         cells = (
             Cell(text=score.arm, notes=tuple(foot.mark(text) for text in approximations(facts, score.approximate))),
             Cell(value=len(score.tried)),
@@ -75,7 +73,7 @@ def _scores(facts: Facts, found: Sequence[Score]) -> Table:
             "from it). Intervals: of shares Clopper-Pearson's, of the others from resampling configurations and "
             "rounds; all speak of configurations like these. Estimates decide on which side of a limit a configuration "
             "lies, not verdicts. Latencies:",
-            [facts.estimate(arm, point, METRIC) for arm in facts.arms for point in facts.points],
+            _latencies(facts),
         ),
         columns=(
             Column(key="backend", title="Backend"),
@@ -116,7 +114,7 @@ def _speedups(facts: Facts, found: Sequence[Score], empty: str = "no answer of t
         rows=tuple(rows),
         place="data",
         empty=empty,
-        basis=provenance.basis([facts.estimate(arm, point, METRIC) for arm in facts.arms for point in facts.points]),
+        basis=provenance.basis(_latencies(facts)),
     )
 
 
@@ -154,8 +152,12 @@ def _by_level(facts: Facts, found: Sequence[Score], empty: str = _UNKNOWN) -> Ta
         footnotes=foot.all(),
         place="data",
         empty=empty,
-        basis=provenance.basis([facts.estimate(arm, point, METRIC) for arm in facts.arms for point in facts.points]),
+        basis=provenance.basis(_latencies(facts)),
     )
+
+
+def _latencies(facts: Facts) -> list[Estimate | None]:
+    return [facts.median(arm, point, METRIC) for arm in facts.arms for point in facts.points]
 
 
 def _nowhere(found: Sequence[Score]) -> str:
