@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from steelyard.lowering.catalogue import Extents, Model, Size, Tensor, encoder_flop, suite
+from steelyard.lowering.catalogue import Extents, Model, Size, Tensor, encoder_flop, rows_left_alone, suite
 
 _TINY = {
     "vocab_size": 256,
@@ -20,6 +20,8 @@ _MINILM = {
     "num_attention_heads": 12,
     "intermediate_size": 1536,
 }
+_PLACES = 512
+"""Of BERT, by default."""
 _IDS = {"input_ids": Tensor(shape=("batch", "length"), dtype="int64", below="vocab_size")}
 _EMBEDDING = {
     "last_hidden_state": Tensor(shape=("batch", "length", "hidden_size")),
@@ -37,6 +39,14 @@ def _reranker_flop(extents: Extents) -> float:
     return _flop(extents) + 2.0 * int(extents["hidden_size"])
 
 
+def _unread(extents: Extents) -> int:
+    """Of the embeddings of words and of places."""
+    width, length = int(extents["hidden_size"]), int(extents["length"])
+    places = int(extents.get("max_position_embeddings", _PLACES))
+    words = rows_left_alone(int(extents["vocab_size"]), width, int(extents["batch"]) * length)
+    return words + rows_left_alone(places, width, length)
+
+
 def _sizes(
     config: Mapping[str, int], parameters: tuple[int, int], flop: Callable[[Extents], float], **more: int
 ) -> dict[str, Size]:
@@ -44,7 +54,7 @@ def _sizes(
 
     def size(geometry: Mapping[str, int], count: int, batch: int, length: int) -> Size:
         axes = {"batch": batch, "length": length}
-        return Size(config={**geometry, **more}, axes=axes, parameters=count, flop=flop)
+        return Size(config={**geometry, **more}, axes=axes, parameters=count, flop=flop, unread=_unread)
 
     return {
         "tiny": size(_TINY, parameters[0], 1, 16),
@@ -81,7 +91,7 @@ MODELS = {
 }
 SUITE = suite(
     name="embedding",
-    version=1,
+    version=2,
     question="How fast does each backend turn text into vectors and scores?",
     headline="minilm",
     models=MODELS,

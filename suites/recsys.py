@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from steelyard.lowering import plain
-from steelyard.lowering.catalogue import Extents, Model, Size, Tensor, suite
+from steelyard.lowering.catalogue import Extents, Model, Size, Tensor, rows_left_alone, suite
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +38,7 @@ def _dlrm(tables: int, rows: int, dim: int, bottom: list[int], top: list[int], b
         axes={"batch": batch, "pooling": pooling},
         parameters=_dlrm_parameters,
         flop=_dlrm_flop,
+        unread=lambda at: at["tables"] * rows_left_alone(at["rows"], at["dim"], at["batch"] * at["pooling"]),
     )
 
 
@@ -183,7 +184,7 @@ def hstu(*, in_place: bool, layers: int, width: int, heads: int, length: int, dt
 
 SUITE = suite(
     name="recsys",
-    version=1,
+    version=2,
     question="How fast does each backend score what might interest a user?",
     headline="dlrm",
     models=MODELS,

@@ -83,7 +83,7 @@ def cartpole(*, in_place: bool, steps: int, joined: bool, dtype: str) -> "torch.
 
     def step(state: "State", fresh: "State", push: torch.Tensor) -> "State":
         position, velocity, angle, turning = state
-        force = torch.where(push > 0, _FORCE, -_FORCE)
+        force = torch.where(push > 0, _FORCE, -_FORCE).to(push.dtype)  # two numbers alone are float32
         sine, cosine = angle.sin(), angle.cos()
         whole = _POLE + _CART
         swing = (force + _POLE * _LENGTH * turning * turning * sine) / whole
@@ -119,7 +119,7 @@ def cartpole(*, in_place: bool, steps: int, joined: bool, dtype: str) -> "torch.
 
 SUITE = suite(
     name="rl",
-    version=1,
+    version=2,
     question="What does each backend fuse in the steps of a simulated environment?",
     headline="unrolled",
     models=MODELS,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from steelyard.lowering.catalogue import Model, Size, Tensor, suite
+from steelyard.lowering.catalogue import Model, Size, Tensor, rows_left_alone, suite
 
 _IDS = {"input_ids": Tensor(shape=("batch", "length"), dtype="int64", below="vocab_size")}
 _HIDDEN = {"last_hidden_state": Tensor(shape=("batch", "length", "hidden_size"))}
@@ -12,7 +12,12 @@ _MAMBA = {"use_cache": False, "use_associative_scan": False}
 
 
 def _size(config: Mapping[str, Any], parameters: int, batch: int, length: int) -> Size:
-    return Size(config=config, axes={"batch": batch, "length": length}, parameters=parameters)
+    return Size(
+        config=config,
+        axes={"batch": batch, "length": length},
+        parameters=parameters,
+        unread=lambda at: rows_left_alone(at["vocab_size"], at["hidden_size"], at["batch"] * at["length"]),
+    )
 
 
 _TINY_MAMBA = {**_MAMBA, "vocab_size": 256, "hidden_size": 32, "state_size": 8, "num_hidden_layers": 2}
@@ -124,7 +129,7 @@ MODELS = {
 }
 SUITE = suite(
     name="ssm",
-    version=1,
+    version=2,
     question="How fast does each backend run state-space models?",
     headline="mamba2",
     models=MODELS,

@@ -38,11 +38,13 @@ def traffic_bytes(point: Point, facts: LoweredFacts | None) -> float | None:
     """The bytes that one call has to move at least if nothing stays in a cache between programs; None where the suite
     does not count the weights.
 
-    Of each program that runs: its weights once, inputs and outputs once, of the state the places that are filled
-    when it runs and those that it writes. No weight is counted that no multiply-add can have used: with `f`
-    operations counted there are at most `f / 2` (experts that serve no token are not read).
+    Of each program that runs: its weights once (of tables the rows that are looked up), inputs and outputs once, of
+    the state the places that are filled when it runs and those that it writes. No weight is counted that no
+    multiply-add can have used: with `f` operations counted there are at most `f / 2` (experts that serve no token are
+    not read).
     """
-    weights = point.work.weight_bytes
+    work = point.work
+    weights = work.weight_bytes if work.read_bytes is None else work.read_bytes
     driver = driver_of(point)
     runs = driver.runs(point)
     if weights is None or not runs:

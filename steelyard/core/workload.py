@@ -120,12 +120,14 @@ class StateWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """Work counts of one call, analytic. `items` is what throughput counts (`unit`, e.g. tokens)."""
+    """Work counts of one call, analytic. `items` is what throughput counts (`unit`, e.g. tokens). `read_bytes` are of
+    the weights those that a call reads, where that is not all: of tables it reads the rows that it looks up."""
 
     flop: float | None
     weight_bytes: int | None
     items: int
     unit: str
+    read_bytes: int | None = later(None)
 
     def __post_init__(self) -> None:
         if self.flop is not None:  # an int would read back from JSON as a float, under another hash

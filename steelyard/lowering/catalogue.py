@@ -44,7 +44,8 @@ class Size:
     `config` are the arguments of its class, `axes` the axes that a user can choose on, each with its default, `extents`
     further numbers that its shapes have, or how they follow from the axes. `parameters` counts the model's; `flop` are
     the floating-point operations of one item, a product and a sum counted as two: a number, a function of config,
-    extents and axes, or None for a model whose work is not arithmetic.
+    extents and axes, or None for a model whose work is not arithmetic. `unread` are parameters that a call leaves
+    alone: rows of tables that nothing looks up (`rows_left_alone`).
     """
 
     config: Mapping[str, Json]
@@ -52,6 +53,7 @@ class Size:
     extents: Mapping[str, int] | Callable[[Mapping[str, int]], Mapping[str, int]] = field(default_factory=dict)
     parameters: int | Callable[[Extents], int] = 0
     flop: float | Callable[[Extents], float] | None = None
+    unread: Callable[[Extents], int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +166,7 @@ def _points(suite_name: str, version: int, name: str, model: Model, size: str, s
                 weight_bytes=plain.weight_bytes(parameters, dtype),
                 items=items,
                 unit=model.unit,
+                read_bytes=plain.weight_bytes(parameters - at.unread(extents), dtype) if at.unread else None,
             ),
         )
 
@@ -180,6 +183,11 @@ def _number(extent: Extent, extents: Extents) -> int:
     if extent not in extents:
         raise SuiteError(f"the extent '{extent}' is neither an axis nor in the size's numbers: {', '.join(extents)}")
     return int(extents[extent])
+
+
+def rows_left_alone(rows: int, width: int, looked_up: int) -> int:
+    """Parameters of a table of so many rows that a call does not read: it looks up `looked_up` rows, or fewer."""
+    return width * max(0, rows - looked_up)
 
 
 def encoder_flop(extents: Extents) -> float:

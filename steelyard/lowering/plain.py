@@ -79,19 +79,22 @@ def build(
         def forward(self, *values: "torch.Tensor") -> "tuple[torch.Tensor, ...]":
             """See the program: both sides in its order."""
             found = self.model(**dict(zip(inputs, values, strict=True)), return_dict=True)
-            return tuple(found[name] for name in outputs)
+            kept = next(self.model.parameters()).dtype  # Mamba's last residual is float32, whatever its weights are
+            return tuple(found[name].to(kept) for name in outputs)
 
     return Plain()
 
 
 def on_meta(make: "Callable[[], torch.nn.Module]", dtype: str) -> "torch.nn.Module":
-    """The module that a function makes, in eval mode, its parameters of a dtype on the meta device."""
+    """The module that a function makes, in eval mode, its parameters on the meta device, they and its stored buffers of
+    a dtype, as `write` has them."""
     import torch
 
     with parameters_on_meta():
         module = make().eval()
-    for parameter in module.parameters():
-        parameter.data = parameter.data.to(getattr(torch, dtype))
+    for tensor in module.state_dict(keep_vars=True).values():
+        if tensor.is_floating_point():
+            tensor.data = tensor.data.to(getattr(torch, dtype))
     return module
 
 

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from steelyard import plugins
 from steelyard.analysis.work_per_call import TOLERANCE, checks, traffic_bytes
 from steelyard.core.lowered import WorkCount
-from steelyard.core.workload import StateWindow, TensorSpec
+from steelyard.core.workload import Selection, StateWindow, TensorSpec
+from steelyard.lowering.points import points_of
 from steelyard.measure.driver import driver_of
 from tests.fakes.ceilings import held_against
 from tests.fakes.runs import TOKENS, llm_points, synthetic_run
@@ -92,3 +94,17 @@ def test_generate_reads_its_weights_for_every_token():
 def test_without_a_count_of_weights_there_are_no_bytes():
     step = point("decode")
     assert traffic_bytes(replace(step, work=replace(step.work, weight_bytes=None)), None) is None
+
+
+def test_of_a_table_the_rows_that_are_looked_up_are_read():
+    selection = Selection(device_kind="cpu", size="small", workloads=("dlrm",))
+    (chosen,) = points_of(plugins.suite("recsys"), selection)
+    rows = 26 * 10_000 * 64  # tables, rows, numbers of a row; the batch is 64
+    assert chosen.work.weight_bytes - chosen.work.read_bytes == 4 * (rows - 26 * 64 * 64)
+    assert traffic_bytes(chosen, None) < chosen.work.read_bytes + 1e6
+
+
+def test_a_call_that_looks_up_every_row_reads_the_whole_table():
+    selection = Selection(device_kind="cpu", size="tiny", workloads=("dlrm",), axes={"batch": ("1000",)})
+    (chosen,) = points_of(plugins.suite("recsys"), selection)
+    assert chosen.work.read_bytes == chosen.work.weight_bytes

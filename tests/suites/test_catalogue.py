@@ -39,6 +39,13 @@ def test_parameters_operations_and_shapes_are_those_of_the_module(name: str, siz
     assert [told for point in points(name, size, **batch) for told in unlike(point)] == []
 
 
+@pytest.mark.backends
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", SUITES)
+def test_shapes_and_types_are_those_of_the_module_in_narrow_types_too(name: str, dtype: str) -> None:
+    assert [told for point in points(name, "tiny", dtype=(dtype,)) for told in unlike(point)] == []
+
+
 @pytest.mark.parametrize("name", SUITES)
 def test_every_workload_is_at_every_size_and_each_configuration_is_another(name: str) -> None:
     of_suite = plugins.suite(name)
