@@ -100,6 +100,10 @@ def arena(calls: Sequence[Sequence[Event]]) -> Reading:
     )
 
 
+_HANDED_ON = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+"""Operators whose output is the buffer of their input."""
+
+
 def values_of(graph_file: Path, events: Sequence[Event]) -> tuple[list[Value], int]:
     """Values between nodes in the order of execution, and bytes of the graph's initializers. Raises SteelyardError for
     events of other nodes than the graph's, and Unsupported for a node that holds a graph: its values are not told."""
@@ -110,12 +114,17 @@ def values_of(graph_file: Path, events: Sequence[Event]) -> tuple[list[Value], i
     outputs = {port.name for port in model.graph.output}
     made: dict[str, tuple[int, str, int]] = {}
     last: dict[str, int] = {}
+    same: dict[str, str] = {}
     for place, event in enumerate(events):
         name = event.name.removesuffix(_KERNEL)
         if name not in nodes:
             raise Unsupported(f"node '{name}' ran that is not in the optimised graph, as within one that holds a graph")
         node = nodes[name]
-        last.update(dict.fromkeys(node.input, place))
+        read = [same.get(each, each) for each in node.input]
+        last.update(dict.fromkeys(read, place))
+        if node.op_type in _HANDED_ON:
+            same[node.output[0]] = read[0]
+            continue
         names = [output for output in node.output if output]
         for output, told in zip(names, event.args.output_type_shape, strict=False):
             if output not in outputs:

@@ -122,6 +122,8 @@ def _reshaped(inputs: Inputs, module: Any, name: str, shape: tuple[int, ...]) ->
     import torch
 
     names = list(inputs) if isinstance(inputs, Mapping) else list(inspect.signature(module.forward).parameters)
+    if len(inputs) > len(names):
+        raise UsageError(f"--shape {name}: the forward takes any number of arguments, so that none of them has a name")
     values = dict(zip(names, inputs.values() if isinstance(inputs, Mapping) else inputs, strict=False))
     given = values.get(name)
     if not isinstance(given, torch.Tensor) or not given.numel():

@@ -91,7 +91,8 @@ def _within(event: Any, around: tuple[tuple[int, str], ...], count: list[int]) -
 
 
 def told(found: Sequence[Change]) -> tuple[list[Value], int, int]:
-    """What is given and taken back within the call; its peak; and the peak of what an operator takes for itself.
+    """What one operator is given and another takes back within the call; the peak of all that is; and that of what an
+    operator takes for itself.
 
     What outlives the call are its outputs, and what is older than it is not its own.
     """
@@ -105,10 +106,12 @@ def told(found: Sequence[Change]) -> tuple[list[Value], int, int]:
             spans.append((made, place, first, first.call >= 0 and first.call == change.call))
     values = [
         Value(name=change.within or "outside of operators", operator=change.operator, bytes=change.bytes, made=made)
-        for made, _, change, _ in spans
+        for made, _, change, own in spans
+        if not own
     ]
-    own = [_peak([span for span in spans if span[3] and span[2].call == call]) for call in {s[2].call for s in spans}]
-    return values, _peak(spans), max(own, default=0)
+    calls = {span[2].call for span in spans}
+    workspaces = [_peak([span for span in spans if span[3] and span[2].call == call]) for call in calls]
+    return values, _peak(spans), max(workspaces, default=0)
 
 
 def _peak(spans: Sequence[tuple[int, int, Change, bool]]) -> int:

@@ -37,9 +37,11 @@ _KINDS: tuple[tuple[str, PhaseKind], ...] = (
     ("PjRtCpuClient::Deserialize", "load"),
 )
 _PASSES_IN = "hlo_pass_pipeline"
+_NO_WORK = frozenset({"constant", "return"})
 _SKIPPED = frozenset({"parameter", "constant", "tuple", "get-tuple-element"})
-_STABLEHLO = re.compile(r"\b(?:stablehlo|chlo)\.(\w+)")
-_HLO = re.compile(r"^\s+(?:ROOT )?%?[\w.-]+ = (?:\([^=]*?\)|\S+) ([\w-]+)\(", re.MULTILINE)
+_STABLEHLO = re.compile(r"^\s*(?:%[\w:#, %]+ = )?\"?(?:stablehlo|chlo)\.(\w+)", re.MULTILINE)
+"""An operation, at the beginning of its line: elsewhere the same words are attributes, and what a reduction applies."""
+_HLO = re.compile(r"^\s+(?:ROOT )?%?[\w.-]+ = (?:\(.*?\)|\S+) ([a-z][\w-]*)\(", re.MULTILINE)
 _ENTRY = re.compile(r"^ENTRY .*?^}", re.MULTILINE | re.DOTALL)
 
 
@@ -171,7 +173,7 @@ def representations(stablehlo: str, hlo: str) -> tuple[Representation, ...]:
     return (
         Representation(
             name="StableHLO, as exported",
-            operators=most_frequent_first(kind for kind in _STABLEHLO.findall(stablehlo) if kind != "constant"),
+            operators=most_frequent_first(kind for kind in _STABLEHLO.findall(stablehlo) if kind not in _NO_WORK),
             bytes=len(stablehlo.encode()),
         ),
         Representation(name="HLO, optimised", operators=_counted(hlo), bytes=len(hlo.encode())),

@@ -65,7 +65,7 @@ def folded(found: Iterable[Phase], seconds: float) -> tuple[Phase, ...]:
     short: dict[PhaseKind, list[Phase]] = defaultdict(list)
     for phase in found:
         folded_ = replace(phase, parts=folded(phase.parts, seconds))
-        if folded_.seconds >= LEAST * seconds:
+        if folded_.parts or folded_.seconds >= LEAST * seconds:  # parts may be of another kind
             kept.append(folded_)
         else:
             short[phase.kind].append(folded_)

@@ -62,10 +62,11 @@ def write_repro(
         script = script_of(chosen, lowered)
         files = {path.name: path for path in script.files} | _made(script, lowered, work)
         files |= _sets(chosen, lowered, work)
-        (work / SCRIPT).write_text(script_text(chosen, lowered, script))
+        (work / SCRIPT).write_text(script_text(chosen, lowered, script), encoding="utf-8")
         files[SCRIPT] = work / SCRIPT
         sizes = {name: path.stat().st_size for name, path in files.items()}
-        (work / README).write_text(readme(chosen, lowered, script, sizes, (*notes, *_remarks(chosen))))
+        text = readme(chosen, lowered, script, sizes, (*notes, *_remarks(chosen)))
+        (work / README).write_text(text, encoding="utf-8")
         files[README] = work / README
         try:
             folder.mkdir(parents=True, exist_ok=True)

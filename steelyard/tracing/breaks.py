@@ -72,7 +72,7 @@ def _breaks(found: Breaks) -> Table:
         ),
         rows=tuple(_break(each, foot) for each in found.breaks),
         footnotes=foot.all(),
-        empty="none: each call ran as one graph",
+        empty="none was told before a call failed" if _failed(found) else "none: each call ran as one graph",
     )
 
 
@@ -122,8 +122,19 @@ def _recompilations(found: Breaks) -> Table:
             )
             for each in found.recompilations
         ),
-        empty="none: what was compiled first served every call" if len(found.calls) > 1 else "none: there was one call",
+        empty=_no_recompilation(found),
     )
+
+
+def _failed(found: Breaks) -> bool:
+    return any(call.failed for call in found.calls)
+
+
+def _no_recompilation(found: Breaks) -> str:
+    if _failed(found):
+        return "none was told before a call failed"
+    several = "none: what was compiled first served every call"
+    return several if len(found.calls) > 1 else "none: there was one call"
 
 
 def _compilations(found: Breaks) -> Table:

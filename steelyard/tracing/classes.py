@@ -18,6 +18,8 @@ _WORDS = {
     "scaledattnwithkvcache scaleddotproductattention attention multiheadattention groupqueryattention flash_attention "
     "scaled_dot_product_attention_math flash_attention_forward efficient_attention_forward cudnn_attention_forward "
     "scaled_dot_product_cudnn_attention flash_attention_backward efficient_attention_backward",
+    "recurrent": "lstm gru rnn rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell mkldnn_rnn_layer "
+    "lstmsequence grusequence rnnsequence lstmcell grucell rnncell dynamicquantizelstm cudnn_rnn miopen_rnn",
     "normalisation": "layer_norm native_layer_norm layernormalization skiplayernormalization "
     "skipsimplifiedlayernormalization simplifiedlayernormalization embedlayernormalization batch_norm "
     "native_batch_norm batchnormalization batch_norm_impl_index native_batch_norm_legit "
@@ -40,8 +42,9 @@ _WORDS = {
     "bitwise_xor addcmul addcdiv add_relu remainder fmod rsub sub_ subtract multiply divide exponential negate power "
     "compare select eltwise subgraph quickgelu fastgelu biasgelu softplus mish prelu threshold_backward gelu_backward "
     "sigmoid_backward tanh_backward silu_backward masked_fill masked_fill_ relu_ add_ mul_ div_ sub_ sigmoid_ dropout "
-    "rotaryembedding rope convert cast fakequantize quantizelinear dequantizelinear addsub lerp",
-    "layout": "copy copy_ clone contiguous to _to_copy view reshape reshape_ _reshape_alias expand permute transpose t "
+    "rotaryembedding rope fakequantize quantizelinear dequantizelinear addsub lerp Max Min Sum Mean",
+    "layout": "copy copy_ clone contiguous to _to_copy convert cast aten::select aten.select "
+    "view reshape reshape_ _reshape_alias expand permute transpose t "
     "unsqueeze squeeze flatten unflatten slice slice_ narrow split split_with_sizes chunk cat concat stack pad "
     "constant_pad_nd as_strided movedim swapaxes repeat tile roll flip reverse broadcast broadcast_to "
     "broadcast_in_dim bitcast bitcast_convert concatenate dynamic_slice dynamic_update_slice reorder reorderinput "
@@ -65,7 +68,17 @@ _MEANINGS = {
     UNKNOWN: "unknown operators",
     "layout": "copies and layout",
 }
-_RULING = ("matmul", "convolution", "attention", "normalisation", "reduction", "embedding", "elementwise", "layout")
+_RULING = (
+    "matmul",
+    "convolution",
+    "attention",
+    "recurrent",
+    "normalisation",
+    "reduction",
+    "embedding",
+    "elementwise",
+    "layout",
+)
 """Of a kernel that holds several operators, the class is the first of these that any of them has."""
 _GENERATED = ("fusion", "cpp_fused", "cpp", "triton")
 _HOLDING = ("subgraph",)
@@ -96,7 +109,11 @@ def name_of(operator_class: str) -> str:
 
 
 def _of_word(word: str) -> str | None:
-    """`aten::_softmax`, `LayerNormalization` and `reduce-window` are words of one table."""
+    """`aten::_softmax`, `LayerNormalization` and `reduce-window` are words of one table. A word of two operators stands
+    there as it is spelled: PyTorch's select is a view and HLO's a choice, ONNX's Sum adds and PyTorch's sum reduces."""
+    whole = word.strip()
+    if spelled := OF_WORD.get(whole) or OF_WORD.get(".".join(whole.split(".")[:2])):
+        return spelled
     plain = _PREFIX.sub("", word.strip()).partition(".")[0].replace("-", "_")
     return OF_WORD.get(plain) or OF_WORD.get(plain.strip("_")) or OF_WORD.get(plain.strip("_").lower())
 

@@ -6,6 +6,7 @@ SHADES = {
     "matmul": ("#0072B2", ""),
     "convolution": ("#56B4E9", ""),
     "attention": ("#009E73", ""),
+    "recurrent": ("#009E73", "////"),
     "normalisation": ("#F2C45A", ""),
     "elementwise": ("#D55E00", ""),
     "reduction": ("#CC79A7", ""),

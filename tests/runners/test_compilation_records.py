@@ -202,11 +202,25 @@ ENTRY %main (a: f32[4]) -> (f32[4]) {
 
 
 def test_operators_of_hlo_and_of_its_entry_are_counted():
-    stablehlo = "%0 = stablehlo.constant dense<1>\n %1 = stablehlo.multiply %a, %a : tensor<4xf32>"
+    stablehlo = """
+    %0 = stablehlo.constant dense<1>
+    %1 = stablehlo.multiply %a, %a : tensor<4xf32>
+    %2:2 = "stablehlo.gather"(%1, %0) <{dimension_numbers = #stablehlo.gather<offset_dims = [1]>}> ({
+    ^bb0(%x: tensor<f32>, %y: tensor<f32>):
+      stablehlo.return %x : tensor<f32>
+    })
+    %3 = stablehlo.reduce(%1 init: %0) applies stablehlo.add across dimensions = [0]
+"""
     exported, optimised, entry = xla_compilation.representations(stablehlo, HLO)
-    assert exported.operators == {"multiply": 1}
+    assert exported.operators == {"multiply": 1, "gather": 1, "reduce": 1}
     assert optimised.operators == {"multiply": 1, "fusion": 1}
     assert entry.operators == {"fusion": 1}
+
+
+def test_an_instruction_with_many_results_is_counted():
+    six = ", ".join(f"/*index={n}*/f32[]" if n == 5 else "f32[]" for n in range(6))
+    hlo = f"ENTRY %main (a: f32[]) -> f32[] {{\n  %w = ({six}) while(%t), condition=%c, body=%b\n}}\n"
+    assert xla_compilation.representations("", hlo)[2].operators == {"while": 1}
 
 
 LISTING = """

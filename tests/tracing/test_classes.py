@@ -18,9 +18,14 @@ def of(kind: str, name: str = "", sources: tuple[str, ...] = (), *, wrapper: boo
         ("attention", ["aten::_scaled_dot_product_flash_attention_for_cpu", "GroupQueryAttention"]),
         ("normalisation", ["aten::native_layer_norm", "LayerNormalization", "MVN", "RMS", "SkipLayerNormalization"]),
         ("reduction", ["aten::_softmax", "Softmax", "ReduceMean", "reduce-window", "MaxPool", "TopK"]),
+        ("recurrent", ["aten::lstm", "LSTM", "GRU", "LSTMSequence", "mkldnn::_mkldnn_rnn_layer", "RNN"]),
         ("elementwise", ["aten::add", "aten::gelu", "Eltwise", "Subgraph", "Mul", "Erf", "aten::mul_"]),
         ("layout", ["aten::copy_", "Transpose", "Reorder", "copy", "Concat", "aten::_to_copy"]),
         ("embedding", ["aten::embedding", "Gather", "gather"]),
+        # one word, two operators: as they are spelled
+        ("elementwise", ["select", "Sum", "Max", "Min", "Mean", "maximum"]),
+        ("layout", ["aten::select", "aten.select.int", "Cast", "Convert", "convert", "aten::to"]),
+        ("reduction", ["aten::sum", "aten::max", "ReduceSum", "aten.mean.dim"]),
     ],
 )  # fmt: skip
 def test_the_words_of_all_runtimes(wanted, kinds):

@@ -57,6 +57,12 @@ def test_a_short_phase_is_told_with_others_of_its_kind():
     assert folded([lone], 1.0) == (lone,), "one alone keeps its name"
 
 
+def test_a_short_phase_with_parts_of_another_kind_keeps_them():
+    part = Phase(name="pass", kind="passes", own_s=1e-6)
+    found = folded([Phase(name=f"module {n}", kind="codegen", own_s=1e-6, parts=(part,)) for n in range(3)], 1.0)
+    assert [(each.kind, [inner.kind for inner in each.parts]) for each in found] == [("codegen", ["passes"])] * 3
+
+
 @pytest.mark.parametrize("wrong", [span("backwards", 10, 5), span("part of what follows", 0, 5, 1)])
 def test_spans_that_cannot_be_are_refused(wrong):
     with pytest.raises(ValueError, match=wrong.name):
