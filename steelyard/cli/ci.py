@@ -55,14 +55,14 @@ def compare(
     from steelyard.cli.verdicts import exit_code, verdicts_of
     from steelyard.service.comparing import comparisons
     from steelyard.service.two_commits import installed
-    from steelyard.store import find_run, open_run
+    from steelyard.store import open_run
 
     wanted = verdicts_of(fail_on)
     with ended_only_when_asked():
         before, after = installed(project, base, backend, say=_say, packages=package or ())
-        code = _run(context, output, backends=(before.text, after.text), baseline=before.text)
+        code, path = _run(context, output, backends=(before.text, after.text), baseline=before.text)
     if code in (0, 3):
-        (found,) = comparisons([[open_run(find_run(output, "latest"))]])
+        (found,) = comparisons([[open_run(path)]])
         _tell(found, base)
         code = code or exit_code(found, wanted)
     sys.exit(code)
@@ -95,14 +95,14 @@ def nightly(
     from steelyard.history.nights import nights_of
     from steelyard.service.confirming import confirm as confirmed
     from steelyard.service.regression_issues import write_issues
-    from steelyard.store import find_run, open_run
+    from steelyard.store import open_run
 
     time_s, target = seconds_of(confirm), file or output / record.NAME
     with ended_only_when_asked():
-        code = _run(context, output)
+        code, path = _run(context, output)
         if code not in (0, 3):
             sys.exit(code)
-        run = open_run(find_run(output, "latest"))
+        run = open_run(path)
         record.append(target, nights_of(run))
         slower = [
             change
@@ -146,10 +146,10 @@ def bisect(
 
     def judge(number: int) -> str:
         before, after = steps[0].spec(), steps[number].spec()
-        code = _run(context, output, backends=(before.text, after.text), baseline=before.text)
+        code, path = _run(context, output, backends=(before.text, after.text), baseline=before.text)
         if code not in (0, 3):
             sys.exit(code)
-        verdict, speedup, run_id = judged(output, after)
+        verdict, speedup, run_id = judged(path, after)
         typer.echo(f"{steps[number].name}: {verdict}, {good}'s time over its {with_interval(speedup)} ({run_id})")
         return verdict
 
@@ -165,19 +165,27 @@ def _say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _run(context: typer.Context, output: Path, **instead: object) -> int:
-    """Run with the options that were passed on, and some of our own in their place. Returns the exit code."""
+def _run(context: typer.Context, output: Path, **instead: str | tuple[str, ...]) -> tuple[int, Path]:
+    """Run with the options that were passed on, and some of our own in their place. Returns the exit code and where the
+    run is. Raises NothingCompared, before anything is measured, where a backend of our own cannot run."""
     from steelyard.cli.options import run_options
     from steelyard.cli.passed_on import params_of_run
-    from steelyard.cli.running import new_run
-    from steelyard.core.errors import UsageError
+    from steelyard.cli.running import finish, measured
+    from steelyard.core.errors import NothingCompared, UsageError
+    from steelyard.engine.plan import make_plan
     from steelyard.service.asked import request_of
 
     options = run_options(params_of_run(context))
     if instead and options["ladder"]:
         raise UsageError("--ladder names backends, and what is compared here is an old and a new version of one")
     asked = {**options, **instead}
-    return new_run(request_of(**asked), output, weights=asked["weights"], dry_run=False, report=True, json=False)
+    plan = make_plan(request_of(**asked))
+    reasons = {entry.backend: entry.reason for entry in plan.left_out if not entry.point}
+    for backend in instead.get("backends", ()):
+        if backend in reasons:
+            raise NothingCompared(f"{backend} cannot run here, and nothing was measured: {reasons[backend]}")
+    ended = measured(plan, output, weights=asked["weights"])
+    return finish(ended, report=True), ended.path
 
 
 def _tell_alarms(alarms: "Sequence[Alarm]") -> None:

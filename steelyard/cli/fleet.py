@@ -117,7 +117,8 @@ def gather(
     made = join(shards, list(places), runs)
     typer.echo(printable(f"{made.path}: {'joined' if made.new else 'is here already'}"))
     for place in made.missing:
-        typer.echo(printable(f"  {place} was not measured: bench run --shard {plan / str(place.number)}.json"))
+        file = plan / f"{place.number}.json"
+        typer.echo(printable(f"  {place} was not measured to the end: bench run --shard {file}"))
     for line in reported(made.path) if report and made.new else ():
         typer.echo(printable(line))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from steelyard.cli.exit_codes import FAILED, INTERRUPTED
-from steelyard.engine.plan import Request, make_plan
+from steelyard.engine.plan import Plan, Request, make_plan
 from steelyard.service import running
 from steelyard.service.reporting import found, reported
 from steelyard.service.running import Outcome, StoredOutcome
@@ -23,13 +23,22 @@ def new_run(
     """Plan, and unless that is all, measure, store and report. Returns the exit code."""
     started = time.monotonic()
     plan = make_plan(request)
-    for line in running.announce(plan, output):
-        typer.echo(line, err=not dry_run)
     if dry_run:
+        for line in running.announce(plan, output):
+            typer.echo(line)
         return 0
+    return finish(measured(plan, output, weights=weights, started_s=started, json=json), report=report, venue=venue)
+
+
+def measured(
+    plan: Plan, output: Path, *, weights: Path | None, started_s: float | None = None, json: bool = False
+) -> StoredOutcome:
+    """Announce a plan, measure and store it."""
+    for line in running.announce(plan, output):
+        typer.echo(line, err=True)
+    begun = time.monotonic() if started_s is None else started_s
     with Screen(as_json=json) as screen:
-        ended = running.run_plan(plan, output, screen, weights=weights, started_s=started)
-    return finish(ended, report=report, venue=venue)
+        return running.run_plan(plan, output, screen, weights=weights, started_s=begun)
 
 
 def shard_run(file: Path, output: Path, *, wait: bool, report: bool, json: bool) -> int:

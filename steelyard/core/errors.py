@@ -41,6 +41,12 @@ class FellBack(SteelyardError):
     """The runtime did the work elsewhere or otherwise than it was told to."""
 
 
+class NothingCompared(SteelyardError):
+    """What was to be compared cannot run here, so that nothing is said of it."""
+
+    exit_code = 3
+
+
 class StoreError(SteelyardError):
     """A stored run cannot be read or written."""
 

@@ -15,5 +15,11 @@ class VirtualEnvironment:
 
     @property
     def lock(self) -> str:
-        """The packages as a requirements file."""
-        return "".join(f"{name}=={version.partition(' ')[0]}\n" for name, version in self.packages.items())
+        """The packages as a requirements file, without this project, which `bench env create` puts in itself. What came
+        from a commit is no release: a comment says which it was."""
+        lines = []
+        for name, version in self.packages.items():
+            released, _, commit = version.partition(" ")
+            if name != "steelyard":
+                lines.append(f"# {name} {released}, commit {commit.strip('()')}" if commit else f"{name}=={released}")
+        return "".join(f"{line}\n" for line in lines)

@@ -35,7 +35,8 @@ def environment(request: LaunchRequest) -> dict[str, str]:
         "STEELYARD_PADDING": "x" * source.randrange(4096),
         MARK: request.launch,
     }
-    return for_child(own, temporary=Path(request.compile_cache))
+    apart = request.backend.environment is not None
+    return for_child(own, temporary=Path(request.compile_cache), apart=apart)
 
 
 def prepared(request: LaunchRequest) -> tuple[Path, Path]:

@@ -70,7 +70,9 @@ def _start(spec: BackendSpec, device_kind: str, folder: Path) -> subprocess.Pope
     )
     return subprocess.Popen(
         module_command("steelyard.engine.probe", spec.text, device_kind, python=interpreter(spec)),
-        env=for_child(plugins.runner(spec.runner).environment(context), temporary=folder),
+        env=for_child(
+            plugins.runner(spec.runner).environment(context), temporary=folder, apart=spec.environment is not None
+        ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

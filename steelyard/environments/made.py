@@ -19,10 +19,13 @@ from steelyard.core.errors import SteelyardError, UsageError
 from steelyard.core.virtual_environment import VirtualEnvironment
 from steelyard.environments.kept import RECORD, Environment, find, folder_of, named, python_in, remove
 from steelyard.guard.child import program_command
+from steelyard.guard.environment import for_another_python
 from steelyard.lowering.locks import locked
 
 LAUNCH = ("ml_dtypes", "msgspec", "numpy", "psutil", "safetensors")
 """What a launch imports of this project's own requirements."""
+_UNMET = re.compile(r" (requires|has requirement) ")
+"""What pip check says of a package that lacks another, and of one that has it at a wrong version."""
 _VERSION = re.compile(r"\d+(\.\d+)*")
 _LOOK = """
 import importlib.metadata, json, platform, sysconfig
@@ -87,6 +90,23 @@ def create(
     return made
 
 
+def at_version(
+    backend: BackendSpec, version: str, *, packages: Sequence[str] = (), say: Callable[[str], None] = lambda text: None
+) -> BackendSpec:
+    """The backend in the environment of this version of its runtime, with `packages` besides: the one that is there,
+    or a new one where there is none, or one that cannot serve or holds something else. Raises as `create` does."""
+    chosen = replace(backend, environment=version)
+    needed = plugins.runner(backend.runner).requirements
+    runtime = package_of(needed[0])
+    try:
+        there = find(chosen)
+    except UsageError:
+        there = None
+    if there is None or there.found.packages.get(runtime) != version or not {*packages} <= {*there.requirements}:
+        create(chosen, requirements=(f"{runtime}=={version}", *needed[1:], *packages), anew=True, say=say)
+    return chosen
+
+
 def differences(backend: BackendSpec) -> list[str]:
     """What is no longer as it was when the environment was made, and which packages do not go together, a line each.
     Raises UsageError where there is none."""
@@ -100,10 +120,15 @@ def differences(backend: BackendSpec) -> list[str]:
     if not made.inherits:  # what lies beneath is another environment's affair
         command = program_command([*_pip(folder), "check"])
         checked = subprocess.run(
-            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=dict(os.environ)
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=for_another_python(os.environ),
         )
         # of this project only what a launch needs is there, on purpose
-        found += [line for line in checked.stdout.splitlines() if " requires " in line and "steelyard" not in line]
+        found += [line for line in checked.stdout.splitlines() if _UNMET.search(line) and "steelyard" not in line]
     return found
 
 
@@ -185,7 +210,7 @@ def _run(command: Sequence[str], doing: str) -> str:
         text=True,
         check=False,
         stdin=subprocess.DEVNULL,
-        env=dict(os.environ),
+        env=for_another_python(os.environ),
     )
     if done.returncode:
         said = "\n".join(f"{done.stdout}\n{done.stderr}".strip().splitlines()[-8:])

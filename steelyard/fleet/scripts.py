@@ -49,11 +49,12 @@ def array_script(numbers: Sequence[int], *, name: str, plan: Path, runs: Path, a
     shard = f'{shlex.quote(str(plan))}/"$SLURM_ARRAY_TASK_ID".json'
     return (
         f"""{_head(lines, asked)}
+again=no
+child=
+trap 'again=yes; kill -TERM $child' USR1
+trap 'kill -TERM $child' TERM
 {bench} run --shard {shard} --output {shlex.quote(str(runs))} --no-report &
 child=$!
-again=no
-trap 'again=yes; kill -TERM "$child"' USR1
-trap 'kill -TERM "$child"' TERM
 wait "$child"
 code=$?
 """

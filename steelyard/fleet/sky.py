@@ -10,18 +10,24 @@ from steelyard.core.shard import Shard
 _SETUP = """python3 -m venv --system-site-packages ~/steelyard
 ~/steelyard/bin/pip install --quiet {packages}
 """
-_RUN = """~/steelyard/bin/bench run --shard ~/plan/$SHARD.json --output ~/runs --no-report
+_RUN = """code=0
+~/steelyard/bin/bench run --shard ~/plan/$SHARD.json --output ~/runs --no-report || code=$?
+cp -r ~/runs/. ~/bucket/
+exit $code
 """
+"""On a disk of the machine first: a bucket that is mounted takes whole files, and no line after the other."""
 
 
 def task(shards: Sequence[Shard], plan: Path, *, accelerators: str, bucket: str, packages: Sequence[str]) -> str:
-    """The task as YAML. `accelerators` as SkyPilot names them (`A100:1`, `tpu-v5e-8`), `bucket` the name of the storage
-    that all machines mount, `packages` what pip installs: this project with an extra, and a compiler of one's own."""
+    """The task as YAML. What a machine that is taken away had measured is lost.
+
+    `accelerators` as SkyPilot names them (`A100:1`, `tpu-v5e-8`), `bucket` the name of the storage that all machines
+    mount, `packages` what pip installs: this project with an extra, and a compiler of one's own."""
     fields = {
         "name": f"steelyard-{shards[0].place.plan}",
         "resources": {"accelerators": accelerators},
         "envs": {"SHARD": str(shards[0].place.number)},
-        "file_mounts": {"~/plan": str(plan), "~/runs": {"name": bucket, "mode": "MOUNT"}},
+        "file_mounts": {"~/plan": str(plan), "~/bucket": {"name": bucket, "mode": "MOUNT"}},
         "setup": _SETUP.format(packages=" ".join(f"'{each}'" for each in packages)),
         "run": _RUN,
     }

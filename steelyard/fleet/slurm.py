@@ -7,13 +7,14 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steelyard import wire
 from steelyard.core.errors import SteelyardError, UsageError
 from steelyard.core.shard import Shard
 from steelyard.fleet.scripts import Resources, array_script, gather_script
+from steelyard.lowering.locks import locked
 from steelyard.service.sharding import measured
 from steelyard.tables.format import counted
 
@@ -55,20 +56,27 @@ def scripts(shards: Sequence[Shard], plan: Path, runs: Path, asked: Resources) -
 def submit(shards: Sequence[Shard], plan: Path, runs: Path, asked: Resources) -> Jobs:
     """Submit them: an array, and the job that joins what it measured. Raises UsageError while an earlier array of the
     plan has elements left: two would measure a shard at once."""
-    if left := [state for state in _queued(plan) if state[1] not in ("COMPLETING",)]:
-        raise UsageError(
-            f"{plan}: {counted(len(left), 'element')} of an earlier submission still queued or running: "
-            f"bench fleet cancel {plan} ends them"
-        )
-    array, gather = scripts(shards, plan, runs, asked)
     folder = plan / "slurm"
     folder.mkdir(exist_ok=True)
-    runs.mkdir(parents=True, exist_ok=True)
-    first = _sbatch(folder / "array.sh", array)
-    second = _sbatch(folder / "gather.sh", gather.replace("afterany:ARRAY", f"afterany:{first}"))
-    before = jobs_of(plan)
-    jobs = Jobs(arrays=(*before.arrays, first), gathering=(*before.gathering, second))
-    wire.write(folder / JOBS, jobs)
+    with locked(folder / ".lock"):
+        if left := [state for state in _queued(plan) if state[1] not in ("COMPLETING",)]:
+            raise UsageError(
+                f"{plan}: {counted(len(left), 'element')} of an earlier submission still queued or running: "
+                f"bench fleet cancel {plan} ends them"
+            )
+        array, gather = scripts(shards, plan, runs, asked)
+        runs.mkdir(parents=True, exist_ok=True)
+        before = jobs_of(plan)
+        first = _sbatch(folder / "array.sh", array)
+        # Known at once, so that whatever becomes of the other job, status and cancel see it.
+        wire.write(folder / JOBS, replace(before, arrays=(*before.arrays, first)))
+        try:
+            second = _sbatch(folder / "gather.sh", gather.replace("afterany:ARRAY", f"afterany:{first}"))
+        except SteelyardError:
+            _slurm("scancel", first)
+            raise
+        jobs = Jobs(arrays=(*before.arrays, first), gathering=(*before.gathering, second))
+        wire.write(folder / JOBS, jobs)
     return jobs
 
 

@@ -31,14 +31,26 @@ _SET: Mapping[str, str] = {
 }
 
 
+def for_another_python(variables: Mapping[str, str]) -> dict[str, str]:
+    """For the interpreter of another environment: without what says where ours finds modules."""
+    ours = ("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "VIRTUAL_ENV")
+    return {**{name: value for name, value in variables.items() if name not in ours}, "PYTHONNOUSERSITE": "1"}
+
+
 def for_child(
-    own: Mapping[str, str] | None = None, *, temporary: Path | None = None, shell: Mapping[str, str] = os.environ
+    own: Mapping[str, str] | None = None,
+    *,
+    temporary: Path | None = None,
+    apart: bool = False,
+    shell: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
     """A process's environment, complete before it starts. `own` is what its starter sets, and wins over the shell.
 
-    `temporary` is the folder for what it writes and forgets; by default the one where we ourselves do.
+    `temporary` is the folder for what it writes and forgets; by default the one where we ourselves do. `apart` is for
+    one that runs on the Python of an environment of its own.
     """
     kept = {name: value for name, value in shell.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
+    kept = for_another_python(kept) if apart else kept
     return {**kept, "TMPDIR": str(temporary or tempfile.gettempdir()), **(own or {}), **_SET}
 
 

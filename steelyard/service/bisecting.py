@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -14,11 +14,10 @@ from steelyard.analysis import compare_run
 from steelyard.core.backend import BackendSpec
 from steelyard.core.comparison import Estimate
 from steelyard.core.errors import SteelyardError, UsageError
-from steelyard.environments.kept import every, named
-from steelyard.environments.made import create, package_of
+from steelyard.environments.made import at_version, package_of
 from steelyard.guard.child import program_command
 from steelyard.service import two_commits
-from steelyard.store import find_run, open_run
+from steelyard.store import open_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def candidates(
             for commit in commits
         ]
     return [
-        Candidate(version, lambda version=version: _installed(spec, version, packages, say))  # type: ignore[misc]
+        Candidate(version, lambda version=version: at_version(spec, version, packages=packages, say=say))  # type: ignore[misc]
         for version in _versions(spec, good, bad)
     ]
 
@@ -74,23 +73,16 @@ def first_slow(count: int, judge: Callable[[int], str]) -> tuple[int | None, str
     return slow, ""
 
 
-def judged(output: Path, after: BackendSpec) -> tuple[str, Estimate | None, str]:
-    """The verdict of the newest run on this backend, its speed-up and the run: of the headline's own metric, or where
+def judged(path: Path, after: BackendSpec) -> tuple[str, Estimate | None, str]:
+    """The verdict of a run on this backend, its speed-up and the run: of the headline's own metric, or where
     that is not among what was run, of the first configuration's."""
-    run = open_run(find_run(output, "latest"))
+    run = open_run(path)
     mine = [item for item in compare_run(run) if item.candidate == after.text]
     if not mine:
-        raise SteelyardError(f"{run.manifest.run_id}: {after.text} was not compared; bench show latest says why")
+        run_id = run.manifest.run_id
+        raise SteelyardError(f"{run_id}: {after.text} was not compared; bench show {run_id} says why")
     first = next((item for item in mine if item.workload == run.manifest.headline), mine[0])
     return first.verdict, first.speedup, run.manifest.run_id
-
-
-def _installed(spec: BackendSpec, version: str, packages: Sequence[str], say: Callable[[str], None]) -> BackendSpec:
-    chosen = replace(spec, environment=version)
-    if named(chosen) not in every():
-        needed = plugins.runner(spec.runner).requirements
-        create(chosen, requirements=(f"{package_of(needed[0])}=={version}", *needed[1:], *packages), anew=True, say=say)
-    return chosen
 
 
 def _versions(spec: BackendSpec, good: str, bad: str) -> list[str]:

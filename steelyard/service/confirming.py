@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +15,7 @@ from steelyard.core.errors import SteelyardError
 from steelyard.core.run import Manifest
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import Request, make_plan
-from steelyard.environments import kept, made
-from steelyard.environments.made import package_of
+from steelyard.environments.made import at_version, package_of
 from steelyard.history.changes import Change
 from steelyard.service.running import run_plan
 from steelyard.service.screen import Screen
@@ -84,9 +83,7 @@ def _measured(
     time_s: float,
     say: Callable[[str], None],
 ) -> list[Alarm]:
-    old = replace(new, environment=version)
-    if kept.named(old) not in [each.backend for each in kept.every().values() if isinstance(each, kept.Environment)]:
-        made.create(old, say=say)
+    old = at_version(new, version, say=say)
     stored = settings(manifest)
     suite = plugins.suite(stored.suite)
     keys = {change.series.point for change in changes}

@@ -7,6 +7,9 @@ from steelyard.core.hashing import stable_hash
 from steelyard.service.confirming import Alarm
 from steelyard.tables.slug import slug
 
+_BEGINS = "slower: "
+"""How every title begins, and by what an older file is known as one of ours."""
+
 
 def write_issues(alarms: Iterable[Alarm], folder: Path) -> tuple[Path, ...]:
     """A file for each confirmed alarm, named after its series: title, empty line, text. Older files there are removed.
@@ -15,7 +18,8 @@ def write_issues(alarms: Iterable[Alarm], folder: Path) -> tuple[Path, ...]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.md"):
-        old.unlink()
+        if old.read_text(encoding="utf-8", errors="replace").startswith(_BEGINS):
+            old.unlink()
     texts: dict[str, list[str]] = {}
     for alarm in alarms:
         if alarm.outcome == "confirmed":
@@ -29,7 +33,7 @@ def write_issues(alarms: Iterable[Alarm], folder: Path) -> tuple[Path, ...]:
 def _title(alarm: Alarm) -> str:
     series = alarm.change.series
     what = f"{series.arm}, {series.suite} {series.title}, {series.metric.removesuffix('_s')}"
-    return f"slower: {what} on {series.device}"
+    return f"{_BEGINS}{what} on {series.device}"
 
 
 def _text(alarm: Alarm) -> str:

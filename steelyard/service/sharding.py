@@ -17,9 +17,8 @@ from steelyard.lowering.points import points_of
 from steelyard.service.asked import request_of
 from steelyard.service.running import StoredOutcome, announce, resume_run, run_plan
 from steelyard.service.screen import Screen
-from steelyard.store import read_manifest, runs_once, segment_ends
-
-_UNFINISHED = ("interrupted", "recovered")
+from steelyard.store import read_manifest, runs_once
+from steelyard.store.segments import ended_by_itself
 
 
 def divide(asked: Mapping[str, Any], points: Sequence[Point], count: int) -> tuple[Shard, ...]:
@@ -45,7 +44,7 @@ def divide(asked: Mapping[str, Any], points: Sequence[Point], count: int) -> tup
         loads[least] += cost
         chosen[least] += part
     order = {point.key: number for number, point in enumerate(points)}
-    plan = stable_hash([asked, list(order), count], 12)
+    plan = stable_hash([__version__, asked, list(order), count], 12)
     return tuple(
         Shard(
             tool_version=__version__,
@@ -122,10 +121,16 @@ def _path(shard: Shard, name: str) -> Path | None:
 
 
 def every(folder: Path) -> tuple[Shard, ...]:
-    """The shards in a folder, by number. Raises UsageError where there is none."""
+    """The shards in a folder, by number. Raises UsageError where there is none, or not each of one plan once."""
     shards = sorted(map(read, folder.glob("[0-9]*.json")), key=lambda shard: shard.place.number)
     if not shards:
         raise UsageError(f"{folder}: has no shards; bench plan writes them")
+    if len({(shard.place.plan, shard.place.count) for shard in shards}) > 1:
+        raise UsageError(f"{folder}: has shards of several plans: keep each plan in a folder of its own")
+    numbers = [shard.place.number for shard in shards]
+    if numbers != list(range(1, shards[0].place.count + 1)):
+        told = ", ".join(map(str, numbers))
+        raise UsageError(f"{folder}: has the shards {told}, and not each of 1 to {shards[0].place.count} once")
     return tuple(shards)
 
 
@@ -146,13 +151,7 @@ def measured(output: Path) -> dict[ShardPlace, Part]:
             manifest = read_manifest(path)
             place = None if manifest.settings is None else manifest.settings.shard
             if place is not None and place not in found:
-                found[place] = Part(run_id=manifest.run_id, path=path, whole=_ended(path))
+                found[place] = Part(run_id=manifest.run_id, path=path, whole=ended_by_itself(path))
         except StoreError:
             continue  # whoever lists runs is told what is wrong with it
     return found
-
-
-def _ended(path: Path) -> bool:
-    """Whether its last segment is published and ended by itself."""
-    ends = segment_ends(path)
-    return bool(ends) and ends[-1] not in ("", *_UNFINISHED)

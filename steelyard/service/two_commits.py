@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from steelyard import plugins
 from steelyard.core.backend import BackendSpec
 from steelyard.core.errors import SteelyardError, UsageError
-from steelyard.environments.kept import RECORD, folder_of
+from steelyard.environments.kept import find
 from steelyard.environments.made import create
 
 DIGITS = 12
@@ -48,13 +48,21 @@ def install(
     packages: Sequence[str] = (),
     anew: bool = True,
 ) -> BackendSpec:
-    """The backend in the environment of one commit; without `anew` that of before, if there is one."""
+    """The backend in the environment of one commit; without `anew` that of before, if there is one that serves."""
     chosen = replace(backend, environment=commit[:DIGITS])
-    if anew or not (folder_of(chosen) / RECORD).is_file():
+    if anew or not _serves(chosen):
         root = _root(project)
         with _tree(root, commit) as tree:
             create(chosen, requirements=(str(tree), *packages), inherits=True, anew=True, say=say)
     return chosen
+
+
+def _serves(backend: BackendSpec) -> bool:
+    try:
+        find(backend)
+    except UsageError:
+        return False
+    return True
 
 
 def between(project: Path, good: str, bad: str) -> list[str]:

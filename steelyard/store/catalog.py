@@ -56,9 +56,13 @@ class _Head(msgspec.Struct):
 
 def new_run_id(suite: str, now: datetime | None = None) -> str:
     """Sorts by time: the UTC second, the suite, six random hex digits."""
-    stamp = (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return run_id(now or datetime.now(UTC), suite, secrets.token_hex(3))
+
+
+def run_id(created: datetime, suite: str, digits: str) -> str:
+    """The id of a run as the name of a folder, whatever its suite is called."""
     name = re.sub(r"[^A-Za-z0-9_]+", "-", suite).strip("-") or "suite"
-    return f"{stamp}-{name}-{secrets.token_hex(3)}"
+    return f"{created.astimezone(UTC).strftime('%Y%m%dT%H%M%SZ')}-{name}-{digits}"
 
 
 def find_run(root: Path, wanted: str) -> Path:

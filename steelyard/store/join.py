@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +11,7 @@ from steelyard.core.hashing import stable_hash
 from steelyard.core.run import LeftOut, Manifest
 from steelyard.core.shard import Shard, ShardPlace
 from steelyard.store import segments
+from steelyard.store.catalog import run_id
 from steelyard.store.differences import differences
 from steelyard.store.files import publish, writing
 from steelyard.store.reader import read_manifest
@@ -20,7 +22,7 @@ from steelyard.store.writer import create_run, prepare_root
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """Where the joined run lies, whether it was made now, and which shards nobody has measured."""
+    """Where the joined run lies, whether it was made now, and which shards nobody has measured to the end."""
 
     path: Path
     new: bool
@@ -31,8 +33,9 @@ def join(shards: Sequence[Shard], paths: Sequence[Path], root: Path) -> Joined:
     """Store the runs of the shards at `paths` as one run under `root`. Pairs stay within their rounds, each measured on
     one machine; rounds are numbered anew. The same runs give the same id and the same bytes, and are joined once.
 
-    A shard that is missing is told in the run, as configurations that were left out. Raises UsageError where none is
-    there, StoreError where two are of one shard or the machines are unlike, with every difference.
+    A shard that nobody measured, or that was cut off or is still being measured, is told in the run, as configurations
+    that were left out. Raises UsageError where none has ended, StoreError where two are of one shard or the machines
+    are unlike, with every difference.
     """
     found: dict[int, tuple[Path, Manifest]] = {}
     for path in paths:
@@ -42,12 +45,12 @@ def join(shards: Sequence[Shard], paths: Sequence[Path], root: Path) -> Joined:
             continue
         if place.number in found:
             raise StoreError(f"{path}: {place} was measured twice: {found[place.number][0]} is the other")
-        if not all(segments.found(path).values()):
-            raise StoreError(f"{path}: {place} is still being measured, or was cut off: bench run --shard goes on")
-        found[place.number] = (path, manifest)
+        if segments.ended_by_itself(path):
+            found[place.number] = (path, manifest)
     missing = tuple(shard for shard in shards if shard.place.number not in found)
     if not found:
-        raise UsageError(f"no run of plan {shards[0].place.plan} is there: bench run --shard FILE measures one")
+        plan = shards[0].place.plan
+        raise UsageError(f"no run of plan {plan} has ended: bench run --shard FILE measures one, or goes on with it")
     ordered = [found[number] for number in sorted(found)]
     _alike([manifest for _, manifest in ordered])
     manifest = _manifest(ordered, missing)
@@ -95,19 +98,18 @@ def _manifest(parts: Sequence[tuple[Path, Manifest]], missing: Sequence[Shard]) 
     digests = {manifest.run_id: run_digest(path) for path, manifest in parts}
     newest = max(manifest.created_utc for manifest in manifests)
     digest = stable_hash(digests, 6)
-    stamp = newest.replace("-", "").replace(":", "")[:15]
     cases = {case.id: case for manifest in manifests for case in manifest.cases}
     order = {arm.label: number for number, arm in enumerate(first.arms)}
     left_out = dict.fromkeys(entry for manifest in manifests for entry in manifest.left_out)
     unmeasured = (
-        LeftOut(backend="all", point=title, reason=f"{shard.place} was not measured")
+        LeftOut(backend="all", point=title, reason=f"{shard.place} was not measured to the end")
         for shard in missing
         for title in shard.titles
     )
     plan = {name: value for name, value in first.plan.items() if name != "shard"}
     return replace(
         first,
-        run_id=f"{stamp}Z-{first.suite}-{digest}",
+        run_id=run_id(datetime.fromisoformat(newest), first.suite, digest),
         created_utc=newest,
         cases=tuple(sorted(cases.values(), key=lambda case: order.get(case.backend.text, len(order)))),
         left_out=(*left_out, *unmeasured),

@@ -59,6 +59,12 @@ def ends(run: Path) -> tuple[str, ...]:
     )
 
 
+def ended_by_itself(run: Path) -> bool:
+    """Whether the last segment of a run is published and was not cut off."""
+    told = ends(run)
+    return bool(told) and told[-1] not in ("", "interrupted", "recovered")
+
+
 def own_files(run: Path) -> tuple[str, ...]:
     """The files that make up a run, by their names in it: the manifest, and of each segment its own or its journal."""
     names = [MANIFEST]

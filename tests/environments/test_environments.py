@@ -9,6 +9,7 @@ import pytest
 
 from steelyard import plugins, wire
 from steelyard.core.errors import SteelyardError, UsageError
+from steelyard.core.virtual_environment import VirtualEnvironment
 from steelyard.engine.probe import probe
 from steelyard.environments import kept, made
 from steelyard.store import open_run
@@ -102,6 +103,46 @@ def test_it_is_listed_and_locked(here: Path) -> None:
     lock = bench(here, "env", "lock", OTHER).stdout.splitlines()
     assert f"numpy=={NUMPY}" in lock
     assert all("==" in line for line in lock)
+    assert not any(line.startswith("steelyard") for line in lock), "bench env create puts it in itself"
+
+
+def test_a_lock_tells_what_came_from_a_commit() -> None:
+    found = VirtualEnvironment(python="3.11.7", packages={"numpy": "2.3.0", "mine": "1.0 (abcdef012345)"})
+    assert found.lock == "numpy==2.3.0\n# mine 1.0, commit abcdef012345\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "unmet"),
+    [
+        ("numba 0.61.0 has requirement numpy<2.2,>=1.24, but you have numpy 2.3.0.", True),
+        ("numba 0.61.0 requires llvmlite, which is not installed.", True),
+        ("No broken requirements found.", False),
+    ],
+)
+def test_packages_that_do_not_go_together_are_known_by_what_pip_says(line: str, unmet: bool) -> None:
+    assert bool(made._UNMET.search(line)) == unmet
+
+
+@pytest.mark.timeout(600)
+def test_modules_of_the_shell_do_not_reach_into_an_environment(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise RuntimeError('the shell says where numpy is')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert made.differences(plugins.backend(OTHER)) == []
+    assert probe([OTHER], "cpu")[OTHER].available
+
+
+def test_what_lies_there_under_the_name_of_a_version_is_held_against_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(made, "create", lambda backend, **how: asked.append((backend.text, how["requirements"])))
+    spec = plugins.backend(KNOWN)
+    monkeypatch.setattr(plugins.runner(spec.runner), "requirements", ("numpy",))
+    made.at_version(spec, "9.9.9")
+    made.at_version(spec, "other")  # it is there, and holds another version than its name
+    assert asked == [(f"{KNOWN}@9.9.9", ("numpy==9.9.9",)), (OTHER, ("numpy==other",))]
 
 
 def test_it_is_not_made_twice_by_accident(here: Path) -> None:

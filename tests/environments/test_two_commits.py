@@ -104,6 +104,17 @@ def test_a_change_that_changes_nothing_passes(project: Path) -> None:
     assert "slower |" not in ended.stdout
 
 
+@pytest.mark.timeout(600)
+def test_a_change_that_cannot_run_fails_the_job_before_anything_is_measured(project: Path) -> None:
+    broken = "def availability(cls, backend, kind):\n        raise RuntimeError('the change broke it')"
+    text = RUNNER.format(seconds=0.001) + f"\n    @classmethod\n    {broken}\n"
+    (project / "compiler_under_test.py").write_text(text)
+    ended = compare(project, "main")
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "cannot run here, and nothing was measured" in ended.stderr
+    assert not list((project / "bench-results").glob("*Z-*"))
+
+
 def test_without_a_change_there_is_nothing_to_compare(project: Path) -> None:
     with pytest.raises(UsageError, match=r"HEAD is what is here now .* there is no change"):
         two_commits.installed(project, "HEAD", "compiler_under_test:Mine", say=print)

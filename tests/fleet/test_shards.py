@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from steelyard.core.workload import Selection
 from steelyard.history.nights import nights_of
 from steelyard.lowering.points import points_of
 from steelyard.selftest.suite import SUITE
+from steelyard.service import sharding
 from steelyard.service.sharding import divide, every, read, write
 from steelyard.service.sharding import planned as sharded
 from steelyard.store import check_run, open_run
@@ -150,6 +153,50 @@ def test_a_shard_that_nobody_measured_is_told_and_its_configurations_are_left_ou
     whole = join(shards, runs, tmp_path)
     assert whole.new, "with the other shard it is another run"
     assert whole.path != made.path
+
+
+@pytest.mark.parametrize("state", ["interrupted", "killed", "nothing measured"])
+def test_a_shard_that_was_cut_off_keeps_nobody_from_joining_the_others(
+    measured: Path, tmp_path: Path, state: str
+) -> None:
+    shards = shards_in(measured)
+    numbers = {open_run(path).manifest.settings.shard.number: path for path in runs_in(measured)}
+    broken = tmp_path / "broken"
+    shutil.copytree(numbers[2], broken)
+    (segment,) = broken.glob("segment-*")
+    if state == "interrupted":
+        file = segment / "segment.json"
+        file.write_text(re.sub(r'"ended":\s*"\w+"', '"ended":"interrupted"', file.read_text()))
+    elif state == "killed":
+        segment.rename(segment.with_name(f"{segment.name}.open"))
+    else:
+        shutil.rmtree(segment)
+    made = join(shards, [numbers[1], broken], tmp_path / "joined")
+    assert made.missing == (shards[1].place,)
+    assert "was not measured to the end" in open_run(made.path).manifest.left_out[0].reason
+    with pytest.raises(UsageError, match="has ended: bench run --shard FILE measures one, or goes on"):
+        join(shards, [broken], tmp_path / "joined")
+
+
+def test_a_folder_must_hold_each_shard_of_one_plan_once(planned: Path, tmp_path: Path) -> None:
+    shards = shards_in(planned)
+    write(shards[:1], tmp_path / "lacking")
+    with pytest.raises(UsageError, match="has the shards 1, and not each of 1 to 2 once"):
+        every(tmp_path / "lacking")
+    write(shards, tmp_path / "twice")
+    wire.write(tmp_path / "twice/1 copy.json", shards[0])
+    with pytest.raises(UsageError, match="has the shards 1, 1, 2, and not each"):
+        every(tmp_path / "twice")
+    write(shards, tmp_path / "mixed")
+    wire.write(tmp_path / "mixed/3.json", replace(shards[0], place=replace(shards[0].place, plan="another")))
+    with pytest.raises(UsageError, match="shards of several plans"):
+        every(tmp_path / "mixed")
+
+
+def test_another_version_of_this_project_makes_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = divide({}, points(1, 2), 1)[0].place.plan
+    monkeypatch.setattr(sharding, "__version__", "0.0.0")
+    assert divide({}, points(1, 2), 1)[0].place.plan != before
 
 
 def test_the_order_in_which_runs_are_named_changes_nothing(measured: Path, tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ def test_it_measures_the_shard_that_it_is_told_and_keeps_the_run(packages: list[
     read = yaml.safe_load(text)
     assert read["resources"] == {"accelerators": "A100:1"}
     assert read["envs"] == {"SHARD": "1"}
-    assert read["file_mounts"]["~/runs"] == {"name": "runs", "mode": "MOUNT"}
+    assert read["file_mounts"]["~/bucket"] == {"name": "runs", "mode": "MOUNT"}
     assert "bench run --shard ~/plan/$SHARD.json --output ~/runs" in read["run"]
+    assert read["run"].index("bench run") < read["run"].index("cp -r ~/runs/. ~/bucket/")
     for part in ("setup", "run"):
         checked = subprocess.run(["bash", "-n"], input=read[part], text=True, capture_output=True, check=False)
         assert checked.returncode == 0, checked.stderr

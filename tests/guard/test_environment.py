@@ -34,6 +34,15 @@ def test_what_runtimes_obey_is_dropped_and_named():
     assert set(not_passed_on(SHELL)) == dropped
 
 
+def test_the_python_of_another_environment_does_not_see_our_modules():
+    shell = {**SHELL, "PYTHONPATH": "/src", "PYTHONHOME": "/usr", "PYTHONUSERBASE": "/home/x", "VIRTUAL_ENV": "/venv"}
+    ours, apart = for_child(shell=shell), for_child(shell=shell, apart=True)
+    assert {"PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "VIRTUAL_ENV"} <= ours.keys()
+    assert not {"PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "VIRTUAL_ENV"} & apart.keys()
+    assert apart["PYTHONNOUSERSITE"] == "1"
+    assert apart["CXX"] == "g++-12"
+
+
 def test_the_starter_wins_over_the_shell_and_not_over_what_holds_for_all(tmp_path):
     own = {"CXX": "clang++", "OMP_NUM_THREADS": "2", "ORT_DISABLE_TELEMETRY": "0"}
     found = for_child(own, temporary=tmp_path, shell=SHELL)

@@ -387,8 +387,8 @@ MUTANTS = (
     Mutant(
         name="files left by a launch",
         file="steelyard/engine/launch_start.py",
-        old="    return for_child(own, temporary=Path(request.compile_cache))\n",
-        new="    return for_child(own)\n",
+        old="    return for_child(own, temporary=Path(request.compile_cache), apart=apart)\n",
+        new="    return for_child(own, apart=apart)\n",
         tests=(QUIET,),
         through="worker",
     ),

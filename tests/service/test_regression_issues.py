@@ -45,6 +45,13 @@ def test_a_night_without_regressions_leaves_none_of_the_night_before(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Mine\n")
+    write_issues([alarm_of()], tmp_path)
+    write_issues([], tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["README.md"]
+
+
 def test_a_title_is_one_line_and_a_file_stays_in_its_folder(tmp_path: Path) -> None:
     (file,) = write_issues([alarm_of("../../etc\n# <script>`x`")], tmp_path)
     assert file.parent == tmp_path
