@@ -274,12 +274,12 @@ def test_a_layout_copy_that_was_added_is_the_first_change(tmp_path: Path, monkey
 
 @pytest.mark.alone
 @pytest.mark.backends
-def test_of_a_softmax_that_was_written_out_the_parts_are_the_first_changes(
+def test_of_a_softmax_that_was_written_out_it_or_a_part_is_the_first_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = changed(tmp_path, monkeypatch, SOFTMAX, WRITTEN_OUT)
-    first = table["rows"][0]["cells"][1]["text"]
-    assert first.startswith(("aten::exp", "aten::sum", "aten::div")), first
+    first = table["rows"][0]["cells"][1]["text"]  # the softmax where the whole became faster, as on some machines
+    assert first.startswith(("aten::_softmax", "aten::exp", "aten::sum", "aten::div")), first
     assert any("Alone in a kernel after and not before: exp ×20, sum ×20, div ×20" in note for note in table["notes"])
 
 
