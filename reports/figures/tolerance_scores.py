@@ -36,7 +36,7 @@ class ToleranceScores:
         for arm, found in lines.items():
             style = styles[arm]
             levels, scores, lenient = zip(*found, strict=True)
-            axis.plot(levels, scores, marker=style.marker, color=style.colour, ls=style.line)
+            axis.plot(levels, scores, marker=style.marker, color=style.colour)  # solid, as dots are ES(t)
             unlike = [place for place, (_, score, other) in enumerate(found) if score != other]
             if unlike:
                 first = max(0, unlike[0] - 1)
