@@ -8,6 +8,7 @@ from steelyard.core.case import Arm
 from steelyard.core.result import LaunchRecord
 from steelyard.core.run import Run, launches_by_segment, segment_of
 from steelyard.core.workload import Point
+from steelyard.engine.at_once import at_once
 from steelyard.engine.metering import metering_s
 from steelyard.engine.pacing import aim_of
 from steelyard.engine.plan import Plan
@@ -71,7 +72,7 @@ def estimate(plan: Plan, lowering: Expected, rounds: Rounds) -> TimeEstimate:
         round_s=rounds.cold_s if always_cold else warm_s,
         count=plan.minimum_rounds - always_cold,
         disk_bytes=round(gigabytes * 1e9 * (1 + ("openvino" in formats))),
-        memory_bytes=round(gigabytes * 1e9 * 4),
+        memory_bytes=round(gigabytes * 1e9 * 4) * at_once(request),
         schedule=schedule,
         alone=alone,
     )
@@ -122,6 +123,7 @@ def guessed(plan: Plan, slowness: float) -> Rounds:
                 launches_s += slowness * (load_s + compile_s * again + _CASE_S + _CASE_S_PER_GB * size)
                 launches_s += CALLS_A_CASE * call_s + metered_s
                 calls[arm.label, point.key] = call_s
+    cold_s /= at_once(plan.request)
     return Rounds(cold_s=cold_s, costs=RoundCosts(launches_s=launches_s, calls=calls), earlier=False)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from steelyard.core.backend import Device
 from steelyard.core.case import Arm
@@ -15,45 +15,21 @@ from steelyard.core.lowered import LoweredPoint
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import LaunchRecord, Result
 from steelyard.engine.asking import Asking, lowering_rows
+from steelyard.engine.at_once import at_once, run_at_once
 from steelyard.engine.launch import LaunchInterrupted, LaunchOutcome, run_launch
 from steelyard.engine.metering import metering_s
 from steelyard.engine.own_code import changed, noted
 from steelyard.engine.pacing import Pacing
 from steelyard.engine.plan import Plan
-from steelyard.engine.protocol import CaseRequest, Event, LaunchRequest
+from steelyard.engine.protocol import CaseRequest, LaunchRequest
 from steelyard.engine.room import ON, Arrangement, Free, arranged, free_now
 from steelyard.engine.rounds import Orders
+from steelyard.engine.sink import Sink
 from steelyard.engine.turns import Together
 from steelyard.guard.contamination import contaminated_rounds
 from steelyard.guard.spin_meter import SpinMeter
 from steelyard.hardware.processors import step_aside
 from steelyard.measure.process_memory import read_peak
-
-
-class Sink(Protocol):
-    """Where what happens goes: the store, and the screen."""
-
-    def launch(self, record: LaunchRecord) -> None:
-        """A launch ended."""
-
-    def result(self, result: Result) -> None:
-        """A case ended."""
-
-    def round_begins(self, number: int, last: int, remaining_s: float | None, launches: int) -> None:
-        """A round of so many launches begins; round 0 is the cold one, `last` the number of the last that may come;
-        `remaining_s` is about how long the run has to go, None where that is not known."""
-
-    def round_ends(self, number: int) -> bool:
-        """A warm round is complete. Whether the intervals are as narrow as asked for; never sees a verdict."""
-
-    def launch_begins(self, arm: Arm, number: int, position: int) -> None:
-        """A launch begins."""
-
-    def event(self, event: Event) -> None:
-        """The worker said something."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +215,9 @@ class Session:
         launches = self._launches_a_bundle * len(self._plan.bundles)
         self._sink.round_begins(number, self._last(), self._pacing.remaining_s(self._uncontaminated()), launches)
         timeouts = self._plan.request.timeouts
+        if (count := at_once(self._plan.request)) > 1:
+            self._at_once(number, count)
+            return
         how: dict[str, Any] = {
             "timeouts": {**timeouts, "energy": timeouts["energy"] + self._metering_s},
             "origin_s": self._started_s,
@@ -257,6 +236,23 @@ class Session:
                     for request in requests:
                         self._begin(request)
                         self._ended(request, run_launch(request, **how))
+
+    def _at_once(self, number: int, count: int) -> None:
+        """A round of which nothing is timed, several launches at a time."""
+        self._sink.note(f"{count} launches at a time, since nothing is timed")
+        made = (
+            self._asking.of_bundle(bundle, orders, number, steady=False, in_turns=False)
+            for bundle, orders in zip(self._plan.bundles, self._orders, strict=True)
+        )
+        requests = [request for groups in made for group in groups for request in group]
+        run_at_once(
+            requests,
+            count,
+            begin=self._begin,
+            keep=self._ended,
+            timeouts=self._plan.request.timeouts,
+            origin_s=self._started_s,
+        )
 
     def _begin(self, request: LaunchRequest) -> None:
         """A launch begins. A cold one finds nothing of an earlier launch; of traced ones only the first is cold."""
