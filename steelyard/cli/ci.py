@@ -89,10 +89,13 @@ def nightly(
     Takes the options of bench run. Exit code 1 where a slower version was confirmed, 3 where a case failed.
     """
     from steelyard.cli.interruption import ended_only_when_asked
+    from steelyard.cli.options import run_options
+    from steelyard.cli.passed_on import params_of_run
     from steelyard.core.quantity import seconds_of
     from steelyard.history import record
     from steelyard.history.changes import told
     from steelyard.history.nights import nights_of
+    from steelyard.service.confirming import Again
     from steelyard.service.confirming import confirm as confirmed
     from steelyard.service.regression_issues import write_issues
     from steelyard.store import open_run
@@ -110,7 +113,9 @@ def nightly(
             for change in series.changes
             if change.worth_repeating and change.word == "slower" and change.after.since.run in series.newest(recent)
         ]
-        alarms = confirmed(slower, run.manifest, output, time_s=time_s, say=_say)
+        asked = run_options(params_of_run(context))
+        again = Again(output=output, time_s=time_s, say=_say, weights=asked["weights"], wait=asked["wait"])
+        alarms = confirmed(slower, run.manifest, again)
     _tell_alarms(alarms)
     if issues is not None:
         write_issues(alarms, issues)

@@ -35,11 +35,21 @@ class Alarm:
     speedup: Estimate | None = None
 
 
-def confirm(
-    changes: Sequence[Change], manifest: Manifest, output: Path, *, time_s: float, say: Callable[[str], None]
-) -> tuple[Alarm, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """How changes are measured again: for `time_s` seconds each, stored in `output`, with the local `weights` and the
+    patience of the run that showed them."""
+
+    output: Path
+    time_s: float
+    say: Callable[[str], None]
+    weights: Path | None = None
+    wait: bool = False
+
+
+def confirm(changes: Sequence[Change], manifest: Manifest, again: Again) -> tuple[Alarm, ...]:
     """Each change that an older version of its runtime may explain is measured again: that version, in an environment
-    of its own, and the present one in turns in one run, as the run of `manifest` was measured, in `time_s` seconds.
+    of its own, and the present one in turns in one run, as the run of `manifest` was measured.
 
     What no version explains belongs to the machine, and cannot be repeated.
     """
@@ -56,7 +66,7 @@ def confirm(
             groups.setdefault((change.series.arm, old), []).append(change)
     for (arm, old), members in groups.items():
         try:
-            found += _measured(plugins.backend(arm), old, members, manifest, output, time_s=time_s, say=say)
+            found += _measured(plugins.backend(arm), old, members, manifest, again)
         except SteelyardError as error:
             found += [Alarm(change=change, outcome="not repeatable", told=str(error)) for change in members]
     return tuple(found)
@@ -78,12 +88,9 @@ def _measured(
     version: str,
     changes: Sequence[Change],
     manifest: Manifest,
-    output: Path,
-    *,
-    time_s: float,
-    say: Callable[[str], None],
+    again: Again,
 ) -> list[Alarm]:
-    old = at_version(new, version, say=say)
+    old = at_version(new, version, say=again.say)
     stored = settings(manifest)
     suite = plugins.suite(stored.suite)
     keys = {change.series.point for change in changes}
@@ -94,14 +101,16 @@ def _measured(
         budget=manifest.budget,
         selection=Selection(device_kind=manifest.device.kind),
         baseline=old.text,
-        time_s=time_s,
+        time_s=again.time_s,
+        wait=again.wait,
         window_s=stored.window_s,
         turns=stored.turns,
         seed=stored.seed + 1,
     )
-    points = tuple(point for point in points_here(manifest, suite, None) if point.key in keys)
+    points = tuple(point for point in points_here(manifest, suite, again.weights) if point.key in keys)
     with Screen() as screen:
-        ended = run_plan(make_plan(request, points), output, screen, started_s=time.monotonic())
+        plan, started_s = make_plan(request, points), time.monotonic()
+        ended = run_plan(plan, again.output, screen, started_s=started_s, weights=again.weights)
     run = open_run(ended.path)
     verdicts = {(item.point, item.metric): item for item in compare_run(run) if item.candidate == new.text}
     alarms = []
