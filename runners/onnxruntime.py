@@ -16,12 +16,13 @@ from weakref import WeakSet
 from steelyard.adapters.bound import Place, artifact_of, carried_state, check_ports, in_place_agrees
 from steelyard.adapters.onnxruntime_binding import Bound, DeviceBound, DevicePlace, value_on
 from steelyard.adapters.onnxruntime_provider import PROVIDERS, provider_of
-from steelyard.adapters.onnxruntime_readback import dtypes, kept_budget, options_unlike
+from steelyard.adapters.onnxruntime_readback import dtypes, kept_budget, options_unlike, unquantized
 from steelyard.adapters.onnxruntime_session import TELLS, opened, options_of, profiled
 from steelyard.adapters.onnxruntime_tuning import ACCEPTS, DEFAULT, LADDER, MAX, VALUES, tuned
+from steelyard.core import quantization
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import MissingPackage, Unsupported
+from steelyard.core.errors import MissingPackage, Unsupported, UsageError
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof
@@ -48,6 +49,7 @@ class _Session(Executable):
         # Of a training step the old parameters are read long after the first new ones are written.
         self._in_place = self._tuning["kv_cache"] == "in_place" and not program.program.gradients
         self._threads: int | None = None
+        self._kind = quantization.kind_of(runner.context.backend)
         self._fused: Mapping[str, int] = artifact.details.get("fused", {})
         self._whole_at: Mapping[str, int] = artifact.details.get("whole_at", {})
 
@@ -117,6 +119,8 @@ class _Session(Executable):
         if self._carried and self._in_place and not in_place_agrees(program, self._bind_whole):
             mismatches.append("the state bound in place gives other outputs than beside: use [kv_cache=ping_pong]")
         mismatches += options_unlike(self.session, self._tuning, self._runner.config())
+        operators = Counter(kind for _, kind in nodes)
+        mismatches += unquantized(operators) if self._kind else []
         options = self.session.get_provider_options().get(provider, {})
         if budget.precision == "strict":
             mismatches += self._runner.target.loose(options)
@@ -132,7 +136,7 @@ class _Session(Executable):
             details={
                 "providers": list(self.session.get_providers()),
                 "provider_options": dict(options),
-                "operators": dict(sorted(Counter(kind for _, kind in nodes).items())),
+                "operators": dict(sorted(operators.items())),
                 "device_copies": sum(kind.startswith("Memcpy") for _, kind in nodes),
             },
         )
@@ -145,8 +149,9 @@ class _Session(Executable):
         in_place = "GroupQueryAttention, past and present one buffer" if self._whole_at else "bound in place"
         cache = (in_place if self._in_place else "two bound buffers, swapped") if self._carried else "none"
         fused = [name for name in ("attention", "projections", "norms") if self._fused.get(name)]
+        weights = f"constants, quantized ({self._kind})" if self._kind else "constants, pre-packed"
         return {
-            "weights": "constants, pre-packed",
+            "weights": weights,
             "graph": f"{', '.join(fused)} fused" if fused else "as exported",
             "kv_cache": cache,
             "inputs": "bound",
@@ -162,7 +167,7 @@ class _Session(Executable):
             "format": self.artifact.format,
             **{f"fused.{name}": count for name, count in self._fused.items()},
             "provider": self._runner.provider,
-            "intra_op_threads": self._runner.context.budget.threads,
+            "intra_op_threads": self._runner.context.threads_a_call,
             "inter_op_threads": 1,
             **{f"config.{key}": value for key, value in self._runner.config().items()},
             **{f"provider.{key}": value for key, value in self._runner.provider_options().items()},
@@ -200,9 +205,13 @@ class OnnxRuntime(Runner):
 
     @classmethod
     def needs(cls, backend: BackendSpec) -> tuple[str, ...]:
-        """`onnx`, or standard ONNX of the operator set asked for."""
+        """`onnx`, or standard ONNX of the operator set asked for. Raises UsageError for that and a quantization."""
         opset = cls.check_options(backend).get("opset")
-        return cls.formats if opset is None else (f"onnx@{opset}",)
+        if opset is None:
+            return quantization.formats("onnx", backend)
+        if quantization.kind_of(backend):
+            raise UsageError(f"{backend.text}: what is quantized is {cls.formats[0]}, not one of its operator sets")
+        return (f"onnx@{opset}",)
 
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
@@ -255,7 +264,7 @@ class OnnxRuntime(Runner):
 
     def session_options(self) -> Any:
         """A fresh `SessionOptions` with the tuning and the budget's threads."""
-        return options_of(self.context.budget.threads, self.tuning, self.config())
+        return options_of(self.context.threads_a_call, self.tuning, self.config())
 
     def tracer(self, program: LoweredProgram) -> Tracer:
         """See `Runner`: the profiler of sessions."""
@@ -268,7 +277,7 @@ class OnnxRuntime(Runner):
         return _Session(self, program, self._artifact(program))
 
     def _artifact(self, program: LoweredProgram) -> Artifact:
-        return artifact_of(program, *self.needs(self.context.backend))
+        return artifact_of(program, self.needs(self.context.backend)[-1])
 
 
 RUNNERS = {"onnxruntime": OnnxRuntime}

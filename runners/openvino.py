@@ -24,13 +24,16 @@ from steelyard.adapters.openvino_plugin import KINDS, TELLS, plugin_of
 from steelyard.adapters.openvino_precision import (
     DTYPES,
     HINTS,
+    READ_BACK,
     denormals_of,
     matrix_types,
     narrower,
     nodes_of,
     plain,
     unlike,
+    unquantized,
 )  # fmt: skip
+from steelyard.core import quantization
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
 from steelyard.core.errors import MissingPackage, Unsupported
@@ -39,24 +42,6 @@ from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.tracing import Tracer
-
-_READ_BACK = (
-    "EXECUTION_DEVICES",
-    "INFERENCE_PRECISION_HINT",
-    "INFERENCE_NUM_THREADS",
-    "NUM_STREAMS",
-    "PERFORMANCE_HINT",
-    "EXECUTION_MODE_HINT",
-    "ENABLE_CPU_PINNING",
-    "ENABLE_HYPER_THREADING",
-    "SCHEDULING_CORE_TYPE",
-    "CPU_DENORMALS_OPTIMIZATION",
-    "KV_CACHE_PRECISION",
-    "KEY_CACHE_PRECISION",
-    "VALUE_CACHE_PRECISION",
-    "DYNAMIC_QUANTIZATION_GROUP_SIZE",
-    "LOADED_FROM_CACHE",
-)
 
 
 class _Compiled(Executable):
@@ -101,7 +86,7 @@ class _Compiled(Executable):
 
         program, budget = self.program.program, self._runner.context.budget
         known = set(self.compiled.get_property("SUPPORTED_PROPERTIES"))
-        found: dict[str, Any] = {name: plain(self.compiled.get_property(name)) for name in _READ_BACK if name in known}
+        found: dict[str, Any] = {name: plain(self.compiled.get_property(name)) for name in READ_BACK if name in known}
         found["LOADED_FROM_CACHE"] = bool(self.compiled.get_property("LOADED_FROM_CACHE"))
         nodes, untold_why = nodes_of(self.compiled, always=self._runner.plugin.counts_threads)
         devices = [str(each) for each in self.compiled.get_property("EXECUTION_DEVICES")]
@@ -109,10 +94,14 @@ class _Compiled(Executable):
         plugin = self._runner.plugin
         if len(devices) != 1 or devices[0] not in plugin.executes_on:
             mismatches.append(f"executes on {', '.join(devices)}, not on {plugin.device}")
-        threads = int(found["INFERENCE_NUM_THREADS"]) if plugin.counts_threads else None
+        streams = self._runner.context.streams
+        threads = max(1, int(found["INFERENCE_NUM_THREADS"]) // streams) if plugin.counts_threads else None
         mismatches += unlike(self._runner.config(program.dtype), found)
         hint = str(found.get("INFERENCE_PRECISION_HINT", "untold"))
-        if budget.precision == "strict":
+        quantized = quantization.kind_of(self._runner.context.backend)
+        if quantized:
+            mismatches += unquantized(quantized, nodes)
+        elif budget.precision == "strict":
             mismatches += narrower(program.dtype, hint, nodes)
         if self._carried and self._in_place and not in_place_agrees(program, self._bind):
             mismatches.append("the state set in place gives other outputs than beside: use [kv_cache=ping_pong]")
@@ -148,8 +137,9 @@ class _Compiled(Executable):
     @property
     def execution_mode(self) -> Mapping[str, str]:
         cache = ("bound in place" if self._in_place else "two bound tensors, swapped") if self._carried else "none"
+        kind = quantization.kind_of(self._runner.context.backend)
         return {
-            "weights": "constants",
+            "weights": f"constants, quantized ({kind})" if kind else "constants",
             "kv_cache": cache,
             "inputs": self._runner.plugin.inputs,
             "outputs": self._runner.plugin.inputs,
@@ -162,6 +152,7 @@ class _Compiled(Executable):
             **self._runner.config(self.program.program.dtype),
             "device": self._runner.plugin.device,
             "kv_cache": self._runner.cache_mode,
+            "format": self.artifact.format,
             "cache": "in the launch's compile cache",
         }
 
@@ -194,10 +185,12 @@ class OpenVino(Runner):
         "streams": "NUM_STREAMS: how many requests the plugin may run side by side; 1 by default",
         "precision": "INFERENCE_PRECISION_HINT: f32, f16 or bf16; by default the case's dtype; auto sets no hint",
         "kv_cache": "in_place (one tensor is input and output) or ping_pong (two tensors swap roles)",
+        **quantization.options(*quantization.KINDS),
     }
     values: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "kv_cache": ("in_place", "ping_pong"),
         "precision": ("f32", "f16", "bf16", "auto"),
+        **dict.fromkeys(quantization.KINDS, ("true",)),
     }
     numbers = ("streams",)
 
@@ -208,6 +201,10 @@ class OpenVino(Runner):
         self.cache_mode = self._chosen.get("kv_cache", "in_place")
         self.core: Any = None
         self._denormals: dict[bool, str] = {}
+
+    @classmethod
+    def needs(cls, backend: BackendSpec) -> tuple[str, ...]:  # noqa: D102
+        return quantization.formats("openvino", backend)
 
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
@@ -241,12 +238,13 @@ class OpenVino(Runner):
         """Properties that a program of this dtype is compiled with."""
         budget = self.context.budget
         config = {**self.tunings[budget.tuning], "INFERENCE_NUM_THREADS": budget.threads}
-        if "streams" in self._chosen:
-            config["NUM_STREAMS"] = int(self._chosen["streams"])
+        # The plugin has no more streams than threads; further requests wait in its queue.
+        config["NUM_STREAMS"] = int(self._chosen.get("streams", min(self.context.streams, budget.threads)))
         if budget.precision == "strict":
             config["INFERENCE_PRECISION_HINT"] = HINTS[dtype]
             config["KV_CACHE_PRECISION"] = HINTS[dtype]
-            config["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
+            if not quantization.kind_of(self.context.backend):  # then activations are rounded as its default has it
+                config["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
         if self._chosen.get("precision") == "auto":
             config.pop("INFERENCE_PRECISION_HINT", None)
         elif "precision" in self._chosen:
@@ -278,7 +276,7 @@ class OpenVino(Runner):
 
     def load(self, program: LoweredProgram) -> Executable:
         """Read the IR; its weights stay mapped until the model is compiled."""
-        artifact = artifact_of(program, self.formats[0])
+        artifact = artifact_of(program, self.needs(self.context.backend)[-1])
         dtype, strict = program.program.dtype, self.context.budget.precision == "strict"
         if dtype not in HINTS or (strict and dtype not in self.plugin.dtypes):
             raise Unsupported(f"OpenVINO's {self.plugin.name} plugin does not compute in {dtype}")

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 from steelyard.adapters.dynamo import dynamo_backend
 from steelyard.adapters.inductor import MAX, MAX_AOT, graphs, no_compiler
 from steelyard.adapters.inductor_aot import AotExecutable
+from steelyard.adapters.inductor_quantized import quantized, unfused
 from steelyard.adapters.torch_binding import Call, Tensors, as_tuple
 from steelyard.adapters.torch_executable import TorchExecutable
-from steelyard.adapters.torch_module import PINNED, TorchRunner
+from steelyard.adapters.torch_module import CITATION, PINNED, TorchRunner
+from steelyard.core import quantization
 from steelyard.core.backend import Availability, BackendSpec
-from steelyard.core.citation import Citation
 from steelyard.core.errors import Unsupported, UsageError
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.reason import said
@@ -26,23 +27,11 @@ from steelyard.core.workload import Program
 _COMPILE: Mapping[str, Any] = {**PINNED, "fullgraph": True, "dynamic": False}
 _UNTOUCHED = "the backend returned the graph itself: PyTorch executes its operators one by one"
 
-_PYTORCH = Citation(
-    key="pytorch",
-    kind="inproceedings",
-    title="PyTorch 2: Faster Machine Learning Through Dynamic Python Bytecode Transformation and Graph Compilation",
-    authors=("Ansel, Jason", "Yang, Edward", "He, Horace", "others"),
-    year=2024,
-    booktitle="29th ACM International Conference on Architectural Support for Programming Languages and Operating "
-    "Systems, Volume 2 (ASPLOS '24)",
-    publisher="ACM",
-    doi="10.1145/3620665.3640366",
-)
-
 
 class Eager(TorchRunner):
     """The module called as written, under inference mode: the baseline."""
 
-    citation = _PYTORCH
+    citation = CITATION
 
 
 class CompiledExecutable(TorchExecutable):
@@ -95,7 +84,9 @@ class CompiledExecutable(TorchExecutable):
     @property
     def options(self) -> Mapping[str, Any]:  # noqa: D102
         options = self._compiler.compile_options()
-        return {**super().options, "options": dict(options), **graphs(self._runner.context.device.kind, options)}
+        found = {**super().options, "options": dict(options), **graphs(self._runner.context.device.kind, options)}
+        backend = self._runner.context.backend
+        return {**found, "format": self._runner.needs(backend)[-1]} if quantization.kind_of(backend) else found
 
     @property
     def execution_mode(self) -> Mapping[str, str]:  # noqa: D102
@@ -110,7 +101,8 @@ class CompiledExecutable(TorchExecutable):
         from torch._dynamo import eval_frame
 
         stance = eval_frame._stance.stance
-        return () if stance == "default" else (f"torch.compiler has the stance '{stance}' instead of 'default'",)
+        found = () if stance == "default" else (f"torch.compiler has the stance '{stance}' instead of 'default'",)
+        return (*found, *unfused(self._compiler.context.backend))
 
     def _remarks(self) -> tuple[str, ...]:
         return (_UNTOUCHED,) if self._compiler.untouched else ()
@@ -127,7 +119,7 @@ class TorchCompile(TorchRunner):
     tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": _COMPILE, "max": _COMPILE}
     keeps_cache = "what the backend itself keeps; Inductor's and Triton's caches lie in the launch's cache folder"
     executable = CompiledExecutable
-    citation = _PYTORCH
+    citation = CITATION
     idle = "takes the name of a torch.compile backend: torch_compile:NAME or torch_compile:module:function"
 
     def __init__(self, context: LaunchContext) -> None:
@@ -234,6 +226,7 @@ class Inductor(TorchCompile):
         "aot": "compile the exported program ahead of time, with AOTInductor",
         "freezing": "weights as constants of the compiled graph",
         "max_autotune": "measure several kernels while compiling, and keep the fastest",
+        **quantization.options("int8"),
     }
     values: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(accepts, ("true",))
     ladder = ("eager", "inductor", "inductor[freezing]", "inductor[freezing,max_autotune]")
@@ -241,11 +234,12 @@ class Inductor(TorchCompile):
 
     @classmethod
     def needs(cls, backend: BackendSpec) -> tuple[str, ...]:
-        """The original module; the exported program where it is compiled ahead of time. Raises UsageError where its
-        weights were to be frozen then: they are handed in."""
-        if {"aot", "freezing"} <= backend.options.keys():
+        """The original module; the exported program where it is quantized or compiled ahead of time. Raises UsageError
+        where its weights were to be frozen then: they are handed in."""
+        quantized = quantization.kind_of(backend)
+        if "aot" in backend.options and ("freezing" in backend.options or quantized):
             raise UsageError(f"{backend.text}: a package is handed its weights, which cannot be frozen then")
-        return ("pt2",) if "aot" in backend.options else cls.formats
+        return quantization.formats("pt2", backend) if quantized or "aot" in backend.options else cls.formats
 
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
@@ -263,7 +257,9 @@ class Inductor(TorchCompile):
         config.freezing = bool(self.compile_options().get("freezing"))
 
     def load(self, program: LoweredProgram) -> TorchExecutable:
-        """The original module, or the exported program for `inductor[aot]`."""
+        """The original module, or the exported program for `inductor[aot]` and what is quantized."""
+        if quantization.kind_of(self.context.backend):
+            return self.executable(self, program.program, quantized(self, program))
         return self._package(program, self.context.compile_cache) if self._aot else super().load(program)
 
     def load_apart(self, program: LoweredProgram) -> TorchExecutable:  # noqa: D102
@@ -277,7 +273,10 @@ class Inductor(TorchCompile):
 
     def compile_options(self) -> Mapping[str, Any]:
         """Those of the tuning, and those in brackets; a package whose weights are handed in cannot have them frozen."""
-        asked = {name: True for name in self.context.backend.options if name != "aot"}
+        options = self.context.backend.options
+        asked = {name: True for name in ("freezing", "max_autotune") if name in options}
+        if quantization.kind_of(self.context.backend):
+            asked["freezing"] = True  # what it fuses are constants
         if self.context.budget.tuning == "default":
             return asked
         return {**(MAX_AOT if self._aot else MAX[self.context.device.kind]), **asked}

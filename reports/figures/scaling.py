@@ -133,7 +133,8 @@ def _sweeps(table: Table) -> list[SweepPanel]:
         others = [other for other in axes if other not in moving]
         groups: dict[str, list[Row]] = {}
         for row in table.rows:
-            setting = " ".join(f"{other}={table.cell(row, f'axis_{other}').text}" for other in others)
+            told = ((other, table.cell(row, f"axis_{other}").text) for other in others)
+            setting = " ".join(f"{other}={text}" for other, text in told if text)
             groups.setdefault(setting, []).append(row)
         for setting, rows in groups.items():
             lines: dict[str, list[tuple[float, float | None, str]]] = {}

@@ -43,7 +43,10 @@ class Labelled:
 
     def remarks(self, arm: str, title: str) -> tuple[str, ...]:
         """What a number at a point must not stand without: that it is approximate, and a tolerance that was stated."""
-        stated = next(case.stated for case in self.group.runs[0].manifest.cases if case.point.title == title)
+        manifest = self.group.runs[0].manifest
+        backend = next((each.backend.text for each in manifest.arms if each.label == arm), "")
+        cases = (case for case in manifest.cases if case.point.title == title and case.backend.text == backend)
+        stated = next((case.stated for case in cases), "")
         told = (approximations(self.group.arm(arm, title)), f"tolerance {stated}" if stated else "")
         return tuple(f"{self.label}: {text}" for text in told if text)
 

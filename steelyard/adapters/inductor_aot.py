@@ -27,7 +27,7 @@ class AotExecutable(TorchExecutable):
             from torch.export.passes import move_to_device_pass
 
             exported = move_to_device_pass(exported, str(runner.device))
-        module = _write_back(exported.module(check_guards=False), lowered.program)
+        module = write_back(exported.module(check_guards=False), lowered.program)
         super().__init__(runner, lowered.program, runner.share(module, lowered.weights_file))
         self._settings = {**options, "aot_inductor.package_constants_in_so": False}
         self._sha256, self._packages, self._reused = artifact.sha256, packages, True
@@ -37,7 +37,7 @@ class AotExecutable(TorchExecutable):
 
         runner, program = self._runner, self._program
         # Kernels are generated for a thread count and an instruction set, by a version of torch.
-        made_for = [runner.context.budget.threads, runner.facts()["cpu_capability"], str(torch.__version__)]
+        made_for = [runner.context.threads_a_call, runner.facts()["cpu_capability"], str(torch.__version__)]
         key = stable_hash([self._sha256, self._settings, made_for, str(runner.device)], 24)
         package = self._packages / f"{program.name}-{key}.pt2"
         if not package.is_file():
@@ -69,8 +69,9 @@ class AotExecutable(TorchExecutable):
         return {"package_reused": self._reused, "package_constants": len(self._constants)}
 
 
-def _write_back(module: Any, program: Program) -> Any:
-    """An exported program, which returns new state, as a module that updates its state and returns only what is new."""
+def write_back(module: Any, program: Program, *, whole: bool = False) -> Any:
+    """An exported program, which returns new state, as a module that updates its state and returns only what is new;
+    the `whole` of its outputs with the state in its place if asked to."""
     import torch
 
     places = {spec.name: index for index, spec in enumerate(program.inputs)}
@@ -82,10 +83,10 @@ def _write_back(module: Any, program: Program) -> Any:
             self.program = module
 
         def forward(self, *arguments: Any) -> Tensors:
-            results = self.program(*arguments)
+            results = list(self.program(*arguments))
             for index, place in outputs:
                 if place is not None:
-                    arguments[place].copy_(results[index])
-            return tuple([results[index] for index, place in outputs if place is None])
+                    results[index] = arguments[place].copy_(results[index])
+            return tuple([results[index] for index, place in outputs if whole or place is None])
 
     return InPlace()

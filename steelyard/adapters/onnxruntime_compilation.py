@@ -74,7 +74,7 @@ def compilation(runner: OnnxRunner, program: LoweredProgram) -> Compilation:
     import onnxruntime
 
     executable, load_s = loaded(lambda: runner.load(program))
-    artifact = artifact_of(program, *runner.needs(runner.context.backend))
+    artifact = artifact_of(program, runner.needs(runner.context.backend)[-1])
     entry = Path(artifact.directory) / artifact.entry
     with tempfile.TemporaryDirectory(prefix="compilation-", dir=runner.context.scratch) as folder:
         executable.profile = Path(folder) / "profile"

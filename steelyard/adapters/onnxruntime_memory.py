@@ -45,7 +45,7 @@ def memory(runner: OnnxRunner, program: LoweredProgram, executable: Any, inputs:
     if runner.context.device.kind != "cpu":
         raise Unsupported("the arena's events are read on a CPU alone")
     apart = runner.load(program)
-    artifact = artifact_of(program, *runner.needs(runner.context.backend))
+    artifact = artifact_of(program, runner.needs(runner.context.backend)[-1])
     with tempfile.TemporaryDirectory(prefix="memory-", dir=runner.context.scratch) as folder:
         apart.profile = Path(folder) / "profile"
         apart.compile()

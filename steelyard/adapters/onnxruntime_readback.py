@@ -14,6 +14,7 @@ _NEVER_ASKED = (
     "session.intra_op_thread_affinities",
 )
 """Entries that would change numbers or places behind the budget's back: a session that holds one is a mismatch."""
+_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinear", "QGemm", "MatMulNBits")
 
 
 def dtypes(session: Any, declared: tuple[TensorSpec, ...]) -> tuple[str, list[str]]:
@@ -49,6 +50,12 @@ def options_unlike(session: Any, tuning: Mapping[str, Any], config: Mapping[str,
     unlike += [(key, _entry(held, key), value) for key, value in config.items()]
     unlike += [(key, _entry(held, key), None) for key in _NEVER_ASKED]
     return [f"the session has {name} = {found}, not {value}" for name, found, value in unlike if found != value]
+
+
+def unquantized(operators: Mapping[str, int]) -> list[str]:
+    """Whether a session that was given a quantized model has taken no quantized operator of it."""
+    quantized = sum(count for kind, count in operators.items() if kind.startswith(_QUANTIZED) or "Integer" in kind)
+    return [] if quantized else ["no operator of the session is quantized"]
 
 
 def kept_budget(session: Any, tf32: Any) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from steelyard.core import quantization
+
 DEFAULT: Mapping[str, Any] = {
     "graph_optimization": "ORT_ENABLE_ALL",
     "optimization_loop": "1",
@@ -18,6 +20,7 @@ ACCEPTS: Mapping[str, str] = {
     "kv_cache": "in_place (one buffer is input and output) or ping_pong (two buffers swap roles)",
     "spinning": "true or false: whether idle threads of the pool spin for a while before they sleep",
     "level": "optimisations of the graph: disabled, basic, extended, layout or all (the default)",
+    **quantization.options(*quantization.KINDS),
 }
 _LEVELS = {
     "disabled": "ORT_DISABLE_ALL",
@@ -30,6 +33,7 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "kv_cache": ("in_place", "ping_pong"),
     "spinning": ("true", "false"),
     "level": tuple(_LEVELS),
+    **dict.fromkeys(quantization.KINDS, ("true",)),
 }
 LADDER = (*(f"onnxruntime[level={level}]" for level in ("disabled", "basic", "extended")), "onnxruntime")
 """From the graph as it was exported to the default, in ONNX Runtime's own steps."""

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from steelyard.adapters.bound import artifact_of
 from steelyard.adapters.compiled_apart import compiled, loaded, most_frequent_first
 from steelyard.adapters.machine_code import machine_code
+from steelyard.core.backend import BackendSpec
 from steelyard.core.compilation import Compilation, Phase, Representation
 from steelyard.core.errors import SteelyardError
 from steelyard.core.lowered import LoweredProgram
@@ -31,7 +32,9 @@ class OpenVinoRunner(Protocol):
 
     context: LaunchContext
     core: Any
-    formats: ClassVar[tuple[str, ...]]
+
+    def needs(self, backend: BackendSpec) -> tuple[str, ...]:
+        """The formats; the last is what it reads."""
 
     def load(self, program: LoweredProgram) -> Any:
         """Read the IR."""
@@ -40,7 +43,7 @@ class OpenVinoRunner(Protocol):
 def compilation(runner: OpenVinoRunner, program: LoweredProgram) -> Compilation:
     """See `Runner.tells`. Raises SteelyardError for a record of passes that cannot be read."""
     executable, load_s = loaded(lambda: runner.load(program))
-    artifact = artifact_of(program, runner.formats[0])
+    artifact = artifact_of(program, runner.needs(runner.context.backend)[-1])
     entry = Path(artifact.directory) / artifact.entry
     before = [str(each.get_type_name()) for each in runner.core.read_model(entry).get_ops()]
     with tempfile.TemporaryDirectory(prefix="compilation-", dir=runner.context.scratch) as folder:

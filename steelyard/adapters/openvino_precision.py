@@ -16,6 +16,26 @@ _MOVES = ("Const", "Transpose", "Reorder", "Reshape", "Convert")
 """What computes nothing: a model may hold its weights in a narrower type than it computes in."""
 
 
+READ_BACK = (
+    "EXECUTION_DEVICES",
+    "INFERENCE_PRECISION_HINT",
+    "INFERENCE_NUM_THREADS",
+    "NUM_STREAMS",
+    "PERFORMANCE_HINT",
+    "EXECUTION_MODE_HINT",
+    "ENABLE_CPU_PINNING",
+    "ENABLE_HYPER_THREADING",
+    "SCHEDULING_CORE_TYPE",
+    "CPU_DENORMALS_OPTIMIZATION",
+    "KV_CACHE_PRECISION",
+    "KEY_CACHE_PRECISION",
+    "VALUE_CACHE_PRECISION",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE",
+    "LOADED_FROM_CACHE",
+)
+"""Properties that a proof tells of a compiled model, as far as the plugin has them."""
+
+
 def narrower(dtype: str, hint: str, nodes: list[tuple[str, str]]) -> list[str]:
     """What computes in a type that cannot hold `dtype`: the hint in force, and nodes of the runtime graph."""
     holds, said = _HOLDS[dtype], []
@@ -30,6 +50,16 @@ def narrower(dtype: str, hint: str, nodes: list[tuple[str, str]]) -> list[str]:
     )
     said += [f"{count} nodes compute in {DTYPES.get(name, name)}" for name, count in sorted(bad.items())]
     return said
+
+
+def unquantized(kind: str, nodes: list[tuple[str, str]]) -> list[str]:
+    """Whether a quantized model was compiled to one without integers: products that compute in them where activations
+    are quantized, weights that are held in them where these alone are."""
+    integers = ("i8", "u8", "i4", "u4")
+    found = [of for of, precision in nodes if precision in integers]
+    if kind == "int8" and not any(of in _MATRIX for of in found):
+        return ["no product of the compiled model computes in 8 bits"]
+    return [] if found else ["nothing of the compiled model is held in integers"]
 
 
 def unlike(config: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

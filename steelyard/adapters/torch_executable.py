@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from steelyard.adapters.torch_binding import Call, Tensors, TorchBinding, from_numpy, zeros
@@ -85,6 +86,13 @@ class TorchExecutable(Executable):
                 )
             tensors.append(tensor.to(self._runner.device, copy=True))
         return tensors
+
+    def in_thread(self) -> AbstractContextManager[object]:
+        """Inference mode belongs to a thread."""
+        import torch
+
+        mode: AbstractContextManager[object] = torch.no_grad() if self._program.gradients else torch.inference_mode()
+        return mode
 
     def proof(self) -> Proof:  # noqa: D102
         import torch

@@ -5,13 +5,16 @@ updated and stay where they are, as PyTorch users do it.
 """
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from steelyard.adapters import denormals
 from steelyard.adapters.torch_device import KINDS, TorchDevice, device_class, package_versions
 from steelyard.adapters.torch_executable import PACKAGES, TorchExecutable
+from steelyard.core import quantization
 from steelyard.core.backend import Availability, BackendSpec
+from steelyard.core.citation import Citation
 from steelyard.core.errors import MissingPackage, Unsupported
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading
@@ -27,6 +30,19 @@ PINNED: Mapping[str, Any] = {
     "precision=strict": {"float32_matmul_precision": "highest", "allow_tf32": False},
 }
 """What every tuning on PyTorch has."""
+
+CITATION = Citation(
+    key="pytorch",
+    kind="inproceedings",
+    title="PyTorch 2: Faster Machine Learning Through Dynamic Python Bytecode Transformation and Graph Compilation",
+    authors=("Ansel, Jason", "Yang, Edward", "He, Horace", "others"),
+    year=2024,
+    booktitle="29th ACM International Conference on Architectural Support for Programming Languages and Operating "
+    "Systems, Volume 2 (ASPLOS '24)",
+    publisher="ACM",
+    doi="10.1145/3620665.3640366",
+)
+"""What a paper cites for PyTorch, whichever backend it ran."""
 
 
 class TorchRunner(Runner):
@@ -79,7 +95,7 @@ class TorchRunner(Runner):
     @classmethod
     def environment(cls, context: LaunchContext) -> Mapping[str, str]:
         """OpenMP and MKL sized by the budget. The wait policy stays the runtime's own and is recorded in the proof."""
-        return dict.fromkeys(_THREADS, str(context.budget.threads))
+        return dict.fromkeys(_THREADS, str(context.threads_a_call))
 
     def start(self) -> None:
         """Import torch; pin threads and precision; enter inference mode for the life of the process."""
@@ -87,9 +103,12 @@ class TorchRunner(Runner):
             import torch
         except ImportError as error:
             raise MissingPackage("torch", "torch") from error
+        if not quantization.kind_of(self.context.backend):
+            # transformers imports it wherever it is installed, which would be part of what every row takes to start.
+            sys.modules.setdefault("torchao", None)  # type: ignore[arg-type]
         budget, device = self.context.budget, self.context.device
         self.target = device_class(device.kind)(device.index)
-        torch.set_num_threads(budget.threads)
+        torch.set_num_threads(self.context.threads_a_call)
         if torch.get_num_interop_threads() != 1:
             torch.set_num_interop_threads(1)
         if budget.precision == "strict":

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.adapters.scripts import text_of
+from steelyard.core import quantization
 from steelyard.core.case import Case
 from steelyard.core.errors import Unsupported
 from steelyard.core.lowered import LoweredProgram
@@ -22,6 +23,8 @@ def script(case: Case, program: LoweredProgram, options: Mapping[str, Any]) -> S
     """See `core.script`."""
     if options.get("aot"):
         raise Unsupported("a package of AOTInductor is not written as a script yet: take inductor without [aot]")
+    if quantization.kind_of(case.backend):
+        raise Unsupported(f"{case.backend.text}: a quantized program of PyTorch is not written as a script yet")
     if ":" in (case.backend.provider or ""):
         raise Unsupported(f"{case.backend.text} is a function of somebody's own, which a script cannot bring along")
     compiled = None

@@ -15,7 +15,7 @@ from steelyard.core.backend import Budget, Device
 from steelyard.core.errors import CheckpointError, StoreError, SuiteError, UsageError, unknown_name
 from steelyard.core.run import LeftOut, Manifest
 from steelyard.core.settings import Settings, missing, read
-from steelyard.core.workload import Point, Selection, Suite
+from steelyard.core.workload import STREAMS, Point, Selection, Suite
 from steelyard.engine.plan import Request
 from steelyard.lowering.points import points_of
 from steelyard.store.differences import differences
@@ -181,11 +181,8 @@ def _points(
 
 def _selection(stored: Manifest, suite: Suite, point: Point, weights: Path | None) -> Selection:
     """The user's words that led to a point."""
-    axes = {
-        axis.name: (str(point.axes[axis.name]),)
-        for axis in suite.axes
-        if axis.name in point.axes and (not axis.workloads or point.workload in axis.workloads)
-    }
+    own = [axis.name for axis in suite.axes if not axis.workloads or point.workload in axis.workloads]
+    axes = {name: (str(point.axes[name]),) for name in (*own, STREAMS) if name in point.axes}
     size = point.axes.get("size")
     return Selection(
         device_kind=stored.device.kind,

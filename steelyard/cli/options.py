@@ -9,7 +9,8 @@ from steelyard.service.asked import SUITE
 
 _AS_THEY_ARE = (
     "device", "size", "baseline", "tuning", "scenario", "threads", "cpus", "time", "rounds", "quick", "window",
-    "memory_cap", "l2", "tolerance", "allow_foreign_processes", "wait", "energy", "estimate_energy", "seed",
+    "latency_bound", "memory_cap", "l2", "tolerance", "allow_foreign_processes", "wait", "energy", "estimate_energy",
+    "seed",
 )  # fmt: skip
 
 

@@ -107,6 +107,14 @@ def run(
     window: Annotated[
         float, typer.Option(min=0.01, help="Seconds of timed calls per case and launch.", rich_help_panel=_HOW)
     ] = 2.0,
+    latency_bound: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LATENCY",
+            help="Look for the most throughput of calls within this latency, e.g. 50ms.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
     turns: Annotated[
         str,
         typer.Option(

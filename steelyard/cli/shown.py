@@ -141,8 +141,9 @@ def _blocks(facts: "Facts", point: "Point") -> Iterator[Block]:
                 told = [text for text in comparison.remarks if text != f"{arm.label}: {outcome.approximate}"]
                 style: Style = "dim" if comparison.decided else "doubt"
                 remarks += [(arm.label, f"{comparison.verdict}: {text}", style) for text in told]
-        if stated := facts.stated(point):
-            remarks.append(("tolerance", stated, "dim"))
+        for stated in dict.fromkeys(facts.stated(arm, point) for arm in arms):
+            if stated:
+                remarks.append(("tolerance", stated, "dim"))
         points = facts.at(point.workload)
         yield Block(
             title=f"{facts.label(point)}: {metric.removesuffix('_s')} [{unit}]",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from steelyard.core import quantization
 from steelyard.core.backend import BackendSpec, Budget
 from steelyard.core.hashing import Remembers, stable_hash
 from steelyard.core.workload import Point
@@ -30,15 +31,23 @@ class Case(Remembers):
 
     @property
     def tolerance(self) -> float | None:
-        """The tolerance stated by hand: that of the command line, else that of the workload."""
-        return self.point.tolerance if self.budget.tolerance is None else self.budget.tolerance
+        """The tolerance that was stated: that of the command line, else the wider one of workload and quantization."""
+        found = self._tolerance
+        return None if found is None else found[0]
 
     @property
     def stated(self) -> str:
         """That tolerance and who stated it, in words; empty without one."""
-        if self.tolerance is None:
-            return ""
-        return f"{self.tolerance:g}, stated by {'the workload' if self.budget.tolerance is None else '--tolerance'}"
+        found = self._tolerance
+        return "" if found is None else f"{found[0]:g}, stated by {found[1]}"
+
+    @property
+    def _tolerance(self) -> tuple[float, str] | None:
+        if self.budget.tolerance is not None:
+            return self.budget.tolerance, "--tolerance"
+        quantized = quantization.allowed(self.backend)
+        by = {"the workload": self.point.tolerance, f"the quantization {quantization.kind_of(self.backend)}": quantized}
+        return max(((error, who) for who, error in by.items() if error is not None), default=None)
 
     def _hash(self) -> str:
         budget: dict[str, object] = {

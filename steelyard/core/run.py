@@ -63,7 +63,8 @@ class LoweredFacts:
 
     `work` is what compilers count for one call of each program, by `role/origin`; `code` the sha256 of each module that
     defines the point (`steelyard.core.code`), none in runs that are older than that. `reference_by` says what computed
-    the references where it was not PyTorch in float64.
+    the references where it was not PyTorch in float64. `layer_errors` are those of quantized programs, by role and
+    format, then by layer (`steelyard.lowering.layers`).
     """
 
     point: str
@@ -77,6 +78,7 @@ class LoweredFacts:
     work: Mapping[str, WorkCount] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
     reference_by: str = ""
+    layer_errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ The worker calls, in this order, in one fresh process pinned to the budget's CPU
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -31,13 +32,20 @@ else:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchContext:
     """What a launch is given. `compile_cache` persists between the launches of one arm (empty in round 0);
-    a runtime that keeps a cache must keep it there. `scratch` is removed after the launch."""
+    a runtime that keeps a cache must keep it there. `scratch` is removed after the launch. `streams` is how many calls
+    are made at a time, from as many threads: together they have the threads of the budget."""
 
     backend: BackendSpec
     device: Device
     budget: Budget
     compile_cache: Path
     scratch: Path
+    streams: int = 1
+
+    @property
+    def threads_a_call(self) -> int:
+        """How many of the budget's threads each of the calls gets that are made at a time, at least one."""
+        return max(1, self.budget.threads // self.streams)
 
 
 class Binding(ABC):
@@ -116,6 +124,10 @@ class Executable(ABC):
         Names are those of `steelyard.core.metrics.METRICS` in bytes, as in `peaks`; others end the launch.
         """
         return {}
+
+    def in_thread(self) -> AbstractContextManager[object]:
+        """What a thread that makes calls is inside of, besides the one that called `start`."""
+        return nullcontext()
 
     @property
     @abstractmethod
@@ -205,7 +217,7 @@ class Runner(ABC):
 
     @classmethod
     def needs(cls, backend: BackendSpec) -> tuple[str, ...]:
-        """The formats this backend consumes, with its options taken into account."""
+        """The formats this backend needs, with its options taken into account; the last is the one that it loads."""
         return cls.formats
 
     @classmethod

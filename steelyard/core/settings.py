@@ -17,7 +17,8 @@ class Settings:
     `window_s` the seconds of timed calls of a case in a launch. `turns` is whether launches were to take turns: they
     were not in runs that are older than turns. `piece` is how many turns every other one lasts, 1 but for calibration.
     `allow_foreign` is None on a CPU. `shard` is which part of a plan the run is, None for a whole one. `ladders` are
-    backends, as they were named, in orders whose increments are shown.
+    backends, as they were named, in orders whose increments are shown. `latency_bound_s` is the latency within which
+    the best is looked for (`steelyard.core.latency_bound`), None without one.
     """
 
     suite: str
@@ -34,6 +35,7 @@ class Settings:
     allow_foreign: bool | None = None
     shard: ShardPlace | None = None
     ladders: tuple[tuple[str, ...], ...] = ()
+    latency_bound_s: float | None = None
 
     @property
     def stored(self) -> Mapping[str, Any]:
@@ -53,6 +55,7 @@ class Settings:
             **({} if self.allow_foreign is None else {"allow_foreign_processes": self.allow_foreign}),
             **({} if self.shard is None else {"shard": asdict(self.shard)}),
             **({"ladders": [list(rungs) for rungs in self.ladders]} if self.ladders else {}),
+            **({} if self.latency_bound_s is None else {"latency_bound_s": self.latency_bound_s}),
         }
 
 
@@ -76,4 +79,5 @@ def read(plan: Mapping[str, Any], meter: str = "") -> Settings | None:
         allow_foreign=plan.get("allow_foreign_processes"),
         shard=ShardPlace(**plan["shard"]) if "shard" in plan else None,
         ladders=tuple(tuple(rungs) for rungs in plan.get("ladders", ())),
+        latency_bound_s=plan.get("latency_bound_s"),
     )

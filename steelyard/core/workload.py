@@ -28,6 +28,10 @@ DTYPE_BYTES: Mapping[str, int] = {
 }
 
 
+STREAMS = "streams"
+"""The axis and the setting of points that say how many requests one call is (`steelyard.lowering.streams`)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
     """One input or output of a program.
@@ -173,6 +177,12 @@ class Point(Remembers):
         named = [program.source for program in programs] + [program.weights.source for program in programs]
         own = [self.driver] if ":" in self.driver else []
         return tuple(dict.fromkeys([*named, self.pool, *own]))
+
+    @property
+    def streams(self) -> int:
+        """How many requests a call is, all under way at the same time."""
+        found = self.settings.get(STREAMS, 1)
+        return found if isinstance(found, int) else 1
 
     @property
     def state_bytes(self) -> int | None:

@@ -1,4 +1,4 @@
-"""`call`: a sample is one run of the program `main`, its inputs bound beforehand."""
+"""`call`: a sample is one run of the program `main`, its inputs bound beforehand, or several at a time (`streams`)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from steelyard.core.runner import Binding, Executable
 from steelyard.core.workload import Point
 from steelyard.measure.correctness import Checker
 from steelyard.measure.driver import BoundCalls, Driver
+from steelyard.measure.waves import Waves
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Calls(BoundCalls):
-    """One binding per input set."""
+    """One binding per input set, and one per request where more are made at a time."""
 
     def __init__(
         self,
@@ -29,18 +30,23 @@ class _Calls(BoundCalls):
         bound: int | None,
     ) -> None:
         self._program = lowered.programs["main"].program
-        self._bindings: list[Binding] = [executable.bind(tensors) for tensors in inputs[:bound]]
+        streams, self._sets = lowered.point.streams, len(inputs[:bound])
+        self._bindings: list[Binding] = [
+            executable.bind(inputs[number % self._sets]) for number in range(max(streams, self._sets))
+        ]
         self._checker = checker
-        self.calls = self._bindings
+        self._waves = Waves(self._bindings, streams, executable.in_thread)
+        self.calls = self._waves.calls if streams > 1 else self._bindings
         self.fed = self._bindings[0], self._program, inputs
 
     def inspect(self, index: int) -> None:
-        """Every output of the call."""
-        slot = index % len(self.calls)
-        self._checker.program_call(slot, self._program, self._bindings[slot])
+        """Every output of the call, of each of its requests."""
+        for number in self._waves.of(index):
+            self._checker.program_call(number % self._sets, self._program, self._bindings[number])
 
     def close(self) -> None:
         """See `BoundCalls`."""
+        self._waves.close()
         for binding in self._bindings:
             binding.close()
 
@@ -49,6 +55,11 @@ class _Call(Driver):
     name = "call"
     meaning = "one run of a program, inputs bound beforehand, every output complete"
     programs = ("main",)
+    side_by_side = True
+
+    def runs(self, point: Point) -> Mapping[str, int]:
+        """See `Driver`: once for each request."""
+        return {"main": point.streams}
 
     def compute(
         self,

@@ -83,6 +83,7 @@ class _Answers(BoundCalls):
         self._checker = checker
         self.clocks = (generation.CLOCK,)
         self._first_answer: list[list[int]] | None = None
+        self._agreement: list[float] = []
 
     def inspect(self, index: int) -> None:
         """See `check`."""
@@ -90,6 +91,8 @@ class _Answers(BoundCalls):
         generation = self._answers[slot]
         if slot == 0:
             self._first_answer = generation.chosen.tolist()
+        if self._pool[slot].forced_from == 0:
+            self._agreement.append(float(np.mean(generation.chosen == generation.reference)))
         check(self._checker, slot, self._pool[slot], generation.chosen, generation.last_logits())
 
     def measurements(self, window: Window) -> tuple[Measurement, ...]:
@@ -111,11 +114,14 @@ class _Answers(BoundCalls):
         return entry.text if same else None
 
     def details(self) -> Mapping[str, Any]:
-        """The tokens of the first answer, and from which step on those of the reference were fed, and why."""
+        """The tokens of the first answer, and from which step on those of the reference were fed, and why; where that
+        is from the first step on, the share of the answers' tokens that were chosen all the same."""
         entry = self._pool[0]
         facts: dict[str, Any] = {"tokens": self._first_answer, "forced_from": entry.forced_from}
         if entry.forced_from is not None:
             facts["margin"] = entry.margin
+        if self._agreement:
+            facts["token_agreement"] = float(np.mean(self._agreement))
         return facts
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from steelyard.core.case import Arm
 from steelyard.core.hashing import stable_hash
+from steelyard.core.latency_bound import is_beyond
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import Result
 from steelyard.core.workload import Point
@@ -48,11 +49,14 @@ class Asking:
         self._launches, self._traces = launched, traces
         self._arms = {arm.label: arm for arm in plan.arms}
         self._failures: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+        self._beyond: set[tuple[str, str]] = set()
 
     def remember(self, results: Iterable[Result]) -> None:
         """Failures, so that a case is not launched a third time for the same one, whatever numbers it names;
-        `unsupported` is final at once."""
+        `unsupported` is final at once, and so is what lies far beyond the latency bound."""
         for result in results:
+            if result.round == 0 and is_beyond(result.phases, self._plan.request.latency_bound_s):
+                self._beyond.add((result.arm, result.case_id))
             seen = self._failures[result.arm, result.case_id]
             if result.status == "unsupported":
                 seen += [(result.stage, result.reason)] * 2
@@ -129,6 +133,7 @@ class Asking:
             energy=request.energy,
             group=group,
             traces="" if self._traces is None else str(self._traces),
+            streams=bundle[0].streams,
         )
 
     def _cases(self, arm: Arm, bundle: tuple[Point, ...], number: int, *, in_turns: bool) -> tuple[CaseRequest, ...]:
@@ -143,6 +148,8 @@ class Asking:
             failures = self._failures[arm.label, case.id]
             runnable = point.key in self._lowered and not self.missing(arm, point)
             if not runnable or (len(failures) > 1 and failures[-1] == failures[-2]):
+                continue
+            if (arm.label, case.id) in self._beyond:
                 continue
             pace = self._pace(point, number, in_turns=in_turns)
             lowered = self._lowered[point.key].within(case.tolerance)

@@ -11,11 +11,12 @@ from steelyard.core.workload import DTYPE_BYTES, DType
 from steelyard.measure.surroundings import misplaced, surroundings
 
 
-def unkept(proof: Proof, dtype: DType, budget: Budget) -> tuple[str, ...]:
+def unkept(proof: Proof, dtype: DType, budget: Budget, streams: int = 1) -> tuple[str, ...]:
     """In what a program of `dtype` did not run as it was asked to: what its runner objects to, and what any proof
-    tells. A value that the runtime does not tell is no objection."""
+    tells. A value that the runtime does not tell is no objection. Of calls that are made several `streams` at a time
+    each has its part of the budget's threads, or all of them have these together."""
     found = list(proof.mismatches)
-    if proof.threads is not None and proof.threads != budget.threads:
+    if proof.threads not in (None, budget.threads, max(1, budget.threads // streams)):
         found.append(f"{proof.threads} threads compute, the budget says {budget.threads}")
     width = DTYPE_BYTES.get(proof.dtype)
     if budget.precision == "strict" and width is not None and width < DTYPE_BYTES[dtype]:
@@ -37,7 +38,13 @@ def status_of(correctness: Correctness | None, proof: Proof) -> tuple[Status, st
     return "ok", ""
 
 
-def joined(proofs: Mapping[str, Proof], asked: Mapping[str, DType], moved: Mapping[str, int], budget: Budget) -> Proof:
+def joined(
+    proofs: Mapping[str, Proof],
+    asked: Mapping[str, DType],
+    moved: Mapping[str, int],
+    budget: Budget,
+    streams: int = 1,
+) -> Proof:
     """One proof for a case of several programs: placements add up, every mismatch counts, the process's own too."""
     parts = list(proofs.values())
     placement: dict[str, int] = {}
@@ -46,7 +53,7 @@ def joined(proofs: Mapping[str, Proof], asked: Mapping[str, DType], moved: Mappi
             placement[place] = placement.get(place, 0) + count
     moved_text = tuple(f"{name} moved by {count} inside the timed window" for name, count in moved.items())
     around = surroundings()
-    objections = (unkept(part, asked[role], budget) for role, part in proofs.items())
+    objections = (unkept(part, asked[role], budget, streams) for role, part in proofs.items())
     mismatches = tuple(dict.fromkeys(itertools.chain.from_iterable(objections)))
     mismatches += moved_text + misplaced(around["cpus"], budget.cpus, budget.threads)
     details = dict(parts[0].details) if len(parts) == 1 else {role: dict(part.details) for role, part in proofs.items()}

@@ -112,6 +112,9 @@ def facts(lowered: LoweredPoint) -> LoweredFacts:
         },
         code=lowered.code,
         reference_by=lowered.reference_by,
+        layer_errors={
+            name: found for name, artifact in artifacts.items() if (found := artifact.details.get("layer_errors"))
+        },
     )
 
 

@@ -127,7 +127,7 @@ def measure_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first
     correctness = checker.verdict()
     proofs = {role: executable.proof() for role, executable in executables.items()}
     dtypes = {role: lowered.program.dtype for role, lowered in case.lowered.programs.items()}
-    proof = joined(proofs, dtypes, moved, launch.request.budget)
+    proof = joined(proofs, dtypes, moved, launch.request.budget, launch.request.streams)
     for role, executable in executables.items():
         for name, reading in known(executable.memory()).items():
             launch.memory[f"{name}/{role}"] = reading

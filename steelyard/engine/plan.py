@@ -50,6 +50,7 @@ class Request:
     `turns` lets the launches of a warm round take turns, as many as there is room for (`engine.room`). With a `piece`
     of more than one turn every other turn of a window lasts so many, for whoever asks what short turns do to a number.
     `shard` is which part of a plan it is, None where it is all of it. `ladders` are backends among them in an order.
+    What takes far more than `latency_bound_s` in the cold round is not launched again.
     """
 
     suite: str
@@ -74,6 +75,7 @@ class Request:
     piece: int = 1
     shard: ShardPlace | None = None
     ladders: tuple[tuple[str, ...], ...] = ()
+    latency_bound_s: float | None = None
 
     @property
     def timed(self) -> bool:
@@ -174,15 +176,15 @@ class Plan:
 
     @property
     def bundles(self) -> tuple[tuple[Point, ...], ...]:
-        """The points grouped by their weights, in order: a launch runs one group, so that weights are loaded once.
+        """The points grouped by weights and streams, in order: a launch runs one group, and loads its weights once.
 
         Under a limit of memory each point has launches of its own, so that the limit is that of one case.
         """
         if self.request.budget.memory_cap_bytes is not None:
             return tuple((point,) for point in self.points)
-        groups: dict[tuple[str, ...], list[Point]] = {}
+        groups: dict[tuple[object, ...], list[Point]] = {}
         for point in self.points:
-            groups.setdefault(tuple(point.weights), []).append(point)
+            groups.setdefault((point.streams, *point.weights), []).append(point)
         return tuple(tuple(group) for group in groups.values())
 
     @property

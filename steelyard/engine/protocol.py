@@ -41,9 +41,9 @@ class LaunchRequest:
     A launch that is not `steady` gives the phases, two runs and the check, and no timed window. `bound` is how many
     input sets of a case are bound at once, each with a state of its own; None binds all. `origin_s` is when the segment
     began on the machine's monotonic clock. `group` is that of its round (`core.result.Place`), and `beside` is how many
-    other launches are alive meanwhile. A launch with a folder for `traces` is traced instead of measured. `worker` is
-    the module that serves the launch, with arguments of its own: ours, or for the agreement with vendors' tools a
-    process of such a tool that says the same events.
+    other launches are alive meanwhile. Calls are made `streams` at a time. A launch with a folder for `traces` is
+    traced instead of measured. `worker` is the module that serves the launch, with arguments of its own: ours, or for
+    the agreement with vendors' tools a process of such a tool that says the same events.
     """
 
     launch: str
@@ -64,6 +64,7 @@ class LaunchRequest:
     group: int = 0
     beside: int = 0
     traces: str = ""
+    streams: int = 1
     worker: tuple[str, ...] = ("steelyard.engine.worker",)
 
 

@@ -130,6 +130,7 @@ class Launch:
             budget=request.budget,
             compile_cache=Path(request.compile_cache),
             scratch=Path(request.scratch),
+            streams=request.streams,
         )
         runner = kind(context)
         with self.phase("import"):

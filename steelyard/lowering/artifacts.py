@@ -9,7 +9,9 @@ from typing import Any
 from steelyard.core.errors import Denied, LoweringError, SteelyardError
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.reason import reason_of
-from steelyard.lowering.format import EAGER_FORMAT, format_of, made_with, require
+from steelyard.lowering.cached import Entry
+from steelyard.lowering.calibration import Samples
+from steelyard.lowering.format import EAGER_FORMAT, Draft, Unquantized, format_of, made_with, quantization_of, require
 from steelyard.lowering.origin import Found, source_of
 from steelyard.lowering.steps import Step
 from steelyard.lowering.weights import FILE
@@ -19,10 +21,10 @@ Report = Callable[[Step, bool, float, str], None]
 
 
 class Artifacts:
-    """The artifacts of one program, and what failed of them."""
+    """The artifacts of one program, and what failed of them. Without `samples` nothing can be calibrated yet."""
 
-    def __init__(self, found: Found) -> None:
-        self._found, self._program = found, found.program
+    def __init__(self, found: Found, samples: Samples | None = None) -> None:
+        self._found, self._program, self._samples = found, found.program, samples
         self._source = source_of(found.program)
         self._opened = self._source.open(found)
         self._made: dict[str, Artifact] = {}
@@ -54,6 +56,8 @@ class Artifacts:
         started = time.perf_counter()
         form, fresh, failed = step.makes, False, ""
         try:
+            if self._is_to_wait(form):
+                return
             self._made[form], fresh = self._obtain(step, wait)
         except BlockingIOError:
             return
@@ -63,19 +67,27 @@ class Artifacts:
             self._failures[form] = failed = str(error)
         report(step, not fresh and not failed, time.perf_counter() - started, failed)
 
+    def _is_to_wait(self, form: str) -> bool:
+        """Whether what a quantized form is made of is not there yet. Raises LoweringError where it cannot be made."""
+        quantized = quantization_of(form)
+        if quantized is None:
+            return False
+        how, plain = quantized
+        if plain in self._failures:
+            raise LoweringError(self._failures[plain])
+        return plain not in self._made or (how.calibrated and self._samples is None)
+
     def _obtain(self, step: Step, wait: bool) -> tuple[Artifact, bool]:
         """The artifact in one format, and whether it was made just now. Raises LoweringError or
         MissingPackage with the reason."""
         form = step.makes
-        program = self._program
 
         def build(directory: Path) -> Mapping[str, Any]:
-            kind, option = format_of(form)
             if lacks := self._source.lacks(form):
                 raise LoweringError(lacks)
-            require(kind)
+            require(form)
             try:
-                draft = self._opened.draft(kind, option, directory)
+                draft = self._draft(form, directory)
             except (SteelyardError, OSError):
                 raise
             except Exception as error:  # converters raise whatever they like
@@ -97,8 +109,24 @@ class Artifacts:
             build=found.written.watched(build),
             wait=wait,
         )
-        facts = entry.manifest.facts
-        artifact = Artifact(
+        return self._artifact(form, entry), entry.fresh
+
+    def _draft(self, form: str, directory: Path) -> Draft:
+        quantized = quantization_of(form)
+        if quantized is None:
+            return self._opened.draft(*format_of(form), directory)
+        how, plain = quantized
+        given = Unquantized(
+            program=self._program,
+            artifact=self._made[plain],
+            weights_file=self._found.weights.path / FILE,
+            samples=self._samples() if how.calibrated and self._samples is not None else (),
+        )
+        return how.apply(given, directory)
+
+    def _artifact(self, form: str, entry: Entry) -> Artifact:
+        facts, program = entry.manifest.facts, self._program
+        return Artifact(
             format=form,
             directory=str(entry.path),
             entry=facts["entry"],
@@ -111,4 +139,3 @@ class Artifacts:
             details=facts["details"],
             files=tuple(entry.manifest.files),
         )
-        return artifact, entry.fresh

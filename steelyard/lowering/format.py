@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from steelyard import plugins
 from steelyard.core.errors import LoweringError, MissingPackage, UsageError
+from steelyard.core.lowered import Artifact
 from steelyard.core.workload import Program
 from steelyard.lowering.cache import Cache
 
@@ -69,15 +70,40 @@ Convert = Callable[[Exported, Path, str | None], Draft]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unquantized:
+    """A program in a format, to be quantized. `samples` are inputs by name of calls of it, to calibrate on."""
+
+    program: Program
+    artifact: Artifact
+    weights_file: Path
+    samples: "Sequence[Mapping[str, torch.Tensor]]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantization:
+    """How a kind of quantization is done in a format: `apply(unquantized, directory)` writes the quantized program into
+    an empty directory. The versions of `packages`, which the `extra` of this project installs, and `revision` enter the
+    key; without `calibrated` it gets no samples.
+    """
+
+    apply: Callable[[Unquantized, Path], Draft]
+    packages: tuple[str, ...]
+    extra: str
+    calibrated: bool = False
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """A form in which runtimes take programs: a file or folder in `steelyard/formats/`.
 
     `convert(source, directory, option)` writes it into an empty directory. The versions of `packages` enter the key of
     what it made, as does `revision`, which is raised when the format itself changes what it writes; `extra` is the one
-    of this project that installs them. `options` are its variants, asked for as `name@option`. `load` gives a runner
-    the program back where reading the files is not the runtime's own business; `save(model, program, directory)` writes
-    one that another source has as the runtime's own object. A converter that `leaves_traces` in its
-    process runs after all others.
+    of this project that installs them. `options` are its variants, asked for as `name@option`, and so are its
+    `quantizations` (`steelyard.core.quantization`), which start from the artifact of the plain format. `load` gives a
+    runner the program back where reading the files is not the runtime's own business; `save(model, program, directory)`
+    writes one that another source has as the runtime's own object. A converter that `leaves_traces` in its process runs
+    after all others.
     """
 
     name: str
@@ -86,6 +112,7 @@ class Format:
     convert: Convert
     revision: str = ""
     options: tuple[str, ...] = ()
+    quantizations: Mapping[str, Quantization] = field(default_factory=dict)
     load: Callable[..., Any] | None = None
     save: Callable[..., Draft] | None = None
     leaves_traces: bool = False
@@ -95,25 +122,40 @@ def format_of(name: str) -> tuple[Format, str | None]:
     """The format of `onnx` or `onnx@20`, and the variant. Raises UsageError for an unknown one of either."""
     head, _, option = name.partition("@")
     form = cast(Format, plugins.format_(head))
-    if option and option not in form.options:
-        valid = ", ".join(f"{head}@{each}" for each in form.options) or head
+    variants = (*form.options, *form.quantizations)
+    if option and option not in variants:
+        valid = ", ".join(f"{head}@{each}" for each in variants) or head
         raise UsageError(f"the format {head} has no variant '{option}'. Valid: {valid}")
     return form, option or None
 
 
-def require(form: Format) -> None:
-    """Raises MissingPackage, naming the command, if a package of the format is not installed."""
-    for package in form.packages:
+def quantization_of(name: str) -> tuple[Quantization, str] | None:
+    """How `onnx@int8` is made, and of which format; None for one that is not quantized."""
+    form, option = format_of(name)
+    found = form.quantizations.get(option or "")
+    return None if found is None else (found, form.name)
+
+
+def require(name: str) -> None:
+    """Raises MissingPackage, naming the command, if a package that makes the format is not installed."""
+    form, quantized = format_of(name)[0], quantization_of(name)
+    needed = [(package, form.extra) for package in form.packages]
+    if quantized:
+        needed += [(package, quantized[0].extra) for package in quantized[0].packages]
+    for package, extra in needed:
         if importlib.util.find_spec(package.replace("-", "_")) is None:
-            raise MissingPackage(package, form.extra)
+            raise MissingPackage(package, extra)
 
 
 def made_with(name: str, platform: str) -> dict[str, str]:
     """The versions that enter the key of a format's artifact, and its variant."""
     form, option = format_of(name)
-    found = versions("torch", "transformers", *form.packages)
+    quantized = quantization_of(name)
+    found = versions("torch", "transformers", *form.packages, *(quantized[0].packages if quantized else ()))
     if form.revision:
         found["revision"] = form.revision
+    if quantized and quantized[0].revision:
+        found["quantization"] = quantized[0].revision
     return {**found, "variant": option or "", "platform": platform}
 
 

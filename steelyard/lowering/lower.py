@@ -15,16 +15,25 @@ from steelyard.core.errors import Denied, SteelyardError, SuiteError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.reason import reason_of
-from steelyard.core.workload import Identity, Point
+from steelyard.core.workload import Identity, Point, Program
 from steelyard.lowering.artifacts import Artifacts
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Entry
+from steelyard.lowering.calibration import Samples, samples_of
 from steelyard.lowering.costs import LoweringCosts
 from steelyard.lowering.origin import Found, main_source
 from steelyard.lowering.points import of_point
 from steelyard.lowering.references import point_made_with, read_point
 from steelyard.lowering.request import LoweringFailure, LoweringRequest, LoweringResponse, Progress
-from steelyard.lowering.steps import Step, format_step, formats_of, references_step, steps_of, weights_step
+from steelyard.lowering.steps import (
+    Step,
+    calibrated,
+    format_step,
+    formats_of,
+    references_step,
+    steps_of,
+    weights_step,
+)
 from steelyard.lowering.weights import obtain_weights, tokenizer
 from steelyard.lowering.written import written_by
 from steelyard.measure.telemetry import without_telemetry
@@ -100,26 +109,38 @@ class _Job:
         """The formats of each program of the points that have not failed, beginning with the `first`. Without `wait`,
         what another process is making is left to it."""
         programs = {
-            program.key: (program, point)
+            self._shared_by(point, program): (program, point, role)
             for point in self._request.points
             if point.key not in self.failures
-            for program in point.programs.values()
+            for role, program in point.programs.items()
         }
-        for program, point in _from(first, list(programs.values())):
+        for shared, (program, point, role) in _from(first, list(programs.items())):
             weights = self._obtain_weights(point)[program.weights.key]
             kind, written = self._request.device_kind, written_by(point, (program.source,))
             found = Found(cache=self.cache, program=program, weights=weights, platform=kind, written=written)
-            artifacts = self._artifacts.setdefault(program.key, Artifacts(found))
+            if shared not in self._artifacts:
+                self._artifacts[shared] = Artifacts(found, self._samples(point, role))
+            pool = self._request.pool
             steps = [
-                format_step(point, program, form, kind, weights_key=weights.key, written=written)
+                format_step(point, program, form, kind, pool=pool, weights_key=weights.key, written=written)
                 for form in self._formats
             ]
-            artifacts.make(steps, self._report, wait=wait)
+            self._artifacts[shared].make(steps, self._report, wait=wait)
+
+    def _shared_by(self, point: Point, program: Program) -> str:
+        """Whose artifacts a program has: its own at every point, but for those that are calibrated on a point."""
+        return f"{program.key}/{point.key}" if any(map(calibrated, self._formats)) else program.key
+
+    def _samples(self, point: Point, role: str) -> Samples | None:
+        """What the program of a role is calibrated on; None where that was not made, or not by this process."""
+        entry = self._points.get(point.key)
+        return None if entry is None else samples_of(point, role, entry, self._weights)
 
     def finish(self, point: Point) -> LoweredPoint:
         """The formats of the point's programs, and all of it together."""
         started = time.perf_counter()
-        programs = {role: self._artifacts[program.key].lowered() for role, program in point.programs.items()}
+        artifacts = {role: self._artifacts[self._shared_by(point, each)] for role, each in point.programs.items()}
+        programs = {role: each.lowered() for role, each in artifacts.items()}
         weights = {key: self._weights[key] for key in point.weights}
         entry, code = self._points[point.key], self._written[point.key].code
         pool, tolerances = read_point(entry)

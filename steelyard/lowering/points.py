@@ -12,6 +12,7 @@ from steelyard.core.errors import SteelyardError, SuiteError, UsageError, unknow
 from steelyard.core.pointers import refuse_pointers
 from steelyard.core.reason import reason_of
 from steelyard.core.workload import DTYPE_BYTES, Point, Program, Role, Selection, Suite, TensorSpec
+from steelyard.lowering import streams
 from steelyard.measure.driver import driver_of
 
 _FLOATING = tuple(name for name in DTYPE_BYTES if "float" in name)
@@ -29,6 +30,9 @@ def points_of(suite: Suite, selection: Selection) -> tuple[Point, ...]:
             f"suite error: suite '{suite.name}': its headline '{suite.headline}' is none of its workloads: "
             f"{', '.join(suite.workloads)}"
         )
+    counts = streams.asked(suite, selection)
+    if counts:
+        selection = streams.without(selection)
     _check_names(suite, selection)
     if selection.weights_dir is not None:
         refuse_pointers(Path(selection.weights_dir))
@@ -43,7 +47,7 @@ def points_of(suite: Suite, selection: Selection) -> tuple[Point, ...]:
             raise SuiteError(f"suite error: suite '{suite.name}': points() gave a {type(point).__name__}, not a Point")
         if fault := next(_faults(point), ""):
             raise of_point(point, fault)
-    return points
+    return streams.spread(points, counts) if counts else points
 
 
 def of_point(point: Point, fault: str) -> SuiteError:

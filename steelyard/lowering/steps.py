@@ -7,7 +7,7 @@ from steelyard.core.hashing import stable_hash
 from steelyard.core.workload import Point, Program, Weights
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Kind
-from steelyard.lowering.format import EAGER_FORMAT, format_of, made_with
+from steelyard.lowering.format import EAGER_FORMAT, format_of, made_with, quantization_of
 from steelyard.lowering.references import point_key
 from steelyard.lowering.weights import weights_key
 from steelyard.lowering.written import Written, written_by
@@ -87,14 +87,24 @@ def references_step(point: Point, pool: int, written: Written) -> Step:
     )
 
 
+def calibrated(form: str) -> bool:
+    """Whether a format is made of a program and of the inputs of a point."""
+    quantized = quantization_of(form)
+    return quantized is not None and quantized[0].calibrated
+
+
 def format_step(
-    point: Point, program: Program, form: str, platform: str, *, weights_key: str, written: Written
+    point: Point, program: Program, form: str, platform: str, *, pool: int, weights_key: str, written: Written
 ) -> Step:
     """A program of the point in one format. `written` is by the program's source.
 
-    The key of the weights counts, too: it changes with the versions that made them, and the artifact links them.
+    The key of the weights counts, too: it changes with the versions that made them, and the artifact links them. So
+    does that of the `pool` input sets where the format is calibrated on them.
     """
-    key = stable_hash([program.key, weights_key, made_with(form, platform) | written.made_with], 24)
+    made = made_with(form, platform) | written.made_with
+    if calibrated(form):
+        made["calibrated on"] = point_key(point, pool, written_by(point, point.sources))
+    key = stable_hash([program.key, weights_key, made], 24)
     return Step(
         kind="programs",
         key=f"{key}/{form}",
@@ -114,7 +124,7 @@ def _steps(points: Sequence[Point], formats: Sequence[str], platform: str, pool:
             written = written_by(point, (program.source,))
             for form in formats:
                 key = weights[program.weights.key].key
-                yield format_step(point, program, form, platform, weights_key=key, written=written)
+                yield format_step(point, program, form, platform, pool=pool, weights_key=key, written=written)
 
 
 def _gigabytes(point: Point) -> float:

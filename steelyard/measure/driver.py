@@ -94,7 +94,8 @@ class Driver(ABC):
     `programs` are the roles that a point of it has; the first is fed from the input sets. A window has at least
     `minimum_calls` calls, however little time there is. `state` says what programs carry on, where they do. `parts` are
     its times besides the latency. `feeds_back` are the references from which a call chooses what it is fed next: two
-    that are as good as equal end the comparison of what follows.
+    that are as good as equal end the comparison of what follows. Of calls that go `side_by_side` several can be made at
+    a time (`Point.streams`).
     """
 
     name: ClassVar[str]
@@ -104,6 +105,7 @@ class Driver(ABC):
     state: ClassVar[str] = "KV cache"
     parts: ClassVar[Parts | None] = None
     feeds_back: ClassVar[tuple[str, ...]] = ()
+    side_by_side: ClassVar[bool] = False
 
     @property
     def metrics(self) -> tuple[str, ...]:

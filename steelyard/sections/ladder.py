@@ -1,20 +1,14 @@
 """What each step of a ladder brought: every rung over the one before it, and over the first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from steelyard.analysis import other_pairs, turned
-from steelyard.core.comparison import Comparison
 from steelyard.tables import provenance
 from steelyard.tables.cells import tags, timed
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, TIMES
+from steelyard.tables.pairs import METRIC, Pairs, pairs, ratio
 from steelyard.tables.section import Section
 from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
-
-METRIC = "latency_s"
-
-Pairs = Mapping[tuple[str, str, str], Comparison]
-"""By the labels of both sides and the point's key, the first the one that the second is compared with."""
 
 
 def ladder_tables(facts: Facts) -> tuple[Table, ...]:
@@ -22,18 +16,11 @@ def ladder_tables(facts: Facts) -> tuple[Table, ...]:
     settings = facts.run.manifest.settings
     if settings is None or not settings.ladders:
         return ()
-    pairs = _pairs(facts)
-    return tuple(_table(facts, rungs, pairs, f"ladder-{n}") for n, rungs in enumerate(settings.ladders, start=1))
+    found = pairs(facts)
+    return tuple(_table(facts, rungs, found, f"ladder-{n}") for n, rungs in enumerate(settings.ladders, start=1))
 
 
-def _pairs(facts: Facts) -> Pairs:
-    own = [item for item in facts.comparisons if item.factor != "control"]
-    others = other_pairs(facts.run, sides=facts.sides)
-    every = (*own, *(turned(item) for item in own), *others, *(turned(item) for item in others))
-    return {(item.baseline, item.candidate, item.point): item for item in every if item.metric == METRIC}
-
-
-def _table(facts: Facts, rungs: Sequence[str], pairs: Pairs, name: str) -> Table:
+def _table(facts: Facts, rungs: Sequence[str], found: Pairs, name: str) -> Table:
     foot = Footnotes()
     arms = {arm.label: arm for arm in facts.arms}
     reasons = {entry.backend: entry.reason for entry in facts.run.manifest.left_out if not entry.point}
@@ -51,12 +38,12 @@ def _table(facts: Facts, rungs: Sequence[str], pairs: Pairs, name: str) -> Table
             flags: tuple[Flag, ...] = ("approximate",) if facts.outcome(arm, point).approximate else ()
             remarks = provenance.remarks(facts, arm, point, foot)
             latency = timed(estimate, foot, notes=remarks) if shown and estimate else Cell(text=ABSENT, notes=remarks)
-            step = pairs.get((before, rung, point.key))
-            whole = pairs.get((climbed[0], rung, point.key))
+            step = found.get((before, rung, point.key))
+            whole = found.get((climbed[0], rung, point.key))
             verdict = step.verdict if step else "first rung" if rung == climbed[0] else "no number"
             cells = (
                 *(*head, Cell(text=rung, flags=flags), latency),
-                *(_ratio(step, foot, shown), Cell(text=verdict), _ratio(whole, foot, shown)),
+                *(ratio(step, foot, shown), Cell(text=verdict), ratio(whole, foot, shown)),
             )
             rows.append(Row(cells=cells, tags=tags(facts, arm, point) | {"verdict": verdict, "before": before}))
             before = rung if shown else before
@@ -89,14 +76,6 @@ def _table(facts: Facts, rungs: Sequence[str], pairs: Pairs, name: str) -> Table
         empty="no rung of the ladder can run here",
         basis=provenance.basis(estimates),
     )
-
-
-def _ratio(comparison: Comparison | None, foot: Footnotes, shown: bool) -> Cell:
-    times = comparison.speedup if comparison is not None and shown else None
-    notes = tuple(foot.mark(text) for text in comparison.remarks) if comparison is not None else ()
-    if times is None:
-        return Cell(text=ABSENT, notes=notes)
-    return Cell(value=times.value, interval=times.interval, notes=notes)
 
 
 SECTION = Section(name="ladder", tables={150: ladder_tables})

@@ -12,7 +12,7 @@ from steelyard.core.backend import L2, TUNINGS, Budget, CapMethod, Device, split
 from steelyard.core.case import Scenario
 from steelyard.core.energy import EnergySettings
 from steelyard.core.errors import UsageError, unknown_name
-from steelyard.core.quantity import bytes_of, seconds_of
+from steelyard.core.quantity import bytes_of, latency_of, seconds_of
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import DEFAULT_TIMEOUTS, Request
 from steelyard.guard.live_log import check_live
@@ -50,6 +50,7 @@ class RunOptions(LaunchOptions, total=False):
     time: str | None
     rounds: int | None
     quick: bool
+    latency_bound: str | None
     memory_cap: str | None
     l2: str | None
     tolerance: float | None
@@ -82,6 +83,7 @@ def request_of(
     timeouts: Mapping[str, float] | None = None,
     quick: bool = False,
     window: float = WINDOW_S,
+    latency_bound: str | None = None,
     memory_cap: str | None = None,
     l2: str | None = None,
     tolerance: float | None = None,
@@ -98,7 +100,8 @@ def request_of(
     Lists may hold comma lists, but each of `ladder` is one: backends in an order, or the name of one backend whose
     runner has an order (`Runner.ladder`). What it names is measured, against its first unless `baseline` says
     otherwise, which is `eager` without a ladder. Of the device, its default is the best present; of CPUs the first
-    `threads`, of threads all cores. `time` is a duration (`20m`), `memory_cap` a size (`2GiB`), `window` seconds.
+    `threads`, of threads all cores. `time` is a duration (`20m`), `memory_cap` a size (`2GiB`), `window` seconds,
+    `latency_bound` a latency (`50ms`).
     """
     chosen = pick_device(device)
     cpu_set = choose_cpus(threads, cpus)
@@ -144,6 +147,7 @@ def request_of(
         wait=wait,
         turns=turns,
         ladders=ladders,
+        latency_bound_s=None if latency_bound is None else latency_of(latency_bound),
     )
 
 

@@ -66,6 +66,7 @@ def manifest_of(
             piece=request.piece,
             shard=request.shard,
             ladders=request.ladders,
+            latency_bound_s=request.latency_bound_s,
             allow_foreign=None if request.device.kind == "cpu" else request.allow_foreign,
         ).stored,
         environment=environment,

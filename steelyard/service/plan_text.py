@@ -42,8 +42,8 @@ def describe(plan: Plan, guess: TimeEstimate) -> Iterator[str]:
         yield f"left out: {entry.backend}: {entry.reason}"
     for point in plan.points:
         origin = ", ".join(sorted({weights.origin for weights in point.weights.values()}))
-        stated = plan.case(plan.baseline, point).stated
-        yield f"  {point.title} weights={origin}{f' tolerance={stated}' if stated else ''}"
+        stated = dict.fromkeys(filter(None, (plan.case(arm, point).stated for arm in plan.arms)))
+        yield f"  {point.title} weights={origin}{''.join(f' tolerance={text}' for text in stated)}"
     always_cold = not request.timed
     rounds = f"one cold, then {plan.minimum_rounds} to {plan.maximum_rounds}"
     rounds = f"{plan.maximum_rounds}, each with empty compile caches" if always_cold else rounds

@@ -58,6 +58,7 @@ def plan_of(
         timeouts=timeouts,
         aa_arms=sum(arm.sham for arm in manifest.arms),
         ladders=stored.ladders,
+        latency_bound_s=stored.latency_bound_s,
     )
     backends = {arm.backend.text: arm.backend for arm in manifest.arms}
     maximum = rounds if rounds is not None else max(stored.maximum_rounds - done, 0)

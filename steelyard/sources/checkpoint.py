@@ -120,7 +120,7 @@ def _configured(path: Path) -> tuple[str, dict[str, Any]]:
         )
     if "quantization_config" in config:
         raise CheckpointError(
-            f"{path.name}: its weights are quantised, which is not measured here: give them as floats"
+            f"{path.name}: its weights are quantized, which is not measured here: give them as floats"
         )
     return str(name), {key: value for key, value in config.items() if not _LEFT_OUT.fullmatch(key)}
 

@@ -128,7 +128,9 @@ def _alike(facts: Facts, point: Point) -> dict[str, str]:
     alike |= {name: plain(getattr(budget, name)) for name in ("shapes", "layout")}
     alike["memory_cap"] = budget.memory_cap if budget.memory_cap_bytes is not None else ""
     alike["l2_cache"] = budget.l2 or ""
-    alike["tolerance"] = case.stated
+    alike["tolerance"] = "; ".join(
+        dict.fromkeys(filter(None, (each.stated for each in facts.cases_at(point).values())))
+    )
     return {name: text for name, text in alike.items() if text}
 
 

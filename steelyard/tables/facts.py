@@ -126,9 +126,10 @@ class Facts:
         """The cases of a point by backend as it was named, in the plan's order."""
         return self._cases[point.key]
 
-    def stated(self, point: Point) -> str:
-        """The tolerance that was stated by hand for a point, and by whom; empty without one."""
-        return next(iter(self.cases_at(point).values())).stated
+    def stated(self, arm: Arm, point: Point) -> str:
+        """The tolerance that was stated for an arm at a point, and by whom; empty without one."""
+        case = self.cases_at(point).get(arm.backend.text)
+        return "" if case is None else case.stated
 
     def results(self, arm: Arm, point: Point) -> tuple[Result, ...]:
         """Every result of an arm at a point, by round."""

@@ -68,13 +68,15 @@ def software(facts: Facts) -> str:
 
 
 def stated(facts: Facts) -> tuple[str, ...]:
-    """Every tolerance that was stated by hand, and by whom, each once."""
-    return tuple(dict.fromkeys(filter(None, (facts.stated(point) for point in facts.points))))
+    """Every tolerance that was stated, and by whom, each once."""
+    return tuple(
+        dict.fromkeys(filter(None, (facts.stated(arm, point) for point in facts.points for arm in facts.arms)))
+    )
 
 
 def remarks(facts: Facts, arm: Arm, point: Point, foot: Footnotes) -> tuple[str, ...]:
     """The marks of a time: how its launches ended where that was not plain ok, and a tolerance that was stated."""
-    outcome, tolerance = facts.outcome(arm, point), facts.stated(point)
+    outcome, tolerance = facts.outcome(arm, point), facts.stated(arm, point)
     told = (f"{arm.label}: {outcome.remark}" if outcome.remark else "", f"tolerance {tolerance}" if tolerance else "")
     return tuple(foot.mark(text) for text in told if text)
 

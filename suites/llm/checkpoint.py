@@ -100,7 +100,7 @@ def _config(directory: Path) -> Config:
     if missing:
         raise CheckpointError(f"{directory / 'config.json'}: {', '.join(missing)} missing or not a whole number")
     if raw.get("quantization_config"):
-        raise CheckpointError(f"{directory}: quantised checkpoints are not supported; save it in float32 or bfloat16")
+        raise CheckpointError(f"{directory}: quantized checkpoints are not supported; save it in float32 or bfloat16")
     sliding = raw.get("use_sliding_window") or set(raw.get("layer_types") or ()) - {"full_attention"}
     if sliding or raw.get("add_cross_attention"):
         raise CheckpointError(f"{directory}: sliding-window and cross attention are not part of the suite llm")

@@ -113,7 +113,7 @@ def _sharpened(name: str, values: Tensor, factor: float) -> Tensor:
 
 
 def _packaged(model: Decoder, arguments: Mapping[str, Any], directory: Path, dtype: torch.dtype) -> dict[str, Tensor]:
-    """SmolLM2-135M-Instruct from the package's GGUF file (4-bit blocks, de-quantised to float32 first)."""
+    """SmolLM2-135M-Instruct from the package's GGUF file (4-bit blocks, de-quantized to float32 first)."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     packaged = checkpoint.smollm2()

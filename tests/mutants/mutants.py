@@ -353,6 +353,22 @@ MUTANTS = (
         through="command line",
     ),
     Mutant(
+        name="a quantized model in floating point",
+        file="steelyard/adapters/onnxruntime_readback.py",
+        old='    return [] if quantized else ["no operator of the session is quantized"]\n',
+        new="    return []\n",
+        tests=("tests/runners/test_quantized_read_back.py::test_a_session_of_float_operators_alone_is_none",),
+        through="part",
+    ),
+    Mutant(
+        name="requests one after the other",
+        file="steelyard/measure/waves.py",
+        old="            thread.begin(call)\n        failed",
+        new="            thread.begin(call)\n            thread.end()\n            thread.begin(call)\n        failed",
+        tests=("tests/measure/test_waves.py::test_the_calls_of_a_wave_are_under_way_at_the_same_time",),
+        through="part",
+    ),
+    Mutant(
         name="nothing compiled",
         file="steelyard/engine/judging.py",
         old="    if proof.graphs == 0:\n",
@@ -363,8 +379,8 @@ MUTANTS = (
     Mutant(
         name="compilation switched off later",
         file="runners/torch.py",
-        old='        return () if stance == "default" else',
-        new="        return () if stance else",
+        old='        found = () if stance == "default" else',
+        new="        found = () if stance else",
         tests=(f"{READ_BACK}::test_compilation_that_is_switched_off_is_a_fallback",),
         through="worker",
     ),

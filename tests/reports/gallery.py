@@ -1,4 +1,4 @@
-"""Draws every figure for docs/: from the published run, or from a stand-in where that has no data for it.
+"""Draws every figure for docs/: from a published run, or from a stand-in where none has data for it.
 
     make gallery        # writes docs/figures/*.png and docs/gallery.md
 
@@ -8,6 +8,7 @@ says so beside each figure that was drawn from it.
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from inspect import getdoc
 from pathlib import Path
 
@@ -21,21 +22,23 @@ from steelyard.tracing.figures import FIGURES
 from steelyard.tracing.report import build_traced
 from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.metered import metered_run
-from tests.fakes.runs import llm_points, synthetic_run
+from tests.fakes.quantized import quantized
+from tests.fakes.runs import BACKENDS, EFFECT, llm_points, synthetic_run
+from tests.fakes.streamed import streamed_points
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "bench report {run} --format figures --output gallery"
 STAND_IN_COMMAND = "make gallery"
 STAND_IN = (
-    "**Drawn from a stand-in by `{command}`; nothing in it was measured.** Of the published run there is: {reason}."
+    "**Drawn from a stand-in by `{command}`; nothing in it was measured.** No published run has data for it: {reason}."
 )
 REAL = "`{command}` makes `gallery/figures/{name}.pdf`."
 
 _PAGE = """# Gallery
 
-Every figure that a report draws, from the published run of the suite `llm` on a virtual machine with 2 cores of an
-{device} ([its data](../{run})). One command makes all of them, as PDF with embedded TrueType, SVG and PNG, each with
-its data as CSV and its caption as TeX:
+Every figure that a report draws, where it has the data from the published run of the suite `llm` on a virtual machine
+with 2 cores of an {device} ([its data](../{run})), else from another published run. One command makes all of a run, as
+PDF with embedded TrueType, SVG and PNG, each with its data as CSV and its caption as TeX:
 
 ```sh
 {command}
@@ -46,15 +49,25 @@ the source of each width stands in [venue.py](../steelyard/render/venue.py), and
 [paper.md](paper.md). A figure is one file in `reports/figures/`.
 Colours are told apart in grey and by colour-blind readers; markers and line styles say the same again.
 
-A figure that the published run has no data for is drawn from a synthetic run ([tests/fakes](../tests/fakes)), says so,
+A figure that no published run has data for is drawn from a synthetic run ([tests/fakes](../tests/fakes)), says so,
 and shows only what such a figure looks like. `{stand_in}` draws this page anew.
 """
 
 
-def published(*, traced: bool = False) -> Path:
-    """The newest published run that was timed, or that was traced."""
-    runs = {path.parent: read_manifest(path.parent) for path in (ROOT / "results/published").glob("*/manifest.json")}
-    return max(path for path, manifest in runs.items() if _traced(manifest) == traced)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A figure and the published run that it is of; of a stand-in `run` is None, and `reason` why no run has it."""
+
+    picture: Picture
+    run: Path | None
+    reason: str = ""
+
+
+def published() -> list[tuple[Path, Manifest]]:
+    """The published runs, the newest of the suite `llm` first: what it has data for is drawn of it."""
+    found = [(path.parent, read_manifest(path.parent)) for path in (ROOT / "results/published").glob("*/manifest.json")]
+    newest = sorted(found, key=lambda each: each[0].name, reverse=True)
+    return sorted(newest, key=lambda each: each[1].suite != "llm")
 
 
 def _traced(manifest: Manifest) -> bool:
@@ -68,48 +81,64 @@ def figures() -> Mapping[str, Figure]:
 
 def stand_in() -> Run:
     """A synthetic run over a sweep of batches, with an invented meter and invented ceilings."""
-    run = synthetic_run(points=llm_points(batches=(1, 4, 16)), ladder=("eager", "inductor", "xla"))
-    return held_against(metered_run(run), synthetic_ceilings(peak={"float32": 2e12}))
+    run = synthetic_run(
+        backends=(*BACKENDS, "onnxruntime[int8]", "openvino[int4_weights]"),
+        effect={**EFFECT, "onnxruntime[int8]": 0.2, "openvino[int4_weights]": 0.3},
+        points=(*llm_points(batches=(1, 4, 16)), *streamed_points((1, 2, 4, 8), (2, 8, 32))),
+        ladder=("eager", "inductor", "xla"),
+    )
+    return held_against(metered_run(quantized(run)), synthetic_ceilings(peak={"float32": 2e12}))
 
 
-def drawn(*, saved: bool) -> tuple[Mapping[str, Picture], Mapping[str, Picture]]:
-    """Every figure of the published run, and of the stand-in those that the former has no data for."""
-    real = {item.name: item for item in pictures(plugins.figures().values(), build(open_run(published())), saved=saved)}
-    missing = [figure for name, figure in plugins.figures().items() if real[name].reason]
-    real |= {i.name: i for i in pictures(FIGURES, build_traced(open_run(published(traced=True))), saved=saved)}
-    fake = pictures(missing, build(stand_in()), saved=saved) if missing else ()
-    return real, {item.name: item for item in fake}
+def drawn(*, saved: bool) -> Mapping[str, Drawn]:
+    """Every figure, of the first published run that has data for it, else of the stand-in."""
+    found: dict[str, Drawn] = {}
+    reasons: dict[str, str] = {}
+    for path, manifest in published():
+        traced = _traced(manifest)
+        kinds = FIGURES if traced else plugins.figures().values()
+        left = [figure for figure in kinds if figure.name not in found]
+        if not left:
+            continue
+        data = build_traced(open_run(path)) if traced else build(open_run(path))
+        for item in pictures(left, data, saved=saved):
+            if item.reason:
+                reasons.setdefault(item.name, item.reason)
+            else:
+                found[item.name] = Drawn(picture=item, run=path)
+    missing = [figure for name, figure in plugins.figures().items() if name not in found]
+    for item in pictures(missing, build(stand_in()), saved=saved) if missing else ():
+        found[item.name] = Drawn(picture=item, run=None, reason=reasons[item.name])
+    return found
 
 
-def page(real: Mapping[str, Picture], fake: Mapping[str, Picture]) -> str:
+def page(every: Mapping[str, Drawn]) -> str:
     """docs/gallery.md."""
-    run = published().relative_to(ROOT).as_posix()
-    command = COMMAND.format(run=run)
+    path, manifest = published()[0]
+    run = path.relative_to(ROOT).as_posix()
     parts = [
-        _PAGE.format(
-            run=run, device=open_run(ROOT / run).manifest.device.name, command=command, stand_in=STAND_IN_COMMAND
-        )
+        _PAGE.format(run=run, device=manifest.device.name, command=COMMAND.format(run=run), stand_in=STAND_IN_COMMAND)
     ]
-    traced = COMMAND.format(run=published(traced=True).relative_to(ROOT).as_posix())
-    of_traced = {figure.name for figure in FIGURES}
     for name, figure in sorted(figures().items()):
         about = (getdoc(type(figure)) or "").partition("\n\n")[0].replace("\n", " ")
         parts.append(f"## {figure.title}\n\n![{figure.title}](figures/{name}.png)\n\n{about}\n")
-        if name in fake:
-            parts.append(STAND_IN.format(command=STAND_IN_COMMAND, reason=real[name].reason) + "\n")
+        each = every[name]
+        if each.run is None:
+            parts.append(STAND_IN.format(command=STAND_IN_COMMAND, reason=each.reason) + "\n")
         else:
-            parts.append(REAL.format(command=traced if name in of_traced else command, name=name) + "\n")
+            command = COMMAND.format(run=each.run.relative_to(ROOT).as_posix())
+            parts.append(REAL.format(command=command, name=name) + "\n")
     return "\n".join(parts)
 
 
 def main() -> int:
     """Write pictures and page; returns 0."""
-    real, fake = drawn(saved=True)
-    for name, picture in {**real, **fake}.items():
-        if picture.reason:
-            raise ValueError(f"figure {name} is drawn from nothing: {picture.reason}")
-        print(save(ROOT / f"docs/figures/{name}.png", picture.png))
-    print(save(ROOT / "docs/gallery.md", page(real, fake)))
+    every = drawn(saved=True)
+    for name, each in every.items():
+        if each.picture.reason:
+            raise ValueError(f"figure {name} is drawn from nothing: {each.picture.reason}")
+        print(save(ROOT / f"docs/figures/{name}.png", each.picture.png))
+    print(save(ROOT / "docs/gallery.md", page(every)))
     return 0
 
 

@@ -30,7 +30,9 @@ from steelyard.tables.build import build
 from steelyard.tables.calls import MARKS, thin
 from tests.fakes.ceilings import held_against, synthetic_ceilings
 from tests.fakes.metered import metered_run
+from tests.fakes.quantized import quantized
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run, with_clock
+from tests.fakes.streamed import streamed_points
 from tests.reports.hostile import hostile_run
 
 NAMES = (
@@ -44,14 +46,19 @@ NAMES = (
     "latency",
     "memory",
     "noise",
+    "pareto",
     "performance_profile",
     "power",
     "roofline",
     "scaling",
     "speedup",
+    "throughput",
     "time_order",
     "tolerance_scores",
 )
+
+
+QUANTIZED = "onnxruntime[int8]"
 
 
 def one_workload(**options):
@@ -60,14 +67,14 @@ def one_workload(**options):
 
 @pytest.fixture(scope="module")
 def drawn():
-    points = llm_points(batches=(1, 2, 4))
+    points = (*llm_points(batches=(1, 2, 4)), *streamed_points(batches=(8, 16)))
     run = synthetic_run(
-        effect={"xla": 0.5, "onnxruntime": 0.01},
-        backends=("eager", "xla", "onnxruntime"),
+        effect={"xla": 0.5, "onnxruntime": 0.01, QUANTIZED: 0.4},
+        backends=("eager", "xla", "onnxruntime", QUANTIZED),
         points=points,
         ladder=("eager", "xla", "onnxruntime"),
     )
-    data = build(held_against(metered_run(run), synthetic_ceilings()))
+    data = build(held_against(metered_run(quantized(run)), synthetic_ceilings()))
     return data, {item.name: item for item in pictures(plugins.figures().values(), data)}
 
 
@@ -269,7 +276,7 @@ def test_every_log_axis_says_so_and_panels_that_share_a_label_share_its_scale(sa
                 logarithmic |= {name} if scales == {"log"} else set()
     assert logarithmic == {
         *("break_even", "ecdf", "energy", "fast_p", "latency", "performance_profile", "roofline", "scaling", "speedup"),
-        "tolerance_scores",
+        *("pareto", "tolerance_scores"),
     }
 
 
@@ -303,8 +310,9 @@ def test_break_even_crosses_where_the_table_says():
 
 def test_scaling_has_a_line_for_each_backend_over_the_batch(drawn):
     rows = list(csv.DictReader(io.StringIO(drawn[1]["scaling"].csv)))
-    assert {(row["axis"], row["value"]) for row in rows} == {("batch", "1.0"), ("batch", "2.0"), ("batch", "4.0")}
-    assert {row["backend"] for row in rows} == {"eager", "xla", "onnxruntime"}
+    assert {row["axis"] for row in rows} == {"batch"}
+    assert {row["value"] for row in rows} == {"1.0", "2.0", "4.0", "8.0", "16.0"}
+    assert {row["backend"] for row in rows} == {"eager", "xla", "onnxruntime", QUANTIZED}
 
 
 def test_a_long_sweep_has_marks_where_their_ticks_have_room_and_says_so():

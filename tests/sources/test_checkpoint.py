@@ -79,7 +79,7 @@ def test_inputs_are_by_the_configuration_and_what_is_given(bert: Path) -> None:
         ),
         ((), {"architectures": ["pipeline"]}, "its class 'pipeline' is none of transformers"),
         ((), {"architectures": []}, "names no class in 'architectures'"),
-        ((), {"quantization_config": {}}, "its weights are quantised"),
+        ((), {"quantization_config": {}}, "its weights are quantized"),
         ((), {"num_hidden_layers": 2}, "has 16 weights that the files do not, e.g. 'bert.encoder.layer.1"),
         ((), {"files": {"adapter_config.json": "{}"}}, "an adapter and no whole model"),
         (("model.safetensors",), {}, "bert: it holds no model.safetensors"),

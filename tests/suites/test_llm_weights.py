@@ -151,7 +151,7 @@ def test_names_paths_and_versions_in_a_configuration_do_not_define_it(hugging_fa
         ({"model_type": "lama"}, "did you mean 'llama'"),
         ({"model_type": None}, "unknown model_type 'None'"),
         ({"hidden_size": None}, "hidden_size missing"),
-        ({"quantization_config": {"bits": 4}}, "quantised"),
+        ({"quantization_config": {"bits": 4}}, "quantized"),
         ({"layer_types": ["sliding_attention", "full_attention"]}, "sliding-window"),
     ],
 )

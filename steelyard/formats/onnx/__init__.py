@@ -7,7 +7,8 @@ file, made once for all programs and opsets of a model. What is left (tables, ma
 goes inline or into `constants.bin`.
 
 `onnx` is for ONNX Runtime: on a CPU what it has operators of its own for is written as such (see `fuse`; its other
-providers lack some of them in float32). `onnx@20` and `onnx@23` are standard ONNX.
+providers lack some of them in float32). `onnx@20` and `onnx@23` are standard ONNX; see `quantize` for what starts from
+`onnx`.
 """
 
 import re
@@ -17,6 +18,7 @@ from typing import Any
 from steelyard.core.errors import LoweringError
 from steelyard.formats.onnx.fuse import fuse
 from steelyard.formats.onnx.mend import mend
+from steelyard.formats.onnx.quantize import QUANTIZATIONS
 from steelyard.formats.onnx.weights import Places
 from steelyard.lowering.format import SIDES, Draft, Exported, Format, check_ends
 from steelyard.lowering.graph import lowered_graph, noticed_decomposition
@@ -116,4 +118,5 @@ FORMAT = Format(
     convert=convert,
     revision="6",  # 2, 3: see mend; 4: see fuse; 6: graph
     options=("20", "23"),
+    quantizations=QUANTIZATIONS,
 )

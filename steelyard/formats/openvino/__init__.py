@@ -11,6 +11,7 @@ from typing import Any
 
 from steelyard.core.errors import LoweringError
 from steelyard.core.workload import Program
+from steelyard.formats.openvino.quantize import QUANTIZATIONS
 from steelyard.lowering.format import SIDES, Draft, Exported, Format, check_ends
 from steelyard.lowering.graph import lowered_graph, noticed_decomposition
 
@@ -83,4 +84,5 @@ FORMAT = Format(
     convert=convert,
     save=save,
     revision="2",  # 2: graph
+    quantizations=QUANTIZATIONS,
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from steelyard.core.errors import LoweringError
 from steelyard.core.lowered import Artifact
 from steelyard.core.workload import Program
+from steelyard.formats.pt2.quantize import QUANTIZATIONS, quantized
 from steelyard.lowering.format import SIDES, Draft, Exported, Format, check_ends
 from steelyard.lowering.source import example_inputs, load_weights
 
@@ -56,9 +57,12 @@ def convert(source: Exported, directory: Path, option: str | None) -> Draft:
 
 
 def load(artifact: Artifact, program: Program, weights_file: str | Path) -> "torch.export.ExportedProgram":
-    """The exported program with its weights, views of the memory-mapped file, and zeros as example inputs."""
+    """The exported program with its weights, views of the memory-mapped file, and zeros as example inputs. One that is
+    quantized has weights of its own."""
     import torch
 
+    if "quantized" in artifact.details:
+        return quantized(artifact)
     tensors = load_weights(weights_file)
     exported = torch.export.load(Path(artifact.directory) / artifact.entry)
     shared = {name: torch.nn.Parameter(tensor, requires_grad=False) for name, tensor in tensors.items()}
@@ -75,4 +79,5 @@ FORMAT = Format(
     extra="torch",
     convert=convert,
     load=load,
+    quantizations=QUANTIZATIONS,
 )

@@ -1,0 +1,124 @@
+"""Programs that the runtimes' own tools quantize: smaller, near to what they were, of what they are named after."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from steelyard.suites.smoke import SUITE
+
+from steelyard import wire
+from steelyard.core.errors import UsageError
+from steelyard.core.workload import Selection
+from steelyard.engine.lower import facts
+from steelyard.lowering.cache import Cache
+from steelyard.lowering.format import format_of, quantization_of
+from steelyard.lowering.layers import layer_errors
+from steelyard.lowering.request import LoweringRequest, LoweringResponse
+from steelyard.lowering.steps import missing, steps_of
+
+pytestmark = pytest.mark.backends
+pytest.importorskip("nncf")
+pytest.importorskip("torchao")
+
+STATIC = ("onnx@int8", "openvino@int8", "pt2@int8")
+WEIGHTS = ("onnx@int8_weights", "onnx@int4_weights", "openvino@int8_weights", "openvino@int4_weights")
+FORMATS = ("onnx", "openvino", "pt2", *STATIC, *WEIGHTS)
+POOL = 2
+
+
+def points(*workloads: str):
+    return SUITE.points(Selection(device_kind="cpu", workloads=workloads))
+
+
+def lowered(directory: Path, *workloads: str, forms: tuple[str, ...] = FORMATS):
+    directory.mkdir(exist_ok=True)
+    asked = LoweringRequest(points=points(*workloads), formats=forms, cache=str(directory / "cache"), pool=POOL)
+    (directory / "request.json").write_bytes(wire.encode(asked))
+    ends = [str(directory / f"{name}.json") for name in ("request", "response")]
+    command = [sys.executable, "-m", "steelyard.lowering", *ends]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    response = wire.read(directory / "response.json", LoweringResponse)
+    assert not response.failures
+    return {point.point.workload: point for point in response.points}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("quantized")
+
+
+@pytest.fixture(scope="module")
+def made(place):
+    return lowered(place, "convolutions", "generation")
+
+
+@pytest.mark.parametrize("form", STATIC)
+def test_convolutions_in_eight_bits_are_a_quarter_and_each_layer_is_near_to_what_it_was(made, form):
+    program = made["convolutions"].programs["main"]
+    artifact, plain = program.artifacts[form], program.artifacts[form.partition("@")[0]]
+    assert artifact.weight_bytes < 0.4 * plain.weight_bytes
+    assert artifact.details["quantized"]
+    errors = artifact.details["layer_errors"]
+    assert len(errors) > 10
+    assert all(0 < error < 0.5 for error in errors.values())
+    assert facts(made["convolutions"]).layer_errors[f"main/{form}"] == errors
+
+
+@pytest.mark.parametrize("form", [*STATIC, *WEIGHTS])
+def test_both_programs_of_a_decoder_are_quantized_and_the_second_on_what_its_calls_get(made, form):
+    for role in ("prefill", "decode"):
+        program = made["generation"].programs[role]
+        assert program.artifacts[form].details["quantized"], program.failures.get(form)
+        assert program.artifacts[form].inputs == program.artifacts[form.partition("@")[0]].inputs
+
+
+@pytest.mark.parametrize("form", ["onnx@int8_weights", "onnx@int4_weights"])
+def test_what_holds_nothing_that_a_tool_quantizes_is_a_failure_that_says_so(made, form):
+    assert "nothing that ONNX Runtime quantizes so" in made["convolutions"].programs["main"].failures[form]
+
+
+def test_a_format_that_fails_takes_what_is_made_of_it_along(tmp_path):
+    found = lowered(tmp_path, "simulation", forms=("onnx", "onnx@int8"))["simulation"].programs["main"]
+    if "onnx" in found.failures:
+        assert found.failures["onnx@int8"] == found.failures["onnx"]
+    else:
+        assert "onnx@int8" in found.artifacts or "nothing" in found.failures["onnx@int8"]
+
+
+def test_what_was_calibrated_is_made_again_for_another_pool_and_weights_alone_are_not(made, place):
+    cache = Cache(place / "cache")
+    left = {
+        pool: [
+            step.makes for step in missing(steps_of(points("convolutions"), FORMATS, platform="cpu", pool=pool), cache)
+        ]
+        for pool in (POOL, POOL + 1)
+    }
+    failed = ["onnx@int4_weights", "onnx@int8_weights"]
+    assert sorted(left[POOL]) == failed
+    assert sorted(left[POOL + 1]) == sorted([*failed, *STATIC, "references"])
+
+
+def test_a_format_that_is_no_quantization_has_none():
+    assert quantization_of("onnx") is None
+    assert quantization_of("onnx@23") is None
+    assert quantization_of("onnx@int8") == (format_of("onnx")[0].quantizations["int8"], "onnx")
+    with pytest.raises(UsageError, match="onnx@int4_weights"):
+        format_of("onnx@int2")
+
+
+def test_the_error_of_a_layer_is_relative_and_only_of_layers_that_both_have():
+    import numpy as np
+
+    plain = {"a": np.array([3.0, 4.0]), "b": np.zeros(2), "c": np.ones(3), "d": np.ones(2)}
+    other = {"a": np.array([3.0, 4.5]), "b": np.zeros(2), "c": np.ones(2)}
+    assert layer_errors(plain, other) == {"a": 0.1}
+
+
+def test_a_quantized_artifact_needs_nothing_of_the_one_that_it_was_made_of(made):
+    for form in (*STATIC, *WEIGHTS):
+        artifact = made["generation"].programs["decode"].artifacts[form]
+        assert dataclasses.asdict(artifact)["directory"] != ""
+        assert "weights.safetensors" not in artifact.files
