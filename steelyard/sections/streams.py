@@ -68,7 +68,7 @@ def _table(facts: Facts, workload: str, points: Sequence[Point]) -> Table:
             *(Column(key=axis, title=axis.capitalize()) for axis in axes),
             Column(key="latency_s", title="Latency", kind="number", unit="s", shown="ms"),
             Column(key="throughput", title="Throughput", kind="number", unit=f"{unit}/s"),
-            Column(key="most", title=""),
+            Column(key="most", title="Mark"),
         ),
         rows=tuple(rows),
         footnotes=foot.all(),

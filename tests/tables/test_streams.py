@@ -5,9 +5,11 @@ import io
 from dataclasses import replace
 
 import pytest
+from steelyard.reports.html import page
 
 from steelyard import plugins
 from steelyard.render.drawing import picture
+from steelyard.render.output import ReportInputs
 from steelyard.tables.build import build
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 from tests.fakes.streamed import streamed_points
@@ -52,6 +54,10 @@ def test_a_backend_that_failed_has_no_number_and_says_why():
     failed = [row for row in table.rows if row.tags["arm"] == "openvino"]
     assert all(table.cell(row, "throughput").value is None for row in failed)
     assert any("signal 11" in note.text for note in table.footnotes)
+
+
+def test_a_page_holds_the_table():
+    assert "Throughput of decode by streams" in page(ReportInputs(data=made()))
 
 
 def test_a_run_without_streams_has_no_such_table_and_no_figure():
