@@ -9,6 +9,7 @@ from steelyard.analysis import compare_run
 from steelyard.cli.shown import with_interval
 from steelyard.store import open_run
 from steelyard.tables.build import build
+from steelyard.tables.facts import gather
 from steelyard.tables.format import shown
 from steelyard.tables.table import ReportData
 from tests.reports.golden_files import quiet
@@ -25,6 +26,11 @@ def run(request):
 @pytest.fixture(scope="module")
 def data(run) -> ReportData:
     return build(run)
+
+
+def labels_of(run) -> dict[str, str]:
+    facts = gather(run)
+    return {point.key: facts.label(point) for point in facts.points}
 
 
 def test_every_interval_is_of_95_percent_or_its_cell_names_its_level(data):
@@ -45,11 +51,14 @@ def test_every_interval_is_of_95_percent_or_its_cell_names_its_level(data):
 def test_a_verdict_that_rests_on_a_wider_interval_names_its_level(run, data):
     wider = 0
     labels = {table.rows[0].tags["workload"]: table for table in data.speed_tables()}
+    points = labels_of(run)
     for item in compare_run(run):
         if item.metric != "latency_s" or item.factor == "control" or not item.decided:
             continue
         table = labels[item.workload]
-        (row,) = [row for row in table.rows if row.tags["arm"] == item.candidate]
+        (row,) = [
+            row for row in table.rows if (row.tags["arm"], row.tags["point"]) == (item.candidate, points[item.point])
+        ]
         if row.tags["status"] != "ok" or item.ratio.interval.confidence == 0.95:
             continue
         wider += 1
@@ -66,12 +75,15 @@ def test_captions_name_one_level(data):
 
 def test_the_terminal_prints_the_speed_up_of_the_report(run, data):
     labels = {table.rows[0].tags["workload"]: table for table in data.speed_tables()}
+    points = labels_of(run)
     compared = 0
     for item in compare_run(run):
         if item.metric != "latency_s" or item.factor == "control" or item.speedup is None:
             continue
         table = labels[item.workload]
-        (row,) = [row for row in table.rows if row.tags["arm"] == item.candidate]
+        (row,) = [
+            row for row in table.rows if (row.tags["arm"], row.tags["point"]) == (item.candidate, points[item.point])
+        ]
         cell = table.cell(row, "speedup")
         if cell.value is not None:
             compared += 1
