@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from steelyard.tables import provenance
-from steelyard.tables.cells import tags, timed
+from steelyard.tables.cells import tags
 from steelyard.tables.facts import Facts
-from steelyard.tables.format import ABSENT, TIMES
-from steelyard.tables.pairs import METRIC, Pairs, pairs, ratio
+from steelyard.tables.format import TIMES
+from steelyard.tables.latency_cells import latency, named
+from steelyard.tables.pairs import Pairs, pairs, ratio
 from steelyard.tables.section import Section
-from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
+from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 
 def ladder_tables(facts: Facts) -> tuple[Table, ...]:
@@ -31,18 +32,15 @@ def _table(facts: Facts, rungs: Sequence[str], found: Pairs, name: str) -> Table
         before = ""
         for rung in climbed:
             arm = arms[rung]
-            estimate = facts.estimate(arm, point, METRIC)
-            shown = estimate is not None and facts.outcome(arm, point).speed
+            time, estimate = latency(facts, arm, point, foot)
+            shown = estimate is not None
             estimates.append(estimate)
             head = (Cell(text=facts.label(point)),) if several else ()
-            flags: tuple[Flag, ...] = ("approximate",) if facts.outcome(arm, point).approximate else ()
-            remarks = provenance.remarks(facts, arm, point, foot)
-            latency = timed(estimate, foot, notes=remarks) if shown and estimate else Cell(text=ABSENT, notes=remarks)
             step = found.get((before, rung, point.key))
             whole = found.get((climbed[0], rung, point.key))
             verdict = step.verdict if step else "first rung" if rung == climbed[0] else "no number"
             cells = (
-                *(*head, Cell(text=rung, flags=flags), latency),
+                *(*head, named(facts, arm, point), time),
                 *(ratio(step, foot, shown), Cell(text=verdict), ratio(whole, foot, shown)),
             )
             rows.append(Row(cells=cells, tags=tags(facts, arm, point) | {"verdict": verdict, "before": before}))

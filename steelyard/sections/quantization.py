@@ -11,9 +11,10 @@ from steelyard.tables import provenance
 from steelyard.tables.cells import counted, tags, timed
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT, TIMES
+from steelyard.tables.latency_cells import latency, named
 from steelyard.tables.pairs import METRIC, Pairs, pairs, ratio
 from steelyard.tables.section import Section
-from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
+from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 _WORST = 10
 _PEAK = "host_peak_bytes/steady"
@@ -73,18 +74,14 @@ def _gains(facts: Facts, quantized: list[Arm], found: Pairs) -> Table:
     for point in facts.points:
         for arm in quantized:
             plain = _plain(facts, arm)
-            outcome, estimate = facts.outcome(arm, point), facts.estimate(arm, point, METRIC)
+            time, estimate = latency(facts, arm, point, foot)
             estimates.append(estimate)
-            shown = estimate is not None and outcome.speed
-            remarks = provenance.remarks(facts, arm, point, foot)
-            latency = timed(estimate, foot, notes=remarks) if shown and estimate else Cell(text=ABSENT, notes=remarks)
             comparison = found.get((plain.label, arm.label, point.key)) if plain else None
             verdict = comparison.verdict if comparison else "no number" if plain else "not compared"
             head = (Cell(text=facts.label(point)),) if several else ()
-            flags: tuple[Flag, ...] = ("approximate",) if outcome.approximate else ()
             cells = (
-                *(*head, Cell(text=arm.label, flags=flags), latency),
-                *(ratio(comparison, foot, shown), Cell(text=verdict)),
+                *(*head, named(facts, arm, point), time),
+                *(ratio(comparison, foot, estimate is not None), Cell(text=verdict)),
                 _error(facts, arm, point, foot),
                 *([_tokens(facts, arm, point, foot)] if has_tokens else []),
                 *_weights(facts, arm, plain, point, foot),

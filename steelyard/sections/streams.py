@@ -10,9 +10,10 @@ from steelyard.tables import provenance
 from steelyard.tables.cells import tags, timed
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT
+from steelyard.tables.latency_cells import latency, named
 from steelyard.tables.records import rate
 from steelyard.tables.section import Section
-from steelyard.tables.table import Cell, Column, Flag, Footnotes, Row, Table
+from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 BATCH, MOST = "batch", "most"
 
@@ -38,15 +39,14 @@ def _table(facts: Facts, workload: str, points: Sequence[Point]) -> Table:
         within = [key for key, found in estimates.items() if bound_s is None or found.value <= bound_s]
         most = max(within, key=lambda key: rates[key].value, default="")
         for point in points:
-            latency, throughput = estimates.get(point.key), rates.get(point.key)
-            remarks = provenance.remarks(facts, arm, point, foot)
-            flags: tuple[Flag, ...] = ("approximate",) if facts.outcome(arm, point).approximate else ()
+            throughput = rates.get(point.key)
+            time, shown = latency(facts, arm, point, foot)
             cells = (
-                Cell(text=arm.label, flags=flags),
+                named(facts, arm, point),
                 *(Cell(text=str(point.axes.get(axis, ""))) for axis in axes),
-                timed(latency, foot, notes=remarks) if latency else _none(facts, arm, point, foot),
+                time if shown else _none(facts, arm, point, foot),
                 timed(throughput, foot) if throughput else _none(facts, arm, point, foot),
-                Cell(text=_mark(facts, arm, point, latency, bound_s, most)),
+                Cell(text=_mark(facts, arm, point, shown, bound_s, most)),
             )
             told = {STREAMS: str(point.axes[STREAMS]), BATCH: str(point.axes.get(BATCH, ""))}
             rows.append(Row(cells=cells, tags=tags(facts, arm, point) | told))

@@ -1,6 +1,5 @@
 """Programs that the runtimes' own tools quantize: smaller, near to what they were, of what they are named after."""
 
-import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +8,10 @@ import pytest
 from steelyard.suites.smoke import SUITE
 
 from steelyard import wire
-from steelyard.core.errors import UsageError
+from steelyard.core.errors import LoweringError, UsageError
 from steelyard.core.workload import Selection
 from steelyard.engine.lower import facts
+from steelyard.lowering.artifacts import Artifacts
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.format import format_of, quantization_of
 from steelyard.lowering.layers import layer_errors
@@ -80,12 +80,18 @@ def test_what_holds_nothing_that_a_tool_quantizes_is_a_failure_that_says_so(made
     assert "nothing that ONNX Runtime quantizes so" in made["convolutions"].programs["main"].failures[form]
 
 
-def test_a_format_that_fails_takes_what_is_made_of_it_along(tmp_path):
-    found = lowered(tmp_path, "simulation", forms=("onnx", "onnx@int8"))["simulation"].programs["main"]
-    if "onnx" in found.failures:
-        assert found.failures["onnx@int8"] == found.failures["onnx"]
-    else:
-        assert "onnx@int8" in found.artifacts or "nothing" in found.failures["onnx@int8"]
+def test_a_quantized_form_waits_for_its_plain_one_and_for_samples_and_fails_with_it():
+    artifacts = object.__new__(Artifacts)
+    artifacts._made, artifacts._failures, artifacts._samples = {}, {"openvino": "no such operator"}, None
+    assert artifacts._is_to_wait("onnx@int8_weights")  # its plain form is not made yet
+    with pytest.raises(LoweringError, match="no such operator"):
+        artifacts._is_to_wait("openvino@int8_weights")
+    artifacts._made = {"onnx": object()}
+    assert artifacts._is_to_wait("onnx@int8")  # nothing to calibrate on
+    assert not artifacts._is_to_wait("onnx@int8_weights")
+    assert not artifacts._is_to_wait("onnx@23")
+    artifacts._samples = list
+    assert not artifacts._is_to_wait("onnx@int8")
 
 
 def test_what_was_calibrated_is_made_again_for_another_pool_and_weights_alone_are_not(made, place):
@@ -117,8 +123,6 @@ def test_the_error_of_a_layer_is_relative_and_only_of_layers_that_both_have():
     assert layer_errors(plain, other) == {"a": 0.1}
 
 
-def test_a_quantized_artifact_needs_nothing_of_the_one_that_it_was_made_of(made):
+def test_a_quantized_artifact_holds_its_weights_itself(made):
     for form in (*STATIC, *WEIGHTS):
-        artifact = made["generation"].programs["decode"].artifacts[form]
-        assert dataclasses.asdict(artifact)["directory"] != ""
-        assert "weights.safetensors" not in artifact.files
+        assert "weights.safetensors" not in made["generation"].programs["decode"].artifacts[form].files
