@@ -13,10 +13,12 @@ from steelyard.core.workload import Selection
 from steelyard.engine.lower import facts
 from steelyard.lowering.artifacts import Artifacts
 from steelyard.lowering.cache import Cache
+from steelyard.lowering.calibration import samples_of
 from steelyard.lowering.format import format_of, quantization_of
 from steelyard.lowering.layers import layer_errors
 from steelyard.lowering.request import LoweringRequest, LoweringResponse
-from steelyard.lowering.steps import missing, steps_of
+from steelyard.lowering.steps import missing, references_step, steps_of, weights_step
+from steelyard.lowering.written import written_by
 
 pytestmark = pytest.mark.backends
 pytest.importorskip("nncf")
@@ -73,6 +75,20 @@ def test_both_programs_of_a_decoder_are_quantized_and_the_second_on_what_its_cal
         program = made["generation"].programs[role]
         assert program.artifacts[form].details["quantized"], program.failures.get(form)
         assert program.artifacts[form].inputs == program.artifacts[form.partition("@")[0]].inputs
+
+
+def test_a_decoder_is_calibrated_on_every_step_of_its_answers(made, place):
+    (point,), cache = points("generation"), Cache(place / "cache")
+    entry = cache.find("points", references_step(point, POOL, written_by(point, point.sources)).key)
+    weights = {key: cache.find("weights", weights_step(point, each).key) for key, each in point.weights.items()}
+    steps = samples_of(point, "decode", entry, weights)()
+    prompt, tokens = point.settings["prompt"], point.settings["tokens"]
+    assert [int(step["position"][0]) for step in steps] == [prompt + at for at in range(tokens - 1)] * POOL
+    assert len({step["input_ids"].item() for step in steps}) > 1
+    assert all(
+        step[spec.name].any() for step in steps for spec in point.programs["decode"].inputs if spec.role == "state"
+    )
+    assert len(samples_of(point, "prefill", entry, weights)()) == POOL
 
 
 @pytest.mark.parametrize("form", ["onnx@int8_weights", "onnx@int4_weights"])
