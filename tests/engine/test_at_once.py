@@ -84,13 +84,14 @@ def test_a_crash_is_a_row_and_leaves_those_beside_it_alone(tmp_path: Path) -> No
     assert ended == {"case0": "ok", "case1": "crashed", "case2": "ok"}
 
 
-def test_interrupted_it_leaves_no_process_behind(tmp_path: Path) -> None:
+@pytest.mark.timeout(60)  # the one that hangs would go on for minutes
+def test_interrupted_it_ends_what_hangs_and_leaves_no_process_behind(tmp_path: Path) -> None:
     def stop(request: LaunchRequest, outcome: LaunchOutcome) -> None:
         raise KeyboardInterrupt
 
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     with pytest.raises(LaunchInterrupted):
-        run(asked(tmp_path, *[PATH] * 4), 2, keep=stop)
+        run(asked(tmp_path, PATH, f"{PATH}[fault=hang]", PATH), 2, keep=stop)
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 
