@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from steelyard.adapters import xla_device
+from steelyard.adapters.arrays_binding import arguments
 from steelyard.adapters.xla_binding import XlaBinding
-from steelyard.core.errors import SteelyardError, UsageError
+from steelyard.core.errors import SteelyardError
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Executable, LaunchContext
@@ -85,18 +86,7 @@ class XlaExecutable(Executable):
     def bind(self, inputs: Arrays) -> XlaBinding:  # noqa: D102
         if self.call is None:
             raise SteelyardError(f"program '{self.program.name}': compile() must come before bind()")
-        arguments = []
-        for index, spec in enumerate(self.program.inputs):
-            if spec.name not in inputs:
-                raise UsageError(f"program '{self.program.name}': input '{spec.name}' ({spec.role}) is missing")
-            array = inputs[spec.name]
-            if array.shape != spec.shape or array.dtype.name != spec.dtype:
-                raise UsageError(
-                    f"program '{self.program.name}': input '{spec.name}' is {array.dtype}{list(array.shape)}, "
-                    f"not {spec.dtype}{list(spec.shape)}"
-                )
-            arguments.append(self.put(index, array))
-        return XlaBinding(self, arguments)
+        return XlaBinding(self, arguments(self, inputs))
 
     def proof(self) -> Proof:  # noqa: D102
         runner, program = self._runner, self.program

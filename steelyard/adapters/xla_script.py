@@ -15,7 +15,7 @@ def script(case: Case, program: LoweredProgram, options: Mapping[str, Any]) -> S
     """See `core.script`."""
     artifact = artifact_of(program, "stablehlo")
     return Script(
-        code=text_of("xla"),
+        code=text_of("tensors") + text_of("xla"),
         constants={
             "MATMUL_PRECISION": "highest" if case.budget.precision == "strict" else None,
             "COMPILER_OPTIONS": dict(options["compiler_options"]) or None,

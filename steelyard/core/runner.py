@@ -157,7 +157,7 @@ class Runner(ABC):
 
     requirements: ClassVar[tuple[str, ...]] = ()
     """The packages that a launch needs of it, the runtime first, as pip takes them: what an environment of its own gets
-    (`bench env create NAME@VERSION`)."""
+    (`bench env create NAME@VERSION`). `{version}` in a further one stands for the version of the runtime."""
 
     accepts: ClassVar[Mapping[str, str]] = {}
     """Options a user may give in brackets, with their meaning."""

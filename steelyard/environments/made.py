@@ -103,7 +103,7 @@ def at_version(
     except UsageError:
         there = None
     if there is None or there.found.packages.get(runtime) != version or not {*packages} <= {*there.requirements}:
-        create(chosen, requirements=(f"{runtime}=={version}", *needed[1:], *packages), anew=True, say=say)
+        create(chosen, requirements=(*_of_version(needed, version), *packages), anew=True, say=say)
     return chosen
 
 
@@ -144,7 +144,12 @@ def _of_runner(backend: BackendSpec) -> tuple[str, ...]:
         raise UsageError(
             f"'{version}' is no version of {needed[0]}: say what to install, for example --with '{needed[0]}>=0'"
         )
-    return (f"{package_of(needed[0])}=={version}.*", *needed[1:])
+    return _of_version(needed, f"{version}.*")
+
+
+def _of_version(needed: Sequence[str], version: str) -> tuple[str, ...]:
+    """What a runner asks for, with its first package at a version, and others where they name it."""
+    return (f"{package_of(needed[0])}=={version}", *(each.format(version=version) for each in needed[1:]))
 
 
 def _of_launch() -> list[str]:

@@ -64,13 +64,13 @@ def how_to_go_on(facts: Facts) -> str:
     """Which verdicts of the headline workload are still open, and what is likely to bring them; empty where none is."""
     left, manifest = unfinished(facts.run, facts.comparisons), facts.run.manifest
     if left is None:
-        noisy = any(item.family == "primary" and item.verdict == "withheld" for item in facts.comparisons)
+        withheld = any(item.family == "primary" and item.verdict == "withheld" for item in facts.comparisons)
         quick = manifest.settings is not None and manifest.settings.quick
         without = ", and without --quick, which has too few rounds for one" if quick else ""
         return (
             f"Verdicts on {manifest.headline} are withheld, because the machine was too noisy: run again when it is "
             f"quiet{without}; bench doctor says what disturbs it."
-            if noisy
+            if withheld and not facts.run.untimed
             else ""
         )
     who = f"No verdict on {manifest.headline} yet for {', '.join(left.candidates)} ({counted(left.rounds, 'round')})"

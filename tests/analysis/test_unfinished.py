@@ -86,3 +86,11 @@ def test_the_report_says_how_to_go_on():
 def test_withheld_verdicts_say_so_instead():
     told = how_to_go_on(gather(decode(rounds=3, grade="F", evidence=("steal 12 %",))))
     assert told.startswith("Verdicts on decode are withheld, because the machine was too noisy: run again")
+
+
+def test_a_run_that_times_nothing_is_never_told_to_find_a_quiet_machine():
+    run = decode(rounds=3, grade="F", evidence=("steal 12 %",))
+    cases = tuple(dataclasses.replace(case, scenario="correctness") for case in run.manifest.cases)
+    assert how_to_go_on(gather(run)) != ""
+    untimed = dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, cases=cases))
+    assert how_to_go_on(gather(untimed)) == ""

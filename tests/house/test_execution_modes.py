@@ -1,23 +1,27 @@
 """docs/execution-modes.md says what the benchmark times and what the runners pin; and the loops by hand are right."""
 
+import importlib.metadata
 import inspect
 import re
+import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from steelyard import plugins
-from steelyard.contract import program as tiny
+from steelyard import plugins, wire
+from steelyard.contract.launch import ContractRequest
 from steelyard.contract.runner import lowered_programs
 from steelyard.core.backend import Budget, Device, parse_backend
 from steelyard.core.comparison import Interval
 from steelyard.core.runner import LaunchContext
+from steelyard.environments.made import package_of
 from tests.benchmarks.bench_execution_modes import verdict
-from tests.validation.loops import LOOPS, Work, check_order
+from tests.validation.loops import LOOPS
 
-PAGE = (Path(__file__).parents[2] / "docs/execution-modes.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/execution-modes.md").read_text()
+CPU = Device(kind="cpu", index=0, name="cpu", memory_bytes=None)
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BULLET = re.compile(r"^- (.+?)(?=^- |^$|\Z)", re.MULTILINE | re.DOTALL)
@@ -28,7 +32,7 @@ OF_THE_BUDGET = {"INFERENCE_NUM_THREADS"}
 def context(backend):
     return LaunchContext(
         backend=parse_backend(backend),
-        device=Device(kind="cpu", index=0, name="cpu", memory_bytes=None),
+        device=CPU,
         budget=Budget(threads=2, cpus=(0, 1)),
         compile_cache=Path("cache"),
         scratch=Path("scratch"),
@@ -92,7 +96,7 @@ def test_the_page_has_the_options_that_the_runner_pins(backend):
 
 
 def test_the_loops_use_no_code_of_the_runners():
-    source = (Path(__file__).parents[2] / "tests/validation/loops.py").read_text()
+    source = (ROOT / "tests/validation/loops.py").read_text()
     found = set(re.findall(r"^ *(?:from|import) (steelyard\S*)", source, re.MULTILINE))
     assert found == {"steelyard.core.lowered", "steelyard.lowering.source"}
 
@@ -116,32 +120,22 @@ def test_no_interval_is_inconclusive():
     assert verdict(None) == "inconclusive"
 
 
-def reference(program, inputs):
-    if program == "prefill":
-        return tiny.prefill_reference(**inputs)
-    return tiny.decode_reference(inputs["input_ids"], int(inputs["position"][0]), inputs["cache.0.k"])
-
-
 @pytest.mark.backends
-@pytest.mark.parametrize("program", ["prefill", "decode"])
 @pytest.mark.parametrize("backend", LOOPS)
-def test_the_loops_compute_the_program(backend, program, tmp_path_factory, monkeypatch):
-    monkeypatch.setitem(sys.modules, "openvino_telemetry", None)  # importing OpenVINO would fork to report it
-    found = plugins.runner(backend).availability(parse_backend(backend), "cpu")
-    if not found.available:
-        pytest.skip(found.reason)
-    formats = plugins.runner(backend).needs(parse_backend(backend))
-    lowered = lowered_programs(formats, tmp_path_factory.getbasetemp())[program]
-    sets = [
-        {"input_ids": tiny.prompt_ids(seed)} if program == "prefill" else tiny.decode_inputs(seed) for seed in (0, 1)
-    ]
-    work = Work(lowered=lowered, pool=[list(arrays.values()) for arrays in sets], threads=2)
-    check_order(work)
-    loop = LOOPS[backend](work)
-    for calls in (1, 2, 5):
-        samples, outputs = loop(calls)
-        wanted = reference(program, sets[(calls - 1) % 2])
-        assert len(samples) == calls
-        assert min(samples) > 0
-        for spec, output in zip(lowered.program.outputs, outputs, strict=True):
-            np.testing.assert_allclose(np.asarray(output), wanted[spec.name], rtol=1e-5, atol=1e-5)
+def test_the_loops_compute_the_program(backend, tmp_path_factory, tmp_path):
+    spec = parse_backend(backend)
+    kind = plugins.runner(backend)
+    for package in map(package_of, kind.requirements):
+        if not list(importlib.metadata.distributions(name=package)):
+            pytest.skip(f"{package} is not installed")
+    asked = ContractRequest(
+        backend=spec,
+        device=CPU,
+        budget=Budget(threads=2, cpus=(0, 1)),
+        directory=str(tmp_path),
+        programs=lowered_programs(kind.needs(spec), tmp_path_factory.getbasetemp()),
+    )
+    (tmp_path / "request.json").write_bytes(wire.encode(asked))
+    command = [sys.executable, "-m", "tests.house.by_hand", backend, str(tmp_path / "request.json")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]

@@ -1,61 +1,22 @@
 """The XLA runner, held to the contract, and what only it promises."""
 
-import json
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-from typing import Any
+import functools
 
 import pytest
 
-from steelyard import plugins, wire
-from steelyard.contract.launch import ContractRequest
+from steelyard import plugins
 from steelyard.contract.runner import RunnerContract, lowered_programs
-from steelyard.core.backend import Budget, Device, parse_backend
+from steelyard.core.backend import parse_backend
 from steelyard.core.errors import UsageError
+from tests.runners import in_launch
 
 pytestmark = pytest.mark.backends
-CPU = Device(kind="cpu", index=0, name="cpu", memory_bytes=None)
+launch = functools.partial(in_launch.launch, backend="xla")
 
 
 class TestXla(RunnerContract):
     backend = "xla"
     imports = frozenset({"jax"})
-
-
-def launch(
-    source: str, *, directory: Path, programs: Any, variables: dict[str, str] | None = None, backend: str = "xla"
-) -> Any:
-    """Run Python in a fresh process of one thread that holds `runner` and `lowered`; what it prints last, as data."""
-    asked = ContractRequest(
-        backend=parse_backend(backend),
-        device=CPU,
-        budget=Budget(threads=1, cpus=()),
-        directory=str(directory),
-        programs=programs,
-    )
-    (directory / "request.json").write_bytes(wire.encode(asked))
-    prelude = f"""
-import dataclasses, json, sys
-from pathlib import Path
-from steelyard import plugins, wire
-from steelyard.contract.launch import ContractRequest
-request = wire.read(Path({str(directory / "request.json")!r}), ContractRequest)
-lowered = request.programs
-runner = plugins.runner("xla")(request.context)
-"""
-    pinned = plugins.runner("xla").environment(asked.context)
-    done = subprocess.run(
-        [sys.executable, "-c", prelude + textwrap.dedent(source)],
-        env={**os.environ, **pinned, **(variables or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")

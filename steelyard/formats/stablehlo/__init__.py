@@ -5,14 +5,19 @@ The artifact is what `jax.export` serialises; the worker needs no torch. Its one
 ones once; inputs and outputs stand in the program's order. Small constants (tables, masks) are part
 of the module. JAX without 64-bit types has int32 where the program has int64;
 `details["input_dtypes"]` and `details["output_dtypes"]` tell.
+
+Beside it (`details["module"]`) lies the module alone, as portable StableHLO, for compilers that come without JAX: its
+function `main` takes the weights and then the inputs.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from steelyard.core.errors import LoweringError
+from steelyard.core.workload import Program
 from steelyard.formats.stablehlo import backward
 from steelyard.formats.stablehlo.fold import folding
 from steelyard.formats.stablehlo.grouped import each_group
@@ -24,7 +29,7 @@ _LIMIT = f"{_CONSTANT_BYTES >> 20} MiB"
 
 
 def convert(source: Exported, directory: Path, option: str | None) -> Draft:
-    """Write `program.jaxexport`."""
+    """See `save`."""
     program = source.program
     platform = _PLATFORMS.get(source.platform)
     if platform is None:
@@ -83,15 +88,30 @@ def convert(source: Exported, directory: Path, option: str | None) -> Draft:
     found_inputs = exported.in_avals[len(names) :]
     check_ends(program, "stablehlo", "input", [(each.shape, np.dtype(each.dtype).name) for each in found_inputs])
     check_ends(program, "stablehlo", "output", [(each.shape, np.dtype(each.dtype).name) for each in exported.out_avals])
-    (directory / "program.jaxexport").write_bytes(exported.serialize())
     unused = sorted(set(source.tensors) - set(names))
-    return Draft(
-        entry="program.jaxexport",
+    draft = save(exported, program, directory, names)
+    return replace(
+        draft,
         weight_bytes=sum(source.tensors[name].nbytes for name in names),
         weight_note=f"not used by this program: {', '.join(unused[:4])}" if unused else "",
+    )
+
+
+def save(exported: Any, program: Program, directory: Path, weights: Sequence[str] = ()) -> Draft:
+    """Write an exported `call(weights, *inputs)`, and its module alone; without weights they are constants of it."""
+    import numpy as np
+
+    entry, module = directory / "program.jaxexport", directory / "program.mlirbc"
+    entry.write_bytes(exported.serialize())
+    module.write_bytes(exported.mlir_module_serialized)
+    return Draft(
+        entry=entry.name,
+        weight_bytes=0,
+        weight_note="its weights are constants of the file",
         details={
-            "weights": names,
-            "input_dtypes": [np.dtype(each.dtype).name for each in found_inputs],
+            "weights": list(weights),
+            "module": module.name,
+            "input_dtypes": [np.dtype(each.dtype).name for each in exported.in_avals[len(weights) :]],
             "output_dtypes": [np.dtype(each.dtype).name for each in exported.out_avals],
             "platforms": list(exported.platforms),
             "calling_convention_version": exported.calling_convention_version,
@@ -168,6 +188,7 @@ FORMAT = Format(
     packages=("torchax", "jax", "jaxlib"),
     extra="xla",
     convert=convert,
+    save=save,
     leaves_traces=True,  # it registers a device with torch, which stays
-    revision="6",  # 2: see fold; 3: without the lines of Python; 4: see grouped; 6: scopes name nodes
+    revision="7",  # 2: see fold; 3: without the lines of Python; 4: see grouped; 6: scopes name nodes; 7: the module
 )

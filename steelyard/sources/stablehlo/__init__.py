@@ -19,6 +19,7 @@ from steelyard.lowering.origin import Found, Opened, Source
 from steelyard.lowering.own.files import all_are_inputs, computes_in, spec_of, unchanged
 from steelyard.lowering.own.references import write_references
 from steelyard.lowering.weights import FILE
+from steelyard.plugins import format_
 from steelyard.sources.stablehlo.module import Ends, Strict, exported, load, only_on_cpu
 from steelyard.sources.stablehlo.widened import widened
 
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     Tensors = Mapping[str, torch.Tensor]
 
 _HERE = "steelyard.sources.stablehlo"
-_PROGRAM, _ARTIFACT = "program.mlir", "program.jaxexport"
+_PROGRAM = "program.mlir"
 _LARGEST_BYTES = 2 << 30
-_ELSEWHERE = "it is a StableHLO file, which XLA alone can read"
+_ELSEWHERE = "it is a StableHLO file, which other runtimes cannot read"
 _NARROWED = {"int64": "int32"}
 """What JAX has in place of a type while its 64-bit types are off, as they are where a program is measured."""
 
@@ -71,19 +72,8 @@ class _File(Opened):
 
             avals = [jax.ShapeDtypeStruct(s.shape, dtype) for s, dtype in zip(program.inputs, sides[0], strict=True)]
             made = jax.export.export(jax.jit(call, keep_unused=True), platforms=[found.platform])((), *avals)
-        (directory / _ARTIFACT).write_bytes(made.serialize())
-        return Draft(
-            entry=_ARTIFACT,
-            weight_bytes=0,
-            weight_note="its weights are constants of the file",
-            details={
-                "weights": [],
-                "input_dtypes": sides[0],
-                "output_dtypes": sides[1],
-                "platforms": list(made.platforms),
-                "calling_convention_version": made.calling_convention_version,
-            },
-        )
+        draft: Draft = format_("stablehlo").save(made, program, directory)
+        return draft
 
 
 class _StableHlo(Source):
