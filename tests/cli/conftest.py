@@ -15,11 +15,10 @@ from steelyard.hardware.choice import choose_cpus
 from tests.fakes.ceilings import keep_synthetic
 
 BACKENDS = ("eager", "inductor", "xla", "onnxruntime", "openvino")
-PLUGINS = (
-    "aten",
-    "torch_compile:steelyard_example_plugin.passes:drop_idle_views",
-)
 FAMILIES = os.environ.get("STEELYARD_FAMILIES", "smollm2")
+PLUGINS = ("aten", "torch_compile:steelyard_example_plugin.passes:drop_idle_views")
+if FAMILIES != "all":
+    PLUGINS = PLUGINS[1:]
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,9 @@ def nvml(folder: Path) -> Iterator[StandIn]:
     yield StandIn("cuda:0", ("--allow-foreign-processes",), variables, "nvml", "gpu_board:0")
 
 
-@pytest.fixture(scope="module", params=[powercap, nvml], ids=["powercap tree", "NVML"])
+@pytest.fixture(
+    scope="module", params=[powercap, pytest.param(nvml, marks=pytest.mark.full)], ids=["powercap tree", "NVML"]
+)
 def metered(request, llm_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[StandIn, Run, Path]:
     """A stored run of six rounds, and its report by `bench report`. No background load sets rounds aside."""
     base = tmp_path_factory.mktemp("metered")

@@ -80,9 +80,11 @@ def test_its_test_passes_at_once(kind: str, place: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        ("suite", "--suite zz_own:SUITE --backend eager,onnxruntime"),
+        pytest.param("suite", "--suite zz_own:SUITE --backend eager,onnxruntime", marks=pytest.mark.full),
         ("driver", "--suite zz_own:SUITE --backend eager,onnxruntime"),
-        ("runner", "--suite vision --workload resnet50 --backend eager,zz_own:Compiler"),
+        pytest.param(
+            "runner", "--suite vision --workload resnet50 --backend eager,zz_own:Compiler", marks=pytest.mark.full
+        ),
     ],
 )
 def test_it_runs_beside_other_backends(kind: str, options: str, place: Path) -> None:

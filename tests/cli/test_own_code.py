@@ -94,6 +94,7 @@ def latest(place: Path) -> Run:
     return open_run(find_run(place / "bench-results", "latest"))
 
 
+@pytest.mark.full
 @pytest.mark.backends
 def test_a_suite_that_was_edited_is_lowered_anew_and_is_other_work(
     place: Path, bench, monkeypatch: pytest.MonkeyPatch

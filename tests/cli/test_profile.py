@@ -263,6 +263,7 @@ def changed(folder: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: s
     return found
 
 
+@pytest.mark.full
 @pytest.mark.alone
 @pytest.mark.backends
 def test_a_layout_copy_that_was_added_is_the_first_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,7 @@ def test_each_runtime_computes_convolutions_in_eight_bits_and_is_marked_approxim
     assert all(table.cell(row, "smaller").value > 2.5 for row in table.rows)
 
 
+@pytest.mark.full
 def test_a_timed_run_of_a_quantized_backend_is_verified_and_reported(convolutions, folder: Path) -> None:
     run(folder, "timed", "convolutions", TIMED, "eager", "onnxruntime", STATIC[0])
     runs = ("--runs", str(folder / "timed"))
@@ -73,6 +74,7 @@ def test_a_timed_run_of_a_quantized_backend_is_verified_and_reported(convolution
     assert "layer by layer" in text
 
 
+@pytest.mark.full
 def test_a_decoder_with_weights_in_eight_bits_answers_with_a_share_of_the_same_tokens(folder: Path) -> None:
     found, _ = run(folder, "decoder", "generation", UNTIMED, "eager", *WEIGHTS)
     quantized = [result for result in found.results if result.arm in WEIGHTS]

@@ -43,7 +43,10 @@ def alone(folder: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "backend",
+    [pytest.param(name, marks=[pytest.mark.full] if name == "inductor" else []) for name in BACKENDS],
+)
 def test_a_script_needs_its_runtime_alone_and_its_outputs_are_right(
     llm_runs: Path, tmp_path: Path, backend: str
 ) -> None:

@@ -39,6 +39,7 @@ def test_what_cannot_be_decided_ends_the_search(verdicts: dict[int, str], said: 
     assert bisecting.first_slow(10, verdicts.__getitem__) == (None, said)
 
 
+@pytest.mark.full
 @pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_the_commit_that_made_it_slower_is_found(project: Path) -> None:  # noqa: F811

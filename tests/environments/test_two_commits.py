@@ -93,6 +93,7 @@ def test_a_change_that_makes_it_slower_fails_the_job_though_it_is_not_committed(
     assert git(project, "worktree", "list").count("\n") == 0
 
 
+@pytest.mark.full
 @pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_a_change_that_changes_nothing_passes(project: Path) -> None:

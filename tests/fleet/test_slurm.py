@@ -126,6 +126,7 @@ def test_an_array_measures_every_shard_and_a_job_joins_them(slurm: Path, tmp_pat
     assert "every shard of plan is measured" in again.stderr
 
 
+@pytest.mark.full
 @pytest.mark.timeout(600)
 def test_an_element_that_fails_keeps_no_other_and_is_submitted_again_alone(slurm: Path, tmp_path: Path) -> None:
     planned(tmp_path, "1,2,3", 3)
@@ -151,6 +152,7 @@ def test_an_element_that_fails_keeps_no_other_and_is_submitted_again_alone(slurm
     launches_once(path, {1, 2, 3})
 
 
+@pytest.mark.full
 @pytest.mark.timeout(600)
 def test_an_element_whose_time_ends_is_queued_again_and_goes_on(slurm: Path, tmp_path: Path) -> None:
     planned(tmp_path, "1,2", 1, rounds=8)

@@ -57,7 +57,9 @@ def history(backend: str, output: Path, before: str) -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("name", "code", "outcome"), [("Versioned", 1, "confirmed"), ("Alike", 0, "refuted")], ids=["slower", "alike"]
+    ("name", "code", "outcome"),
+    [("Versioned", 1, "confirmed"), pytest.param("Alike", 0, "refuted", marks=pytest.mark.full)],
+    ids=["slower", "alike"],
 )
 def test_old_and_new_version_are_measured_again_before_it_is_an_alarm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int, outcome: str

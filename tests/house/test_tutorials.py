@@ -58,6 +58,7 @@ def test_every_block_is_a_file_or_commands(page: str) -> None:
     assert written
 
 
+@pytest.mark.full
 @pytest.mark.backends
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("page", PAGES)

@@ -25,7 +25,7 @@ pytest.importorskip("nncf")
 pytest.importorskip("torchao")
 
 STATIC = ("onnx@int8", "openvino@int8", "pt2@int8")
-WEIGHTS = ("onnx@int8_weights", "onnx@int4_weights", "openvino@int8_weights", "openvino@int4_weights")
+WEIGHTS = ("onnx@int4_weights", "openvino@int4_weights")
 FORMATS = ("onnx", "openvino", "pt2", *STATIC, *WEIGHTS)
 POOL = 2
 

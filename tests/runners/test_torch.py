@@ -34,6 +34,7 @@ class TestRegisteredBackend(RunnerContract):
     imports = frozenset({"torch"})
 
 
+@pytest.mark.full
 class TestInductorAheadOfTime(RunnerContract):
     backend = "inductor[aot]"
     imports = frozenset({"torch"})
@@ -259,7 +260,10 @@ def test_a_package_with_frozen_weights_is_refused():
         plugins.runner("inductor").needs(parse_backend("inductor[aot,freezing]"))
 
 
-@pytest.mark.parametrize(("backend", "tuning"), [("inductor", "max"), ("inductor[freezing]", "default")])
+@pytest.mark.parametrize(
+    ("backend", "tuning"),
+    [pytest.param("inductor", "max", marks=pytest.mark.full), ("inductor[freezing]", "default")],
+)
 def test_freezing_really_freezes_the_weights(tmp_path, backend, tuning):
     """As an option of torch.compile alone, freezing is ignored; packed weights show that it happened."""
     weights, counts = launch(

@@ -154,7 +154,9 @@ STATE = """
     """
 
 
-@pytest.mark.parametrize("backend", ["eager", "inductor", "torch_compile:aot_eager"])
+@pytest.mark.parametrize(
+    "backend", ["eager", pytest.param("inductor", marks=pytest.mark.full), "torch_compile:aot_eager"]
+)
 def test_a_traced_program_with_state_goes_on_as_the_clean_one_does(backend, tmp_path):
     told = launch(STATE, backend=backend, tmp_path=tmp_path)
     assert told["same"]
@@ -187,6 +189,7 @@ PACKAGE = """
     """
 
 
+@pytest.mark.full
 def test_a_package_for_tracing_is_never_one_that_is_timed(tmp_path, tmp_path_factory):
     request = ContractRequest(
         backend=parse_backend("inductor[aot]"),

@@ -95,6 +95,7 @@ def command(output: Path, *more: str) -> list[str]:
     return [sys.executable, "-c", SHORT, "selftest", "--aa", "4", *shared, *more]
 
 
+@pytest.mark.full
 def test_interrupted_and_started_again_it_goes_on_and_publishes_what_every_later_run_carries(tmp_path: Path) -> None:
     env = {**os.environ, "STEELYARD_CACHE": str(tmp_path / "cache")}
     output = tmp_path / "out"

@@ -13,7 +13,6 @@ from steelyard.lowering.points import points_of
 from steelyard.lowering.request import LoweringRequest, LoweringResponse
 
 FORMATS = ("onnx", "openvino", "pt2", "stablehlo")
-BACKENDS = ("eager", "inductor", "onnxruntime", "openvino", "xla")
 UNLIKE = ("eager", "onnxruntime", "openvino", "xla")
 """Those that take the program in forms unlike each other: Inductor gets the module that eager has."""
 

@@ -155,6 +155,7 @@ def test_a_folder_of_the_hub_is_pinned_to_its_commit(
         point("hf:some/other")
 
 
+@pytest.mark.full
 @pytest.mark.backends
 def test_it_runs_in_every_form(bert: Path, tmp_path: Path) -> None:
     assert statuses(bert, cwd=tmp_path, backends=",".join(UNLIKE)) == dict.fromkeys(UNLIKE, "ok")

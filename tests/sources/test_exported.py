@@ -281,6 +281,7 @@ def test_it_is_had_in_every_form_and_computes_what_torch_does(
     torch.testing.assert_close(reference["output1"].float(), right["z"])
 
 
+@pytest.mark.full
 @pytest.mark.backends
 def test_it_runs_in_every_form(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEELYARD_CACHE", str(tmp_path / "cache"))
