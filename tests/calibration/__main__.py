@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from steelyard.core.errors import SteelyardError, unknown_name
-from tests.calibration import aa, effect_runs, page, sampler, simulate, turns_runs, vendor
+from tests.calibration import aa, bench, effect_runs, page, sampler, simulate, turns_runs, vendor
 
 STAGES: Mapping[str, Callable[[Path], None]] = {
     "simulate": simulate.run,
@@ -13,6 +13,7 @@ STAGES: Mapping[str, Callable[[Path], None]] = {
     "aa": aa.run,
     "aa-apart": aa.run_apart,
     "effect": effect_runs.run,
+    "bench": bench.run,
     "sampler": sampler.run,
     "vendor": vendor.run,
 }

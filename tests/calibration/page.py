@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard import wire
-from tests.calibration import aa, effect, native_overhead, sampler, simulate, simulated_page, turns, vendor
+from tests.calibration import aa, bench, effect, native_overhead, sampler, simulate, simulated_page, turns, vendor
 from tests.validation.agreement_rows import Agreement
 from tests.validation.native_overhead_rows import NativeOverhead
 
@@ -52,6 +52,13 @@ PARTS = (
         kind=effect.Found,
         title="The minimum detectable effect, put to the test",
         section=effect.section,
+    ),
+    Part(
+        stage="bench",
+        file=bench.FILE,
+        kind=bench.Bench,
+        title="What `make bench` gives",
+        section=bench.section,
     ),
     Part(
         stage="sampler",

@@ -120,6 +120,7 @@ def test_an_external_meter_with_a_clock_of_its_own_is_aligned_by_its_marker(benc
             assert folder.name.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.full
 def test_a_log_full_of_what_is_no_power_costs_energy_and_no_latency(bench: Bench, tmp_path: Path) -> None:
     log = tmp_path / "power.csv"
     with logger(log, lambda number: ("nan", "-inf", "-3", str(WATTS), str(WATTS))[number % 5]):

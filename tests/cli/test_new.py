@@ -76,15 +76,14 @@ def test_its_test_passes_at_once(kind: str, place: Path) -> None:
     assert " passed" in run(place, "pytest", "-p", "no:cacheprovider", "test_zz_own.py")
 
 
+@pytest.mark.full
 @pytest.mark.backends
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        pytest.param("suite", "--suite zz_own:SUITE --backend eager,onnxruntime", marks=pytest.mark.full),
+        ("suite", "--suite zz_own:SUITE --backend eager,onnxruntime"),
         ("driver", "--suite zz_own:SUITE --backend eager,onnxruntime"),
-        pytest.param(
-            "runner", "--suite vision --workload resnet50 --backend eager,zz_own:Compiler", marks=pytest.mark.full
-        ),
+        ("runner", "--suite vision --workload resnet50 --backend eager,zz_own:Compiler"),
     ],
 )
 def test_it_runs_beside_other_backends(kind: str, options: str, place: Path) -> None:

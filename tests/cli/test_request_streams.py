@@ -9,7 +9,7 @@ import pytest
 
 from steelyard.store import find_run, open_run
 
-pytestmark = pytest.mark.backends
+pytestmark = [pytest.mark.backends, pytest.mark.full]
 
 ROOT = Path(__file__).parents[2]
 BACKENDS = ("eager", "inductor", "xla", "onnxruntime", "openvino")
@@ -70,7 +70,6 @@ def test_a_run_with_streams_is_gone_on_with(run) -> None:
     assert [point.streams for point in found] == [3]
 
 
-@pytest.mark.full
 def test_a_window_has_calls_of_all_requests_and_what_is_far_beyond_the_bound_has_none(tmp_path: Path) -> None:
     asked = ("--suite", "smoke", "--workload", "convolutions", "--set", "streams=2", "--backend", "onnxruntime")
     fast = ("--baseline", "onnxruntime", "--rounds", "1", "--window", "0.05", "--no-energy", "--no-report")

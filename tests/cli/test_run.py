@@ -129,6 +129,7 @@ def test_a_resumed_run_has_whole_rounds_and_goes_on_from_the_last(resumed: Run) 
     assert all(len(turns) > 1 for turns in taken)
 
 
+@pytest.mark.full
 def test_without_turns_launches_run_one_after_the_other_and_a_resumed_run_goes_on_so(bench) -> None:
     bench(*small(bench, f"{PATH}[sleep=0.001]"), "--rounds", "1", "--turns", "off")
     bench("run", "--resume", "latest", "--output", str(bench.output), "--rounds", "1", "--no-report")

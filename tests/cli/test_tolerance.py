@@ -69,6 +69,7 @@ def test_it_is_told_wherever_the_run_is_and_everything_is_traced(gelu: str, base
     bench(base, "verify", "latest", *runs)
 
 
+@pytest.mark.full
 def test_a_run_goes_on_under_its_tolerance_and_no_other_can_be_given(base: Path) -> None:
     run = ("run", "--suite", TOY, "--backend", f"{KNOWN},{OFF}", "--baseline", KNOWN, "--tolerance", "0.02", *FAST)
     output = ("--output", str(base / "toy"))

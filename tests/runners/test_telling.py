@@ -208,7 +208,7 @@ def torch_told(request, tmp_path_factory):
 def xla_told(tmp_path_factory):
     pytest.importorskip("jax")
     home = tmp_path_factory.mktemp("xla")
-    start = "runner.start(); request.context.scratch.mkdir()"
+    start = "runner.start()"
     source = SOURCE.format(start=start, program="exported(request.context.scratch)")
     told = read(launch_xla(source, directory=home, programs={}))
     assert not list((home / "scratch").rglob("*.pb"))

@@ -260,9 +260,10 @@ def test_a_package_with_frozen_weights_is_refused():
         plugins.runner("inductor").needs(parse_backend("inductor[aot,freezing]"))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("backend", "tuning"),
-    [pytest.param("inductor", "max", marks=pytest.mark.full), ("inductor[freezing]", "default")],
+    [("inductor", "max"), ("inductor[freezing]", "default")],
 )
 def test_freezing_really_freezes_the_weights(tmp_path, backend, tuning):
     """As an option of torch.compile alone, freezing is ignored; packed weights show that it happened."""

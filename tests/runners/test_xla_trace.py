@@ -19,7 +19,6 @@ TRACED = """
     import numpy as np
     from tests.runners import block
     runner.start()
-    request.context.scratch.mkdir()
     tracer = runner.tracer(block.exported(request.context.scratch))
     given = block.inputs()
     binding = tracer.executable.bind(given)
@@ -122,7 +121,6 @@ def test_a_traced_program_with_state_goes_on_as_the_clean_one_does(tmp_path, tmp
         import numpy as np
         from steelyard.contract import program as tiny
         runner.start()
-        request.context.scratch.mkdir()
         tracer = runner.tracer(lowered["decode"])
         clean = runner.load(lowered["decode"])
         clean.compile()

@@ -184,6 +184,7 @@ def test_nothing_is_compared_with_nan(code: Any) -> None:
         lowered("mine:root", point("mine:root"), folder, formats=())
 
 
+@pytest.mark.full
 @pytest.mark.backends
 def test_it_runs_in_every_form_and_is_not_gone_on_with_once_edited(code: Any) -> None:
     folder = code()

@@ -122,6 +122,7 @@ def smollm2(tmp_path_factory):
     return point, directory
 
 
+@pytest.mark.full
 @pytest.mark.backends
 def test_smollm2_answers_with_its_own_weights(smollm2):
     point, directory = smollm2
@@ -140,6 +141,7 @@ def test_smollm2_answers_with_its_own_weights(smollm2):
     assert "The capital of France is Paris." in tokenizer.decode(torch.cat(answer), skip_special_tokens=True)
 
 
+@pytest.mark.full
 @pytest.mark.backends
 def test_prompts_of_smollm2_have_exactly_the_length_asked_for(smollm2):
     _, directory = smollm2
