@@ -7,7 +7,7 @@ is for debugging; the tuning `default` takes O2, and `max` O3. One thread a call
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from steelyard.adapters import denormals, iree_compiler
 from steelyard.adapters.arrays_binding import arguments
 from steelyard.adapters.bound import artifact_of
 from steelyard.adapters.iree_binding import IreeBinding
+from steelyard.adapters.stored_weights import StoredWeights
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
 from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported
@@ -43,7 +44,7 @@ class _Compiled(Executable):
         artifact = artifact_of(program, "stablehlo")
         self.program, self._runner, self._details = program.program, runner, artifact.details
         self._source = Path(artifact.directory) / artifact.details["module"]
-        self.weights = runner.read_weights(program.weights_file, artifact.details["weights"])
+        self.weights = runner.weights.read(program.weights_file, artifact.details["weights"])
         self.module: Any = None
         self._made: iree_compiler.Made | None = None
 
@@ -164,7 +165,7 @@ class Iree(Runner):
         self._instance: Any = None
         self._hal: Any = None
         self._mark = 0
-        self._weights: dict[str, dict[str, Any]] = {}
+        self.weights = StoredWeights(self.put)
         self._denormals = ""
 
     @classmethod
@@ -243,18 +244,6 @@ class Iree(Runner):
         import iree.runtime
 
         return iree.runtime.DeviceArray(self.device, view, implicit_host_transfer=True).to_host()
-
-    def read_weights(self, weights_file: str, names: Sequence[str]) -> tuple[Any, ...]:
-        """The weights of these names on the device, each read once."""
-        import ml_dtypes  # noqa: F401 (numpy learns bfloat16 from it, which safetensors asks numpy for)
-        from safetensors import safe_open
-
-        held = self._weights.setdefault(weights_file, {})
-        with safe_open(weights_file, framework="numpy") as file:
-            for name in names:
-                if name not in held:
-                    held[name] = self.put(file.get_tensor(name))
-        return tuple(held[name] for name in names)
 
     def threads(self) -> int | None:
         """How many threads compute a call, counted among those of the process; None where the system does not tell."""

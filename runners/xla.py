@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from steelyard.adapters import denormals, xla_device
 from steelyard.adapters.bound import artifact_of
+from steelyard.adapters.stored_weights import StoredWeights
 from steelyard.adapters.xla_executable import XlaExecutable
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
@@ -61,7 +62,7 @@ class Xla(Runner):
         self.asked_compilations = 0
         self._compilations = 0
         self._mark: int | None = None
-        self._weights: dict[str, dict[str, Any]] = {}
+        self._weights = StoredWeights(self._on_device)
         self._denormals = ""
 
     @classmethod
@@ -132,7 +133,16 @@ class Xla(Runner):
 
     def executable(self, program: Program, exported: Any, weights_file: str, names: Sequence[str]) -> XlaExecutable:
         """A program from what has the `call(weights, *inputs)`, `in_avals` and `mlir_module()` of an exported one."""
-        return XlaExecutable(self, program, exported, self._read_weights(weights_file, names))
+        import jax
+
+        weights = self._weights.read(weights_file, names)
+        jax.block_until_ready(weights)
+        return XlaExecutable(self, program, exported, weights)
+
+    def _on_device(self, array: Any) -> Any:
+        import jax
+
+        return jax.device_put(array, self.device)
 
     def reset_peaks(self) -> None:
         """JAX cannot set its peak back: where it stands is kept instead."""
@@ -207,20 +217,6 @@ class Xla(Runner):
     def _heard(self, event: str, seconds: float, **facts: Any) -> None:
         if event == _COMPILED:
             self._compilations += 1
-
-    def _read_weights(self, weights_file: str, names: Sequence[str]) -> tuple[Any, ...]:
-        import jax
-        import ml_dtypes  # noqa: F401 (numpy learns bfloat16 from it, which safetensors asks numpy for)
-        from safetensors import safe_open
-
-        held = self._weights.setdefault(weights_file, {})
-        with safe_open(weights_file, framework="numpy") as file:
-            for name in names:
-                if name not in held:
-                    held[name] = jax.device_put(file.get_tensor(name), self.device)
-        weights = tuple(held[name] for name in names)
-        jax.block_until_ready(weights)
-        return weights
 
 
 RUNNERS = {"xla": Xla}

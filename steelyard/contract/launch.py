@@ -22,7 +22,7 @@ from steelyard.core.result import Proof
 from steelyard.core.runner import Binding, Executable, LaunchContext, Runner
 from steelyard.measure.telemetry import without_telemetry
 
-FRAMEWORKS = ("torch", "jax", "onnxruntime", "openvino", "tensorflow", "tvm", "transformers")
+FRAMEWORKS = ("torch", "jax", "onnxruntime", "openvino", "iree", "executorch", "tensorflow", "tvm", "transformers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

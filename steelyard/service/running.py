@@ -22,7 +22,7 @@ from steelyard.engine.session import Session
 from steelyard.guard.board import foreign_processes
 from steelyard.guard.environment import shell_warning
 from steelyard.guard.grades import graded_at_end
-from steelyard.guard.preflight import preflight, twice_if_noisy
+from steelyard.guard.preflight import REST_S, preflight, twice_if_noisy
 from steelyard.guard.scratch import clear_orphans, scratch
 from steelyard.hardware.fingerprint import fingerprint
 from steelyard.hardware.occupied import occupied
@@ -176,7 +176,10 @@ class _Measured:
         say = (lambda _: None) if request.alone else screen.line
         gpu = request.device.index if request.device.kind == "cuda" else None
         look = partial(preflight, request.budget.cpus, gpu=gpu)
-        noise = look() if request.quick or request.alone else twice_if_noisy(look, say)
+        timed_s = request.window_s * len(plan.arms) * len(plan.points) * plan.maximum_rounds
+        # What takes less time than the rest does not wait for it.
+        once = request.quick or request.alone or timed_s < REST_S
+        noise = look() if once else twice_if_noisy(look, say)
         say(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
         writer.begin_segment(started_utc=now(), noise=noise)
         earlier = () if before is None else before.results

@@ -93,8 +93,12 @@ def test_a_resumed_run_answers_for_cases_that_it_need_not_launch_again(plan_of):
     assert {arm for (arm, _), result in recorder.last.items() if result.status == "failed"} == {"xla"}
 
 
-@pytest.mark.parametrize(("quick", "looks"), [(False, 2), (True, 1)])
-def test_a_run_that_can_give_verdicts_looks_twice_at_a_noisy_machine(quick, looks, plan_of, monkeypatch):  # noqa: F811
+@pytest.mark.parametrize(
+    ("asked", "looks"),
+    [({"window_s": 2.0}, 2), ({"window_s": 2.0, "quick": True}, 1), ({"window_s": 0.01}, 1)],
+    ids=["whole", "quick", "short"],
+)
+def test_a_run_that_can_give_verdicts_looks_twice_at_a_noisy_machine(asked, looks, plan_of, monkeypatch):  # noqa: F811
     noisy = synthetic_run(backends=("eager", "xla"), grade="F").segments[0].noise
     seen = []
 
@@ -112,7 +116,7 @@ def test_a_run_that_can_give_verdicts_looks_twice_at_a_noisy_machine(quick, look
     monkeypatch.setattr(running, "preflight", lambda *_, **__: seen.append(1) or noisy)
     monkeypatch.setattr(running, "twice_if_noisy", twice)
     plan = plan_of(8)
-    plan = replace(plan, request=replace(plan.request, quick=quick))
+    plan = replace(plan, request=replace(plan.request, **asked))
     writer, screen = SimpleNamespace(begin_segment=begin), SimpleNamespace(line=lambda _: None)
     with pytest.raises(Began):
         running._Measured(plan, {}, {}, started_s=0.0).segment(None, writer, screen)

@@ -11,7 +11,7 @@ pytest.importorskip("executorch")
 
 class TestExecuTorch(RunnerContract):
     backend = "executorch"
-    imports = frozenset({"torch"})
+    imports = frozenset({"executorch", "torch"})
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -20,7 +20,7 @@ launch = functools.partial(in_launch.launch, backend="iree")
 
 class TestIree(RunnerContract):
     backend = "iree"
-    imports = frozenset()
+    imports = frozenset({"iree"})
 
 
 @pytest.fixture(scope="module")

@@ -137,6 +137,7 @@ def test_where_the_text_cannot_be_widened_the_row_says_so(tmp_path: Path) -> Non
 
 
 @pytest.mark.backends
-def test_xla_runs_it_and_every_other_backend_says_why_not(tmp_path: Path) -> None:
+def test_compilers_of_stablehlo_run_it_and_every_other_backend_says_why_not(tmp_path: Path) -> None:
     others = dict.fromkeys(("eager", "inductor", "onnxruntime", "openvino"), "unsupported")
-    assert statuses(saved(tmp_path), cwd=tmp_path) == {"xla": "ok", **others}
+    found = statuses(saved(tmp_path), cwd=tmp_path, backends="all,iree")
+    assert found == {"xla": "ok", "iree": "ok", **others}

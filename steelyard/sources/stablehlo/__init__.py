@@ -1,4 +1,4 @@
-"""`stablehlo`: a file of StableHLO, its text (`FILE.mlir`) or the portable bytecode of it. XLA runs it, through JAX.
+"""`stablehlo`: a file of StableHLO, its text (`FILE.mlir`) or the portable bytecode of it, for XLA and IREE.
 
 The function `main` is the program; inputs are `arg0`, `arg1`, ... in its order. References come from XLA itself without
 optimisation: of the program written in float64 (`widened`), where that is one and agrees, else as it is, and the row
