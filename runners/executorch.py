@@ -2,8 +2,7 @@
 
 A call copies its inputs into memory that was planned ahead, and its outputs to tensors of their own (`clone_outputs`,
 which the runtime does unasked). The process imports torch, whose tensors are the interface; nothing is computed by it.
-Operators that XNNPACK does not take run as ExecuTorch's portable kernels, one thread and no vectors: the proof counts
-both.
+Operators that XNNPACK does not take run as ExecuTorch's portable kernels: the proof counts both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +18,11 @@ from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
-from steelyard.core.workload import Program
+from steelyard.core.workload import DTYPE_BYTES, Program
 
 _XNNPACK = "XnnpackBackend"
+_FLOATING = {5: "float16", 6: "float32", 7: "float64", 15: "bfloat16"}
+"""Numbers of torch's scalar types, by which a method tells its own (c10/core/ScalarType.h)."""
 
 
 class _Binding(ArraysBinding):
@@ -72,23 +73,29 @@ class _Loaded(Executable):
         return _Binding(self, arguments(self, inputs))
 
     def proof(self) -> Proof:
-        """What the file delegates, and the threads of the pool."""
+        """The threads of the pool, the types that the loaded method takes and gives, and what the file delegates."""
         runner, details = self._runner, self._artifact.details
+        told = self.module.method_meta("forward")
+        ends = [told.input_tensor_meta(index).dtype() for index in range(told.num_inputs())]
+        ends += [told.output_tensor_meta(index).dtype() for index in range(told.num_outputs())]
+        floating = [_FLOATING[each] for each in ends if each in _FLOATING]
+        dtype = min(floating, key=DTYPE_BYTES.__getitem__, default=self.program.dtype)
+        mismatches = [] if details["delegates"] else ["XNNPACK takes no part of the program"]
         portable = dict(details["portable"])
         remarks = []
         if portable:
-            remarks.append(f"{sum(portable.values())} operators run as portable kernels, without threads or vectors")
+            remarks.append(f"{sum(portable.values())} operators are not XNNPACK's and run as portable kernels")
         return Proof(
             runtime="executorch",
             versions=_versions(),
             platform="cpu",
-            dtype=self.program.dtype,
+            dtype=dtype,
             threads=runner.library._threadpool_get_thread_count(),
             placement={"XNNPACK": details["delegates"], "portable": sum(portable.values())},
-            mismatches=() if details["delegates"] else ("XNNPACK takes no part of the program",),
+            mismatches=tuple(mismatches),
             remarks=tuple(remarks),
             budget={
-                "inter_op": "1: operators and delegates run one after the other",
+                "inter_op": untold("ExecuTorch does not tell what runs side by side"),
                 "waiting": untold("ExecuTorch does not tell how its pool waits"),
                 "matrix_precision": untold("XNNPACK does not tell what it computes in; the program says"),
                 "tf32": "not on a CPU",

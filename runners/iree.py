@@ -5,7 +5,6 @@ is for debugging; the tuning `default` takes O2, and `max` O3. One thread a call
 `local-sync`); more are a pool (`local-task`), to which each call is handed over.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from steelyard.adapters import denormals, iree_compiler
 from steelyard.adapters.arrays_binding import arguments
 from steelyard.adapters.bound import artifact_of
 from steelyard.adapters.iree_binding import IreeBinding
+from steelyard.adapters.process_threads import thread_names
 from steelyard.adapters.stored_weights import StoredWeights
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
@@ -25,7 +25,6 @@ from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.workload import DTYPE_BYTES
 
-_WORKER = re.compile(r"iree-worker-\d+")
 _LEVELS = ("O0", "O1", "O2", "O3")
 _LENGTH = 1 << 17
 _PRODUCT = f"""
@@ -147,7 +146,6 @@ class Iree(Runner):
     values: ClassVar[Mapping[str, tuple[str, ...]]] = {"level": _LEVELS, "data_tiling": ("on", "off")}
     ladder = tuple(f"iree[level={level}]" for level in _LEVELS)
     keeps_cache = "compiled modules (.vmfb)"
-    compile_s_per_gb = 30.0
     idle = "only where it is named, as in --backend all,iree"
     citation = Citation(
         key="iree",
@@ -247,13 +245,10 @@ class Iree(Runner):
 
     def threads(self) -> int | None:
         """How many threads compute a call, counted among those of the process; None where the system does not tell."""
-        tasks = Path("/proc/self/task")
-        if not tasks.is_dir():
-            return None
-        if self.driver == "local-sync":
-            return 1
-        names = [(task / "comm").read_text().strip() for task in tasks.iterdir()]
-        return sum(bool(_WORKER.fullmatch(name)) for name in names) // self.context.streams
+        names = thread_names()
+        if names is None or self.driver == "local-sync":
+            return None if names is None else 1
+        return names.get("iree-worker", 0) // self.context.streams
 
     def denormals(self) -> str:
         """A product of denormal numbers in a module of its own; long enough for the whole pool."""

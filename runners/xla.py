@@ -3,15 +3,13 @@
 The process imports JAX and no torch. Weights are read once per launch and shared by all programs.
 """
 
-import contextlib
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from steelyard.adapters import denormals, xla_device
 from steelyard.adapters.bound import artifact_of
+from steelyard.adapters.process_threads import thread_names
 from steelyard.adapters.stored_weights import StoredWeights
 from steelyard.adapters.xla_executable import XlaExecutable
 from steelyard.core.backend import Availability, BackendSpec
@@ -194,18 +192,11 @@ class Xla(Runner):
 
     def thread_names(self) -> dict[str, int] | None:
         """How many threads of each name this process has; None where the system does not tell."""
-        tasks = Path("/proc/self/task")
-        if not tasks.is_dir():
-            return None
-        found: Counter[str] = Counter()
-        for task in tasks.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
-                found[re.sub(r"-?\d+$", "", (task / "comm").read_text().strip())] += 1
-        return dict(found)
+        return thread_names()
 
     def threads(self) -> int | None:
         """The size of XLA's own compute pool, counted among the threads of the process."""
-        names = self.thread_names()
+        names = thread_names()
         return None if names is None else names.get("tf_XLAEigen")
 
     def tracer(self, program: LoweredProgram) -> Tracer:

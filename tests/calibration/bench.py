@@ -1,7 +1,8 @@
 """The stage `bench`: what `make bench` gives on this machine, with an empty cache and once more with a warm one.
 
 The command is a newcomer's, in a process of its own with a cache of its own. What is said of verdicts and of the
-minimum detectable effect is read from the stored runs; how long lowering took, from when its lines appear.
+minimum detectable effect is read from the stored runs, which are kept with what the command said; how long lowering
+took, from when its lines appear.
 """
 
 import os
@@ -25,6 +26,7 @@ FILE = "bench.json"
 COMMAND = ("run", "--suite", "llm", "--backend", "all", "--time", "20m")
 """What `make bench` types."""
 CACHES = ("empty", "warm")
+_FOLDER = Path("bench-results") / "selftest" / "bench"
 _LOWERING, _MEASURING = "lowering ", "cold round"
 """How the lines of standard error begin that say what the command is doing."""
 
@@ -39,16 +41,21 @@ class Backend:
     speedup: Estimate | None
     detectable: float | None
 
+    @property
+    def pairs(self) -> int:
+        """How many rounds gave a pair that counts."""
+        return 0 if self.speedup is None else self.speedup.n
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """One run: wall time of the command, time until the first launch in which programs are lowered, warm rounds, the
-    share of their time that was timed calls, the median hand-over between turns."""
+    """One run: wall time of the command, that in which programs are lowered (None where none had to be), warm rounds,
+    the share of their time that was timed calls, the median hand-over between turns."""
 
     cache: str
     grade: str
     wall_s: float
-    lowering_s: float
+    lowering_s: float | None
     rounds: int
     timed_share: float
     handover_s: float | None
@@ -73,8 +80,9 @@ def run(folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as place:
         found = []
         for cache in CACHES:
-            wall_s, lowering_s = _timed(Path(place))
-            done = open_run(find_run(Path(place) / "bench-results", "latest"))
+            output = (_FOLDER / f"cache-{cache}").absolute()
+            wall_s, lowering_s = _timed(Path(place), output)
+            done = open_run(find_run(output, "latest"))
             found.append(given(done, cache, wall_s, lowering_s))
     manifest = done.manifest
     files.write(
@@ -90,7 +98,7 @@ def run(folder: Path) -> None:
     )
 
 
-def given(run: Run, cache: str, wall_s: float, lowering_s: float) -> Given:
+def given(run: Run, cache: str, wall_s: float, lowering_s: float | None) -> Given:
     """What a stored run says of itself."""
     facts = gather(run)
     (point,) = facts.at(run.manifest.headline)
@@ -129,12 +137,13 @@ def _timed_s(run: Run) -> float:
     return sum(float(sum(each.samples)) for each in calls if each is not None)
 
 
-def _timed(place: Path) -> tuple[float, float]:
-    """Seconds of the whole command, and of its lowering."""
+def _timed(place: Path, output: Path) -> tuple[float, float | None]:
+    """Seconds of the whole command, and of its lowering if there was any; what it said is kept beside its run."""
+    output.mkdir(parents=True, exist_ok=True)
     seen, said = {}, []
     began = time.monotonic()
     with subprocess.Popen(
-        [sys.executable, "-m", "steelyard", *COMMAND],
+        [sys.executable, "-m", "steelyard", *COMMAND, "--output", str(output)],
         cwd=place,
         env={**os.environ, "STEELYARD_CACHE": str(place / "cache")},
         stdout=subprocess.DEVNULL,
@@ -147,9 +156,10 @@ def _timed(place: Path) -> tuple[float, float]:
                 if line.startswith(start):
                     seen.setdefault(start, time.monotonic())
     ended = time.monotonic()
-    if command.returncode:
+    (output / "said.txt").write_text("".join(said))
+    if command.returncode or _MEASURING not in seen:
         raise SteelyardError(f"bench {' '.join(COMMAND)} ended with {command.returncode}:\n{''.join(said[-8:])}")
-    return ended - began, seen[_MEASURING] - seen.get(_LOWERING, seen[_MEASURING])
+    return ended - began, seen[_MEASURING] - seen[_LOWERING] if _LOWERING in seen else None
 
 
 def section(data: Bench) -> list[str]:
@@ -158,18 +168,20 @@ def section(data: Bench) -> list[str]:
         f"`bench {' '.join(COMMAND)}`, which is `make bench`, in an empty folder with an empty cache, and again with "
         f"what that left in the cache: {data.machine}, {data.threads} threads, {data.created_utc[:10]}. *Detectable* "
         f"is the slowdown of {data.headline} that as many rounds are promised to find in 9 of 10 runs with this noise; "
-        "*timed* the share of the warm rounds' time that was timed calls.",
+        "*timed* the share of the warm rounds' time that was timed calls; *pairs* the rounds that a "
+        "comparison rests on.",
         "",
         *(line for note in data.notes for line in (note, "")),
     ]
     for each in data.runs:
+        lowering = "nothing to lower" if each.lowering_s is None else f"of which lowering {each.lowering_s:.0f} s"
         hand_over = "" if each.handover_s is None else f", hand-over between turns {1e3 * each.handover_s:.1f} ms"
         lines += [
-            f"**Cache {each.cache}**: {each.wall_s / 60:.1f} min, of which lowering {each.lowering_s:.0f} s; "
+            f"**Cache {each.cache}**: {each.wall_s / 60:.1f} min, {lowering}; "
             f"{each.rounds} warm rounds, timed {percent(each.timed_share)} %{hand_over}; noise grade {each.grade}.",
             "",
             *table(
-                ("backend", "verdict", "speed-up", "detectable [%]"),
+                ("backend", "verdict", "speed-up", "pairs", "detectable [%]"),
                 [_cells(row) for row in each.backends],
                 numeric_from=2,
             ),
@@ -182,4 +194,4 @@ def _cells(row: Backend) -> tuple[str, ...]:
     if row.speedup is not None:
         inside = row.speedup.interval
         speedup = f"{row.speedup.value:.3g}" + (f" [{inside.low:.3g}, {inside.high:.3g}]" if inside else "")
-    return row.backend, row.verdict, speedup, "–" if row.detectable is None else percent(row.detectable)
+    return row.backend, row.verdict, speedup, str(row.pairs), "–" if row.detectable is None else percent(row.detectable)

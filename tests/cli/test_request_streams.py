@@ -9,16 +9,16 @@ import pytest
 
 from steelyard.store import find_run, open_run
 
-pytestmark = [pytest.mark.backends, pytest.mark.full]
+pytestmark = pytest.mark.backends
 
 ROOT = Path(__file__).parents[2]
-BACKENDS = ("eager", "inductor", "xla", "onnxruntime", "openvino")
+BACKENDS = [("eager", "onnxruntime", "openvino"), pytest.param(("eager", "inductor", "xla"), marks=pytest.mark.full)]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory):
+@pytest.fixture(scope="module", params=BACKENDS, ids=",".join)
+def run(request, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("streams")
-    asked = [part for backend in BACKENDS for part in ("--backend", backend)]
+    asked = [part for backend in request.param for part in ("--backend", backend)]
     more = ("--set", "streams=3", "--scenario", "correctness", "--no-report", "--threads", "2")
     command = [
         sys.executable,
@@ -40,16 +40,14 @@ def run(tmp_path_factory: pytest.TempPathFactory):
     return open_run(find_run(folder, "latest"))
 
 
-@pytest.mark.parametrize("arm", BACKENDS)
-def test_every_runtime_answers_each_request_rightly_and_shares_its_threads(run, arm: str) -> None:
+def test_every_runtime_answers_each_request_rightly_and_shares_its_threads(run) -> None:
     points = {case.id: case.point for case in run.manifest.cases}
+    assert len({result.arm for result in run.results}) == 3
     for result in run.results:
-        if result.arm != arm:
-            continue
-        assert result.status == "ok", result.reason
+        assert result.status == "ok", (result.arm, result.reason)
         assert not result.proof.mismatches
         assert result.correctness.calls_checked == points[result.case_id].streams == 3
-        if arm in ("eager", "inductor", "onnxruntime", "openvino"):
+        if result.arm != "xla":  # its pool belongs to all calls
             assert result.proof.threads == 1
 
 
@@ -60,7 +58,7 @@ def test_openvino_gets_as_many_streams_but_no_more_than_threads(run) -> None:
         for result in run.results
         if result.arm == "openvino" and result.options
     }
-    assert found == {3: 2}
+    assert found == ({3: 2} if any(arm.label == "openvino" for arm in run.manifest.arms) else {})
 
 
 def test_a_run_with_streams_is_gone_on_with(run) -> None:
@@ -70,6 +68,7 @@ def test_a_run_with_streams_is_gone_on_with(run) -> None:
     assert [point.streams for point in found] == [3]
 
 
+@pytest.mark.full
 def test_a_window_has_calls_of_all_requests_and_what_is_far_beyond_the_bound_has_none(tmp_path: Path) -> None:
     asked = ("--suite", "smoke", "--workload", "convolutions", "--set", "streams=2", "--backend", "onnxruntime")
     fast = ("--baseline", "onnxruntime", "--rounds", "1", "--window", "0.05", "--no-energy", "--no-report")

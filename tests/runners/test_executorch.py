@@ -21,12 +21,12 @@ def test_the_pool_has_the_budgets_threads_and_what_is_delegated_is_told(threads,
         program = runner.load(lowered["decode"])
         program.compile()
         proof = program.proof()
-        print(json.dumps([proof.threads, proof.placement, proof.mismatches, proof.remarks]))
+        print(json.dumps([proof.threads, proof.placement, proof.dtype, proof.mismatches, proof.remarks]))
         """
     programs = lowered_programs(("executorch",), tmp_path_factory.getbasetemp())
-    count, placement, mismatches, remarks = in_launch.launch(
+    count, placement, dtype, mismatches, remarks = in_launch.launch(
         source, backend="executorch", directory=tmp_path, programs=programs, threads=threads
     )
-    assert (count, mismatches) == (threads, [])
+    assert (count, dtype, mismatches) == (threads, "float32", [])
     assert placement["XNNPACK"] > 1  # it takes the products and leaves what picks and masks
-    assert remarks == [f"{placement['portable']} operators run as portable kernels, without threads or vectors"]
+    assert remarks == [f"{placement['portable']} operators are not XNNPACK's and run as portable kernels"]
