@@ -83,4 +83,6 @@ def test_a_load_in_the_second_round_costs_that_round_and_another_is_appended(tmp
         text=True,
         check=True,
     )
-    assert f"round {TOUCHED} was contaminated, and its times are left out: " in " ".join(shown.stdout.split())
+    # Where most rounds were contaminated none is left out.
+    outcome = "and its times are left out" if TOUCHED in set_aside(run) else "as most were: its times are shown"
+    assert f"round {TOUCHED} was contaminated, {outcome}" in " ".join(shown.stdout.split())
