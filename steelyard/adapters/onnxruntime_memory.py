@@ -15,7 +15,7 @@ from steelyard.adapters.bound import artifact_of
 from steelyard.adapters.onnxruntime_compilation import OnnxRunner, optimised
 from steelyard.core.errors import SteelyardError, Unsupported
 from steelyard.core.lowered import LoweredProgram
-from steelyard.core.memory_profile import MemoryProfile, Value, largest_first, least_bytes
+from steelyard.core.memory_profile import MemoryProfile, Value, largest_first, least_bytes, over_time, spans_of
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.runner import Arrays
 
@@ -68,6 +68,7 @@ def memory(runner: OnnxRunner, program: LoweredProgram, executable: Any, inputs:
         reached=arena(calls),
         workspace=absent("B", "ONNX Runtime does not tell an operator's own memory from that of values"),
         largest=largest_first(values),
+        over_time=over_time(spans_of(values)),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.adapters.onnxruntime_binding import ONNX_TYPES
+from steelyard.adapters.onnxruntime_session import execution_mode
 from steelyard.core.result import untold
 from steelyard.core.workload import TensorSpec
 
@@ -42,10 +43,10 @@ def options_unlike(session: Any, tuning: Mapping[str, Any], config: Mapping[str,
     """Options that the session holds otherwise than they were asked for. Threads are counted instead."""
     held = session.get_session_options()
     unlike: list[tuple[str, Any, Any]] = [
-        ("inter_op_num_threads", held.inter_op_num_threads, 1),
+        ("inter_op_num_threads", held.inter_op_num_threads, tuning["inter_op_threads"]),
         ("enable_cpu_mem_arena", held.enable_cpu_mem_arena, tuning["cpu_arena"]),
         ("graph_optimization_level", held.graph_optimization_level.name, tuning["graph_optimization"]),
-        ("execution_mode", held.execution_mode.name, "ORT_SEQUENTIAL"),
+        ("execution_mode", held.execution_mode.name, execution_mode(tuning)),
     ]
     unlike += [(key, _entry(held, key), value) for key, value in config.items()]
     unlike += [(key, _entry(held, key), None) for key in _NEVER_ASKED]

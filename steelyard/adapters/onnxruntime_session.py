@@ -18,13 +18,16 @@ _ERROR = 3
 
 
 def options_of(threads: int, tuning: Mapping[str, Any], config: Mapping[str, str]) -> Any:
-    """A fresh `SessionOptions` with a tuning and its configuration entries, for so many threads."""
+    """A fresh `SessionOptions` with a tuning and its configuration entries, for so many threads. Raises Unsupported
+    where they are fewer than operators are to run side by side."""
     import onnxruntime
 
+    if (side_by_side := tuning["inter_op_threads"]) > threads:
+        raise Unsupported(f"inter_op={side_by_side}: a call has {threads} of the budget's threads: ask for no more")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.intra_op_num_threads = threads // side_by_side
+    options.inter_op_num_threads = side_by_side
+    options.execution_mode = getattr(onnxruntime.ExecutionMode, execution_mode(tuning))
     level = getattr(onnxruntime.GraphOptimizationLevel, tuning["graph_optimization"], None)
     if level is None:
         raise Unsupported(f"ONNX Runtime {onnxruntime.__version__} has no level {tuning['graph_optimization']}")
@@ -34,6 +37,11 @@ def options_of(threads: int, tuning: Mapping[str, Any], config: Mapping[str, str
     for key, value in config.items():
         options.add_session_config_entry(key, value)
     return options
+
+
+def execution_mode(tuning: Mapping[str, Any]) -> str:
+    """By which a session runs operators: in the order of the graph, or side by side where that is asked for."""
+    return "ORT_PARALLEL" if tuning["inter_op_threads"] > 1 else "ORT_SEQUENTIAL"
 
 
 def profiled(options: Any, prefix: Path | None, optimised: Path | None) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 
 from steelyard.adapters.compiled_apart import compiled, loaded, most_frequent_first
 from steelyard.adapters.machine_code import machine_code
+from steelyard.adapters.ptx import kernels
 from steelyard.adapters.torch_executable import TorchExecutable
 from steelyard.adapters.torch_module import TorchRunner
 from steelyard.core.compilation import Compilation, PhaseKind, Representation
@@ -28,6 +29,8 @@ _GRAPHS = {
     "inductor_post_grad_graph": "FX, after all passes",
 }
 _OUTPUT_CODE = "inductor_output_code"
+_PTX = "*.ptx"
+"""What Triton keeps of a kernel, in a folder of Inductor's cache."""
 _ON_OTHER_THREADS = ("compile_file",)
 """Phases that go on beside the one in which they began: nothing is part of them."""
 
@@ -98,7 +101,7 @@ def compilation(runner: TorchRunner, program: LoweredProgram) -> Compilation:
         raise Unsupported("PyTorch eager compiles nothing")
     executable, load_s = loaded(lambda: runner.load(program))
     folder = Path(cache_dir())
-    before = _kernels(folder)
+    before, ptx_before = _kernels(folder), set(folder.rglob(_PTX))
     with _recorded() as records:
         window = compiled(executable.compile)
     made = _kernels(folder) - before
@@ -112,6 +115,7 @@ def compilation(runner: TorchRunner, program: LoweredProgram) -> Compilation:
             [path.read_bytes() for path in sorted(made)],
             "no kernel in C++ was compiled: it came from the compile cache, or is none",
         ),
+        kernels=kernels(sorted(set(folder.rglob(_PTX)) - ptx_before)),
         from_cache=any(records.hits) if records.hits else None,
     )
 

@@ -8,7 +8,7 @@ from steelyard.adapters.torch_executable import TorchExecutable
 from steelyard.adapters.torch_module import TorchRunner
 from steelyard.core.errors import SteelyardError, Unsupported
 from steelyard.core.lowered import LoweredProgram
-from steelyard.core.memory_profile import MemoryProfile, Value, largest_first
+from steelyard.core.memory_profile import MemoryProfile, Span, Value, largest_first, most_held, over_time
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.runner import Arrays
 
@@ -50,7 +50,7 @@ def memory(runner: TorchRunner, program: LoweredProgram, executable: Any, inputs
     recorded.stop()
     binding.settle()
     weights = {tensor.data_ptr(): tensor.nbytes for tensor in executable.tensors()}
-    values, reached, workspace = told(changes(recorded.profiler.kineto_results.experimental_event_tree()))
+    values, spans, workspace = told(changes(recorded.profiler.kineto_results.experimental_event_tree()))
     unread = "PyTorch does not tell when a value is read last"
     return MemoryProfile(
         weights=Reading(value=float(sum(weights.values())), unit="B", method="parameters and buffers"),
@@ -58,9 +58,10 @@ def memory(runner: TorchRunner, program: LoweredProgram, executable: Any, inputs
         outputs=sum(spec.bytes for spec in program.program.outputs),
         each_apart=Reading(value=float(sum(value.bytes for value in values)), unit="B", method=_EVENTS),
         least=absent("B", unread),
-        reached=Reading(value=float(reached), unit="B", method=_EVENTS),
+        reached=Reading(value=float(most_held(spans)), unit="B", method=_EVENTS),
         workspace=Reading(value=float(workspace), unit="B", method=_EVENTS),
         largest=largest_first(values),
+        over_time=over_time(spans),
         remarks=() if runner.executable is TorchExecutable else (_REUSED,),
     )
 
@@ -90,37 +91,25 @@ def _within(event: Any, around: tuple[tuple[int, str], ...], count: list[int]) -
             yield from _within(child, around, count)
 
 
-def told(found: Sequence[Change]) -> tuple[list[Value], int, int]:
-    """What one operator is given and another takes back within the call; the peak of all that is; and that of what an
-    operator takes for itself.
+def told(found: Sequence[Change]) -> tuple[list[Value], list[Span], int]:
+    """What one operator is given and another takes back within the call; from which change to which each piece of
+    memory is held; and the most that an operator takes for itself.
 
     What outlives the call are its outputs, and what is older than it is not its own.
     """
     given: dict[int, tuple[int, Change]] = {}
-    spans: list[tuple[int, int, Change, bool]] = []
+    spans: list[Span] = []
+    own: dict[int, list[Span]] = {}
+    values: list[Value] = []
     for place, change in enumerate(found):
         if change.bytes > 0:
             given[change.address] = place, change
         elif change.address in given:
             made, first = given.pop(change.address)
-            spans.append((made, place, first, first.call >= 0 and first.call == change.call))
-    values = [
-        Value(name=change.within or "outside of operators", operator=change.operator, bytes=change.bytes, made=made)
-        for made, _, change, own in spans
-        if not own
-    ]
-    calls = {span[2].call for span in spans}
-    workspaces = [_peak([span for span in spans if span[3] and span[2].call == call]) for call in calls]
-    return values, _peak(spans), max(workspaces, default=0)
-
-
-def _peak(spans: Sequence[tuple[int, int, Change, bool]]) -> int:
-    steps: dict[int, int] = {}
-    for made, freed, change, _ in spans:
-        steps[made] = steps.get(made, 0) + change.bytes
-        steps[freed] = steps.get(freed, 0) - change.bytes
-    now = most = 0
-    for place in sorted(steps):
-        now += steps[place]
-        most = max(most, now)
-    return most
+            spans.append((made, place, first.bytes))
+            if first.call >= 0 and first.call == change.call:
+                own.setdefault(first.call, []).append(spans[-1])
+                continue
+            name = first.within or "outside of operators"
+            values.append(Value(name=name, operator=first.operator, bytes=first.bytes, made=made))
+    return values, spans, max(map(most_held, own.values()), default=0)

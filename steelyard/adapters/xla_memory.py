@@ -11,7 +11,7 @@ from typing import Any
 from steelyard.adapters.protobuf import fields, message, packed, part, whole
 from steelyard.core.errors import SteelyardError, Unsupported
 from steelyard.core.lowered import LoweredProgram
-from steelyard.core.memory_profile import MemoryProfile, Value, largest_first, least_bytes
+from steelyard.core.memory_profile import MemoryProfile, Value, largest_first, least_bytes, over_time, spans_of
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.runner import Arrays, Runner
 
@@ -48,6 +48,7 @@ def memory(runner: Runner, program: LoweredProgram, executable: Any, inputs: Arr
         reached=Reading(value=float(plan.temp_size_in_bytes), unit="B", method="memory_analysis: temporaries"),
         workspace=absent("B", "XLA does not tell an operator's own memory from that of values"),
         largest=largest_first(values),
+        over_time=() if others else over_time(spans_of(values)),
     )
 
 

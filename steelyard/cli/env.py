@@ -13,7 +13,12 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-_Backend = Annotated[str, typer.Argument(metavar="BACKEND@NAME", help="For example onnxruntime@1.24.")]
+_Backend = Annotated[
+    str,
+    typer.Argument(
+        metavar="BACKEND@NAME", help="For example onnxruntime@1.24; create without @NAME: the newest version, @latest."
+    ),
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print data instead of a table.")]
 
 

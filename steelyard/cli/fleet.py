@@ -123,6 +123,39 @@ def gather(
         typer.echo(printable(line))
 
 
+@app.command("goodput")
+def goodput(
+    chosen: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN", help="Stored runs, by id or folder. Default: all of --runs.")
+    ] = None,
+    runs: _Runs = RUNS,
+    json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
+) -> None:
+    """What machines made of their time, by device: the time of launches that count, of these in timed calls, and of the
+    hardware's ceiling in those, as shares and as their product."""
+    from steelyard.cli.output import print_json, print_table
+    from steelyard.service.goodput import by_device
+    from steelyard.store import find_run, list_runs
+    from steelyard.tables.format import duration, percent
+
+    paths = [find_run(runs, each) for each in chosen] if chosen else [entry.path for entry in list_runs(runs)]
+    found = by_device(paths)
+    titles = ("availability", "runtime", "program", "goodput")
+    if json:
+        fields = [
+            {"device": device, "runs": count, "spent_s": spent.spent_s, **{key: getattr(spent, key) for key in titles}}
+            for device, (count, spent) in found.items()
+        ]
+        print_json("goodput", {"devices": fields})
+        return
+    rows = []
+    for device, (count, spent) in found.items():
+        shares = [getattr(spent, key) for key in titles]
+        told = ["not known" if share is None else percent(share) for share in shares]
+        rows.append((device, str(count), duration(spent.spent_s), *told))
+    print_table("goodput", ("device", "runs", "launches", *titles), rows, right=("runs", "launches", *titles))
+
+
 @app.command("cancel")
 def cancel(plan: _Plan) -> None:
     """Cancel the jobs of a plan. What was measured stays, and submit goes on with it."""

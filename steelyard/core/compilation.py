@@ -86,13 +86,43 @@ class MachineCode:
     instructions_untold: str = ""
 
 
+PTX_SORTS = {
+    "tensor": "tensor cores",
+    "float": "floating point",
+    "global": "global memory",
+    "shared": "shared memory",
+    "control": "branches and barriers",
+    "rest": "the rest",
+}
+"""Sorts of instructions of PTX, the assembly of NVIDIA GPUs before registers are given out, by what executes them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuKernel:
+    """A kernel that the compiler generated for an NVIDIA GPU.
+
+    `instructions` counts those of its PTX by `PTX_SORTS`. `registers` are those of a thread, `spilled` the bytes that a
+    thread writes to and reads from memory for want of registers, `shared` the bytes of shared memory of a block; None
+    for the reason `untold`.
+    """
+
+    name: str
+    target: str
+    instructions: Mapping[str, int]
+    registers: int | None = None
+    spilled: int | None = None
+    shared: int | None = None
+    untold: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compilation:
     """One compilation of a program, with what tells of it switched on, which costs time itself.
 
     `compile_s` is what `Executable.compile` took, `load_s` what `Runner.load` took before. Own times of all phases
     add up to `compile_s` or less: what is left has no name. `host_peak` is the peak memory of the process
-    meanwhile. `from_cache`: whether a compile cache had the program; None where the runtime does not tell.
+    meanwhile. `from_cache`: whether a compile cache had the program; None where the runtime does not tell. `kernels`
+    are those that were generated for a GPU, where that is told.
     """
 
     load_s: float
@@ -101,6 +131,7 @@ class Compilation:
     phases: tuple[Phase, ...]
     representations: tuple[Representation, ...]
     code: MachineCode
+    kernels: tuple[GpuKernel, ...] = ()
     from_cache: bool | None = None
     remarks: tuple[str, ...] = ()
 

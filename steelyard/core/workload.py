@@ -30,6 +30,12 @@ DTYPE_BYTES: Mapping[str, int] = {
 
 STREAMS = "streams"
 """The axis and the setting of points that say how many requests one call is (`steelyard.lowering.streams`)."""
+SCORE, SCORED = "score", "scored"
+"""The settings of points whose answers have labels: the function that counts right answers, as `module:function`
+(`steelyard.measure.scoring`), and in words what it counts."""
+ARRAYS = "arrays"
+"""The setting that names what makes the input sets of a program that is a file, as `module:function`
+(`steelyard.lowering.own.inputs`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +178,12 @@ class Point(Remembers):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What makes its modules, weights and inputs, as `module:function`, and its driver where it is named so."""
+        """What makes its modules, weights and inputs, and scores its answers, as `module:function`, and its driver
+        where it is named so."""
         programs = self.programs.values()
         named = [program.source for program in programs] + [program.weights.source for program in programs]
         own = [self.driver] if ":" in self.driver else []
+        own += [self.settings[name] for name in (ARRAYS, SCORE) if name in self.settings]
         return tuple(dict.fromkeys([*named, self.pool, *own]))
 
     @property

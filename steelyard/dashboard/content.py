@@ -46,11 +46,13 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newest:
-    """The newest run that is stored: its comparisons, without that of the control arm."""
+    """The newest run that is stored: its comparisons, without that of the control arm, and in a sentence what its
+    launches made of their time."""
 
     run: str
     created_utc: str
     device: str
+    time: str
     comparisons: tuple[Comparison, ...]
 
 

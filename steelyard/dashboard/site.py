@@ -169,7 +169,8 @@ def _newest(newest: Newest) -> dict[str, Any]:
                 "verdict": item.verdict,
             }
         )
-    return {"run": newest.run, "created": newest.created_utc[:10], "device": newest.device, "rows": rows}
+    about = {"run": newest.run, "created": newest.created_utc[:10], "device": newest.device, "time": newest.time}
+    return {**about, "rows": rows}
 
 
 def _row(each: Told) -> dict[str, Any]:

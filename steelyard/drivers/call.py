@@ -1,13 +1,15 @@
 """`call`: a sample is one run of the program `main`, its inputs bound beforehand, or several at a time (`streams`)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.runner import Binding, Executable
-from steelyard.core.workload import Point
+from steelyard.core.workload import SCORE, Point
 from steelyard.measure.correctness import Checker
 from steelyard.measure.driver import BoundCalls, Driver
+from steelyard.measure.scoring import Score, score
 from steelyard.measure.waves import Waves
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class _Calls(BoundCalls):
         checker: Checker,
         bound: int | None,
     ) -> None:
-        self._program = lowered.programs["main"].program
+        self._point, self._program = lowered.point, lowered.programs["main"].program
         streams, self._sets = lowered.point.streams, len(inputs[:bound])
         self._bindings: list[Binding] = [
             executable.bind(inputs[number % self._sets]) for number in range(max(streams, self._sets))
@@ -38,11 +40,21 @@ class _Calls(BoundCalls):
         self._waves = Waves(self._bindings, streams, executable.in_thread)
         self.calls = self._waves.calls if streams > 1 else self._bindings
         self.fed = self._bindings[0], self._program, inputs
+        self._score: Score | None = None
 
     def inspect(self, index: int) -> None:
         """Every output of the call, of each of its requests."""
         for number in self._waves.of(index):
             self._checker.program_call(number % self._sets, self._program, self._bindings[number])
+
+    def prove(self, limits: Mapping[str, float], call_s: float | None) -> tuple[list[str], int | None]:
+        """See `BoundCalls`. Answers that have labels are counted first, while every input set is bound as it was."""
+        self._score = score(self._point, self._program, self._bindings[: self._sets], self._checker.reference)
+        return super().prove(limits, call_s)
+
+    def details(self) -> Mapping[str, Any]:
+        """See `BoundCalls`: the score of a point whose answers have labels."""
+        return {} if self._score is None else {SCORE: asdict(self._score)}
 
     def close(self) -> None:
         """See `BoundCalls`."""

@@ -14,6 +14,8 @@ from steelyard.core.virtual_environment import VirtualEnvironment
 from steelyard.lowering.cache import cache_root
 
 RECORD = "environment.json"
+LATEST = "latest"
+"""The name of an environment with the newest version of the runtime."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from steelyard import __version__, plugins, wire
 from steelyard.core.backend import BackendSpec
 from steelyard.core.errors import SteelyardError, UsageError
 from steelyard.core.virtual_environment import VirtualEnvironment
-from steelyard.environments.kept import RECORD, Environment, find, folder_of, named, python_in, remove
+from steelyard.environments.kept import LATEST, RECORD, Environment, find, folder_of, named, python_in, remove
 from steelyard.guard.child import program_command
 from steelyard.guard.environment import for_another_python
 from steelyard.lowering.locks import locked
@@ -50,13 +50,15 @@ def create(
     anew: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Environment:
-    """Make the environment that `backend` names, with `requirements` and those of requirements `files`; without either
-    with what its runner asks for, at the version that the environment's name is, if it is one.
+    """Make the environment that `backend` names, else the one of the name `LATEST`, with `requirements` and those of
+    requirements `files`; without either with what its runner asks for, at the version that the environment's name is,
+    if it is one.
 
     `python` is another interpreter than this one. With `inherits` the packages of this environment are seen beneath its
     own, and nothing that is there already is installed twice. What exists is left alone unless it is to be made `anew`.
     Raises UsageError, and SteelyardError with the installer's last words where it fails; nothing half made is kept.
     """
+    backend = replace(backend, environment=backend.environment or LATEST)
     folder = folder_of(backend)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.with_name(f".{folder.name}.lock")):
@@ -133,13 +135,16 @@ def differences(backend: BackendSpec) -> list[str]:
 
 
 def _of_runner(backend: BackendSpec) -> tuple[str, ...]:
-    """What the runner asks for; its first package, the runtime, at the version that the environment's name is."""
+    """What the runner asks for; its first package, the runtime, at the version that the environment's name is, or the
+    newest where it is `LATEST`."""
     needed = plugins.runner(backend.runner).requirements
     if not needed:
         raise UsageError(
             f"the runner of '{backend.runner}' names no requirements: say what to install with --with PACKAGE"
         )
-    version = backend.environment or ""
+    version = backend.environment or LATEST
+    if version == LATEST:
+        return tuple(package_of(each) if "{version}" in each else each for each in needed)
     if not _VERSION.fullmatch(version):
         raise UsageError(
             f"'{version}' is no version of {needed[0]}: say what to install, for example --with '{needed[0]}>=0'"

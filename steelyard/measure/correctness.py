@@ -58,6 +58,10 @@ class Checker:
         self._doubts: list[str] = []
         self.calls = 0
 
+    def reference(self, slot: int) -> Mapping[str, Array]:
+        """What input set `slot` should give, by output."""
+        return self._references[slot]
+
     def program_call(self, slot: int, program: Program, binding: Binding) -> None:
         """Check every output of one call of a program bound to input set `slot`."""
         self.calls += 1

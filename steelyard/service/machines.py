@@ -6,6 +6,7 @@ from steelyard.analysis import compare_run
 from steelyard.core.errors import StoreError
 from steelyard.dashboard.content import Newest
 from steelyard.hardware.machine import machine_key
+from steelyard.service.goodput import in_words, time_of
 from steelyard.store import list_runs, open_run, read_manifest
 
 
@@ -37,6 +38,7 @@ def newest_of(runs: Path) -> Newest | None:
                 run=manifest.run_id,
                 created_utc=manifest.created_utc,
                 device=manifest.device.name,
+                time=in_words(time_of(run)),
                 comparisons=items,
             )
     return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from steelyard.across.sides import common, short
-from steelyard.core.compilation import INSTRUCTION_SORTS, Compilation
+from steelyard.core.compilation import INSTRUCTION_SORTS, PTX_SORTS, Compilation, GpuKernel
 from steelyard.tables.format import ABSENT
 from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 from steelyard.tracing.compilations import HEAD, Compiled, head
@@ -12,9 +12,11 @@ _MOST_OPERATORS = 5
 
 
 def tables(found: Sequence[Compiled]) -> tuple[Table, ...]:
-    """The tables of representations and of machine code."""
+    """The tables of representations, of machine code, and where any was generated for a GPU of its kernels."""
     labels, shared = short({each.case.point.title: each.case.point for each in found})
-    return _representations(found, labels, shared), _code(found, labels, shared)
+    of_gpu = any(told.kernels for _, told in _once(found))
+    kernels = (_gpu_kernels(found, labels, shared),) if of_gpu else ()
+    return _representations(found, labels, shared), _code(found, labels, shared), *kernels
 
 
 def _once(found: Sequence[Compiled]) -> Iterator[tuple[Compiled, Compilation]]:
@@ -101,4 +103,47 @@ def _code(found: Sequence[Compiled], labels: Mapping[str, str], shared: str) -> 
         footnotes=foot.all(),
         place="detail",
         empty="no launch told of machine code",
+    )
+
+
+def _gpu_kernels(found: Sequence[Compiled], labels: Mapping[str, str], shared: str) -> Table:
+    foot, rows = Footnotes(), []
+
+    def cell(kernel: GpuKernel, value: int | None) -> Cell:
+        return Cell(text=ABSENT, notes=(foot.mark(kernel.untold),)) if value is None else Cell(value=value)
+
+    for each, told in _once(found):
+        for kernel in told.kernels:
+            total = sum(kernel.instructions.values())
+            cells = (
+                *head(each, labels)[:2],
+                Cell(text=kernel.name),
+                cell(kernel, kernel.registers),
+                cell(kernel, kernel.spilled),
+                cell(kernel, kernel.shared),
+                Cell(value=total),
+                *(Cell(value=100 * kernel.instructions.get(sort, 0) / max(total, 1)) for sort in PTX_SORTS),
+            )
+            rows.append(Row(cells=cells, tags=each.tags))
+    return Table(
+        name="gpu-kernels",
+        title="Generated kernels of the GPU",
+        caption="Kernels that compilers generated: registers of a thread, bytes that it spills to memory and back, "
+        "shared memory of a block, as ptxas tells, and the instructions of the PTX by what executes them. "
+        f"{common(shared)}",
+        columns=(
+            *HEAD[:2],
+            Column(key="kernel", title="Kernel", kind="code", wide=True),
+            Column(key="registers", title="Registers", kind="integer"),
+            Column(key="spilled", title="Spilled", kind="number", unit="B"),
+            Column(key="shared", title="Shared memory", kind="number", unit="B", shown="KiB"),
+            Column(key="instructions", title="Instructions", kind="integer"),
+            *(
+                Column(key=f"of_{sort}", title=title.capitalize(), kind="number", unit="%")
+                for sort, title in PTX_SORTS.items()
+            ),
+        ),
+        rows=tuple(rows),
+        footnotes=foot.all(),
+        place="detail",
     )

@@ -10,8 +10,9 @@ from steelyard.tables.table import ReportData, Table
 from steelyard.tracing.classes import CLASSES, name_of
 from steelyard.tracing.shades import SHADES
 
-_ROW_IN, _PANEL_IN, _LEGEND_IN = 0.19, 0.42, 0.14
-_KEYS_A_ROW = 3
+ROW_IN, PANEL_IN, LEGEND_IN = 0.19, 0.42, 0.14
+"""Inches of a bar, of what a panel has beside its bars, and of a row of the legend."""
+KEYS_A_ROW = 3
 _MOST = 8
 
 
@@ -40,14 +41,14 @@ class Operators:
         shown = dict(list(panels.items())[:_MOST])
         classes = [name for name in CLASSES if any(name in bar.shares for bars in shown.values() for bar in bars)]
         count = sum(map(len, shown.values()))
-        keys = -(-len(classes) // _KEYS_A_ROW)
-        height = look.scale * (_LEGEND_IN * keys + _PANEL_IN * len(shown) + _ROW_IN * count)
+        keys = -(-len(classes) // KEYS_A_ROW)
+        height = look.scale * (LEGEND_IN * keys + PANEL_IN * len(shown) + ROW_IN * count)
         figure = new_figure(look.column_in, height)
         ratios = [len(bars) + 0.6 for bars in shown.values()]
         axes = figure.subplots(len(shown), 1, height_ratios=ratios, squeeze=False)
         for (axis,), bars in zip(axes, shown.values(), strict=True):
             _panel(axis, bars, look)
-        legend(figure, classes)
+        legend(figure, {name_of(name): SHADES[name] for name in classes})
         left = f" {len(panels) - _MOST} more configurations are in the CSV." if len(panels) > _MOST else ""
         return Drawing(
             figure=figure,
@@ -100,13 +101,13 @@ def _panel(axis: Any, bars: Sequence[_Bar], look: Look) -> None:
     axis.grid(axis="x", color=GRID, lw=0.4)
 
 
-def legend(figure: Any, classes: Sequence[str], keys_a_row: int = _KEYS_A_ROW) -> None:
-    """The classes that a figure shows, above its panels."""
+def legend(figure: Any, shades: Mapping[str, tuple[str, str]], keys_a_row: int = KEYS_A_ROW) -> None:
+    """What the parts of bars are, with the colour and the hatch of each, above the panels."""
     from matplotlib.patches import Patch
 
     keys = [
-        Patch(facecolor=SHADES[name][0], hatch=SHADES[name][1], edgecolor=INK, lw=0.3, label=name_of(name))
-        for name in classes
+        Patch(facecolor=colour, hatch=hatch, edgecolor=INK, lw=0.3, label=label)
+        for label, (colour, hatch) in shades.items()
     ]
     figure.legend(
         handles=keys, ncols=keys_a_row, loc="outside upper center", handlelength=1.1, columnspacing=0.8,

@@ -8,7 +8,7 @@ from steelyard.render.drawing import Drawing, new_figure
 from steelyard.render.style import FAINT, INK, Look, short
 from steelyard.tables.format import counted
 from steelyard.tables.table import ReportData
-from steelyard.tracing.classes import CLASSES
+from steelyard.tracing.classes import CLASSES, name_of
 from steelyard.tracing.figure import legend
 from steelyard.tracing.fusion_lanes import FAR, Line, Node, lines_of
 from steelyard.tracing.fusion_tables import aligned, arms_of
@@ -50,7 +50,7 @@ class FusionFigure:
         widest = max(line.columns for line in lines)
         for (axis,), line in zip(axes, lines, strict=True):
             _draw(axis, line, look, widest)
-        legend(figure, classes, _KEYS_A_ROW)
+        legend(figure, {name_of(name): SHADES[name] for name in classes}, _KEYS_A_ROW)
         return Drawing(
             figure=figure,
             caption=f"Which nodes of the source graph ended in one kernel on {data.device}. Columns are the nodes that "

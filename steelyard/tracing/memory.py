@@ -12,6 +12,8 @@ from steelyard.tables.format import ABSENT
 from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 _MOST_VALUES = 6
+OVER_TIME = "memory-over-time"
+"""The table that a figure draws."""
 METHOD = (
     "Intermediate values are what an operator makes and another reads, without inputs and outputs of the call. Each "
     "apart is what they need where none shares a place with another; the lower bound is the largest set of them that "
@@ -47,9 +49,9 @@ def needed(run: Run) -> tuple[Needed, ...]:
 
 
 def tables(found: Sequence[Needed]) -> tuple[Table, ...]:
-    """The tables of plans and of the largest values."""
+    """The tables of plans, of the largest values and of what is held in the course of a call."""
     labels, shared = short({each.case.point.title: each.case.point for each in found})
-    return _plans(found, labels, shared), _largest(found, labels, shared)
+    return _plans(found, labels, shared), _largest(found, labels, shared), _over_time(found, labels, shared)
 
 
 def _plans(found: Sequence[Needed], labels: Mapping[str, str], shared: str) -> Table:
@@ -137,4 +139,29 @@ def _largest(found: Sequence[Needed], labels: Mapping[str, str], shared: str) ->
         rows=tuple(rows),
         place="detail",
         empty="no launch told of values",
+    )
+
+
+def _over_time(found: Sequence[Needed], labels: Mapping[str, str], shared: str) -> Table:
+    rows = []
+    for each in found:
+        sizes = each.facts.told.over_time if each.facts.told else ()
+        for place, size in enumerate(sizes):
+            part = 100 * place / len(sizes)
+            head = (Cell(text=labels[each.case.point.title]), Cell(text=each.arm))
+            rows.append(Row(cells=(*head, Cell(value=part), Cell(value=size)), tags=each.tags))
+    return Table(
+        name=OVER_TIME,
+        title="Memory in the course of a call",
+        caption="What intermediate values hold, along the operators of a call in the order of their execution; of "
+        f"PyTorch, along what its allocator does. {common(shared)}",
+        columns=(
+            Column(key="point", title="Workload", wide=True),
+            Column(key="backend", title="Backend"),
+            Column(key="part", title="From", kind="number", unit="%"),
+            Column(key="held", title="Held", kind="number", unit="B", shown="MiB"),
+        ),
+        rows=tuple(rows),
+        place="data",
+        empty="no launch told of values in their order",
     )

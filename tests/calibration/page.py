@@ -6,7 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from steelyard import wire
-from tests.calibration import aa, bench, effect, native_overhead, sampler, simulate, simulated_page, turns, vendor
+from tests.calibration import (
+    aa,
+    bench,
+    effect,
+    goals,
+    native_overhead,
+    sampler,
+    simulate,
+    simulated_page,
+    turns,
+    vendor,
+)
 from tests.validation.agreement_rows import Agreement
 from tests.validation.native_overhead_rows import NativeOverhead
 
@@ -102,6 +113,7 @@ def render(data: Mapping[str, Any]) -> str:
         "The launches of a round took [turns](measurement.md#turns) where a section says so. Else they ran one "
         "after the other, as with `--turns off` and as all did before there were turns.",
         "",
+        *goals.section(data),
     ]
     missing: dict[str, list[str]] = {}
     for part in PARTS:

@@ -22,9 +22,12 @@ for name in ("steelyard", "safetensors", "transformers", "onnx"):
 try:
     runpy.run_path("repro.py", run_name="__main__")
 finally:
-    print("frameworks:", *(name for name in ("torch", "jax", "onnxruntime", "openvino") if name in sys.modules))
+    print("frameworks:", *(name for name in ("torch", "jax", "onnxruntime", "openvino", "iree") if name in sys.modules))
 """
-NEEDS = {"eager": "torch", "inductor": "torch", "xla": "jax", "onnxruntime": "onnxruntime", "openvino": "openvino"}
+NEEDS = {
+    "eager": "torch", "inductor": "torch", "xla": "jax", "onnxruntime": "onnxruntime", "openvino": "openvino",
+    "iree": "iree",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +54,34 @@ def test_a_script_needs_its_runtime_alone_and_its_outputs_are_right(
     llm_runs: Path, tmp_path: Path, backend: str
 ) -> None:
     """Decode carries a KV cache from call to call, and its token is chosen from logits."""
-    folder = tmp_path / "made"
-    written(llm_runs, folder, "decode", "--backend", backend)
+    _stands_alone(llm_runs, tmp_path / "made", backend)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_so_does_one_for_iree(tmp_path: Path, dtype: str) -> None:
+    pytest.importorskip("iree.compiler")
+    runs = tmp_path / "runs"
+    asked = ["run", "--suite", "llm", "--size", "tiny", "--workload", "decode", "--set", f"dtype={dtype}"]
+    asked += [
+        "--backend",
+        "iree",
+        "--baseline",
+        "iree",
+        "--threads",
+        "1",
+        "--quick",
+        "--no-report",
+        "--output",
+        str(runs),
+    ]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output + str(done.exception)
+    _stands_alone(runs, tmp_path / "made", "iree")
+
+
+def _stands_alone(runs: Path, folder: Path, backend: str) -> None:
+    written(runs, folder, "decode", "--backend", backend)
     done = alone(folder)
     assert done.returncode == 0, done.stdout + done.stderr
     told = done.stdout.splitlines()

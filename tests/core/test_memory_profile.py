@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.core.memory_profile import Value, largest_first, least_bytes
+from steelyard.core.memory_profile import Value, largest_first, least_bytes, most_held, over_time, spans_of
 
 
 def value(size, made, read_last, name="v"):
@@ -38,3 +38,20 @@ def test_it_is_never_more_than_each_apart(values):
     assert [each.bytes for each in largest_first(values, 3)] == sorted((each.bytes for each in values), reverse=True)[
         :3
     ]
+
+
+def test_what_is_held_is_told_place_by_place():
+    values = [value(8, 0, 3), value(4, 1, 2), value(2, 2, 5)]
+    assert over_time(spans_of(values)) == (8, 12, 10, 2, 2)
+    assert over_time(spans_of(values), most=2) == (12, 10), "in each part the most"
+    assert over_time([]) == ()
+
+
+@given(VALUES, st.integers(1, 20))
+def test_the_most_of_all_parts_is_the_most_that_is_held(values, parts):
+    spans = spans_of(values)
+    found = over_time(spans, parts)
+    assert max(found, default=0) == most_held(spans)
+    assert len(found) <= parts
+    whole = over_time(spans)
+    assert all(any(each == other for other in whole) for each in found)

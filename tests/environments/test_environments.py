@@ -186,13 +186,27 @@ def test_what_cannot_be_installed_leaves_nothing_behind(here: Path) -> None:
     [
         (f"{KNOWN}@1.0", "names no requirements: say what to install with --with PACKAGE"),
         ("onnxruntime@nightly", "'nightly' is no version of onnxruntime: say what to install"),
-        ("onnxruntime", "names no environment: write onnxruntime@NAME"),
         ("onnxruntime@../up", "is not of the form"),
     ],
 )
 def test_what_is_not_said_is_asked_for(here: Path, backend: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         made.create(plugins.backend(backend))
+
+
+def test_without_a_name_the_newest_version_is_asked_for(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    run = made._run
+    monkeypatch.setattr(made, "_run", lambda command, what: commands.append(command) or run(command, what))
+    monkeypatch.setattr(made, "_of_launch", list)
+    monkeypatch.setattr(made, "package_of", lambda text: "steelyard-no-such-package")
+    with pytest.raises(SteelyardError, match="installing its packages failed"):
+        made.create(plugins.backend("iree"))
+    assert kept.folder_of(plugins.backend("iree@latest")).name in commands[0][-1]
+    assert "steelyard-no-such-package" in commands[-1]
+    assert not any("=={version}" in part for part in commands[-1])
+    with pytest.raises(UsageError, match="names no environment: write onnxruntime@NAME"):
+        kept.find(plugins.backend("onnxruntime"))
 
 
 def test_what_lies_beneath_is_seen_and_what_is_its_own_comes_first(

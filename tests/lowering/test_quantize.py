@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from steelyard.suites import realweights
 from steelyard.suites.smoke import SUITE
 
 from steelyard import wire
@@ -30,13 +31,15 @@ FORMATS = ("onnx", "openvino", "pt2", *STATIC, *WEIGHTS)
 POOL = 2
 
 
-def points(*workloads: str):
-    return SUITE.points(Selection(device_kind="cpu", workloads=workloads))
+def points(*workloads: str, suite=SUITE):
+    return suite.points(Selection(device_kind="cpu", workloads=workloads))
 
 
-def lowered(directory: Path, *workloads: str, forms: tuple[str, ...] = FORMATS):
+def lowered(directory: Path, *workloads: str, forms: tuple[str, ...] = FORMATS, suite=SUITE):
     directory.mkdir(exist_ok=True)
-    asked = LoweringRequest(points=points(*workloads), formats=forms, cache=str(directory / "cache"), pool=POOL)
+    asked = LoweringRequest(
+        points=points(*workloads, suite=suite), formats=forms, cache=str(directory / "cache"), pool=POOL
+    )
     (directory / "request.json").write_bytes(wire.encode(asked))
     ends = [str(directory / f"{name}.json") for name in ("request", "response")]
     command = [sys.executable, "-m", "steelyard.lowering", *ends]
@@ -75,6 +78,13 @@ def test_both_programs_of_a_decoder_are_quantized_and_the_second_on_what_its_cal
         program = made["generation"].programs[role]
         assert program.artifacts[form].details["quantized"], program.failures.get(form)
         assert program.artifacts[form].inputs == program.artifacts[form.partition("@")[0]].inputs
+
+
+def test_a_file_of_an_operator_set_without_axes_gets_scales_per_channel(tmp_path):
+    made = lowered(tmp_path, "text_boxes", forms=("onnx", "onnx@int8"), suite=realweights.SUITE)
+    artifacts = made["text_boxes"].programs["main"].artifacts
+    assert artifacts["onnx"].details["opset"] == 12
+    assert artifacts["onnx@int8"].weight_bytes < 0.4 * artifacts["onnx"].weight_bytes
 
 
 def test_a_decoder_is_calibrated_on_every_step_of_its_answers(made, place):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from steelyard.adapters import onnxruntime_memory, protobuf, torch_memory, xla_memory
 from steelyard.core.errors import SteelyardError
+from steelyard.core.memory_profile import most_held, over_time
 from tests.runners import block
 
 SIZE = 64
@@ -100,12 +101,13 @@ def test_what_an_operator_gives_back_itself_is_workspace_and_what_outlives_the_c
         changed(6, -100, 1),
         changed(7, -7, 3),
     ]
-    values, reached, workspace = torch_memory.told(found)
+    values, spans, workspace = torch_memory.told(found)
     assert [(value.name, value.bytes) for value in values] == [
         ("aten::addmm", 100),
         ("outside of operators", 7),
     ]
-    assert (reached, workspace) == (137, 30)
+    assert (most_held(spans), workspace) == (137, 30)
+    assert over_time(spans) == (100, 130, 137, 107, 107, 7)
 
 
 def test_a_profile_of_torch_without_the_call_is_told():

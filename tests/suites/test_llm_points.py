@@ -11,6 +11,7 @@ from steelyard.suites.llm.families import FAMILIES, SIZES
 from steelyard import plugins
 from steelyard.core.errors import UsageError
 from steelyard.core.workload import DTYPE_BYTES, Selection
+from steelyard.lowering.packaged import Packaged
 
 
 def select(**values):
@@ -130,7 +131,7 @@ def test_without_the_package_smollm2_is_seeded(monkeypatch):
 
 
 def test_with_the_package_smollm2_is_real_and_defined_by_its_hash(tmp_path, monkeypatch):
-    packaged = checkpoint.Packaged(version="9", sha256="ab" * 32, path=tmp_path / "x.gguf")
+    packaged = Packaged(version="9", sha256="ab" * 32, path=tmp_path / "x.gguf")
     monkeypatch.setattr(checkpoint, "smollm2", lambda: packaged)
     (point,) = SUITE.points(select(workloads=("decode",)))
     weights = point.programs["main"].weights

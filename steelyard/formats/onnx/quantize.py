@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _ENTRY = "model.onnx"
 _BLOCK = 32
 _COMPUTES_IN_INT8 = 4
+_WITH_AXES = 13
+"""The first operator set of which QuantizeLinear and DequantizeLinear have an axis."""
 _NOT_PER_CHANNEL = {"Gather"}
 """Left as they are: what is looked up in a table that is the last layer's weight, too, would get that one's scales, in
 a model that does not run (ONNX Runtime 1.32, docs/upstream.md)."""
@@ -43,7 +45,7 @@ def static(given: Unquantized, directory: Path) -> Draft:
     logging.getLogger().setLevel(logging.ERROR)  # it asks on the root logger for the very preparation that is made
     with tempfile.TemporaryDirectory() as folder:
         plain, prepared = Path(folder) / f"plain.{_ENTRY}", Path(folder) / _ENTRY
-        onnx.save(_model(given), plain)
+        onnx.save(_with_axes(_model(given)), plain)
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)  # every shape is a number
         quantize_static(
             prepared,
@@ -99,6 +101,14 @@ def _of_float32(given: Unquantized) -> None:
         raise LoweringError(
             f"{given.program.name}: ONNX Runtime's tools quantize float32, this program is {given.program.dtype}"
         )
+
+
+def _with_axes(model: Any) -> Any:
+    """The model at an operator set in which scales may be per channel, if it is older."""
+    import onnx
+
+    version = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), _WITH_AXES)
+    return onnx.version_converter.convert_version(model, _WITH_AXES) if version < _WITH_AXES else model
 
 
 def _model(given: Unquantized) -> Any:
@@ -165,7 +175,7 @@ def _kept(given: Unquantized, made: Path, directory: Path, errors: Mapping[str, 
 
 
 QUANTIZATIONS: Mapping[str, Quantization] = {
-    "int8": Quantization(apply=static, packages=("onnxruntime",), extra="onnxruntime", calibrated=True),
+    "int8": Quantization(apply=static, packages=("onnxruntime",), extra="onnxruntime", calibrated=True, revision="1"),
     "int8_weights": Quantization(apply=_weights(8), packages=("onnxruntime",), extra="onnxruntime"),
     "int4_weights": Quantization(apply=_weights(4), packages=("onnxruntime",), extra="onnxruntime"),
 }

@@ -269,10 +269,10 @@ def _strict_session(model: Any) -> Any:
 
 
 def _weight_bytes(model: Any) -> int:
-    """Bytes of the initializers as arrays."""
+    """Bytes of all tensors that the model holds: weights may be initializers, or constants among the nodes."""
     from onnx import numpy_helper
 
-    return sum(numpy_helper.to_array(tensor).nbytes for tensor in model.graph.initializer)
+    return sum(numpy_helper.to_array(tensor).nbytes for tensor in tensors_of(model))
 
 
 def _openvino(program: Program, path: Path, directory: Path) -> Draft:
