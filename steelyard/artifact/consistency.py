@@ -13,6 +13,7 @@ from steelyard import __version__
 from steelyard.artifact.finding import Finding
 from steelyard.core.result import Measurement, Result
 from steelyard.core.run import Run
+from steelyard.core.tolerance import KEPT_ANSWERS
 from steelyard.measure.clock import ROUNDING_S
 from steelyard.measure.digest import digest_of
 from steelyard.measure.driver import driver_of
@@ -79,7 +80,8 @@ def _answers(run: Run) -> Iterator[Finding]:
     for result in run.results:
         checks = result.correctness.outputs if result.correctness is not None else ()
         for check in checks:
-            if check.passed and not check.relative_l2 <= check.tolerance:
+            kept = check.kept is not None and check.default_tolerance is not None and check.kept >= KEPT_ANSWERS
+            if check.passed and not kept and not check.relative_l2 <= check.tolerance:
                 error = f"an error of {check.relative_l2:.3g} over {check.tolerance:.3g}"
                 yield _wrong(_place(result), f"output {check.output} passed with {error}")
             if check.default_tolerance is not None and check.tolerance != stated.get(result.case_id):

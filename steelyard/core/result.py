@@ -104,7 +104,8 @@ class OutputCheck:
     `tolerance` is what it was held against; `max_abs` is the largest absolute difference. `default_tolerance` is what
     its dtype allows where a wider tolerance was stated by hand, None where `tolerance` is that. `level` is the lowest
     level of `steelyard.core.closeness` at which every element was close enough; None where that is not known: for
-    outputs that are not floating-point, and in runs from before it was.
+    outputs that are not floating-point, and in runs from before it was. `kept` is the share of the reference's right
+    answers that are right, where that let an error beyond the stated tolerance pass (`steelyard.core.tolerance`).
     """
 
     output: str
@@ -115,10 +116,11 @@ class OutputCheck:
     reason: str = ""
     default_tolerance: float | None = None
     level: int | None = None
+    kept: float | None = None
 
     @property
     def approximate(self) -> bool:
-        """Whether it passed by a tolerance that was stated, beyond what its dtype allows."""
+        """Whether it passed by a tolerance that was stated, or by its answers, beyond what its dtype allows."""
         return self.passed and self.default_tolerance is not None and self.relative_l2 > self.default_tolerance
 
     @property
@@ -150,9 +152,14 @@ class Correctness:
         if not found:
             return ""
         worst = max(found, key=lambda check: check.relative_l2)
-        return (
+        beyond = (
             f"{worst.output}: relative error {worst.relative_l2:.2g} exceeds {worst.default_tolerance:.2g}, what its "
-            f"dtype allows, and lies within the stated tolerance of {worst.tolerance:g}"
+        )
+        if worst.kept is None:
+            return f"{beyond}dtype allows, and lies within the stated tolerance of {worst.tolerance:g}"
+        return (
+            f"{beyond}dtype allows, and the stated tolerance of {worst.tolerance:g}; of the reference's right answers "
+            f"{worst.kept:.1%} are right"
         )
 
 

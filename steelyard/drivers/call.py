@@ -50,6 +50,8 @@ class _Calls(BoundCalls):
     def prove(self, limits: Mapping[str, float], call_s: float | None) -> tuple[list[str], int | None]:
         """See `BoundCalls`. Answers that have labels are counted first, while every input set is bound as it was."""
         self._score = score(self._point, self._program, self._bindings[: self._sets], self._checker.reference)
+        if self._score is not None and self._score.reference:
+            self._checker.keeps(self._score.right / self._score.reference)
         return super().prove(limits, call_s)
 
     def details(self) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from steelyard.core.closeness import LEVELS, has_levels
 from steelyard.core.lowered import LoweredPoint
 from steelyard.core.result import Correctness, OutputCheck
 from steelyard.core.runner import Binding
-from steelyard.core.tolerance import needed
+from steelyard.core.tolerance import KEPT_ANSWERS, needed
 from steelyard.core.workload import CHOSEN_FROM, Program, TensorSpec
 from steelyard.measure.distance import alike_finite, difference, finite, level, norm
 
@@ -56,11 +56,16 @@ class Checker:
         self._worst: dict[str, _Worst] = {}
         self._seen: dict[str, dict[int, bytes]] = {}
         self._doubts: list[str] = []
+        self._kept: float | None = None
         self.calls = 0
 
     def reference(self, slot: int) -> Mapping[str, Array]:
         """What input set `slot` should give, by output."""
         return self._references[slot]
+
+    def keeps(self, share: float) -> None:
+        """So large a share of the answers that are right in the reference is right; see `steelyard.core.tolerance`."""
+        self._kept = share
 
     def program_call(self, slot: int, program: Program, binding: Binding) -> None:
         """Check every output of one call of a program bound to input set `slot`."""
@@ -97,9 +102,13 @@ class Checker:
     def _judge(self, name: str, worst: _Worst) -> OutputCheck:
         stated = self._lowered.tolerances.get(name)
         tolerance = stated.allowed if stated is not None else 0.0
-        reasons = list(dict.fromkeys(worst.reasons))
+        meant = stated.limit if stated is not None and stated.limit < tolerance else None
+        reasons, kept = list(dict.fromkeys(worst.reasons)), None
         if not reasons and not worst.relative_l2 <= tolerance:
-            reasons.append(f"relative error {worst.relative_l2:.2g} exceeds {tolerance:.2g}")
+            if meant is not None and self._kept is not None and self._kept >= KEPT_ANSWERS:
+                kept = self._kept
+            else:
+                reasons.append(f"relative error {worst.relative_l2:.2g} exceeds {tolerance:.2g}{self._lost(meant)}")
         return OutputCheck(
             output=name,
             relative_l2=worst.relative_l2,
@@ -107,9 +116,16 @@ class Checker:
             tolerance=tolerance,
             passed=not reasons,
             reason="; ".join(reasons[:2]),
-            default_tolerance=stated.limit if stated is not None and stated.limit < tolerance else None,
+            default_tolerance=meant,
             level=worst.level,
+            kept=kept,
         )
+
+    def _lost(self, meant: float | None) -> str:
+        """What an approximation whose answers have labels has kept too little of, behind its error."""
+        if meant is None or self._kept is None:
+            return ""
+        return f", and of the reference's right answers {self._kept:.1%} are right, less than {KEPT_ANSWERS:.0%}"
 
     def _remedy(self, failed: Sequence[OutputCheck]) -> str:
         """What would have to be stated, where errors alone stand against a result."""

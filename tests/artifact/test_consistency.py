@@ -178,6 +178,18 @@ def test_a_mark_of_approximation_that_its_errors_do_not_bear_out_is_told(run):
     assert "is marked as approximate otherwise" in wrong(with_result(stated, place, approximate=""))[0]
 
 
+def test_an_error_beyond_the_tolerance_stands_by_right_answers_alone(run):
+    stated = under_tolerance(run, "xla")
+    place = next(place for place, result in enumerate(stated.results) if result.approximate)
+    checked = stated.results[place].correctness
+    for kept, told in ((0.99, []), (0.9, ["passed with an error of"]), (None, ["passed with an error of"])):
+        beyond = replace(checked.outputs[0], relative_l2=0.9, kept=kept)
+        changed = replace(checked, outputs=(beyond, *checked.outputs[1:]))
+        found = wrong(with_result(stated, place, correctness=changed, approximate=changed.approximate))
+        assert [any(text in line for line in found) for text in told] == [True] * len(told)
+        assert bool(found) == bool(told)
+
+
 def test_a_tolerance_that_the_run_does_not_state_is_told(run):
     stated = under_tolerance(run, "xla")
     place = next(place for place, result in enumerate(stated.results) if result.approximate)

@@ -79,11 +79,13 @@ def after(**changes: Any) -> Outputs:
     return Outputs(**{**arrays, **changes})
 
 
-def checked(*calls: tuple[int, Outputs], stated: float | None = None) -> Correctness:
+def checked(*calls: tuple[int, Outputs], stated: float | None = None, kept: float | None = None) -> Correctness:
     references = [{"logits": LOGITS, "cache.0.k": WRITTEN}, {"logits": LOGITS * 2, "cache.0.k": WRITTEN}]
     checker = Checker(lowered().within(stated), references, [{"cache.0.k": BEFORE}] * 2)
     for slot, outputs in calls:
         checker.program_call(slot, PROGRAM, outputs)  # type: ignore[arg-type]
+    if kept is not None:
+        checker.keeps(kept)
     return checker.verdict()
 
 
@@ -207,6 +209,26 @@ def test_an_error_beyond_the_dtype_and_within_what_was_stated_passes_as_an_appro
     )
     held = {check.output: (check.tolerance, check.default_tolerance) for check in verdict.outputs}
     assert held["logits"] == (1e-3, LIMIT)
+
+
+def test_beyond_what_was_stated_right_answers_decide() -> None:
+    verdict = checked((0, off(0.0123)), stated=1e-3, kept=0.96)
+    assert verdict.passed, verdict.reason
+    assert verdict.approximate == (
+        "logits: relative error 0.012 exceeds 0.0001, what its dtype allows, and the stated tolerance of 0.001; of the "
+        "reference's right answers 96.0% are right"
+    )
+    lost = checked((0, off(0.0123)), stated=1e-3, kept=0.94)
+    assert not lost.passed
+    assert "exceeds 0.001, and of the reference's right answers 94.0% are right, less than 95%" in lost.reason
+    assert checked((0, off(5e-4)), stated=1e-3, kept=0.5).passed, "within what was stated nothing more is asked"
+
+
+@pytest.mark.parametrize("kept", [0.96, 1.0])
+def test_right_answers_forgive_no_error_where_no_approximation_was_stated(kept: float) -> None:
+    assert not checked((0, off(0.0123)), kept=kept).passed
+    constant = after(logits=np.ones((1, 4), np.float32))
+    assert not checked((0, constant), stated=1e-3, kept=kept).passed
 
 
 def test_what_did_not_need_the_stated_tolerance_is_not_approximate() -> None:

@@ -174,3 +174,29 @@ def test_lines_lie_on_their_page_and_not_on_each_other():
         placed = drawn.placed(drawn.texts(index, 8), 640)
         assert all(0 < each.left < each.right < 640 for each in placed)
         assert all(above.middle + above.size < below.middle - below.size for above, below in itertools.pairwise(placed))
+
+
+@pytest.mark.backends
+@pytest.mark.full
+def test_answers_decide_whether_an_approximation_counts_and_stand_beside_its_speed(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from steelyard.cli.main import app
+    from steelyard.store import find_run, open_run
+    from steelyard.tables.build import build
+
+    monkeypatch.setenv("STEELYARD_CACHE", str(tmp_path / "cache"))
+    asked = ["run", "--suite", "realweights", "--workload", "sentences,text_lines", "--quick", "--no-report"]
+    asked += ["--backend", "onnxruntime,onnxruntime[int8]", "--baseline", "onnxruntime", "--output", str(tmp_path)]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    run = open_run(find_run(tmp_path, "latest"))
+    read = [result for result in run.results if result.arm == "onnxruntime[int8]"]
+    lines = [
+        result for result in read if "score" in result.details.driver and result.details.driver["score"]["of"] > 500
+    ]
+    assert all(result.status == "ok" for result in lines)
+    assert any("of the reference's right answers" in result.approximate for result in lines)
+    table = build(run).table("quality")
+    shares = {(row.tags["workload"], row.tags["arm"]): table.cell(row, "right").value for row in table.rows}
+    assert 0.95 < shares["text_lines", "onnxruntime[int8]"] < shares["text_lines", "onnxruntime"] <= 1
