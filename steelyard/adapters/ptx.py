@@ -93,7 +93,7 @@ def _asked(file: Path) -> int | None:
 
 def _assembled(file: Path, target: str) -> tuple[Mapping[str, tuple[int, int, int]], str]:
     """Registers, bytes spilled and bytes of shared memory by kernel, or the reason why they are not known."""
-    tool = _ptxas()
+    tool = _ptxas(target)
     if tool is None:
         return {}, "ptxas is not installed: it comes with CUDA, and with Triton"
     if not target:
@@ -122,11 +122,14 @@ def resources(told: str) -> dict[str, tuple[int, int, int]]:
     return found
 
 
-def _ptxas() -> str | None:
-    if tool := shutil.which("ptxas"):
-        return tool
+def _ptxas(target: str) -> str | None:
+    """The assembler that Triton brings for a target, from Blackwell (sm_100) on one of its own, else that on the
+    path."""
     triton = find_spec("triton")
-    if triton is None or triton.origin is None:
-        return None
-    bundled = Path(triton.origin).parent / "backends" / "nvidia" / "bin" / "ptxas"
-    return str(bundled) if bundled.is_file() else None
+    if triton is not None and triton.origin is not None:
+        recent = re.match(r"sm_\d{3}", target)
+        folder = Path(triton.origin).parent / "backends" / "nvidia" / "bin"
+        bundled = folder / ("ptxas-blackwell" if recent else "ptxas")
+        if bundled.is_file():
+            return str(bundled)
+    return shutil.which("ptxas")

@@ -3,6 +3,8 @@
 import json
 import re
 import stat
+import types
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +99,22 @@ def test_instructions_are_counted_by_what_executes_them():
         "triton_other_1": {**none, "control": 1, "rest": 1},
     }
     assert ptx.listed("no listing") == {}
+
+
+def test_what_triton_writes_is_read():
+    """A product of 16 x 16 in bfloat16, by Triton 3.9 for sm_80; the counts are those of grep."""
+    text = (Path(__file__).parent / "triton_3_9_sm_80.ptx").read_text()
+    assert ptx.listed(text) == {"mm": {"tensor": 4, "float": 0, "global": 18, "shared": 25, "control": 7, "rest": 100}}
+
+
+def test_from_blackwell_on_triton_has_an_assembler_of_its_own(tmp_path, monkeypatch):
+    folder = tmp_path / "backends" / "nvidia" / "bin"
+    folder.mkdir(parents=True)
+    for name in ("ptxas", "ptxas-blackwell"):
+        (folder / name).touch()
+    monkeypatch.setattr(ptx, "find_spec", lambda name: types.SimpleNamespace(origin=str(tmp_path / "__init__.py")))
+    chosen = {target: ptx._ptxas(target).rpartition("/")[2] for target in ("sm_80", "sm_90a", "sm_100a", "sm_120")}
+    assert list(chosen.values()) == ["ptxas", "ptxas", "ptxas-blackwell", "ptxas-blackwell"]
 
 
 def test_registers_spills_and_both_kinds_of_shared_memory_are_told(assembler, file):
