@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 BENCH ?=
 PYTEST ?=
 # What builds the container image.
-ENGINE ?= $(notdir $(firstword $(shell command -v podman docker)))
+ENGINE ?= $(notdir $(shell command -v podman || command -v docker))
 # Stages of the calibration, e.g. make calibrate STAGES=simulate; all of them without it.
 STAGES ?=
 

@@ -17,7 +17,7 @@ from steelyard.adapters.bound import Place, artifact_of, carried_state, check_po
 from steelyard.adapters.onnxruntime_binding import Bound, DeviceBound, DevicePlace, value_on
 from steelyard.adapters.onnxruntime_provider import PROVIDERS, provider_of
 from steelyard.adapters.onnxruntime_readback import dtypes, kept_budget, options_unlike, unquantized
-from steelyard.adapters.onnxruntime_session import TELLS, execution_mode, opened, options_of, profiled
+from steelyard.adapters.onnxruntime_session import TELLS, execution_mode, opened, options_of, pools, profiled
 from steelyard.adapters.onnxruntime_tuning import ACCEPTS, DEFAULT, LADDER, MAX, VALUES, tuned
 from steelyard.core import quantization
 from steelyard.core.backend import Availability, BackendSpec
@@ -48,7 +48,7 @@ class _Session(Executable):
         self._carried = carried_state(program.program)
         # Of a training step the old parameters are read long after the first new ones are written, and of operators
         # that run side by side nobody knows the order.
-        ordered = not program.program.gradients and self._tuning["inter_op_threads"] == 1
+        ordered = not program.program.gradients and self._tuning["side_by_side"] == 1
         self._in_place = self._tuning["kv_cache"] == "in_place" and ordered
         self._threads: int | None = None
         self._kind = quantization.kind_of(runner.context.backend)
@@ -169,7 +169,8 @@ class _Session(Executable):
             "format": self.artifact.format,
             **{f"fused.{name}": count for name, count in self._fused.items()},
             "provider": self._runner.provider,
-            "intra_op_threads": self._runner.context.threads_a_call // self._tuning["inter_op_threads"],
+            "intra_op_threads": pools(self._runner.context.threads_a_call, self._tuning["side_by_side"])[0],
+            "inter_op_threads": pools(self._runner.context.threads_a_call, self._tuning["side_by_side"])[1],
             **{f"config.{key}": value for key, value in self._runner.config().items()},
             **{f"provider.{key}": value for key, value in self._runner.provider_options().items()},
         }

@@ -17,7 +17,7 @@ from steelyard.core.run import Run
 class MachineTime:
     """Seconds of launches in which they ran themselves. `spent_s`: of all; `sound_s`: of those whose cases all ended ok
     or as unsupported, in rounds that count; `timed_s`: of their timed calls; `rated_s`: of those among the timed calls
-    for which a ceiling is known; `ideal_s`: what these would take at the ceiling."""
+    for which a ceiling is known; `ideal_s`: what so many calls would take at the ceiling."""
 
     spent_s: float = 0.0
     sound_s: float = 0.0
@@ -52,30 +52,31 @@ class MachineTime:
         return self.availability * self.runtime * self.program
 
 
-def machine_time(run: Run, ceiling: Callable[[str, str], float | None]) -> MachineTime:
-    """The time of a run's launches. `ceiling` gives the share of it that a backend, by its label, reaches at a
-    configuration, by the key of its point; None where it is not known."""
+def machine_time(run: Run, ideal: Callable[[str, str], float | None]) -> MachineTime:
+    """The time of a run's launches. `ideal` gives the seconds of a call at the ceiling for a backend, by its label, at
+    a configuration, by the key of its point; None where no ceiling is known."""
     points = {case.id: case.point.key for case in run.manifest.cases}
     aside = set_aside(run)
     sound = {launch.launch: launch.round not in aside and launch.exit_code == 0 for launch in run.launches}
-    timed: dict[str, list[tuple[float, float | None]]] = {}
+    timed: dict[str, list[tuple[float, float | None]]] = {}  # of each case the seconds of its calls, and at the ceiling
     for result in run.results:
         if result.status not in ("ok", "unsupported"):
             sound[result.launch] = False
         measurement = result.measurement("latency_s")
         if measurement is not None and len(measurement.samples):
-            seconds = float(sum(measurement.samples))
-            timed.setdefault(result.launch, []).append((seconds, ceiling(result.arm, points[result.case_id])))
+            call_s, count = ideal(result.arm, points[result.case_id]), len(measurement.samples)
+            at_best = None if call_s is None else count * call_s
+            timed.setdefault(result.launch, []).append((float(sum(measurement.samples)), at_best))
     total = MachineTime()
     for launch in run.launches:
         spent_s = launch.ended_s - launch.started_s if launch.ran_s is None else launch.ran_s
         calls = timed.get(launch.launch, []) if sound[launch.launch] else []
-        rated = [(seconds, share) for seconds, share in calls if share is not None]
+        rated = [(seconds, at_best) for seconds, at_best in calls if at_best is not None]
         total += MachineTime(
             spent_s=spent_s,
             sound_s=spent_s if sound[launch.launch] else 0.0,
             timed_s=sum(seconds for seconds, _ in calls),
             rated_s=sum(seconds for seconds, _ in rated),
-            ideal_s=sum(seconds * share for seconds, share in rated),
+            ideal_s=sum(at_best for _, at_best in rated),
         )
     return total

@@ -5,15 +5,16 @@ by what was computed from the sample elsewhere: the worker's digest, the time or
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from steelyard import __version__
 from steelyard.artifact.finding import Finding
-from steelyard.core.result import Measurement, Result
+from steelyard.core.result import Measurement, OutputCheck, Result
 from steelyard.core.run import Run
 from steelyard.core.tolerance import KEPT_ANSWERS
+from steelyard.core.workload import SCORE
 from steelyard.measure.clock import ROUNDING_S
 from steelyard.measure.digest import digest_of
 from steelyard.measure.driver import driver_of
@@ -80,8 +81,9 @@ def _answers(run: Run) -> Iterator[Finding]:
     for result in run.results:
         checks = result.correctness.outputs if result.correctness is not None else ()
         for check in checks:
-            kept = check.kept is not None and check.default_tolerance is not None and check.kept >= KEPT_ANSWERS
-            if check.passed and not kept and not check.relative_l2 <= check.tolerance:
+            if check.kept is not None and not _kept(result, check):
+                yield _wrong(_place(result), f"output {check.output} passed by answers that are not counted so")
+            elif check.passed and check.kept is None and not check.relative_l2 <= check.tolerance:
                 error = f"an error of {check.relative_l2:.3g} over {check.tolerance:.3g}"
                 yield _wrong(_place(result), f"output {check.output} passed with {error}")
             if check.default_tolerance is not None and check.tolerance != stated.get(result.case_id):
@@ -96,6 +98,16 @@ def _answers(run: Run) -> Iterator[Finding]:
             yield _wrong(_place(result), "is ok, and its outputs did not pass")
         if result.proof is not None and result.proof.mismatches:
             yield _wrong(_place(result), f"is ok, and ran otherwise than told: {result.proof.mismatches[0]}")
+
+
+def _kept(result: Result, check: OutputCheck) -> bool:
+    """Whether the stored count of answers lets an error beyond the tolerance pass."""
+    told = result.details.driver.get(SCORE)
+    right, known = (told.get(name) for name in ("right", "reference")) if isinstance(told, Mapping) else (None, None)
+    if not isinstance(right, int | float) or not isinstance(known, int | float) or known <= 0:
+        return False
+    enough = check.kept == right / known >= KEPT_ANSWERS
+    return enough and check.default_tolerance is not None and check.relative_l2 < 1
 
 
 def _seals(run: Run) -> Iterator[Finding]:

@@ -133,23 +133,25 @@ def goodput(
 ) -> None:
     """What machines made of their time, by device: the time of launches that count, of these in timed calls, and of the
     hardware's ceiling in those, as shares and as their product."""
-    from steelyard.cli.output import print_json, print_table
+    from steelyard.cli.output import print_json, print_table, printable
     from steelyard.service.goodput import by_device
-    from steelyard.store import find_run, list_runs
+    from steelyard.store import find_run, runs_once
     from steelyard.tables.format import duration, percent
 
-    paths = [find_run(runs, each) for each in chosen] if chosen else [entry.path for entry in list_runs(runs)]
-    found = by_device(paths)
+    paths = [find_run(runs, each) for each in chosen] if chosen else runs_once(runs)
+    counted = by_device(paths)
+    for path, reason in counted.unread.items():
+        typer.echo(printable(f"left out: {path}: {reason}"), err=True)
     titles = ("availability", "runtime", "program", "goodput")
     if json:
         fields = [
             {"device": device, "runs": count, "spent_s": spent.spent_s, **{key: getattr(spent, key) for key in titles}}
-            for device, (count, spent) in found.items()
+            for device, (count, spent) in counted.devices.items()
         ]
         print_json("goodput", {"devices": fields})
         return
     rows = []
-    for device, (count, spent) in found.items():
+    for device, (count, spent) in counted.devices.items():
         shares = [getattr(spent, key) for key in titles]
         told = ["not known" if share is None else percent(share) for share in shares]
         rows.append((device, str(count), duration(spent.spent_s), *told))

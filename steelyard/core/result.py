@@ -104,8 +104,9 @@ class OutputCheck:
     `tolerance` is what it was held against; `max_abs` is the largest absolute difference. `default_tolerance` is what
     its dtype allows where a wider tolerance was stated by hand, None where `tolerance` is that. `level` is the lowest
     level of `steelyard.core.closeness` at which every element was close enough; None where that is not known: for
-    outputs that are not floating-point, and in runs from before it was. `kept` is the share of the reference's right
-    answers that are right, where that let an error beyond the stated tolerance pass (`steelyard.core.tolerance`).
+    outputs that are not floating-point, and in runs from before it was. `kept` is how many answers are right for
+    each that is right in the reference, where that let an error beyond the stated tolerance pass
+    (`steelyard.core.tolerance`).
     """
 
     output: str
@@ -158,8 +159,8 @@ class Correctness:
         if worst.kept is None:
             return f"{beyond}dtype allows, and lies within the stated tolerance of {worst.tolerance:g}"
         return (
-            f"{beyond}dtype allows, and the stated tolerance of {worst.tolerance:g}; of the reference's right answers "
-            f"{worst.kept:.1%} are right"
+            f"{beyond}dtype allows, and the stated tolerance of {worst.tolerance:g}; {worst.kept:.1%} as many answers "
+            "are right as in the reference"
         )
 
 

@@ -2,7 +2,7 @@
 
 What lies beyond the tolerance of its dtype and within a stated one keeps its status `ok` and is marked `approximate`:
 it has a speed, is compared with the mark beside it, and is never called the fastest. So does what lies beyond the
-stated one, where a configuration's answers have labels and nearly all that are right in the reference are right.
+stated one, where a call's only output has labels and nearly as many answers are right as in the reference.
 """
 
 from decimal import ROUND_UP, Context
@@ -10,8 +10,8 @@ from decimal import ROUND_UP, Context
 from steelyard.core.errors import UsageError
 
 KEPT_ANSWERS = 0.95
-"""The share of the reference's right answers that an approximation must keep. MLPerf asks for 99 % and more of a whole
-data set; the few answers of a configuration do not tell shares that close to each other."""
+"""How many answers of an approximation must be right for each that is right in the reference. MLPerf asks for 99 % and
+more of a whole data set; the few answers of a configuration do not tell shares that close to each other."""
 
 
 def check_stated(tolerance: float | None, where: str) -> None:

@@ -49,9 +49,7 @@ class _Calls(BoundCalls):
 
     def prove(self, limits: Mapping[str, float], call_s: float | None) -> tuple[list[str], int | None]:
         """See `BoundCalls`. Answers that have labels are counted first, while every input set is bound as it was."""
-        self._score = score(self._point, self._program, self._bindings[: self._sets], self._checker.reference)
-        if self._score is not None and self._score.reference:
-            self._checker.keeps(self._score.right / self._score.reference)
+        self._score = score(self._point, self._program, self._bindings[: self._sets], self._checker)
         return super().prove(limits, call_s)
 
     def details(self) -> Mapping[str, Any]:
@@ -70,6 +68,7 @@ class _Call(Driver):
     meaning = "one run of a program, inputs bound beforehand, every output complete"
     programs = ("main",)
     side_by_side = True
+    counts_answers = True
 
     def runs(self, point: Point) -> Mapping[str, int]:
         """See `Driver`: once for each request."""

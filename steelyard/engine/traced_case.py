@@ -29,6 +29,7 @@ from steelyard.measure import trace_file
 from steelyard.measure.clock import CLOCK
 from steelyard.measure.correctness import Checker
 from steelyard.measure.cpu_counters import CpuCounters
+from steelyard.measure.scoring import score
 from steelyard.measure.trace_summary import summarise
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def trace_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first: 
         fresh.run()
         checker.program_call(0, program.program, fresh)
         fresh.settle()
+        score(lowered.point, program.program, [fresh], checker)
         correctness = checker.verdict()
     memory = memory_of(runner, program, executable, inputs)
     assert recording is not None, "there is at least one turn"

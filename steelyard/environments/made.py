@@ -50,15 +50,16 @@ def create(
     anew: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Environment:
-    """Make the environment that `backend` names, else the one of the name `LATEST`, with `requirements` and those of
-    requirements `files`; without either with what its runner asks for, at the version that the environment's name is,
-    if it is one.
+    """Make the environment that `backend` names, with `requirements` and those of requirements `files`; without either
+    with what its runner asks for, at the version that the environment's name is, or the newest, in the environment of
+    the name `LATEST`, where it has none.
 
     `python` is another interpreter than this one. With `inherits` the packages of this environment are seen beneath its
     own, and nothing that is there already is installed twice. What exists is left alone unless it is to be made `anew`.
     Raises UsageError, and SteelyardError with the installer's last words where it fails; nothing half made is kept.
     """
-    backend = replace(backend, environment=backend.environment or LATEST)
+    if not requirements and not files:
+        backend = replace(backend, environment=backend.environment or LATEST)
     folder = folder_of(backend)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.with_name(f".{folder.name}.lock")):
@@ -75,7 +76,8 @@ def create(
             if inherits:
                 (into / "zz-steelyard-beneath.pth").write_text("".join(f"{path}\n" for path in _own_packages()))
             say(f"installing {', '.join([*asked, *map(str, files)])}")
-            _run([*_installer(folder, inherits), *asked, *_of_launch(), *options], "installing its packages")
+            newest = ["--upgrade"] if backend.environment == LATEST else []
+            _run([*_installer(folder, inherits), *newest, *asked, *_of_launch(), *options], "installing its packages")
             _copy_this_project(into)
             found = replace(_look(folder)[0], inherits=inherits)
         except BaseException:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from steelyard.core.errors import SuiteError
+from steelyard.core.suites_code import suites_code
 from steelyard.core.workload import CHOSEN_FROM, Point, Program, TensorSpec
 from steelyard.lowering.entry import PoolEntry
 from steelyard.lowering.source import example_inputs
-from steelyard.lowering.suites_code import suites_code
 from steelyard.lowering.tolerance import BOUNDS, relative_l2
 from steelyard.measure.driver import driver_of
 

@@ -11,7 +11,18 @@ from typing import Any, get_args
 from steelyard.core.errors import SteelyardError, SuiteError, UsageError, unknown_name
 from steelyard.core.pointers import refuse_pointers
 from steelyard.core.reason import reason_of
-from steelyard.core.workload import DTYPE_BYTES, Point, Program, Role, Selection, Suite, TensorSpec
+from steelyard.core.workload import (
+    ARRAYS,
+    DTYPE_BYTES,
+    SCORE,
+    SCORED,
+    Point,
+    Program,
+    Role,
+    Selection,
+    Suite,
+    TensorSpec,
+)  # fmt: skip
 from steelyard.lowering import streams
 from steelyard.measure.driver import driver_of
 
@@ -81,6 +92,10 @@ def _faults(point: Point) -> Iterator[str]:
     else:
         if lacking:
             yield f"the driver '{point.driver}' runs the program {lacking[0]}, which is not among its programs"
+        if SCORE in point.settings and not driver_of(point).counts_answers:
+            yield f"the driver '{point.driver}' counts no right answers: leave out the setting '{SCORE}'"
+    if (SCORE in point.settings) != (SCORED in point.settings):
+        yield f"the settings '{SCORE}', a function, and '{SCORED}', what it counts in words, belong together"
     for role, program in point.programs.items():
         for fault in _program_faults(program):
             yield f"program '{role}'{fault}"
@@ -95,6 +110,9 @@ def _faults(point: Point) -> Iterator[str]:
 
 def _code(point: Point) -> Iterator[tuple[str, str]]:
     yield "pool", point.pool
+    for name in (ARRAYS, SCORE):
+        if name in point.settings:
+            yield f"the setting '{name}'", str(point.settings[name])
     for role, program in point.programs.items():
         yield f"source of program '{role}'", program.source
         yield f"source of the weights of program '{role}'", program.weights.source

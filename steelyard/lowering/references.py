@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from steelyard.core.errors import SuiteError
 from steelyard.core.hashing import stable_hash
 from steelyard.core.lowered import InputSet, Tolerance
+from steelyard.core.suites_code import suites_code
 from steelyard.core.workload import Point, Weights
 from steelyard.lowering.cached import Entry
 from steelyard.lowering.declared import check_pool, check_repeatable
@@ -17,7 +18,6 @@ from steelyard.lowering.entry import PoolEntry
 from steelyard.lowering.format import versions
 from steelyard.lowering.origin import main_source
 from steelyard.lowering.source import build_with
-from steelyard.lowering.suites_code import suites_code
 from steelyard.lowering.tolerance import forced_from, relative_l2, tolerance
 from steelyard.lowering.written import Written
 from steelyard.measure.distance import difference

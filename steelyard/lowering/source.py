@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard.core.errors import CheckpointError, SuiteError
+from steelyard.core.suites_code import suites_code
 from steelyard.core.workload import DType, Program
-from steelyard.lowering.suites_code import suites_code
 from steelyard.plugins import load_attribute
 
 if TYPE_CHECKING:

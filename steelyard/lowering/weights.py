@@ -6,13 +6,13 @@ from typing import Any
 
 from steelyard.core.errors import SuiteError
 from steelyard.core.hashing import stable_hash
+from steelyard.core.suites_code import suites_code
 from steelyard.core.workload import Point, Weights
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Entry
 from steelyard.lowering.format import WEIGHTS_MADE_BY, versions
 from steelyard.lowering.references import tensor_sha256
 from steelyard.lowering.source import load_weights
-from steelyard.lowering.suites_code import suites_code
 from steelyard.lowering.written import Written, written_by
 from steelyard.plugins import load_attribute
 

@@ -64,7 +64,7 @@ class Checker:
         return self._references[slot]
 
     def keeps(self, share: float) -> None:
-        """So large a share of the answers that are right in the reference is right; see `steelyard.core.tolerance`."""
+        """So many answers are right for each that is right in the reference; see `steelyard.core.tolerance`."""
         self._kept = share
 
     def program_call(self, slot: int, program: Program, binding: Binding) -> None:
@@ -105,7 +105,7 @@ class Checker:
         meant = stated.limit if stated is not None and stated.limit < tolerance else None
         reasons, kept = list(dict.fromkeys(worst.reasons)), None
         if not reasons and not worst.relative_l2 <= tolerance:
-            if meant is not None and self._kept is not None and self._kept >= KEPT_ANSWERS:
+            if meant is not None and self._kept is not None and self._kept >= KEPT_ANSWERS and worst.relative_l2 < 1:
                 kept = self._kept
             else:
                 reasons.append(f"relative error {worst.relative_l2:.2g} exceeds {tolerance:.2g}{self._lost(meant)}")
@@ -125,7 +125,9 @@ class Checker:
         """What an approximation whose answers have labels has kept too little of, behind its error."""
         if meant is None or self._kept is None:
             return ""
-        return f", and of the reference's right answers {self._kept:.1%} are right, less than {KEPT_ANSWERS:.0%}"
+        return (
+            f", and {self._kept:.1%} as many answers are right as in the reference, where {KEPT_ANSWERS:.0%} are asked"
+        )
 
     def _remedy(self, failed: Sequence[OutputCheck]) -> str:
         """What would have to be stated, where errors alone stand against a result."""

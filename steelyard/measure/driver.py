@@ -95,7 +95,7 @@ class Driver(ABC):
     `minimum_calls` calls, however little time there is. `state` says what programs carry on, where they do. `parts` are
     its times besides the latency. `feeds_back` are the references from which a call chooses what it is fed next: two
     that are as good as equal end the comparison of what follows. Of calls that go `side_by_side` several can be made at
-    a time (`Point.streams`).
+    a time (`Point.streams`). Whoever `counts_answers` does so for points with labels (`steelyard.measure.scoring`).
     """
 
     name: ClassVar[str]
@@ -106,6 +106,7 @@ class Driver(ABC):
     parts: ClassVar[Parts | None] = None
     feeds_back: ClassVar[tuple[str, ...]] = ()
     side_by_side: ClassVar[bool] = False
+    counts_answers: ClassVar[bool] = False
 
     @property
     def metrics(self) -> tuple[str, ...]:

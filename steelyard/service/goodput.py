@@ -1,38 +1,56 @@
 """The goodput of machines: what stored runs made of their time, by class of device."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.analysis.machine_time import MachineTime, machine_time
+from steelyard.core.errors import StoreError
 from steelyard.core.run import Run
 from steelyard.store import open_run
 from steelyard.tables.facts import gather
 from steelyard.tables.format import duration, percent
 
 
-def by_device(paths: Iterable[Path]) -> dict[str, tuple[int, MachineTime]]:
-    """How many of these runs each device has, and the time of their launches. Traced runs time nothing, and are left
-    out. Raises StoreError for one that cannot be read."""
-    found: dict[str, tuple[int, MachineTime]] = {}
-    for path in paths:
-        run = open_run(path)
-        if not run.traced:
-            count, spent = found.get(run.manifest.device.name, (0, MachineTime()))
-            found[run.manifest.device.name] = count + 1, spent + time_of(run)
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """How many runs each device has, with the time of their launches, and by folder why one could not be read."""
+
+    devices: Mapping[str, tuple[int, MachineTime]]
+    unread: Mapping[Path, str]
+
+
+def by_device(paths: Iterable[Path]) -> Counted:
+    """The time of the launches of these runs, each counted once: a run that is part of a joined one among them is
+    counted there. Traced runs time nothing, and are left out."""
+    runs, unread = {}, {}
+    for path in dict.fromkeys(paths):
+        try:
+            runs[path] = open_run(path)
+        except StoreError as error:
+            unread[path] = str(error)
+    joined = {name for run in runs.values() for name in run.manifest.plan.get("joined", ())}
+    devices: dict[str, tuple[int, MachineTime]] = {}
+    for run in runs.values():
+        if not run.traced and run.manifest.run_id not in joined:
+            count, spent = devices.get(run.manifest.device.name, (0, MachineTime()))
+            devices[run.manifest.device.name] = count + 1, spent + time_of(run)
+    return Counted(devices=devices, unread=unread)
 
 
 def time_of(run: Run) -> MachineTime:
-    """The time of a run's launches, with the share of the ceiling that each backend reached at each configuration."""
+    """The time of a run's launches. A call at the ceiling takes the share of its median latency that the backend
+    reaches of the ceiling."""
     facts = gather(run)
     arms = {arm.label: arm for arm in facts.arms} | ({facts.control.label: facts.control} if facts.control else {})
     points = {point.key: point for point in facts.points}
 
-    def ceiling(arm: str, key: str) -> float | None:
-        share = facts.efficiency(arms[arm], points[key]).fraction
-        return None if share is None else share.estimate.value
+    def ideal(label: str, key: str) -> float | None:
+        arm, point = arms[label], points[key]
+        share, median = facts.efficiency(arm, point).fraction, facts.median(arm, point, "latency_s")
+        return None if share is None or median is None else share.estimate.value * median.value
 
-    return machine_time(run, ceiling)
+    return machine_time(run, ideal)
 
 
 def in_words(spent: MachineTime) -> str:

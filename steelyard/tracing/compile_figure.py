@@ -24,6 +24,7 @@ _SHADES = {
     "other": ("#c6c6c6", "////"),
     _UNNAMED: ("#ffffff", ""),
 }
+_TITLES = {**{str(kind): title for kind, title in TITLES.items()}, _UNNAMED: "No name"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class CompilationTime:
         axes = figure.subplots(len(shown), 1, height_ratios=ratios, squeeze=False)
         for (axis,), (title, bars) in zip(axes, shown.items(), strict=True):
             _panel(axis, title, bars, look)
-        legend(figure, {_title(kind): _SHADES[kind] for kind in kinds})
+        legend(figure, {_TITLES[kind]: _SHADES[kind] for kind in kinds})
         left = f" {len(panels) - _MOST} more configurations are in the CSV." if len(panels) > _MOST else ""
         return Drawing(
             figure=figure,
@@ -106,7 +107,3 @@ def _panel(axis: Any, title: str, bars: Sequence[_Bar], look: Look) -> None:
     axis.set_xlabel("part of the compile time [%]")
     axis.set_title(short(title, look.characters(look.column_in) - 20))
     axis.grid(axis="x", color=GRID, lw=0.4)
-
-
-def _title(kind: str) -> str:
-    return next((title for known, title in TITLES.items() if known == kind), "No name")

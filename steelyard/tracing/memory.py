@@ -153,8 +153,9 @@ def _over_time(found: Sequence[Needed], labels: Mapping[str, str], shared: str) 
     return Table(
         name=OVER_TIME,
         title="Memory in the course of a call",
-        caption="What intermediate values hold, along the operators of a call in the order of their execution; of "
-        f"PyTorch, along what its allocator does. {common(shared)}",
+        caption="What intermediate values hold, along the operators of a call in the order of their execution, from "
+        "the first that makes one to the last that reads one; of PyTorch, change by change of its allocator. "
+        f"{common(shared)}",
         columns=(
             Column(key="point", title="Workload", wide=True),
             Column(key="backend", title="Backend"),

@@ -38,13 +38,14 @@ class MemoryOverTime:
         for (axis,), (title, lines) in zip(axes, shown.items(), strict=True):
             _panel(axis, lines, data)
             axis.set_title(short(title, look.characters(look.column_in) - 10))
-        axes[-1][0].set_xlabel("operators executed [%]")
+        axes[-1][0].set_xlabel("from the first value held to the last [%]")
         left = f" {len(panels) - _MOST} more configurations are in the CSV." if len(panels) > _MOST else ""
         return Drawing(
             figure=figure,
             caption="What intermediate values hold in the course of one call, without weights, inputs and outputs: "
-            "values that wait for an operator, in the order in which the runtime executes them; of PyTorch what its "
-            f"allocator holds. The key gives the largest in MiB.{left}",
+            "values that wait for an operator, in the order in which the runtime executes operators, from the first "
+            "that makes one to the last that reads one; of PyTorch what its allocator holds, change by change. Places "
+            f"of different backends are not the same operator. The key gives the largest in MiB.{left}",
             columns=("point", "backend", "part_percent", "held_mib"),
             rows=tuple(
                 (title, arm, part, size)

@@ -30,24 +30,32 @@ def point(name: str) -> Point:
         (TensorSpec(name="bytes", shape=(_COUNT, 2 * _HALF), dtype="int32"),),
         (TensorSpec(name="target_label", shape=(_COUNT, _LABELS), dtype="float32"),),
     )
+    names = files.told(_PACKAGE, f"{_FOLDER}/config.min.json")["target_labels_space"]
     return files.scored_point(
-        program, __name__, scored="file types named", flop=_FLOP, parameters=_PARAMETERS, items=_COUNT, unit="files"
+        program,
+        __name__,
+        scored="file types named",
+        flop=_FLOP,
+        parameters=_PARAMETERS,
+        items=_COUNT,
+        unit="files",
+        labels={label: names.index(label) for label in specimens.MAKERS},
     )
 
 
-def arrays(index: int) -> "dict[str, Array]":
+def arrays(point: Point, index: int) -> "dict[str, Array]":
     """The bytes that the model sees of each file."""
     import numpy as np
 
+    del point
     return {"bytes": np.array([_seen(data) for _, data in specimens.files(index, _COUNT)], dtype=np.int32)}
 
 
-def score(index: int, answer: "Mapping[str, Array]") -> tuple[int, int]:
+def score(point: Point, index: int, answer: "Mapping[str, Array]") -> tuple[int, int]:
     """How many files have their own type as the likeliest."""
-    labels = files.told(_PACKAGE, f"{_FOLDER}/config.min.json")["target_labels_space"]
-    likeliest = answer["target_label"].argmax(axis=1)
-    wanted = [label for label, _ in specimens.files(index, _COUNT)]
-    return sum(labels[each] == label for each, label in zip(likeliest, wanted, strict=True)), _COUNT
+    places = point.settings["labels"]
+    wanted = [places[label] for label, _ in specimens.files(index, _COUNT)]
+    return int((answer["target_label"].argmax(axis=1) == wanted).sum()), _COUNT
 
 
 def _seen(data: bytes) -> list[int]:

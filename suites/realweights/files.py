@@ -83,14 +83,22 @@ def onnx_program(
 
 
 def scored_point(
-    program: Program, module: str, *, scored: str, flop: float, parameters: int, items: int, unit: str
+    program: Program,
+    module: str,
+    *,
+    scored: str,
+    flop: float,
+    parameters: int,
+    items: int,
+    unit: str,
+    labels: Mapping[str, Any] | None = None,
 ) -> Point:
     """A point of one program, whose answers the function `score` of a module holds against labels.
 
     Input sets of an ONNX file are the module's `arrays`, those of a torch module its `make`; `scored` says what the
-    score counts.
+    score counts. `labels` are what the score has to know of the package: launches may run where it is not installed.
     """
-    settings = {SCORE: f"{module}:score", SCORED: scored}
+    settings: dict[str, Any] = {SCORE: f"{module}:score", SCORED: scored, **({"labels": labels} if labels else {})}
     if program.kind == "onnx":
         settings[ARRAYS] = f"{module}:arrays"
     return Point(

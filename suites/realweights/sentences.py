@@ -125,11 +125,11 @@ def make(
     return entries
 
 
-def score(index: int, answer: "Mapping[str, np.ndarray[Any, Any]]") -> tuple[int, int]:
+def score(point: Point, index: int, answer: "Mapping[str, np.ndarray[Any, Any]]") -> tuple[int, int]:
     """How many sentences have the largest product with their paraphrase, which stands beside them."""
     import numpy as np
 
-    del index
+    del point, index
     vectors = np.asarray(answer["embedding"], np.float64)
     likeness = vectors @ vectors.T
     np.fill_diagonal(likeness, -np.inf)

@@ -40,17 +40,19 @@ def point(name: str) -> Point:
     )
 
 
-def arrays(index: int) -> "dict[str, Array]":
+def arrays(point: Point, index: int) -> "dict[str, Array]":
     """A page of lines of text."""
     import numpy as np
 
+    del point
     page = drawn.page(_texts(index), _SIDE)
     channels = [(page / 255.0 - mean) / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)]
     return {"x": np.stack(channels)[None].astype(np.float32)}
 
 
-def score(index: int, answer: "Mapping[str, Array]") -> tuple[int, int]:
+def score(point: Point, index: int, answer: "Mapping[str, Array]") -> tuple[int, int]:
     """How many lines are found: along its middle nearly all of a line is text, and around it there is none."""
+    del point
     text = answer[_MAP][0, 0] > _TEXT
     half = _SIDE // (2 * _LINES)
     right = 0

@@ -1,6 +1,7 @@
 """`text_lines`: the recognition model of PP-OCRv4 (PaddleOCR): images of lines to characters. How many of them are
 read as they were drawn?"""
 
+import string
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ PACKAGE = "rapidocr-onnxruntime"
 _FILE = "models/ch_PP-OCRv4_rec_infer.onnx"
 _COUNT, _HEIGHT, _WIDTH = 4, 48, 320
 _CLASSES, _STRIDE = 6625, 8
+_DRAWN = frozenset(string.ascii_letters + string.digits + " ")
 _PARAMETERS, _FLOP = 2_690_352, 5_619_755_520
 
 
@@ -38,13 +40,15 @@ def point(name: str) -> Point:
         parameters=_PARAMETERS,
         items=_COUNT,
         unit="lines",
+        labels={each: place for place, each in enumerate(_characters(), start=1) if each in _DRAWN},
     )
 
 
-def arrays(index: int) -> "dict[str, Array]":
+def arrays(point: Point, index: int) -> "dict[str, Array]":
     """Lines of dark text on white, [-1, 1], the same in all three channels."""
     import numpy as np
 
+    del point
     lines = [drawn.line(text, _WIDTH, _HEIGHT) for text in texts(index)]
     grey = np.stack(lines).astype(np.float32) / 127.5 - 1.0
     return {"x": np.repeat(grey[:, None], 3, axis=1)}
@@ -55,9 +59,9 @@ def texts(index: int) -> list[str]:
     return drawn.texts(index, _COUNT)
 
 
-def score(index: int, answer: "Mapping[str, Array]") -> tuple[int, int]:
+def score(point: Point, index: int, answer: "Mapping[str, Array]") -> tuple[int, int]:
     """How many characters are right: those drawn less the edits that lead from what was read to them."""
-    characters = _characters()
+    characters = {place: each for each, place in point.settings["labels"].items()}
     right = of = 0
     for text, probabilities in zip(texts(index), answer["softmax_11.tmp_0"], strict=True):
         read = _read(probabilities.argmax(axis=1), characters)
@@ -66,11 +70,11 @@ def score(index: int, answer: "Mapping[str, Array]") -> tuple[int, int]:
     return right, of
 
 
-def _read(classes: "Array", characters: list[str]) -> str:
+def _read(classes: "Array", characters: Mapping[int, str]) -> str:
     """The text behind the likeliest class of each place: repeated classes are one, the first class is none (Graves et
-    al., 2006)."""
+    al., 2006). What is never drawn is read as `?`."""
     kept = [int(each) for place, each in enumerate(classes) if each and (place == 0 or each != classes[place - 1])]
-    return "".join(characters[each - 1] for each in kept).strip()
+    return "".join(characters.get(each, "?") for each in kept).strip()
 
 
 def _edits(one: str, other: str) -> int:

@@ -46,18 +46,20 @@ def point(name: str) -> Point:
     )
 
 
-def arrays(index: int) -> "dict[str, Array]":
+def arrays(point: Point, index: int) -> "dict[str, Array]":
     """The frames of a recording, each after the end of the one before, and a state of zeros."""
     import numpy as np
 
+    del point
     sound = np.concatenate([np.zeros(_CONTEXT), _sound(index)])
     frames = [sound[start : start + _CONTEXT + _FRAME] for start in range(0, _FRAMES * _FRAME, _FRAME)]
     state = np.zeros((1, 1, _WIDTH), np.float32)
     return {"input": np.stack(frames).astype(np.float32), "h": state, "c": state}
 
 
-def score(index: int, answer: "Mapping[str, Array]") -> tuple[int, int]:
+def score(point: Point, index: int, answer: "Mapping[str, Array]") -> tuple[int, int]:
     """How many frames are told right, of those that are no neighbours of a change."""
+    del point
     spoken = _spoken(index)
     right = of = 0
     for place, probability in enumerate(answer["speech_probs"]):

@@ -46,8 +46,9 @@ def test_without_launches_or_a_ceiling_nothing_is_claimed():
 
 def test_failed_launches_and_contaminated_rounds_were_spent_and_count_for_nothing():
     run = synthetic_run()
-    whole = machine_time(run, lambda arm, point: 0.5)
-    assert whole.program == pytest.approx(0.5)
+    whole = machine_time(run, lambda arm, point: 1e-6)
+    assert 0 < whole.program < 1
+    assert machine_time(run, lambda arm, point: 2e-6).program == pytest.approx(2 * whole.program)
     assert 0 < whole.timed_s < whole.sound_s <= whole.spent_s
     first = next(result for result in run.results if result.round > 0 and result.status == "ok")
     failed = dataclasses.replace(first, status="failed", reason="it crashed")
@@ -64,3 +65,22 @@ def test_failed_launches_and_contaminated_rounds_were_spent_and_count_for_nothin
     assert aside.sound_s < whole.sound_s
     assert aside.timed_s < whole.timed_s
     assert aside.spent_s == pytest.approx(whole.spent_s)
+
+
+def test_a_launch_that_stalls_lowers_the_share_of_the_ceiling():
+    run = synthetic_run()
+    whole = machine_time(run, lambda arm, point: 1e-3)
+    first = next(result for result in run.results if result.round > 0 and result.measurement("latency_s") is not None)
+    slow = tuple(
+        dataclasses.replace(each, samples=tuple(10 * value for value in each.samples))
+        if each.metric == "latency_s"
+        else each
+        for each in first.measurements
+    )
+    stalled = dataclasses.replace(first, measurements=slow)
+    found = machine_time(
+        dataclasses.replace(run, results=tuple(stalled if each is first else each for each in run.results)),
+        lambda arm, point: 1e-3,
+    )
+    assert found.ideal_s == pytest.approx(whole.ideal_s)
+    assert found.program < whole.program

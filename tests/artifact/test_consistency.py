@@ -178,16 +178,27 @@ def test_a_mark_of_approximation_that_its_errors_do_not_bear_out_is_told(run):
     assert "is marked as approximate otherwise" in wrong(with_result(stated, place, approximate=""))[0]
 
 
-def test_an_error_beyond_the_tolerance_stands_by_right_answers_alone(run):
+@pytest.mark.parametrize(
+    ("kept", "counts", "error", "told"),
+    [
+        (0.98, {"right": 98, "of": 100, "reference": 100}, 0.9, ""),
+        (0.98, {"right": 90, "of": 100, "reference": 100}, 0.9, "by answers that are not counted so"),
+        (0.98, None, 0.9, "by answers that are not counted so"),
+        (0.98, {"right": "98", "reference": []}, 0.9, "by answers that are not counted so"),
+        (0.9, {"right": 90, "of": 100, "reference": 100}, 0.9, "by answers that are not counted so"),
+        (0.98, {"right": 98, "of": 100, "reference": 100}, 1.5, "by answers that are not counted so"),
+        (None, {"right": 98, "of": 100, "reference": 100}, 0.9, "passed with an error of"),
+    ],
+)
+def test_an_error_beyond_the_tolerance_stands_by_counted_answers_alone(run, kept, counts, error, told):
     stated = under_tolerance(run, "xla")
     place = next(place for place, result in enumerate(stated.results) if result.approximate)
-    checked = stated.results[place].correctness
-    for kept, told in ((0.99, []), (0.9, ["passed with an error of"]), (None, ["passed with an error of"])):
-        beyond = replace(checked.outputs[0], relative_l2=0.9, kept=kept)
-        changed = replace(checked, outputs=(beyond, *checked.outputs[1:]))
-        found = wrong(with_result(stated, place, correctness=changed, approximate=changed.approximate))
-        assert [any(text in line for line in found) for text in told] == [True] * len(told)
-        assert bool(found) == bool(told)
+    result = stated.results[place]
+    beyond = replace(result.correctness.outputs[0], relative_l2=error, kept=kept)
+    changed = replace(result.correctness, outputs=(beyond, *result.correctness.outputs[1:]))
+    details = replace(result.details, driver={**result.details.driver, **({"score": counts} if counts else {})})
+    found = wrong(with_result(stated, place, correctness=changed, approximate=changed.approximate, details=details))
+    assert any(told in line for line in found) if told else not found
 
 
 def test_a_tolerance_that_the_run_does_not_state_is_told(run):

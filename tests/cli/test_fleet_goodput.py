@@ -1,5 +1,6 @@
 """`bench fleet goodput`: what stored runs made of their time."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,7 +9,10 @@ from typer.testing import CliRunner
 
 from steelyard.analysis.machine_time import MachineTime
 from steelyard.cli.main import app
+from steelyard.core.errors import StoreError
+from steelyard.service import goodput
 from steelyard.service.goodput import in_words
+from tests.fakes.runs import synthetic_run
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 
@@ -28,6 +32,29 @@ def test_the_runs_of_a_device_are_added_up():
     assert done.exit_code == 0, done.output
     assert "100 %" in done.stdout
     assert "goodput" in done.stdout
+
+
+def test_a_run_that_is_part_of_a_joined_one_or_cannot_be_read_is_not_counted(tmp_path, monkeypatch):
+    one, other, broken = (tmp_path / name for name in ("one", "other", "broken"))
+    part = synthetic_run()
+    whole = dataclasses.replace(
+        part,
+        manifest=dataclasses.replace(
+            part.manifest, run_id="joined", plan={**part.manifest.plan, "joined": {part.manifest.run_id: "digest"}}
+        ),
+    )
+
+    def opened(path):
+        if path == broken:
+            raise StoreError("cut off")
+        return {one: part, other: whole}[path]
+
+    monkeypatch.setattr(goodput, "open_run", opened)
+    found = goodput.by_device([one, one, other, broken])
+    assert found.unread == {broken: "cut off"}
+    assert [count for count, _ in found.devices.values()] == [1]
+    assert found.devices == goodput.by_device([other]).devices
+    assert found.devices == goodput.by_device([one, one]).devices, "the same launches"
 
 
 def test_it_is_told_in_a_sentence():

@@ -48,6 +48,18 @@ def made(point: Callable[[], Any]) -> tuple[Point, ...]:
             r"runs the program prefill, which is not amon",
         ),
         (
+            lambda: dataclasses.replace(point("right"), settings={"score": "m:f"}),
+            r"the settings 'score', a function, and 'scored', what it counts in words, belong together",
+        ),
+        (
+            lambda: dataclasses.replace(point("right"), settings={"score": "count", "scored": "words"}),
+            r"the setting 'score' is 'count': write it as module:function",
+        ),
+        (
+            lambda: dataclasses.replace(point("right"), driver="train", settings={"score": "m:f", "scored": "words"}),
+            r"the driver 'train' counts no right answers: leave out the setting 'score'",
+        ),
+        (
             lambda: dataclasses.replace(point("right"), driver="cal"),
             r"unknown driver 'cal'",
         ),

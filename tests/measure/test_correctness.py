@@ -215,12 +215,13 @@ def test_beyond_what_was_stated_right_answers_decide() -> None:
     verdict = checked((0, off(0.0123)), stated=1e-3, kept=0.96)
     assert verdict.passed, verdict.reason
     assert verdict.approximate == (
-        "logits: relative error 0.012 exceeds 0.0001, what its dtype allows, and the stated tolerance of 0.001; of the "
-        "reference's right answers 96.0% are right"
+        "logits: relative error 0.012 exceeds 0.0001, what its dtype allows, and the stated tolerance of 0.001; 96.0% "
+        "as many answers are right as in the reference"
     )
     lost = checked((0, off(0.0123)), stated=1e-3, kept=0.94)
     assert not lost.passed
-    assert "exceeds 0.001, and of the reference's right answers 94.0% are right, less than 95%" in lost.reason
+    assert "exceeds 0.001, and 94.0% as many answers are right as in the reference, where 95% are" in lost.reason
+    assert not checked((0, off(1.5)), stated=1e-3, kept=1.0).passed, "nothing excuses an error like that of zeros"
     assert checked((0, off(5e-4)), stated=1e-3, kept=0.5).passed, "within what was stated nothing more is asked"
 
 

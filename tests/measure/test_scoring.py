@@ -14,6 +14,18 @@ POINT = llm_points()[0]
 HERE = __name__
 
 
+class Heard:
+    """A checker that is told what answers are kept."""
+
+    kept = None
+
+    def reference(self, index):
+        return {"y": np.full(2, 9.0)}
+
+    def keeps(self, share):
+        self.kept = share
+
+
 class Bound:
     """A binding whose call gives the output of its input set."""
 
@@ -31,44 +43,63 @@ class Bound:
         self.did.append("settle")
 
 
-def larger(index, answer):
+def larger(point, index, answer):
     """Right are the elements above the number of the input set."""
-    (values,) = [array for name, array in answer.items() if array.ndim]
+    values = next(iter(answer.values()))
     return int((values > index).sum()), values.size
 
 
-def fails(index, answer):
+def fails(point, index, answer):
     raise ValueError("no labels")
 
 
-def too_many(index, answer):
+def too_many(point, index, answer):
     return 3, 2
 
 
-def scored(name, sets):
+def nothing(point, index, answer):
+    return 0, 0
+
+
+def scored(name, sets, outputs=1):
     point = dataclasses.replace(POINT, settings={**POINT.settings, SCORE: f"{HERE}:{name}"} if name else POINT.settings)
     (*_, program) = POINT.programs.values()
-    program = dataclasses.replace(program, outputs=program.outputs[:1])
+    program = dataclasses.replace(program, outputs=program.outputs[:outputs])
     bindings = [Bound(given) for given in sets]
-    told = score(point, program, bindings, lambda index: {"y": np.full(2, 9.0)})
-    return told, bindings
+    checker = Heard()
+    return score(point, program, bindings, checker), bindings, checker
 
 
 def test_every_input_set_is_called_once_and_counted_by_its_number():
-    told, bindings = scored("larger", [np.array([1.0, 2.0]), np.array([1.0, 2.0]), np.array([1.0, 2.0])])
+    told, bindings, checker = scored("larger", [np.array([1.0, 2.0]), np.array([1.0, 2.0]), np.array([1.0, 2.0])])
     assert told == Score(right=2 + 1 + 0, of=6, reference=6)
     assert all(each.did == ["run", "settle"] for each in bindings)
+    assert checker.kept == 3 / 6
 
 
 def test_without_labels_nothing_is_called():
-    told, bindings = scored("", [np.array([1.0, 2.0])])
+    told, bindings, checker = scored("", [np.array([1.0, 2.0])])
     assert told is None
-    assert bindings[0].did == []
+    assert (bindings[0].did, checker.kept) == ([], None)
+
+
+def test_beside_another_output_answers_excuse_nothing():
+    told, _, checker = scored("larger", [np.array([1.0, 2.0])], outputs=2)
+    assert told.kept == 1.0
+    assert checker.kept is None
+
+
+def test_a_score_of_nothing_is_the_suites_mistake():
+    with pytest.raises(SuiteError, match="no input set has an answer to be counted"):
+        scored("nothing", [np.array([1.0])])
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("fails", "fails, input set 0: .*no labels"), ("too_many", "too_many, input set 0: 3 answers of 2 are right")],
+    [
+        ("fails", "fails, input set 0 failed: .*no labels"),
+        ("too_many", "too_many, input set 0: 3 answers of 2 are right"),
+    ],
 )
 def test_a_function_that_cannot_count_is_the_suites_mistake(name, message):
     with pytest.raises(SuiteError, match=message):

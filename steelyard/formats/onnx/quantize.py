@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from steelyard.core.errors import LoweringError
 from steelyard.lowering.format import Draft, Quantization, Unquantized
 from steelyard.lowering.layers import layer_errors
+from steelyard.lowering.onnx_tensors import tensor_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -152,7 +153,6 @@ def _layers(path: Path, sample: Mapping[str, Any]) -> dict[str, Any]:
 def _kept(given: Unquantized, made: Path, directory: Path, errors: Mapping[str, float]) -> Draft:
     """The quantized model with all its weights in one file. Raises LoweringError where nothing in it is quantized."""
     import onnx
-    from onnx import numpy_helper
 
     model = onnx.load(made)
     kinds = Counter(node.op_type for node in model.graph.node)
@@ -162,7 +162,7 @@ def _kept(given: Unquantized, made: Path, directory: Path, errors: Mapping[str, 
     shutil.copyfile(made, directory / _ENTRY)
     return Draft(
         entry=_ENTRY,
-        weight_bytes=sum(numpy_helper.to_array(tensor).nbytes for tensor in model.graph.initializer),
+        weight_bytes=tensor_bytes(model),
         weight_note="with scales and zero points",
         details={
             **given.artifact.details,

@@ -14,9 +14,9 @@ from typing import IO, TYPE_CHECKING, Any
 from steelyard.core.errors import CheckpointError, UsageError, unknown_name
 from steelyard.core.hashing import file_sha256
 from steelyard.core.reason import reason_of
+from steelyard.core.suites_code import suites_code
 from steelyard.core.workload import ARRAYS, Point, Program, TensorSpec
 from steelyard.lowering.cache import Cache, cache_root
-from steelyard.lowering.suites_code import suites_code
 from steelyard.plugins import load_attribute
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ def keep(text: str, program: Program) -> None:
 
 def input_sets(point: Point, count: int) -> "list[dict[str, Array]]":
     """`count` input sets of the point's program by name; of a file with fewer, each several times. Where the point
-    names a function for them (`ARRAYS`) it is called as `arrays(index)`."""
+    names a function for them (`ARRAYS`) it is called as `arrays(point, index)`."""
     program, digest = point.programs["main"], point.settings.get("inputs")
     if made_by := point.settings.get(ARRAYS):
         make = load_attribute(made_by)
         with suites_code(made_by):
-            return [make(index) for index in range(count)]
+            return [make(point, index) for index in range(count)]
     if digest is None:
         return [seeded(program, index) for index in range(count)]
     found = _arrays(_kept(Cache(cache_root()), digest), program)

@@ -7,7 +7,7 @@ session, and without a float64 reference a fixed one.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from steelyard.core.reason import reason_of
 from steelyard.core.workload import Point, Program, TensorSpec, Weights
 from steelyard.lowering.cached import Entry
 from steelyard.lowering.format import GRAPH, Draft, Format
+from steelyard.lowering.onnx_tensors import tensor_bytes, tensors_of
 from steelyard.lowering.origin import Found, Opened, Source
 from steelyard.lowering.own.files import all_are_inputs, computes_in, known_dtype, spec_of, unchanged
 from steelyard.lowering.own.inputs import seeded
@@ -100,20 +101,6 @@ def load(path: Path) -> Any:
     return model
 
 
-def tensors_of(message: Any) -> Iterator[Any]:
-    """Every tensor that a model holds: initializers, sparse ones, attributes, in subgraphs and functions too."""
-    from onnx import TensorProto
-
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        for each in value if field.is_repeated else (value,):
-            if isinstance(each, TensorProto):
-                yield each
-            else:
-                yield from tensors_of(each)
-
-
 class _File(Opened):
     def __init__(self, found: Found) -> None:
         self._found = found
@@ -130,7 +117,7 @@ class _File(Opened):
             onnx.save(model, directory / FILE)
             opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None)
             details: dict[str, Any] = {"opset": opset, "nodes": len(model.graph.node), "fused": {}, "whole_at": {}}
-            return Draft(entry=FILE, weight_bytes=_weight_bytes(model), details={**details, **told(model)})
+            return Draft(entry=FILE, weight_bytes=tensor_bytes(model), details={**details, **told(model)})
         if form.name == GRAPH:
             draft: Draft = format_(GRAPH).save(source_graph(self._model()), program, directory)
             return draft
@@ -266,13 +253,6 @@ def _strict_session(model: Any) -> Any:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def _weight_bytes(model: Any) -> int:
-    """Bytes of all tensors that the model holds: weights may be initializers, or constants among the nodes."""
-    from onnx import numpy_helper
-
-    return sum(numpy_helper.to_array(tensor).nbytes for tensor in tensors_of(model))
 
 
 def _openvino(program: Program, path: Path, directory: Path) -> Draft:
