@@ -17,7 +17,7 @@ from steelyard.adapters.bound import Place, artifact_of, carried_state, check_po
 from steelyard.adapters.onnxruntime_binding import Bound, DeviceBound, DevicePlace, value_on
 from steelyard.adapters.onnxruntime_provider import PROVIDERS, provider_of
 from steelyard.adapters.onnxruntime_readback import dtypes, kept_budget, options_unlike, unquantized
-from steelyard.adapters.onnxruntime_session import TELLS, execution_mode, opened, options_of, pools, profiled
+from steelyard.adapters.onnxruntime_session import TELLS, opened, options_of, profiled
 from steelyard.adapters.onnxruntime_tuning import ACCEPTS, DEFAULT, LADDER, MAX, VALUES, tuned
 from steelyard.core import quantization
 from steelyard.core.backend import Availability, BackendSpec
@@ -46,10 +46,8 @@ class _Session(Executable):
         self._tuning = runner.tuning
         self.ports: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
         self._carried = carried_state(program.program)
-        # Of a training step the old parameters are read long after the first new ones are written, and of operators
-        # that run side by side nobody knows the order.
-        ordered = not program.program.gradients and self._tuning["side_by_side"] == 1
-        self._in_place = self._tuning["kv_cache"] == "in_place" and ordered
+        # Of a training step the old parameters are read long after the first new ones are written.
+        self._in_place = self._tuning["kv_cache"] == "in_place" and not program.program.gradients
         self._threads: int | None = None
         self._kind = quantization.kind_of(runner.context.backend)
         self._fused: Mapping[str, int] = artifact.details.get("fused", {})
@@ -165,12 +163,12 @@ class _Session(Executable):
         return {
             **self._tuning,
             "kv_cache": "in_place" if self._in_place else "ping_pong",
-            "execution_mode": execution_mode(self._tuning).removeprefix("ORT_").lower(),
+            "execution_mode": "sequential",
             "format": self.artifact.format,
             **{f"fused.{name}": count for name, count in self._fused.items()},
             "provider": self._runner.provider,
-            "intra_op_threads": pools(self._runner.context.threads_a_call, self._tuning["side_by_side"])[0],
-            "inter_op_threads": pools(self._runner.context.threads_a_call, self._tuning["side_by_side"])[1],
+            "intra_op_threads": self._runner.context.threads_a_call,
+            "inter_op_threads": 1,
             **{f"config.{key}": value for key, value in self._runner.config().items()},
             **{f"provider.{key}": value for key, value in self._runner.provider_options().items()},
         }
@@ -196,7 +194,7 @@ class OnnxRuntime(Runner):
     caps_memory = "gpu_mem_limit, arena_extend_strategy=kSameAsRequested"
     accepts = ACCEPTS
     values = VALUES
-    numbers = ("opset", "inter_op")
+    numbers = ("opset",)
     ladder = LADDER
 
     def __init__(self, context: LaunchContext) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.adapters.onnxruntime_binding import ONNX_TYPES
-from steelyard.adapters.onnxruntime_session import execution_mode, pools
 from steelyard.core.result import untold
 from steelyard.core.workload import TensorSpec
 
@@ -43,10 +42,10 @@ def options_unlike(session: Any, tuning: Mapping[str, Any], config: Mapping[str,
     """Options that the session holds otherwise than they were asked for. Threads are counted instead."""
     held = session.get_session_options()
     unlike: list[tuple[str, Any, Any]] = [
-        ("inter_op_num_threads", held.inter_op_num_threads, pools(1, tuning["side_by_side"])[1]),
+        ("inter_op_num_threads", held.inter_op_num_threads, 1),
         ("enable_cpu_mem_arena", held.enable_cpu_mem_arena, tuning["cpu_arena"]),
         ("graph_optimization_level", held.graph_optimization_level.name, tuning["graph_optimization"]),
-        ("execution_mode", held.execution_mode.name, execution_mode(tuning)),
+        ("execution_mode", held.execution_mode.name, "ORT_SEQUENTIAL"),
     ]
     unlike += [(key, _entry(held, key), value) for key, value in config.items()]
     unlike += [(key, _entry(held, key), None) for key in _NEVER_ASKED]
@@ -64,7 +63,7 @@ def kept_budget(session: Any, tf32: Any) -> dict[str, Any]:
     held = session.get_session_options()
     spinning = _entry(held, "session.intra_op.allow_spinning")
     return {
-        "inter_op": max(1, held.inter_op_num_threads - 1),
+        "inter_op": held.inter_op_num_threads,
         "waiting": {"1": "spin, then sleep", "0": "sleep"}.get(spinning or "", untold("no entry of the session")),
         "matrix_precision": untold("kernels do not tell; no entry of the session allows less than the dtype"),
         "tf32": tf32,

@@ -18,15 +18,13 @@ _ERROR = 3
 
 
 def options_of(threads: int, tuning: Mapping[str, Any], config: Mapping[str, str]) -> Any:
-    """A fresh `SessionOptions` with a tuning and its configuration entries, for so many threads. Raises Unsupported
-    where they are fewer than operators are to run side by side."""
+    """A fresh `SessionOptions` with a tuning and its configuration entries, for so many threads."""
     import onnxruntime
 
-    if (side_by_side := tuning["side_by_side"]) > threads:
-        raise Unsupported(f"inter_op={side_by_side}: a call has {threads} of the budget's threads: ask for no more")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = pools(threads, side_by_side)
-    options.execution_mode = getattr(onnxruntime.ExecutionMode, execution_mode(tuning))
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     level = getattr(onnxruntime.GraphOptimizationLevel, tuning["graph_optimization"], None)
     if level is None:
         raise Unsupported(f"ONNX Runtime {onnxruntime.__version__} has no level {tuning['graph_optimization']}")
@@ -36,18 +34,6 @@ def options_of(threads: int, tuning: Mapping[str, Any], config: Mapping[str, str
     for key, value in config.items():
         options.add_session_config_entry(key, value)
     return options
-
-
-def pools(threads: int, side_by_side: int) -> tuple[int, int]:
-    """The sizes of a session's two pools with which so many threads compute: that of parts of an operator, and that of
-    operators. A pool has one thread less than its size, for its caller works, too; but the caller of the pool of
-    operators only waits, so that this one is larger by one where there is any (ONNX Runtime 1.32)."""
-    return threads - side_by_side + 1, side_by_side + (side_by_side > 1)
-
-
-def execution_mode(tuning: Mapping[str, Any]) -> str:
-    """By which a session runs operators: in the order of the graph, or side by side where that is asked for."""
-    return "ORT_PARALLEL" if tuning["side_by_side"] > 1 else "ORT_SEQUENTIAL"
 
 
 def profiled(options: Any, prefix: Path | None, optimised: Path | None) -> Any:
@@ -66,7 +52,7 @@ def profiled(options: Any, prefix: Path | None, optimised: Path | None) -> Any:
 def opened(
     entry: Path, options: Any, provider: str, provider_options: Mapping[str, str], program: str
 ) -> tuple[Any, int | None]:
-    """A session, and how many threads execute its operators; None where the system does not list threads.
+    """A session, and how many threads execute one of its operators; None where the system does not list threads.
 
     Raises Unsupported where the provider has no kernel, and FellBack where it does not take every node.
     """
@@ -92,9 +78,8 @@ def opened(
         after = _own_threads()
     if provider not in session.get_providers():
         raise FellBack(f"asked for {provider}, the session has {', '.join(session.get_providers())}")
-    # The threads of the pools live as long as the session; the caller works, too, unless operators run side by side.
-    works = session.get_session_options().execution_mode == onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    return session, None if before is None or after is None else after - before + works
+    # The pool's threads live as long as the session; the caller works too.
+    return session, None if before is None or after is None else after - before + 1
 
 
 @contextmanager

@@ -12,7 +12,6 @@ DEFAULT: Mapping[str, Any] = {
     "cpu_arena": True,
     "memory_pattern": True,
     "kv_cache": "in_place",
-    "side_by_side": 1,
 }
 MAX: Mapping[str, Any] = {**DEFAULT, "optimization_loop": "2"}  # repeat the graph optimisers until nothing changes
 
@@ -20,7 +19,6 @@ ACCEPTS: Mapping[str, str] = {
     "opset": "standard ONNX of this operator set, 20 or 23; by default 23, with the runtime's own on a CPU",
     "kv_cache": "in_place (one buffer is input and output) or ping_pong (two buffers swap roles)",
     "spinning": "true or false: whether idle threads of the pool spin for a while before they sleep",
-    "inter_op": "how many operators may run side by side, all with the threads of the budget; 1 by default",
     "level": "optimisations of the graph: disabled, basic, extended, layout or all (the default)",
     **quantization.options(*quantization.KINDS),
 }
@@ -43,9 +41,6 @@ LADDER = (*(f"onnxruntime[level={level}]" for level in ("disabled", "basic", "ex
 
 def tuned(tuning: Mapping[str, Any], options: Mapping[str, str]) -> Mapping[str, Any]:
     """A tuning with the options in brackets on top of it."""
-    own: dict[str, Any] = {name: value for name, value in options.items() if name not in ("opset", "level", "inter_op")}
-    if "inter_op" in options:
-        own["side_by_side"] = int(options["inter_op"])
-    if "level" in options:
-        own["graph_optimization"] = _LEVELS[options["level"]]
-    return {**tuning, **own}
+    own = {name: value for name, value in options.items() if name not in ("opset", "level")}
+    level = {"graph_optimization": _LEVELS[options["level"]]} if "level" in options else {}
+    return {**tuning, **own, **level}

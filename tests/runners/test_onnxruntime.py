@@ -96,23 +96,6 @@ def test_proof_reads_back_what_runs(artifacts, tmp_path):
     assert ready(artifacts["prefill"], tmp_path).execution_mode["kv_cache"] == "none"
 
 
-@pytest.mark.parametrize(("threads", "intra"), [(2, 1), (3, 2), (4, 3)])
-def test_operators_side_by_side_share_the_threads(artifacts, tmp_path, threads, intra):
-    executable = ready(artifacts["decode"], tmp_path, "onnxruntime[inter_op=2]", threads=threads)
-    told = executable.options
-    assert (told["intra_op_threads"], told["inter_op_threads"], told["execution_mode"]) == (intra, 3, "parallel")
-    assert executable.execution_mode["kv_cache"] == "two bound buffers, swapped", "nobody knows who reads the old state"
-    proof = executable.proof()
-    assert proof.mismatches == ()
-    assert (proof.budget["inter_op"], proof.threads) == (2, threads), "what computes is what the budget says"
-    arrays = toy.inputs("decode")
-    binding = executable.bind(arrays)
-    binding.run()
-    toy.agree(binding.read(), toy.reference("decode", arrays))
-    with pytest.raises(Unsupported, match="inter_op=4: a call has 2 of the budget's threads"):
-        ready(artifacts["decode"], tmp_path, "onnxruntime[inter_op=4]", threads=2)
-
-
 def test_a_wrong_thread_count_is_told(artifacts, tmp_path, monkeypatch):
     runner = OnnxRuntime(toy.context("onnxruntime", tmp_path, threads=2))
     wrong = runner.session_options()
