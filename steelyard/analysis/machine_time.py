@@ -36,7 +36,7 @@ class MachineTime:
 
     @property
     def runtime(self) -> float | None:
-        """Of that, the share of timed calls: the rest is starting, loading, compiling, warm-up and checks."""
+        """Of that, the share of timed calls: the rest is starting, loading, compiling and checks."""
         return self.timed_s / self.sound_s if self.sound_s else None
 
     @property

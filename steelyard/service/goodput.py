@@ -23,18 +23,23 @@ class Counted:
 def by_device(paths: Iterable[Path]) -> Counted:
     """The time of the launches of these runs, each counted once: a run that is part of a joined one among them is
     counted there. Traced runs time nothing, and are left out."""
-    runs, unread = {}, {}
+    spent: dict[str, tuple[str, MachineTime]] = {}  # by run, of which none is kept: they are large
+    unread: dict[Path, str] = {}
+    joined: set[str] = set()
     for path in dict.fromkeys(paths):
         try:
-            runs[path] = open_run(path)
+            run = open_run(path)
         except StoreError as error:
             unread[path] = str(error)
-    joined = {name for run in runs.values() for name in run.manifest.plan.get("joined", ())}
+            continue
+        joined |= {*run.manifest.plan.get("joined", ())}
+        if not run.traced:
+            spent[run.manifest.run_id] = run.manifest.device.name, time_of(run)
     devices: dict[str, tuple[int, MachineTime]] = {}
-    for run in runs.values():
-        if not run.traced and run.manifest.run_id not in joined:
-            count, spent = devices.get(run.manifest.device.name, (0, MachineTime()))
-            devices[run.manifest.device.name] = count + 1, spent + time_of(run)
+    for name, (device, own) in spent.items():
+        if name not in joined:
+            count, before = devices.get(device, (0, MachineTime()))
+            devices[device] = count + 1, before + own
     return Counted(devices=devices, unread=unread)
 
 

@@ -15,10 +15,13 @@ from steelyard.dashboard import content
 from steelyard.dashboard.site import build
 from steelyard.history.changes import told
 from steelyard.history.nights import Night
+from steelyard.service.machines import newest_of
+from steelyard.store import open_run
 from tests.history.nights import SERIES, nights
 from tests.reports.browser import Browser, Page
 from tests.reports.hostile import HOSTILE, REASON
 
+PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 AXE = files("axe_core_python").joinpath("axe.min.js").read_text()
 RUN = """axe.run(document, { resultTypes: ["violations"] }).then((found) => found.violations.map(
     (item) => `${item.id}: ${item.nodes.slice(0, 3).map((node) => node.html).join(" | ")}`))"""
@@ -150,3 +153,13 @@ def test_pages_of_long_histories_stay_small(tmp_path: Path) -> None:
     pages = build(found, tmp_path, machines={}, newest=None)
     assert len(pages) == 202
     assert max(page.stat().st_size for page in pages) < 1_000_000
+
+
+def test_the_newest_run_says_its_comparisons_and_what_it_made_of_its_time(tmp_path: Path) -> None:
+    newest = newest_of(PUBLISHED)
+    assert newest is not None
+    assert newest.run == max(path.name for path in PUBLISHED.iterdir() if path.is_dir() and not open_run(path).traced)
+    front = build(history(), tmp_path, machines={}, newest=newest)[0].read_text()
+    assert newest.run in front
+    assert f"{newest.time}." in front
+    assert "of launches that count" in newest.time
