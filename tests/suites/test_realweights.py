@@ -164,6 +164,11 @@ def test_sentences_are_counted_by_their_nearest_neighbour():
     assert len(texts) == len(set(texts)) == 96
 
 
+def test_a_page_that_is_text_everywhere_has_no_line_found():
+    everywhere = {"sigmoid_0.tmp_0": np.ones((1, 1, 640, 640), np.float32)}
+    assert text_boxes.score(point("text_boxes"), 0, everywhere) == (0, 8)
+
+
 def test_every_kind_of_file_has_a_label_of_the_model_and_other_bytes_by_another_seed():
     labels = files.told("magika", "models/standard_v3_3/config.min.json")["target_labels_space"]
     assert set(specimens.MAKERS) <= set(labels)
