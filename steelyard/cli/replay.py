@@ -27,7 +27,7 @@ def replay(
     cpus: Annotated[
         str | None, typer.Option(help="CPUs to measure on. Default: as many threads as there were, if they are here.")
     ] = None,
-    time: Annotated[str | None, typer.Option(help="Stop before this much time has passed, e.g. 20m.")] = None,
+    time: Annotated[str | None, typer.Option(help="As of bench run, e.g. 20m.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="At most so many rounds. Default: as there.")] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Use suites and backends that are code of their own, if installed here.")

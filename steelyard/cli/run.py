@@ -96,7 +96,12 @@ def run(
         str, typer.Option(help="single-stream, cold-start or correctness.", rich_help_panel=_HOW)
     ] = "single-stream",
     time: Annotated[
-        str | None, typer.Option(help="Stop before this much time has passed, e.g. 90s, 20m, 2h.", rich_help_panel=_HOW)
+        str | None,
+        typer.Option(
+            help="Stop before this much time has passed, e.g. 90s, 20m, 2h; up to a fifth later where verdicts would "
+            "be missed otherwise.",
+            rich_help_panel=_HOW,
+        ),
     ] = None,
     rounds: Annotated[
         int | None, typer.Option(min=1, help="At most so many rounds after the cold one.", rich_help_panel=_HOW)

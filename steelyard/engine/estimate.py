@@ -10,7 +10,7 @@ from steelyard.core.run import Run, launches_by_segment, segment_of
 from steelyard.core.workload import Point
 from steelyard.engine.at_once import at_once
 from steelyard.engine.metering import metering_s
-from steelyard.engine.pacing import aim_of
+from steelyard.engine.pacing import aim_of, overtime_s
 from steelyard.engine.plan import Plan
 from steelyard.engine.round_costs import CALLS_A_CASE, COMPILED_AGAIN, after_warm
 from steelyard.engine.schedule import RoundCosts, Schedule, fit
@@ -82,7 +82,8 @@ def _schedule(plan: Plan, lowering: Expected, rounds: Rounds) -> Schedule | None
     request = plan.request
     if request.time_s is None or not request.timed:
         return None
-    return fit(rounds.costs, aim_of(plan), request.time_s - lowering.seconds - rounds.cold_s)
+    left_s = request.time_s - lowering.seconds - rounds.cold_s
+    return fit(rounds.costs, aim_of(plan), left_s, overtime_s(plan))
 
 
 def _headline(plan: Plan) -> Plan | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from steelyard.core.result import Result
 from steelyard.engine.plan import Plan
 from steelyard.engine.round_costs import after_cold, after_warm
-from steelyard.engine.schedule import Aim, RoundCosts, Schedule, fit
+from steelyard.engine.schedule import OVERTIME, Aim, RoundCosts, Schedule, fit
 from steelyard.measure.driver import driver_of
 
 
@@ -20,7 +20,8 @@ class Pacing:
     def __init__(self, plan: Plan, started_s: float) -> None:
         self._plan, self._started_s = plan, started_s
         self._costs: RoundCosts | None = None
-        self._told: tuple[int, bool] | None = None
+        self._told: tuple[int, bool, bool] | None = None
+        self._over_s = 0.0  # of the time that is exceeded, as it is planned
         aim = aim_of(plan)
         self.windows, self.minimum = aim.windows, aim.minimum
 
@@ -38,12 +39,13 @@ class Pacing:
         if self._plan.request.time_s is None or self._costs is None:
             return ""
         aim = aim_of(self._plan, done)
+        self._over_s = 0.0
         if aim.rounds == 0:
             return ""
-        found = fit(self._costs, aim, self.left_s())
-        self.windows = found.windows
-        told = (done + found.rounds, found.missing_s > 0)
-        if self._told is not None and told[0] >= self._told[0] and told[1] == self._told[1]:
+        found = fit(self._costs, aim, self.left_s(), overtime_s(self._plan))
+        self.windows, self._over_s = found.windows, found.over_s
+        told = (done + found.rounds, found.over_s > 0, found.missing_s > 0)
+        if self._told is not None and told[0] >= self._told[0] and told[1:] == self._told[1:]:
             return ""
         self._told = told
         return shortened(self._plan, found, done)
@@ -53,10 +55,15 @@ class Pacing:
         limit = self._plan.request.time_s
         return float("inf") if limit is None else limit - (time.monotonic() - self._started_s)
 
+    def holds_another(self, lasted_s: float) -> bool:
+        """Whether another round may begin, which takes as long as is expected of it, or else as the last one did."""
+        longer_s = overtime_s(self._plan) if self._over_s else 0.0
+        return self.left_s() + longer_s >= (self.round_s or lasted_s)
+
     def remaining_s(self, done: int) -> float | None:
         """About how long the run has to go after `done` rounds of this segment that count: until the rounds that it
         plans for at least, or, where it has these or knows nothing of them yet, until its time is used up."""
-        limit_s, to_go = self.left_s(), self._plan.minimum_rounds - done
+        limit_s, to_go = self.left_s() + self._over_s, self._plan.minimum_rounds - done
         expected_s = to_go * self.round_s if to_go > 0 and self._costs is not None else limit_s
         found = min(limit_s, expected_s)
         return found if math.isfinite(found) else None
@@ -78,6 +85,11 @@ def aim_of(plan: Plan, done: int = 0) -> Aim:
     )
 
 
+def overtime_s(plan: Plan) -> float:
+    """By how much the rounds that verdicts need may end after the time that was given."""
+    return OVERTIME * (plan.request.time_s or 0.0)
+
+
 def shortened(plan: Plan, found: Schedule, done: int = 0) -> str:
     """What a schedule made after `done` rounds of a segment falls short of, in a sentence; empty where all fits."""
     aim, before = aim_of(plan, done), plan.done + done
@@ -86,6 +98,8 @@ def shortened(plan: Plan, found: Schedule, done: int = 0) -> str:
             f"too little time for verdicts: they need {before + aim.fewest} rounds, and {before + found.rounds} fit; "
             f"{_minutes(found.missing_s)} more would do"
         )
+    if found.over_s > 0:
+        return f"the {before + found.rounds} rounds that verdicts need take {_minutes(found.over_s)} more than the time"
     windows = dict.fromkeys(f"{point.workload} {found.windows[point.key]:.2g} s" for point in plan.points)
     told = f"timed windows: {', '.join(windows)} (asked for: {aim.window_s:g} s)"
     if found.rounds < aim.rounds:

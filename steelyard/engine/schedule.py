@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 SHORTEST_WINDOW_S = 1.0
 """A window is not made shorter to fit the time; one that was asked for may be."""
+OVERTIME = 0.2
+"""Of the time that was given: by so much the rounds that verdicts need may end later. Without them all is in vain that
+the time was spent on."""
 _STEPS = 40  # of a bisection: a window is known to far less than a clock tick
 
 
@@ -35,12 +38,14 @@ class RoundCosts:
 class Schedule:
     """`rounds` still to come, each of `round_s` seconds; `windows` is seconds by point key.
 
-    `missing_s` is how much more time the fewest rounds that can carry a verdict would need; 0 where they fit.
+    `over_s` is how much longer than the time that is left they take, which the fewest rounds that can carry a verdict
+    may. `missing_s` is how much more time these would need; 0 where they fit or may end later.
     """
 
     rounds: int
     round_s: float
     windows: Mapping[str, float]
+    over_s: float
     missing_s: float
 
 
@@ -62,20 +67,24 @@ class Aim:
         return dict.fromkeys(self.minimum, self.window_s)
 
 
-def fit(costs: RoundCosts, aim: Aim, left_s: float) -> Schedule:
+def fit(costs: RoundCosts, aim: Aim, left_s: float, overtime_s: float = 0.0) -> Schedule:
     """The schedule for the time that is left: as many of the rounds as it holds with windows that are not too short,
-    and these windows as long as it allows."""
+    and these windows as long as it allows. The fewest rounds that can carry a verdict may take `overtime_s` more."""
     shortest = min(aim.window_s, SHORTEST_WINDOW_S)
     windows = dict.fromkeys(aim.minimum, shortest)
     least_s = costs.round_s(windows, aim.minimum)
     held = max(0, int(left_s / least_s)) if least_s > 0 else aim.rounds
     rounds = min(aim.rounds, held)
+    missing_s = max(0.0, aim.fewest * least_s - left_s) if aim.fewest else 0.0
+    over_s = missing_s if missing_s <= overtime_s else 0.0
+    if over_s:
+        return Schedule(rounds=aim.fewest, round_s=least_s, windows=windows, over_s=over_s, missing_s=0.0)
     if rounds:
         others = [key for key in aim.minimum if key not in aim.headline]
         for keys in (aim.headline, others):
             windows = _widened(costs, aim, windows, [key for key in keys if key in windows], left_s / rounds)
-    missing_s = max(0.0, aim.fewest * least_s - left_s)
-    return Schedule(rounds=rounds, round_s=costs.round_s(windows, aim.minimum), windows=windows, missing_s=missing_s)
+    round_s = costs.round_s(windows, aim.minimum)
+    return Schedule(rounds=rounds, round_s=round_s, windows=windows, over_s=0.0, missing_s=missing_s)
 
 
 def _widened(

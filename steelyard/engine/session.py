@@ -130,7 +130,7 @@ class Session:
             for number in range(self._first_round, self._first_round + self._planned + plan.repeats):
                 if self._uncontaminated() >= self._planned:
                     break
-                if self._pacing.left_s() < (self._pacing.round_s or lasted_s):
+                if not self._pacing.holds_another(lasted_s):
                     ended = "time"
                     break
                 round_begun, self._warm, launched = time.monotonic(), [], len(self._records)

@@ -8,7 +8,7 @@ from steelyard.core.backend import parse_backend
 from steelyard.core.run import Run
 from steelyard.core.targets import EXPERIMENTAL, unseen
 from steelyard.engine.estimate import TimeEstimate
-from steelyard.engine.pacing import shortened
+from steelyard.engine.pacing import overtime_s, shortened
 from steelyard.engine.plan import Plan
 from steelyard.measure.driver import metrics_of
 from steelyard.stats.planning import EarlierNoise, rounds_to_fire
@@ -82,7 +82,8 @@ def _expected(plan: Plan, guess: TimeEstimate) -> Iterator[str]:
     )
     if request.time_s is None:
         return
-    yield f"time: at most {request.time_s / 60:.0f} min, lowering included"
+    longer = f"; {overtime_s(plan) / 60:.1f} min more where verdicts need them" if plan.fewest_rounds else ""
+    yield f"time: at most {request.time_s / 60:.0f} min, lowering included{longer}"
     if guess.schedule is not None and (told := shortened(plan, guess.schedule)):
         yield f"expected: {told}{_remedy(plan, guess)}"
 

@@ -67,7 +67,7 @@ def test_of_cold_starts_every_round_is_a_cold_one(plan):
 
 
 def test_time_that_is_too_short_is_told_before_the_run_with_what_would_do(plan):
-    short = within(plan, 75.0)
+    short = within(plan, 60.0)
     *_, told = describe(short, estimate(short, NOTHING, rounds_of(plan, 10.0)))
     assert told.startswith("expected: too little time for verdicts: they need 4 rounds, and ")
     assert told.endswith(": ask for --time 2m, or --workload wide")
@@ -78,7 +78,7 @@ def test_time_that_is_too_short_is_told_before_the_run_with_what_would_do(plan):
 def test_time_enough_has_nothing_to_add(plan):
     enough = within(plan, 3600.0)
     *_, told = describe(enough, estimate(enough, NOTHING, rounds_of(plan, 10.0)))
-    assert told == "time: at most 60 min, lowering included"
+    assert told == "time: at most 60 min, lowering included; 12.0 min more where verdicts need them"
 
 
 def test_fewer_workloads_are_offered_only_where_they_would_do(plan):

@@ -116,9 +116,24 @@ def test_fewer_rounds_are_told_with_their_length(plan):
 
 
 def test_too_little_time_for_a_verdict_says_how_much_more_would_do(plan):
-    pacing = paced(plan, used_s=600.0 - 2.2 * 3 * (11.5 + 1.05))
+    pacing = paced(replace(plan, request=replace(plan.request, time_s=200.0)), used_s=200.0 - 2.2 * 3 * (11.5 + 1.05))
     assert pacing.plan_on(0) == "too little time for verdicts: they need 4 rounds, and 2 fit; 1.1 min more would do"
-    assert pacing.plan_on(1) == "", "1 done and 2 that fit are more than was told"
+    assert pacing.holds_another(0.0), "what was measured counts when the run goes on"
+
+
+def test_the_rounds_that_verdicts_need_may_end_a_fifth_of_the_time_later(plan):
+    round_s = 3 * (11.5 + 1.05)
+    pacing = paced(plan, used_s=600.0 - 2.2 * round_s)
+    assert pacing.plan_on(0) == "the 4 rounds that verdicts need take 1.1 min more than the time"
+    assert pacing.remaining_s(0) == pytest.approx(4 * round_s, abs=1.0)
+    late = paced(plan, used_s=605.0)
+    late.plan_on(3)
+    assert late.holds_another(0.0)
+    late.plan_on(4)
+    assert not late.holds_another(0.0), "they have their verdicts"
+    too_late = paced(plan, used_s=600.0 + 120.0 - 30.0)
+    too_late.plan_on(3)
+    assert not too_late.holds_another(0.0)
 
 
 def test_rounds_of_earlier_segments_count(plan):

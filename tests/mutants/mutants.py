@@ -682,7 +682,7 @@ MUTANTS = (
     Mutant(
         name="too little time for verdicts, and nothing tells",
         file="steelyard/engine/schedule.py",
-        old="    missing_s = max(0.0, aim.fewest * least_s - left_s)\n",
+        old="    missing_s = max(0.0, aim.fewest * least_s - left_s) if aim.fewest else 0.0\n",
         new="    missing_s = 0.0\n",
         tests=(f"{RUN}::test_time_ends_the_run_between_rounds",),
         through="command line",
