@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from steelyard.adapters.torch_binding import Call, Tensors, TorchBinding, zeros
 from steelyard.adapters.torch_executable import TorchExecutable
-from steelyard.adapters.torch_module import PINNED, TorchRunner
+from steelyard.adapters.torch_module import CITATION, PINNED, TorchRunner
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.errors import SteelyardError, Unsupported, UsageError
 from steelyard.core.lowered import LoweredProgram
@@ -94,6 +94,7 @@ class KernelRunner(TorchRunner):
     keeps_cache = "what Triton, Numba and torch.utils.cpp_extension keep; their folders lie in the launch's cache"
     tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": PINNED, "max": PINNED}
     script = ""
+    citation = CITATION
     tells: ClassVar[Mapping[str, str]] = {}
 
     @classmethod

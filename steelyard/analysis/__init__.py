@@ -2,10 +2,10 @@
 
 from steelyard.analysis.across import compare_runs
 from steelyard.analysis.break_even import BreakEven, break_even
+from steelyard.analysis.left_out import contaminated_warm, set_aside, stolen
 from steelyard.analysis.overall import Overall, overall
 from steelyard.analysis.pairs import count_pairs, other_pairs, turned
 from steelyard.analysis.pilot import DetectableEffect, control_spreads, pilot, widest_half_width
-from steelyard.analysis.sides import contaminated_warm, set_aside
 from steelyard.analysis.summary import Summary, launch_cuts, launch_medians, summaries
 from steelyard.analysis.unfinished import Unfinished, unfinished
 from steelyard.analysis.within import compare_run
@@ -28,6 +28,7 @@ __all__ = [
     "overall",
     "pilot",
     "set_aside",
+    "stolen",
     "summaries",
     "turned",
     "unfinished",

@@ -97,6 +97,7 @@ def compare_runs(
         )
     headline = baseline_runs[0].manifest.headline
     found: list[Comparison] = []
+    lost: list[str] = []
     questions: dict[Family, list[tuple[int, Question]]] = {"primary": [], "exploratory": []}
     for title in common:
         point = before.points[title]
@@ -117,12 +118,13 @@ def compare_runs(
                     question = Question(location=location, floor=effect, p_value=p_value, bias=effect)
                     questions[family].append((len(found), question))
                 found.append(comparison)
+                lost.append("; ".join(side.withheld for arm in sides for side in arm if side.withheld))
     for family, asked in questions.items():
         settle(found, asked, family)
     noisy = "; ".join(
         f"run {run.manifest.run_id}: {why}" for run in (*baseline_runs, *candidate_runs) if (why := too_noisy(run))
     )
-    return tuple(withhold(comparison, noisy) for comparison in found)
+    return tuple(withhold(comparison, noisy or why) for comparison, why in zip(found, lost, strict=True))
 
 
 def group_of(runs: Sequence[Run]) -> RunGroup:

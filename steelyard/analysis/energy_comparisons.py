@@ -26,6 +26,7 @@ def compare_energy(run: Run, *, sides: Sides | None = None) -> tuple[Comparison,
     sides = sides or sides_of(run)
     withheld = too_noisy(run)
     found: list[Comparison] = []
+    reasons: list[str] = []
     questions: list[tuple[int, Question]] = []
     for key in sides.points:
         before = sides.side(sides.baseline, key)
@@ -44,8 +45,9 @@ def compare_energy(run: Run, *, sides: Sides | None = None) -> tuple[Comparison,
                 else:
                     questions.append((len(found), question))
             found.append(comparison)
+            reasons.append(withheld or pairs.withheld)
     settle(found, questions, "exploratory")
-    return tuple(withhold(comparison, withheld) for comparison in found)
+    return tuple(withhold(comparison, reason) for comparison, reason in zip(found, reasons, strict=True))
 
 
 def joules(side: Side) -> dict[Place, float]:

@@ -9,7 +9,7 @@ those of its parts, each counted by its time.
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from steelyard.analysis.sides import set_aside
+from steelyard.analysis.left_out import set_aside
 from steelyard.core.run import Run
 
 

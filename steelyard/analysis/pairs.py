@@ -46,7 +46,9 @@ def other_pairs(run: Run, *, sides: Sides | None = None) -> tuple[Comparison, ..
             questions.append((len(found), question))
         found.append(comparison)
     settle(found, questions, "exploratory")
-    return tuple(withhold(comparison, withheld) for comparison in found)
+    return tuple(
+        withhold(comparison, withheld or pairs.withheld) for comparison, pairs in zip(found, every, strict=True)
+    )
 
 
 def count_pairs(sides: Sides) -> int:

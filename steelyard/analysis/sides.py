@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from steelyard.analysis.left_out import left_out
 from steelyard.core.case import Arm
 from steelyard.core.result import Measurement, Place, Result, Steady
 from steelyard.core.run import Run
@@ -83,8 +84,8 @@ class Launched(NamedTuple):
 class Side:
     """One arm at one point: its results in whole rounds, and the `reason` why there are none where that is known.
 
-    `key` and `title` are the point's. `contaminated` are the rounds whose times do not
-    count; what a launch of them says of correctness and failure does.
+    `key` and `title` are the point's. `contaminated` are the rounds whose times do not count; what a launch of them
+    says of correctness and failure does. `withheld` is why no verdict is given on what is left.
     """
 
     arm: Arm
@@ -94,6 +95,7 @@ class Side:
     results: tuple[Result, ...]
     reason: str = ""
     contaminated: frozenset[int] = frozenset()
+    withheld: str = ""
     _launched: dict[str, tuple[Launched, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def launched(self, metric: str) -> tuple[Launched, ...]:
@@ -178,7 +180,7 @@ def sides_of(run: Run) -> Sides:
     """Index a run. Results of rounds that no segment counts as whole are left out: they give no pairs."""
     manifest = run.manifest
     whole = {number for segment in run.segments for number in segment.rounds}
-    contaminated = frozenset(set_aside(run))
+    aside = left_out(run)
     points: dict[str, Point] = {}
     keys: dict[str, str] = {}
     for case in manifest.cases:
@@ -207,7 +209,8 @@ def sides_of(run: Run) -> Sides:
                 title=titles[key],
                 results=results,
                 reason="; ".join(reasons) or (TORN if (label, key) in ran else ""),
-                contaminated=contaminated,
+                contaminated=aside[label].rounds,
+                withheld=aside[label].withheld,
             )
     _launch(sides.values())
     return Sides(points=points, arms=tuple(manifest.arms), baseline=arms[manifest.baseline], _sides=sides)
@@ -221,24 +224,6 @@ def approximation(results: Sequence[Result]) -> str:
         return ""
     share = f" in {len(marked)} of {len(right)} launches" if len(marked) < len(right) else ""
     return f"approximate{share}: {marked[0]}"
-
-
-def contaminated_warm(run: Run) -> dict[int, str]:
-    """The contaminated warm rounds, with the evidence."""
-    return {
-        number: evidence for segment in run.segments for number, evidence in segment.disturbed.items() if number > 0
-    }
-
-
-def set_aside(run: Run) -> dict[int, str]:
-    """The contaminated warm rounds that give no pairs and no steady numbers, with the evidence.
-
-    Where more than half were contaminated there is nothing better to be had: all keep their numbers, and no
-    verdict is given on them.
-    """
-    contaminated = contaminated_warm(run)
-    warm = sum(1 for segment in run.segments for number in segment.rounds if number > 0)
-    return contaminated if 2 * len(contaminated) <= warm else {}
 
 
 def median(values: ArrayLike) -> float:

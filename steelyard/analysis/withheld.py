@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from steelyard.analysis.sides import contaminated_warm
+from steelyard.analysis.left_out import contaminated_warm
 from steelyard.core.comparison import Comparison
 from steelyard.core.run import Run
 from steelyard.stats.few import FEWEST
@@ -41,7 +41,7 @@ def unguarded(run: Run) -> Run:
     quiet = [
         replace(segment, noise=replace(segment.noise, grade="A", evidence=()), disturbed={}) for segment in run.segments
     ]
-    return replace(run, segments=tuple(quiet))
+    return replace(run, segments=tuple(quiet), launches=tuple(replace(launch, noise={}) for launch in run.launches))
 
 
 def withhold(comparison: Comparison, withheld: str) -> Comparison:

@@ -39,6 +39,11 @@ class Pairs:
         """The rounds of the places."""
         return tuple(place.round for place in self.places)
 
+    @property
+    def withheld(self) -> str:
+        """Why no verdict is given on one of the sides; empty if one is."""
+        return "; ".join(filter(None, (self.baseline.withheld, self.candidate.withheld)))
+
 
 class PairedSummary(NamedTuple):
     """What the log ratios of paired rounds say before anybody asks for a verdict: their location, their standard
@@ -90,7 +95,9 @@ def compare_run(run: Run, *, guard: bool = True, sides: Sides | None = None) -> 
         found.append(comparison)
     for family, questions in open_questions.items():
         settle(found, questions, family)
-    return tuple(withhold(comparison, withheld) for comparison in found)
+    return tuple(
+        withhold(comparison, withheld or pairs.withheld) for comparison, pairs in zip(found, every, strict=True)
+    )
 
 
 def settle(found: list[Comparison], questions: Sequence[tuple[int, Question]], family: Family) -> None:

@@ -6,7 +6,7 @@ from steelyard import __version__
 from steelyard.artifact.finding import Finding
 from steelyard.core.result import LaunchRecord
 from steelyard.core.run import Noise, Run, Segment, launches_by_segment
-from steelyard.guard.contamination import contaminated_rounds
+from steelyard.guard.contamination import contaminated_rounds, contamination
 from steelyard.guard.grades import grade, graded_at_end
 from steelyard.tables.format import counted
 
@@ -61,7 +61,7 @@ def _grade(segment: Segment, records: Sequence[LaunchRecord]) -> Iterator[Findin
 def _contaminated(segment: Segment, records: Sequence[LaunchRecord]) -> Iterator[Finding]:
     anew = {number: told for number, told in contaminated_rounds(records).items() if number in segment.rounds}
     for number in sorted({*anew, *segment.disturbed}):
-        if number not in anew:
+        if number not in anew and not any(contamination(each.noise) for each in records if each.round == number):
             text = f"round {number} is marked as contaminated, and the readings of its launches tell of nobody"
             yield _wrong(segment, text)
         elif number not in segment.disturbed:

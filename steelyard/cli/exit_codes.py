@@ -1,4 +1,4 @@
-"""Exit codes beyond 0 (done), 1 (an error) and 2 (wrong usage); `docs/cli.md` lists all of them."""
+"""Exit codes beyond 0 (done), 1 (what was asked is not so) and 2 (no answer): `docs/cli.md` lists all of them."""
 
 FAILED = 3
 """A case that was planned as runnable ended neither ok nor unsupported."""

@@ -5,15 +5,13 @@ from collections.abc import Iterable
 
 
 class SteelyardError(Exception):
-    """Anything this project raises on purpose; `exit_code` is what the command line ends with."""
+    """Anything this project raises on purpose; `exit_code` is what the command line ends with: 2, as 1 is an answer."""
 
-    exit_code = 1
+    exit_code = 2
 
 
 class UsageError(SteelyardError):
     """The user asked for something that does not exist or makes no sense."""
-
-    exit_code = 2
 
 
 class Unsupported(SteelyardError):
@@ -33,8 +31,6 @@ class LoweringError(SteelyardError):
 
 class SuiteError(SteelyardError):
     """A suite's own mistake, which no backend can help: what it declares is not what it does."""
-
-    exit_code = 2
 
 
 class FellBack(SteelyardError):
@@ -57,8 +53,6 @@ class Denied(StoreError):
 
 class CheckpointError(SteelyardError):
     """A user's model file or checkpoint is not what it says."""
-
-    exit_code = 2
 
 
 def unknown_name(kind: str, given: str, valid: Iterable[str]) -> UsageError:

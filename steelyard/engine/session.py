@@ -26,7 +26,7 @@ from steelyard.engine.room import ON, Arrangement, Free, arranged, free_now
 from steelyard.engine.rounds import Orders
 from steelyard.engine.sink import Sink
 from steelyard.engine.turns import Together
-from steelyard.guard.contamination import contaminated_rounds
+from steelyard.guard.contamination import contaminated_rounds, stolen_launches
 from steelyard.guard.spin_meter import SpinMeter
 from steelyard.hardware.processors import step_aside
 from steelyard.measure.process_memory import read_peak
@@ -200,11 +200,17 @@ class Session:
 
     def _judge(self, number: int) -> None:
         """Whether the round that has ended was contaminated, by the noise guard's readings alone."""
-        self._contaminated = contaminated_rounds(self._records)
+        stolen, baseline = stolen_launches(self._records), self._plan.baseline.label
+        # A round without the baseline gives no pairs, whatever spoiled its launch.
+        lost = {number: f"{baseline}: {told}" for number, told in stolen.pop(baseline, {}).items()}
+        self._contaminated = {**lost, **contaminated_rounds(self._records)}
         if number in self._contaminated:
             another = self._contaminated_count() <= self._plan.repeats
             what_follows = "another is appended for it" if another else "no further round can be appended for it"
             self._sink.note(f"round {number} was contaminated; {what_follows}: {self._contaminated[number]}")
+        else:
+            for arm, told in ((arm, rounds[number]) for arm, rounds in stolen.items() if number in rounds):
+                self._sink.note(f"round {number}: the times of {arm} are left out: {told}")
 
     def _plan_on(self) -> None:
         """Share out the rest of the time, and tell what follows from it."""

@@ -1,5 +1,6 @@
 """What Slurm is given to run: an array with an element for each shard, and a job that joins what they measured."""
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,10 @@ from steelyard.core.errors import UsageError
 ATTEMPTS = 10
 """So often an element that ran out of time is queued again, to go on with its shard."""
 GRACE_S = 300
-"""So long before its limit of time an element is asked to end, so that it publishes what it has measured."""
+"""So long before its limit of time an element is asked to end, so that it publishes what it has measured; a quarter of
+a limit that is shorter than four times that."""
+# minutes[:seconds], hours:minutes:seconds, or days-hours[:minutes[:seconds]]
+_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<first>\d+)(?::(?P<second>\d+))?(?::(?P<third>\d+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,7 @@ def array_script(numbers: Sequence[int], *, name: str, plan: Path, runs: Path, a
         *([f"--gres={asked.gres}"] if asked.gres else []),
         *([f"--constraint={asked.constraint}"] if asked.constraint else []),
         *([f"--time={asked.time}"] if asked.time else []),
-        f"--signal=B:USR1@{GRACE_S}",
+        f"--signal=B:USR1@{grace_s(asked.time)}",
         "--requeue",
         *_common(asked, plan / "slurm" / "%a.log"),
     ]
@@ -69,6 +73,23 @@ fi
 exit "$code"
 """
     )
+
+
+def grace_s(limit: str) -> int:
+    """How many seconds before this limit an element is asked to end. Raises UsageError where it is no time of Slurm."""
+    if limit.casefold() in ("", "unlimited", "infinite"):
+        return GRACE_S
+    match = _TIME.fullmatch(limit)
+    if match is None:
+        raise UsageError(f"--time '{limit}' is no time of Slurm: write minutes, hours:minutes:seconds or days-hours")
+    days, first, second, third = (None if part is None else int(part) for part in match.groups())
+    if days is not None:
+        seconds = 86400 * days + 3600 * (first or 0) + 60 * (second or 0) + (third or 0)
+    elif third is not None:
+        seconds = 3600 * (first or 0) + 60 * (second or 0) + third
+    else:
+        seconds = 60 * (first or 0) + (second or 0)
+    return min(GRACE_S, seconds // 4)
 
 
 def gather_script(after: str, *, name: str, plan: Path, runs: Path, asked: Resources) -> str:

@@ -1,13 +1,19 @@
-"""Which rounds are contaminated. Decided from the readings around and over each launch, never from what it measured.
+"""What others spoiled, a round or a launch: decided from the readings around and over each launch, never from what it
+measured.
 
 A round counts as contaminated if in any of its launches others than the run itself
 
 - used more of the measured CPUs over the launch than a tenth of one and one percent of all, and 0.03 s more;
 - used half a CPU and one percent of all in one of the short samples before and after it;
-- or if the hypervisor took, or a CPU quota stopped, more than 5 % over the launch,
+- or if the hypervisor took, or a CPU quota stopped, more than 5 % over the launch (of launches in turns: over more than
+  half of them),
 - or the supervisor was away for more than a second (`steelyard.guard.presence`): it cannot vouch for what was
   meanwhile, and a machine that slept is another one when it wakes;
 - or if threads of the launch did not stand a second after they were stopped: they may have run in others' turns.
+
+Launches in turns share their time, so that what the hypervisor takes falls on all of them by chance alike. Where it
+takes more of one, as of a runtime that keeps all CPUs busy, that launch is left out, and not its round: that one is
+slower for it, and the others are not.
 
 On a virtual machine with two CPUs and nobody else at work, launches of five runtimes (0.3 to 19 s, compile
 workers included) read at most 0.05 of a CPU, and beside a program that spins on one of them 1.0: the limit,
@@ -42,6 +48,11 @@ _NAMED = 2
 
 def contamination(noise: Mapping[str, Reading]) -> str:
     """What contaminated a launch, as evidence for people; empty if nothing did. `noise` is the launch record's."""
+    return ", ".join(filter(None, (_touched(noise), _taken(noise))))
+
+
+def _touched(noise: Mapping[str, Reading]) -> str:
+    """What others did on the CPUs of a launch, or while nobody watched it."""
     found = []
     cpus = _value(noise, "during/measured_cpus")
     if cpus is not None:
@@ -53,10 +64,6 @@ def contamination(noise: Mapping[str, Reading]) -> str:
             used = _cpus(noise, key, cpus)
             if used is not None and used > CPUS_AT_THE_ENDS + SHARE_OF_ALL * cpus:
                 found.append(f"other processes used {used:.2f} of {cpus:.0f} CPUs {when} it")
-    for key, says in _TAKEN:
-        share = _value(noise, key)
-        if share is not None and share > TAKEN_SHARE:
-            found.append(says.format(share))
     away_s = _value(noise, "during/away_s")
     if away_s is not None and away_s > AWAY_S:
         found.append(f"bench itself was stopped, or the machine slept, for {away_s:.3g} s while it ran")
@@ -67,13 +74,42 @@ def contamination(noise: Mapping[str, Reading]) -> str:
     return ", ".join(found)
 
 
+def _taken(noise: Mapping[str, Reading]) -> str:
+    """How much of a launch's time the host kept from it, where that is too much."""
+    shares = ((_value(noise, key), says) for key, says in _TAKEN)
+    return ", ".join(says.format(share) for share, says in shares if share is not None and share > TAKEN_SHARE)
+
+
 def contaminated_rounds(launches: Iterable[LaunchRecord]) -> dict[int, str]:
     """The rounds of these launches that were contaminated, each with its evidence. All launches of one segment."""
-    evidence: dict[int, list[str]] = {}
+    rounds: dict[int, list[LaunchRecord]] = {}
     for record in launches:
-        if found := contamination(record.noise):
-            evidence.setdefault(record.round, []).append(f"{record.arm}: {found}")
-    return {number: _evidence_text(texts) for number, texts in sorted(evidence.items())}
+        rounds.setdefault(record.round, []).append(record)
+    found = {}
+    for number, records in sorted(rounds.items()):
+        most = 2 * sum(bool(_taken(record.noise)) for record in records) > len(records)
+        told = [
+            f"{record.arm}: {why}"
+            for record in records
+            if (why := contamination(record.noise) if most or not _in_turns(record) else _touched(record.noise))
+        ]
+        if told:
+            found[number] = _evidence_text(told)
+    return found
+
+
+def stolen_launches(launches: Iterable[LaunchRecord]) -> dict[str, dict[int, str]]:
+    """By arm the rounds in which its launch took turns with others and lost too much time to the host, with the
+    evidence."""
+    found: dict[str, dict[int, str]] = {}
+    for record in launches:
+        if _in_turns(record) and (told := _taken(record.noise)):
+            found.setdefault(record.arm, {})[record.round] = told
+    return found
+
+
+def _in_turns(record: LaunchRecord) -> bool:
+    return record.ran_s is not None
 
 
 def _evidence_text(texts: list[str]) -> str:

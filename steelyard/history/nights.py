@@ -82,7 +82,7 @@ def nights_of(run: Run) -> Iterator[Night]:
                     value=median(found) if found else None,
                     launches=len(found),
                     stack=_stack(manifest, side),
-                    reason=_reason(side, found, noisy),
+                    reason=_reason(side, found, noisy or side.withheld),
                 )
 
 

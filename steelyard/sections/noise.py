@@ -3,7 +3,9 @@
 import statistics
 
 from steelyard.core.metrics import METRICS, Reading
+from steelyard.core.result import Result
 from steelyard.core.run import Run, Segment, launches_by_segment
+from steelyard.core.workload import Point
 from steelyard.guard.speed import LAG, SPREAD, over_fastest
 from steelyard.measure.driver import metrics_of
 from steelyard.tables import provenance
@@ -147,10 +149,14 @@ def _reading_text(name: str, reading: Reading) -> str:
     return f"{words}: {percent(reading.value) if name.endswith('share') else plain(reading.value)}"
 
 
-def _without_median(facts: Facts, number: int) -> str:
-    if number == 0:
+def _without_median(facts: Facts, result: Result, point: Point) -> str:
+    if result.round == 0:
         return "cold round"
-    return "contaminated round" if number in facts.contaminated else "no steady number"
+    if result.round in facts.contaminated:
+        return "contaminated round"
+    arm = next(arm for arm in facts.sides.arms if arm.label == result.arm)
+    lost = result.round in facts.sides.side(arm, point.key).contaminated
+    return "time lost to the host" if lost else "no steady number"
 
 
 def launches_table(facts: Facts) -> Table:
@@ -181,7 +187,7 @@ def launches_table(facts: Facts) -> Table:
                 Cell(text=measurement.layer),
                 Cell(text=result.status),
                 Cell(value=started[result.launch]),
-                Cell(value=median) if median is not None else Cell(text=_without_median(facts, result.round)),
+                Cell(value=median) if median is not None else Cell(text=_without_median(facts, result, point)),
                 Cell(value=len(measurement.samples)),
                 Cell(value=measurement.cut),
                 Cell(text=measurement.steady),

@@ -6,6 +6,7 @@ import numpy as np
 
 from steelyard.analysis.sides import Side
 from steelyard.core.case import Arm
+from steelyard.core.result import Result
 from steelyard.core.workload import Point
 from steelyard.tables.baselines import against
 from steelyard.tables.calls import thin
@@ -134,7 +135,7 @@ def _launches(facts: Facts, side: Side, room: int) -> Iterator[CaseLaunch]:
         values = np.asarray(found.samples, dtype=np.float64)
         launched = steady.get(result.place)
         kept = thin(values, each) if each >= 2 else np.arange(0)
-        remark = "" if launched is not None else _without(facts, result.round, result.status)
+        remark = "" if launched is not None else _without(facts, side, result)
         yield CaseLaunch(
             round=result.round,
             position=result.position,
@@ -147,5 +148,7 @@ def _launches(facts: Facts, side: Side, room: int) -> Iterator[CaseLaunch]:
         )
 
 
-def _without(facts: Facts, number: int, status: str) -> str:
-    return "contaminated round" if number in facts.contaminated else status.replace("_", " ")
+def _without(facts: Facts, side: Side, result: Result) -> str:
+    if result.round in facts.contaminated:
+        return "contaminated round"
+    return "time lost to the host" if result.round in side.contaminated else result.status.replace("_", " ")

@@ -3,6 +3,8 @@ modes, which all tables share, once at its top, and below a table that may stand
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from steelyard.analysis.left_out import left_out as left_out_of
+from steelyard.analysis.left_out import stolen
 from steelyard.core.case import Arm
 from steelyard.core.comparison import Comparison, Estimate, Interval
 from steelyard.core.run import Run, Segment, protocol
@@ -92,14 +94,14 @@ def shared(facts: Facts) -> tuple[str, ...]:
         f"Tuning: {facts.run.manifest.budget.tuning} (exact options in the tuning table).",
         f"Execution modes: {modes or 'none recorded'}.",
     )
-    return (*lines, f"Left out: {contaminated(facts)}.") if facts.contaminated else lines
+    return (*lines, f"Left out: {told}.") if (told := left_out(facts)) else lines
 
 
 def conditions(facts: Facts, *, estimates: bool = True) -> str:
     """The same in one line, for a table that stands alone; `estimates` is whether its numbers are such."""
     parts = [f"On {device(facts)}", *([_ESTIMATOR] if estimates else []), _versions(facts)]
     parts.append(f"tuning {facts.run.manifest.budget.tuning}")
-    parts += [f"left out: {contaminated(facts)}"] if facts.contaminated else []
+    parts += [f"left out: {told}"] if (told := left_out(facts)) else []
     return f"{'; '.join(parts)}."
 
 
@@ -107,11 +109,22 @@ def _versions(facts: Facts) -> str:
     return "; ".join(f"{label}: {text}" for label, text in facts.versions.items()) or "no backend ran"
 
 
-def contaminated(facts: Facts) -> str:
-    """Which warm rounds count nowhere because others contaminated them."""
-    numbers = ", ".join(map(str, sorted(facts.contaminated)))
-    rounds = counted(len(facts.contaminated), "round")
-    return f"{rounds} contaminated by other programs on the machine ({numbers}; evidence in the table of segments)"
+def left_out(facts: Facts) -> str:
+    """Whose times count nowhere: of rounds that others contaminated, and of launches that lost time to the host; empty
+    where all count."""
+    found = []
+    if facts.contaminated:
+        numbers = ", ".join(map(str, sorted(facts.contaminated)))
+        rounds = counted(len(facts.contaminated), "round")
+        found.append(
+            f"{rounds} contaminated by other programs on the machine ({numbers}; evidence in the table of segments)"
+        )
+    of_arms = left_out_of(facts.run)
+    for arm, lost in stolen(facts.run).items():
+        if {*lost} <= of_arms[arm].rounds:
+            told = "; ".join(f"{number}: {evidence}" for number, evidence in lost.items())
+            found.append(f"of {arm} {counted(len(lost), 'launch', 'launches')} (round {told})")
+    return "; ".join(found)
 
 
 def execution_mode(facts: Facts, label: str) -> str:

@@ -63,8 +63,8 @@ def _noise(facts: Facts) -> tuple[str, ...]:
         sentences.append(f"The machine was noisy (noise grade {', '.join(grades)}, where A is the best){told}.")
     if withheld:
         sentences.append(f"{_sentence_count(withheld, 'verdict')} withheld because the machine was too noisy.")
-    if facts.contaminated:
-        sentences.append(f"Left out of all times: {provenance.contaminated(facts)}.")
+    if told := provenance.left_out(facts):
+        sentences.append(f"Left out of all times: {told}.")
     if moved := _clock(facts):
         sentences.append(f"The clock of the measured CPUs moved: {moved}; no number is corrected for it.")
     if facts.control is None:

@@ -120,8 +120,8 @@ def _beware(facts: Facts) -> str:
     withheld = sum(item.verdict == "withheld" for item in facts.comparisons if item.factor != "control")
     if withheld:
         parts.append(f"{counted(withheld, 'verdict')} withheld because the machine was too noisy")
-    if facts.contaminated:
-        parts.append(f"left out: {provenance.contaminated(facts)}")
+    if told := provenance.left_out(facts):
+        parts.append(f"left out: {told}")
     bad = [
         f"{arm.label} {outcome.status.replace('_', ' ')} on {facts.label(point)}"
         for point in facts.points
@@ -244,8 +244,8 @@ def _methodology(facts: Facts) -> tuple[str, ...]:
             for text in provenance.stated(facts)
         ),
     ]
-    if facts.contaminated:
-        sentences.append(f"The times of {provenance.contaminated(facts)} count nowhere and are kept in the data.")
+    if told := provenance.left_out(facts):
+        sentences.append(f"The times of {told} count nowhere and are kept in the data.")
     if floors:
         sentences.append(f"The noise floor of {manifest.headline}, from the control arm, is {percent(max(floors))}.")
     sentences += [text for text in (_effect(facts), *aa_words.sentences(facts)) if text]

@@ -10,12 +10,17 @@ from steelyard.analysis import (
     compare_runs,
     contaminated_warm,
     launch_medians,
+    other_pairs,
     pilot,
     summaries,
     widest_half_width,
 )
+from steelyard.core.metrics import Reading
 from steelyard.core.run import Run
+from steelyard.guard.contamination import contaminated_rounds, stolen_launches
+from steelyard.tables import provenance
 from steelyard.tables.build import build
+from steelyard.tables.facts import Facts
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
 
 DECODE = llm_points(workloads=("decode",))
@@ -67,6 +72,17 @@ def without(run: Run, rounds: Collection[int]) -> Run:
         segments=(dataclasses.replace(segment, rounds=kept),),
         results=tuple(result for result in run.results if result.round not in rounds),
     )
+
+
+def stolen_from(run: Run, arms: str, rounds: Collection[int], share: float = 0.08) -> Run:
+    """The run in turns, in which the hypervisor took so much of the time of these arms' launches in these rounds."""
+
+    def record(launch):
+        taken = share if launch.arm in arms.split(",") and launch.round in rounds else 0.01
+        reading = Reading(value=taken, unit="1", method="/proc/stat")
+        return dataclasses.replace(launch, noise={"during/steal_share": reading}, ran_s=1.0, stopped_s=1.0)
+
+    return dataclasses.replace(run, launches=tuple(record(launch) for launch in run.launches))
 
 
 def latency(run: Run, candidate: str = "xla"):
@@ -179,3 +195,41 @@ def test_tables_and_sentences_say_which_rounds_and_why():
     assert f"Left out: {sentence}." in report.conditions
     quiet = build(small())
     assert not any("contaminated by" in text for text in quiet.headline)
+
+
+def test_a_launch_in_turns_that_lost_time_to_the_host_is_left_out_alone():
+    run = small(backends=("eager", "xla", "onnxruntime"))
+    robbed = stolen_from(touched(run, (3, 7, 8), marked=False), "xla", (3, 7, 8))
+    assert contaminated_rounds(robbed.launches) == {}
+    found, expected = latency(robbed), latency(without(run, (3, 7, 8)))
+    assert (found.ratio.value, found.ratio.n) == (expected.ratio.value, 9)
+    assert latency(robbed, "onnxruntime") == latency(run, "onnxruntime")
+    told = "of xla 3 launches (round 3: the hypervisor gave 8% of the CPU time to other guests; 7: "
+    assert told in " ".join(provenance.shared(Facts(robbed)))
+
+
+def test_an_arm_that_lost_time_in_most_rounds_keeps_its_numbers_and_gets_no_verdict():
+    run = small(backends=("eager", "xla", "onnxruntime"))
+    robbed = stolen_from(run, "xla", range(1, 8))
+    found = latency(robbed)
+    assert (found.verdict, found.ratio) == ("withheld", latency(run).ratio)
+    assert found.reason.startswith("xla lost too much time to the host in 7 of 12 rounds; 5 are left, where 4 and at ")
+    assert latency(robbed, "onnxruntime") == latency(run, "onnxruntime")
+    pairs = [item for item in other_pairs(robbed) if "xla" in (item.baseline, item.candidate)]
+    assert {item.verdict for item in pairs} == {"withheld"}
+    (free,) = [item for item in compare_run(robbed, guard=False) if item.candidate == "xla"]
+    assert free.verdict == "faster"
+
+
+def test_without_the_baselines_launch_a_round_gives_no_pair():
+    run = small()
+    robbed = stolen_from(run, "eager", (2, 5))
+    assert latency(robbed).ratio == latency(without(run, (2, 5))).ratio
+
+
+def test_a_host_that_takes_time_from_most_launches_contaminates_the_round_and_any_launch_on_its_own_does():
+    run = small(backends=("eager", "xla"))
+    assert list(contaminated_rounds(stolen_from(run, "eager,xla", (4,)).launches)) == [4]
+    alone = tuple(dataclasses.replace(launch, ran_s=None) for launch in stolen_from(run, "xla", (4,)).launches)
+    assert list(contaminated_rounds(alone)) == [4]
+    assert stolen_launches(alone) == {}

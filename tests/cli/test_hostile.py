@@ -37,7 +37,7 @@ def test_an_error_shows_what_a_file_says_and_does_not_obey_it(path, monkeypatch,
     with pytest.raises(SystemExit) as ended:
         main()
     said = capsys.readouterr().err
-    assert ended.value.code == 1
+    assert ended.value.code == 2
     assert "unknown event" in said
     assert "owned" in said
     assert "\x1b" not in said

@@ -119,7 +119,7 @@ def test_a_figure_and_a_format_that_fail_are_said_and_take_no_other_with_them(st
     result = CliRunner().invoke(app, arguments)
     assert result.stdout.splitlines() == [f"figures: {tmp_path}/figures", f"markdown: {tmp_path}/report.md"]
     assert isinstance(result.exception, PartsFailed)
-    assert result.exception.exit_code == 1
+    assert result.exception.exit_code == 2
     told = str(result.exception)
     assert re.search(r"figure broken: ValueError: nothing to be drawn \(\S*test_report.py:\d+\)", told)
     assert re.search(r"; broken: LookupError: no place \(\S*test_report.py:\d+\)$", told)

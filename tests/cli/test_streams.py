@@ -82,7 +82,7 @@ def test_data_without_a_reader_ends_quietly(tmp_path):
 
 def test_data_that_cannot_be_written_is_an_error_that_says_so(tmp_path):
     done = shell('"$@" list suites >/dev/full', tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == (
         "bench: standard output cannot be written: No space left on device; send it elsewhere\n"
     )  # fmt: skip

@@ -77,10 +77,16 @@ def ran(
     *,
     launch_s: float = 0.0,
     first_round: int = 1,
+    stolen: Mapping[int, str] | None = None,
 ) -> engine.SessionResult:
+    """`busy` says in which rounds another program worked; `stolen` whose launch lost time to the host in a round, of
+    launches that took turns."""
+
     def launch(request, **_) -> LaunchOutcome:
         time.sleep(launch_s)
         noise: Mapping[str, Reading] = BUSY if busy(request.round) and request.position == 1 else CALM
+        if stolen is not None and stolen.get(request.round) == request.arm:
+            noise = {"during/steal_share": Reading(value=0.08, unit="1", method="/proc/stat")}
         record = LaunchRecord(
             launch=request.launch,
             arm=request.arm,
@@ -91,6 +97,7 @@ def ran(
             exit_code=0,
             supervisor_cpu_s=0.0,
             noise=noise,
+            ran_s=None if stolen is None else 1.0,
         )
         return LaunchOutcome(record=record)
 
@@ -108,6 +115,21 @@ def test_a_contaminated_round_is_marked_said_and_made_good(monkeypatch, tmp_path
     assert "other processes used 1.00 of 2 CPUs while it ran" in segment.disturbed[3]
     (note,) = listener.notes
     assert note.startswith("round 3 was contaminated; another is appended for it: ")
+
+
+def test_a_launch_that_lost_time_to_the_host_costs_its_round_only_where_it_is_the_baselines(
+    monkeypatch, tmp_path, plan_of
+):
+    plan, listener = plan_of(8), Listener()
+    other = next(arm.label for arm in plan.arms if arm.label != plan.baseline.label)
+    segment = ran(monkeypatch, tmp_path, plan, listener, stolen={2: other, 5: plan.baseline.label})
+    assert segment.rounds == tuple(range(10))
+    assert segment.disturbed == {}
+    theft = "the hypervisor gave 8% of the CPU time to other guests"
+    assert listener.notes == [
+        f"round 2: the times of {other} are left out: {theft}",
+        f"round 5 was contaminated; another is appended for it: {plan.baseline.label}: {theft}",
+    ]
 
 
 def test_a_machine_that_stays_noisy_ends_after_a_quarter_more(monkeypatch, tmp_path, plan_of):

@@ -69,7 +69,7 @@ def test_a_backend_with_another_numpy_runs_beside_the_one_of_bench(here: Path) -
     record.write_text(before.replace(f'"numpy":"{NUMPY}"', '"numpy":"2.2.7"'))
     refused = bench(here, "run", "--resume", "latest", "--rounds", "1", "--wait", "--no-report")
     record.write_text(before)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert f"environment.{OTHER}.packages.numpy" in refused.stderr
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from steelyard.core.errors import UsageError
-from steelyard.fleet.scripts import Resources, array_script
+from steelyard.fleet.scripts import Resources, array_script, grace_s
 from steelyard.store import check_run, open_run
 from tests.fleet import cluster
 
@@ -227,6 +227,31 @@ def test_the_scripts_are_shown_without_slurm(tmp_path: Path) -> None:
 def test_what_is_no_option_of_sbatch_is_refused(tmp_path: Path, option: str) -> None:
     with pytest.raises(UsageError, match="is no option of sbatch"):
         array_script([1], name="x", plan=tmp_path, runs=tmp_path, asked=Resources(options=(option,)))
+
+
+@pytest.mark.parametrize(
+    ("limit", "grace"),
+    [
+        ("", 300),
+        ("UNLIMITED", 300),
+        ("4:00:00", 300),
+        ("1-12", 300),
+        ("20", 300),
+        ("5", 75),
+        ("8:20", 125),
+        ("0:04:00", 60),
+        ("0-0:4", 60),
+    ],
+)
+def test_an_element_is_asked_to_end_before_its_time_does_and_not_before_it_has_measured(limit, grace, tmp_path):
+    asked = Resources(time=limit)
+    assert grace_s(limit) == grace
+    assert f"--signal=B:USR1@{grace}\n" in array_script([1], name="x", plan=tmp_path, runs=tmp_path, asked=asked)
+
+
+def test_a_time_that_slurm_would_not_take_is_told():
+    with pytest.raises(UsageError, match="--time '20m' is no time of Slurm"):
+        grace_s("20m")
 
 
 def test_a_container_is_entered_with_the_folders_that_it_needs(tmp_path: Path) -> None:

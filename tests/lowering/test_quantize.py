@@ -80,6 +80,7 @@ def test_both_programs_of_a_decoder_are_quantized_and_the_second_on_what_its_cal
         assert program.artifacts[form].inputs == program.artifacts[form.partition("@")[0]].inputs
 
 
+@pytest.mark.full
 def test_a_file_of_an_operator_set_without_axes_gets_scales_per_channel(tmp_path):
     made = lowered(tmp_path, "text_boxes", forms=("onnx", "onnx@int8"), suite=realweights.SUITE)
     artifacts = made["text_boxes"].programs["main"].artifacts
