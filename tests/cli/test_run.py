@@ -315,7 +315,7 @@ def test_a_run_that_is_not_there_cannot_be_gone_on_with(bench) -> None:
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_runs(bench, tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    done = bench("run", "--suite", SUITE, "--baseline", PATH, "--output", str(tmp_path / "file" / "runs"), code=1)
+    done = bench("run", "--suite", SUITE, "--baseline", PATH, "--output", str(tmp_path / "file" / "runs"), code=2)
     assert str(tmp_path / "file" / "runs") in done.stderr
     assert "lowering" not in done.stderr.replace("estimate: lowering", "")
     assert "Traceback" not in done.stderr
