@@ -59,7 +59,10 @@ def run_at_once(
         except KeyboardInterrupt:
             raise LaunchInterrupted from None
         finally:
-            for _, launch in running.values():  # their threads see them end
+            for _, launch in running.values():
+                launch.end()
+            wait(running)  # what a thread listens to is closed only once it has seen the end
+            for _, launch in running.values():
                 launch.close()
 
 

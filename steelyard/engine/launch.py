@@ -119,7 +119,7 @@ class Running:
             finally:
                 os.close(events_out)
                 os.close(go_in)
-            opened.callback(self._end)
+            opened.callback(self.end)
             exited = opened.enter_context(exit_of(self._process.pid))
             self._listener = Listener(request, events, exited, self._timeouts, self._on_event)
             self._halt = None
@@ -168,7 +168,7 @@ class Running:
         request, listener, group = self.request, self._listener, self._group
         meanwhile = during.end(self._watch, self._process.pid)  # while the worker is not yet waited for
         supervisor_cpu_s = time.process_time() - self._watch.own_s
-        stayed = self._end(grace_s=_EXIT_GRACE_S if how in ("done", "exited") else 0.0)
+        stayed = self.end(grace_s=_EXIT_GRACE_S if how in ("done", "exited") else 0.0)
         exit_code = self._process.returncode
         ended = time.monotonic()
         record = LaunchRecord(
@@ -220,8 +220,8 @@ class Running:
         method = f"threads that ran {STOPPING_S:g} s after it was stopped, the most of any turn"
         return {"moving_threads": Reading(value=float(self._moving), unit="1", method=method)}
 
-    def _end(self, grace_s: float = 0.0) -> int:
-        """End what is left of it; returns how many processes outlived the worker."""
+    def end(self, grace_s: float = 0.0) -> int:
+        """End what is left of it; returns how many processes outlived the worker. A thread that listens sees it end."""
         if self._over:
             return 0
         outlived = _end_all(self._process, self.request.launch, grace_s=grace_s)

@@ -157,7 +157,7 @@ def test_a_runner_that_is_edited_is_neither_pooled_with_what_it_was_nor_taken_fo
     assert "own.runner" in code
     assert {mine[number].proof.versions["own.runner"] for number in (0, 1)} == {code["own.runner"][:12]}
 
-    refused = bench("run", "--resume", "latest", "--no-report", code=1)
+    refused = bench("run", "--resume", "latest", "--no-report", code=2)
     assert f"code of backend.{label}.own.runner: " in refused.stderr
     bench(*arguments)
     factor = find_factor([before], [latest(place)])

@@ -688,6 +688,24 @@ MUTANTS = (
         through="command line",
     ),
     Mutant(
+        name="the rounds that verdicts need cut off with the time",
+        file="steelyard/engine/schedule.py",
+        old="    over_s = missing_s if missing_s <= overtime_s else 0.0\n",
+        new="    over_s = 0.0\n",
+        tests=("tests/engine/test_pacing.py::test_the_rounds_that_verdicts_need_may_end_a_fifth_of_the_time_later",),
+        through="part",
+    ),
+    Mutant(
+        name="time that the host took from one launch, and its times count",
+        file="steelyard/guard/contamination.py",
+        old="        if _in_turns(record) and (told := _taken(record.noise)):\n",
+        new="        if False and (told := _taken(record.noise)):\n",
+        tests=(
+            "tests/analysis/test_contaminated.py::test_a_launch_in_turns_that_lost_time_to_the_host_is_left_out_alone",
+        ),
+        through="part",
+    ),
+    Mutant(
         name="verdicts that are still open, and nothing tells",
         file="steelyard/analysis/unfinished.py",
         old="    if not open_ or (asked is not None",
