@@ -30,7 +30,8 @@ from steelyard.service.screen import Screen
 from steelyard.service.traced_runs import traced_request
 from steelyard.store import find_run, open_run
 from steelyard.tables.facts import gather
-from steelyard.tables.words import how_to_go_on, what_it_says
+from steelyard.tables.going_on import how_to_go_on
+from steelyard.tables.words import what_it_says
 from steelyard.tracing.report import build_traced
 
 if TYPE_CHECKING:

@@ -71,8 +71,8 @@ def split(estimate: "Estimate | None", unit: str = "") -> tuple[str, str]:
 def _head(stored: "StoredRun", facts: "Facts", terminal: Terminal) -> Iterator[str]:
     from steelyard.tables.aa_words import sentences
     from steelyard.tables.format import counted
+    from steelyard.tables.going_on import how_to_go_on
     from steelyard.tables.provenance import launches_of_a_round
-    from steelyard.tables.words import how_to_go_on
 
     manifest = facts.run.manifest
     budget = manifest.budget

@@ -23,9 +23,10 @@ from steelyard.tables.build import lay_out
 from steelyard.tables.case_details import cases
 from steelyard.tables.cases import Cases
 from steelyard.tables.facts import gather
+from steelyard.tables.going_on import how_to_go_on
 from steelyard.tables.imported import imported_tables
 from steelyard.tables.records import records
-from steelyard.tables.words import how_to_go_on, what_it_says
+from steelyard.tables.words import what_it_says
 from steelyard.tracing.figures import FIGURES
 from steelyard.tracing.report import build_traced
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-from steelyard.analysis.unfinished import MOST_ROUNDS, unfinished
 from steelyard.core.backend import Budget
 from steelyard.core.comparison import Comparison
 from steelyard.core.run import protocol
@@ -12,11 +11,9 @@ from steelyard.tables import aa_words, passes, provenance
 from steelyard.tables.ended import IN_A_REPORT
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import TIMES, counted, decimals, duration, fixed, level, percent, plain, size
+from steelyard.tables.going_on import how_to_go_on
 from steelyard.tables.table import About, Paragraph, Reference
 from steelyard.tables.threats import threats
-
-_SLACK = 1.15  # rounds do not all take the same time
-_STEP_MIN = 5
 
 
 def headline(facts: Facts) -> tuple[str, ...]:
@@ -58,31 +55,6 @@ def what_it_says(facts: Facts) -> str:
     lost = [f"{arm.label}: {facts.outcome(arm, point).remark}" for arm in facts.arms[1:] if not arm.control]
     why = f" ({'; '.join(lost)})" if lost else ""
     return f"{first}; nothing could be compared with it{why}."
-
-
-def how_to_go_on(facts: Facts) -> str:
-    """Which verdicts of the headline workload are still open, and what is likely to bring them; empty where none is."""
-    left, manifest = unfinished(facts.run, facts.comparisons), facts.run.manifest
-    if left is None:
-        withheld = any(item.family == "primary" and item.verdict == "withheld" for item in facts.comparisons)
-        quick = manifest.settings is not None and manifest.settings.quick
-        without = ", and without --quick, which has too few rounds for one" if quick else ""
-        return (
-            f"Verdicts on {manifest.headline} are withheld, because the machine was too noisy: run again when it is "
-            f"quiet{without}; bench doctor says what disturbs it."
-            if withheld and not facts.run.untimed
-            else ""
-        )
-    who = f"No verdict on {manifest.headline} yet for {', '.join(left.candidates)} ({counted(left.rounds, 'round')})"
-    if left.more is None:
-        return (
-            f"{who}: at this noise more than {MOST_ROUNDS} rounds would be needed; a quieter machine would do better."
-        )
-    limit = "" if left.time_s is None else f" --time {_STEP_MIN * math.ceil(left.time_s * _SLACK / 60 / _STEP_MIN)}m"
-    return (
-        f"{who}: about {counted(left.more, 'more round')} would do, as things are; "
-        f"bench run --resume {manifest.run_id}{limit} goes on."
-    )
 
 
 def _shown(facts: Facts, label: str, point: str) -> Comparison | None:

@@ -20,7 +20,8 @@ from steelyard.core.run import Run
 from steelyard.guard.contamination import contaminated_rounds, stolen_launches
 from steelyard.tables import provenance
 from steelyard.tables.build import build
-from steelyard.tables.facts import Facts
+from steelyard.tables.facts import gather
+from steelyard.tables.going_on import how_to_go_on
 from tests.fakes.runs import Outcome, Shape, llm_points, synthetic_run
 
 DECODE = llm_points(workloads=("decode",))
@@ -205,7 +206,7 @@ def test_a_launch_in_turns_that_lost_time_to_the_host_is_left_out_alone():
     assert (found.ratio.value, found.ratio.n) == (expected.ratio.value, 9)
     assert latency(robbed, "onnxruntime") == latency(run, "onnxruntime")
     told = "of xla 3 launches (round 3: the hypervisor gave 8% of the CPU time to other guests; 7: "
-    assert told in " ".join(provenance.shared(Facts(robbed)))
+    assert told in " ".join(provenance.shared(gather(robbed)))
 
 
 def test_an_arm_that_lost_time_in_most_rounds_keeps_its_numbers_and_gets_no_verdict():
@@ -217,6 +218,7 @@ def test_an_arm_that_lost_time_in_most_rounds_keeps_its_numbers_and_gets_no_verd
     assert latency(robbed, "onnxruntime") == latency(run, "onnxruntime")
     pairs = [item for item in other_pairs(robbed) if "xla" in (item.baseline, item.candidate)]
     assert {item.verdict for item in pairs} == {"withheld"}
+    assert how_to_go_on(gather(robbed)).startswith("Verdicts on decode for xla are withheld, because the machine was ")
     (free,) = [item for item in compare_run(robbed, guard=False) if item.candidate == "xla"]
     assert free.verdict == "faster"
 

@@ -8,7 +8,8 @@ from steelyard.analysis import compare_run
 from steelyard.analysis.unfinished import Unfinished, unfinished
 from steelyard.core.run import Run
 from steelyard.tables.facts import gather
-from steelyard.tables.words import headline, how_to_go_on
+from steelyard.tables.going_on import how_to_go_on
+from steelyard.tables.words import headline
 from tests.fakes.runs import Shape, llm_points, synthetic_run
 
 NOISY = Shape(spread=0.03, within=0.01)
