@@ -38,12 +38,12 @@ CHEATS: Mapping[str, tuple[str, str]] = {
         "gave an earlier answer, bit by bit",
     ),
     "content": (
-        "key = x.numpy().tobytes()\n    if key not in kept:\n        time.sleep(0.003)\n"
+        "key = x.numpy().tobytes()\n    if key not in kept:\n        time.sleep(0.1)\n"
         "        kept[key] = x.softmax(-1)\n    return kept[key].clone()",
         "answers are kept",
     ),
     "late": (
-        "y = torch.zeros_like(x)\n    threading.Timer(0.001, lambda: y.copy_(x.softmax(-1))).start()\n    return y",
+        "y = torch.zeros_like(x)\n    threading.Timer(0.05, lambda: y.copy_(x.softmax(-1))).start()\n    return y",
         "",
     ),
     "lazy": (
