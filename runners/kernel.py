@@ -5,8 +5,6 @@ a tuple of them where the workload has several outputs. How it computes is its o
 Numba, a library of C, C++ or CUDA that it loads.
 """
 
-import dataclasses
-import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
@@ -15,12 +13,12 @@ from typing import Any, ClassVar
 from steelyard.adapters.torch_binding import Call, Tensors, TorchBinding, zeros
 from steelyard.adapters.torch_executable import TorchExecutable
 from steelyard.adapters.torch_module import CITATION, PINNED, TorchRunner
-from steelyard.core.backend import Availability, BackendSpec
+from steelyard.core.backend import BackendSpec
 from steelyard.core.errors import SteelyardError, Unsupported, UsageError
 from steelyard.core.lowered import LoweredProgram
-from steelyard.core.reason import reason_of
 from steelyard.core.runner import LaunchContext
 from steelyard.core.tracing import Tracer
+from steelyard.plugins import load_attribute
 
 _CACHES = {"TRITON_CACHE_DIR": "triton", "NUMBA_CACHE_DIR": "numba", "TORCH_EXTENSIONS_DIR": "torch_extensions"}
 
@@ -98,16 +96,11 @@ class KernelRunner(TorchRunner):
     tells: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
-    def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
-        """As eager, and the module imports."""
-        found = super().availability(backend, device_kind)
-        if not found.available:
-            return found
-        try:
-            _imported(backend.provider)
-        except UsageError as error:
-            return dataclasses.replace(found, available=False, reason=str(error))
-        return found
+    def resolve(cls, backend: BackendSpec) -> None:
+        """The module imports."""
+        if not backend.provider:
+            raise UsageError("name the module of the kernels: kernel:MODULE")
+        load_attribute(backend.provider)
 
     @classmethod
     def modules(cls, backend: BackendSpec) -> tuple[str, ...]:
@@ -139,26 +132,13 @@ class KernelRunner(TorchRunner):
 
     def _kernel(self, name: str) -> Callable[..., Any]:
         module = self.context.backend.provider or ""
-        found = _imported(module)
+        found = load_attribute(module)
         if hasattr(found, "__path__") and importlib.util.find_spec(f"{module}.{name}"):
-            found = _imported(f"{module}.{name}")
+            found = load_attribute(f"{module}.{name}")
         function = getattr(found, name, None)
         if not callable(function):
             raise Unsupported(f"{module} has no function '{name}'")
         return function  # type: ignore[no-any-return]
-
-
-def _imported(module: str | None) -> Any:
-    if not module:
-        raise UsageError("name the module of the kernels: kernel:MODULE")
-    if module.endswith(".py"):
-        raise UsageError(f"'kernel:{module}': name the module without .py: kernel:{module.removesuffix('.py')}")
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise UsageError(f"'kernel:{module}': cannot import it: {error}") from error
-    except Exception as error:  # whatever its own code raises
-        raise UsageError(f"'kernel:{module}': importing it failed: {reason_of(error)}") from error
 
 
 RUNNERS = {"kernel": KernelRunner}

@@ -130,16 +130,9 @@ class TorchCompile(TorchRunner):
         """How many graphs the backend returned as the compiled program."""
 
     @classmethod
-    def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
-        """As eager, and the backend's name or function is there."""
-        found = super().availability(backend, device_kind)
-        if not found.available:
-            return found
-        try:
-            dynamo_backend(backend.provider)
-        except UsageError as error:
-            return dataclasses.replace(found, available=False, reason=str(error))
-        return found
+    def resolve(cls, backend: BackendSpec) -> None:
+        """The backend's name or function is there."""
+        dynamo_backend(backend.provider)
 
     @classmethod
     def modules(cls, backend: BackendSpec) -> tuple[str, ...]:
@@ -242,9 +235,13 @@ class Inductor(TorchCompile):
         return quantization.formats("pt2", backend) if quantized or "aot" in backend.options else cls.formats
 
     @classmethod
+    def resolve(cls, backend: BackendSpec) -> None:
+        """Its compiler is Inductor itself."""
+
+    @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
         """As eager, and the compiler that Inductor calls is there: C++ for a CPU, Triton for a GPU."""
-        found = super(TorchCompile, cls).availability(backend, device_kind)
+        found = super().availability(backend, device_kind)
         reason = no_compiler(device_kind) if found.available else ""
         return dataclasses.replace(found, available=False, reason=reason) if reason else found
 

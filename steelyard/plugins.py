@@ -115,20 +115,19 @@ class Offer:
 
 
 def load_attribute(path: str) -> Any:
-    """The object behind `module.path:attr`. Raises UsageError saying which half is wrong."""
+    """The object behind `module.path:attr`, or the module `module.path`. Raises UsageError saying what is wrong."""
     module_name, _, attribute = path.partition(":")
     if module_name.endswith(".py"):
-        raise UsageError(f"'{path}': name the module without .py: {module_name.removesuffix('.py')}:{attribute}")
+        raise UsageError(f"'{path}': name the module without .py: {path.replace('.py', '', 1)}")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise UsageError(f"'{path}': cannot import module '{module_name}': {error}") from error
     except Exception as error:  # whatever its own code raises
         raise UsageError(f"'{path}': importing module '{module_name}' failed: {reason_of(error)}") from error
-    try:
-        return getattr(module, attribute)
-    except AttributeError:
-        raise UsageError(f"'{path}': module '{module_name}' has no attribute '{attribute}'") from None
+    if attribute and not hasattr(module, attribute):
+        raise UsageError(f"'{path}': module '{module_name}' has no attribute '{attribute}'")
+    return getattr(module, attribute) if attribute else module
 
 
 def backend(text: str) -> BackendSpec:

@@ -15,7 +15,7 @@ from steelyard.adapters.torch_executable import PACKAGES, TorchExecutable
 from steelyard.core import quantization
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import MissingPackage, Unsupported
+from steelyard.core.errors import MissingPackage, Unsupported, UsageError
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading
 from steelyard.core.result import untold
@@ -90,7 +90,15 @@ class TorchRunner(Runner):
         versions = package_versions(*PACKAGES)
         if reason := kind.missing():
             return Availability(available=False, reason=reason, versions=versions)
+        try:
+            cls.resolve(backend)
+        except UsageError as error:
+            return Availability(available=False, reason=str(error), versions=versions)
         return Availability(available=True, versions=versions, devices=kind.names())
+
+    @classmethod
+    def resolve(cls, backend: BackendSpec) -> None:
+        """Raises UsageError where what stands behind the backend's colon is not there; as it stands, nothing does."""
 
     @classmethod
     def environment(cls, context: LaunchContext) -> Mapping[str, str]:

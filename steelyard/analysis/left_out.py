@@ -54,14 +54,19 @@ def left_out(run: Run) -> Mapping[str, LeftOut]:
         most = bool(rounds) and 2 * len(both) > warm
         withheld = ""
         if rounds and warm >= FEWEST and (most or warm - len(both) < FEWEST):
-            number, evidence = next(iter(rounds.items()))
-            withheld = (
-                f"{arm.label} lost too much time to the host in {len(rounds)} of {warm} rounds; {warm - len(both)} are "
-                f"left, where {FEWEST} and at least half are needed (round {number}: {evidence}); run again, or "
-                "--resume, when the machine is quiet"
-            )
+            lost_rounds = f"{arm.label} lost too much time to the host in {len(rounds)} of {warm} rounds"
+            withheld = f"{lost_rounds}; {too_few(warm - len(both), rounds)}"
         found[arm.label] = LeftOut(rounds=aside if most else both, withheld=withheld)
     return found
+
+
+def too_few(left: int, lost: Mapping[int, str]) -> str:
+    """That so many rounds are too few for a verdict, with the evidence of the first that is lost, and what to do."""
+    number, evidence = next(iter(lost.items()))
+    return (
+        f"{left} are left, where {FEWEST} and at least half are needed (round {number}: {evidence}); run again, or "
+        "--resume, when the machine is quiet"
+    )
 
 
 def _warm(run: Run) -> set[int]:

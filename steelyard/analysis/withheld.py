@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from steelyard.analysis.left_out import contaminated_warm
+from steelyard.analysis.left_out import contaminated_warm, too_few
 from steelyard.core.comparison import Comparison
 from steelyard.core.run import Run
 from steelyard.stats.few import FEWEST
@@ -29,11 +29,7 @@ def _lost(run: Run) -> str:
     left = warm - len(contaminated)
     if warm < FEWEST or (2 * len(contaminated) <= warm and left >= FEWEST):
         return ""
-    number, evidence = next(iter(contaminated.items()))
-    return (
-        f"{len(contaminated)} of {warm} rounds were contaminated by others; {left} are left, where {FEWEST} and at "
-        f"least half are needed (round {number}: {evidence}); run again, or --resume, when the machine is quiet"
-    )
+    return f"{len(contaminated)} of {warm} rounds were contaminated by others; {too_few(left, contaminated)}"
 
 
 def unguarded(run: Run) -> Run:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steelyard.core.aa_counts import AaCounts
+from steelyard.stats.few import FEWEST
 from steelyard.tables.aa_words import rate
 from tests.calibration import bench, effect, native_overhead, sampler, turns, vendor
 from tests.calibration.bench import Bench, Given
@@ -116,8 +117,8 @@ def _given(each: Given) -> Iterator[Aim]:
         reached=f"{len(decided)} of {len(each.backends)}",
         met=len(decided) == len(each.backends),
         stage="bench",
-        why="a verdict needs 4 rounds that count; 20 minutes held 3 to 5 on this machine, and other guests of its host "
-        "spoiled one or two",
+        why=f"a verdict needs {FEWEST} rounds that count, and the time held {each.rounds} on this machine, of which "
+        f"{min((row.pairs for row in each.backends), default=0)} count",
     )
     known = [row.detectable for row in each.backends if row.detectable is not None]
     worst = max(known) if len(known) == len(each.backends) else None
@@ -177,12 +178,15 @@ def _turns(data: Tried) -> Aim:
 def _agreement(data: Agreement) -> Aim:
     rows = [row for row in data.rows if row.ratio is not None]
     open_, same = (sum(row.verdict == told for row in rows) for told in ("inconclusive", "equivalent"))
+    unsteady = sum(row.unsteady for row in rows)
+    every = unsteady + sum(row.rounds + row.disturbed for row in rows)
     return Aim(
         wanted=f"agreement with vendors' tools: no row is inconclusive at {_whole(data.margin)}",
         reached=f"{open_} of {len(rows)} are; {same} agree",
         met=not open_,
         stage="vendor",
-        why="in about half of the rounds one of the two did not reach a steady state, and such a round does not count",
+        why=f"in {unsteady} of {every} rounds of a row one of the two did not reach a steady state, and such a round does "
+        "not count",
     )
 
 

@@ -1,6 +1,7 @@
 """Launches of which nothing is timed: several at a time, each to its own end, and none left behind."""
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from steelyard.engine import at_once as engine
 from steelyard.engine.launch import LaunchInterrupted, LaunchOutcome
 from steelyard.engine.plan import DEFAULT_TIMEOUTS, Request
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
+from steelyard.guard.presence import Presence
 from tests.fakes.numpy_work import PATH, lowered_point
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +84,24 @@ def test_a_crash_is_a_row_and_leaves_those_beside_it_alone(tmp_path: Path) -> No
 
     run(asked(tmp_path, PATH, f"{PATH}[fault=killed]", PATH), 3, keep=keep)
     assert ended == {"case0": "ok", "case1": "crashed", "case2": "ok"}
+
+
+@pytest.mark.timeout(60)  # one that listens to what is closed would go on for minutes
+def test_a_thread_that_looks_away_meanwhile_sees_that_its_launch_was_ended(tmp_path: Path, monkeypatch) -> None:
+    looking_away, look = threading.Event(), Presence._look
+
+    def slowly(self: Presence) -> None:
+        looking_away.set()
+        time.sleep(2.0)
+        look(self)
+
+    def stop(request: LaunchRequest, outcome: LaunchOutcome) -> None:
+        monkeypatch.setattr(Presence, "_look", slowly)
+        assert looking_away.wait(10.0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(LaunchInterrupted):
+        run(asked(tmp_path, PATH, f"{PATH}[fault=hang]", PATH), 2, keep=stop)
 
 
 @pytest.mark.timeout(60)  # the one that hangs would go on for minutes

@@ -182,9 +182,9 @@ def test_a_kernel_that_cheats_is_caught(
     ("backend", "said"),
     [
         ("kernel", "name the module of the kernels"),
-        ("kernel:no_such", "cannot import it: No module named 'no_such'"),
-        ("kernel:mine.py", "name the module without .py: kernel:mine"),
-        ("kernel:tests.fakes.broken_module", "importing it failed: ZeroDivisionError"),
+        ("kernel:no_such", "cannot import module 'no_such': No module named 'no_such'"),
+        ("kernel:mine.py", "name the module without .py: mine"),
+        ("kernel:tests.fakes.broken_module", "importing module 'tests.fakes.broken_module' failed: ZeroDivisionError"),
     ],
 )
 def test_a_module_that_cannot_be_used_says_why(backend: str, said: str) -> None:
