@@ -185,8 +185,8 @@ def _agreement(data: Agreement) -> Aim:
         reached=f"{open_} of {len(rows)} are; {same} agree",
         met=not open_,
         stage="vendor",
-        why=f"in {unsteady} of {every} rounds of a row one of the two did not reach a steady state, and such a round does "
-        "not count",
+        why=f"in {unsteady} of {every} rounds of a row one of the two did not reach a steady state, and such a round "
+        "does not count",
     )
 
 
