@@ -14,6 +14,7 @@ from steelyard.adapters.torch_binding import Call, Tensors, TorchBinding, zeros
 from steelyard.adapters.torch_executable import TorchExecutable
 from steelyard.adapters.torch_module import CITATION, PINNED, TorchRunner
 from steelyard.core.backend import BackendSpec
+from steelyard.core.code import modules_in
 from steelyard.core.errors import SteelyardError, Unsupported, UsageError
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.runner import LaunchContext
@@ -104,8 +105,9 @@ class KernelRunner(TorchRunner):
 
     @classmethod
     def modules(cls, backend: BackendSpec) -> tuple[str, ...]:
-        """The runner's and that of the kernels."""
-        return (*super().modules(backend), *filter(None, (backend.provider,)))
+        """The runner's, that of the kernels, and those in it where it is a package."""
+        name = backend.provider
+        return (*super().modules(backend), *((name, *modules_in(name)) if name else ()))
 
     @classmethod
     def environment(cls, context: LaunchContext) -> Mapping[str, str]:

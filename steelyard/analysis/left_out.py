@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from steelyard.core.run import Run
-from steelyard.guard.contamination import stolen_launches
+from steelyard.guard.contamination import Stolen, stolen_launches
 from steelyard.stats.few import FEWEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """Of one arm: the rounds whose times do not count, and why no verdict is given on what is left, empty if one is."""
+    """Of one arm at one point: the rounds whose times do not count, and why no verdict is given on what is left, empty
+    if one is. `launches` are those that lost time to the host, by name."""
 
     rounds: frozenset[int] = frozenset()
     withheld: str = ""
+    launches: frozenset[str] = frozenset()
 
 
 def contaminated_warm(run: Run) -> dict[int, str]:
@@ -33,31 +35,36 @@ def set_aside(run: Run) -> dict[int, str]:
     return contaminated if 2 * len(contaminated) <= len(_warm(run)) else {}
 
 
-def stolen(run: Run) -> Mapping[str, Mapping[int, str]]:
-    """By arm the warm rounds, not contaminated, in which the host took too much of its launch, with the evidence."""
+def stolen(run: Run) -> Mapping[str, Stolen]:
+    """The launches of warm rounds, not contaminated, from which the host took too much, by name."""
     counted = _warm(run) - {*contaminated_warm(run)}
-    found = {
-        arm: {number: told for number, told in sorted(rounds.items()) if number in counted}
-        for arm, rounds in stolen_launches(run.launches).items()
-    }
-    return {arm: rounds for arm, rounds in found.items() if rounds}
+    return {name: lost for name, lost in stolen_launches(run.launches).items() if lost.round in counted}
 
 
-def left_out(run: Run) -> Mapping[str, LeftOut]:
-    """What is left out of each arm. Of one whose launches were spoiled in more than half of the rounds all keep their
-    numbers, and no verdict is given, as none is on too few."""
-    aside, lost, warm = frozenset(set_aside(run)), stolen(run), len(_warm(run))
+def left_out(run: Run) -> Mapping[tuple[str, str], LeftOut]:
+    """What is left out, by the arm's label and the point's key. Where an arm's launches of a point were spoiled in more
+    than half of the rounds all keep their numbers, and no verdict is given, as none is on too few."""
+    aside, spoiled, warm = frozenset(set_aside(run)), stolen(run), len(_warm(run))
+    lost: dict[tuple[str, str], dict[int, str]] = {}
+    for result in run.results:
+        if result.launch in spoiled:
+            lost.setdefault((result.arm, result.case_id), {}).setdefault(result.round, result.launch)
     found = {}
-    for arm in run.manifest.arms:
-        rounds = lost.get(arm.label, {})
+    for (arm, case_id), launches in lost.items():
+        rounds = {number: spoiled[name].told for number, name in sorted(launches.items())}
         both = aside | {*rounds}
-        most = bool(rounds) and 2 * len(both) > warm
+        most, few = 2 * len(both) > warm, warm - len(both) < FEWEST
         withheld = ""
-        if rounds and warm >= FEWEST and (most or warm - len(both) < FEWEST):
-            lost_rounds = f"{arm.label} lost too much time to the host in {len(rounds)} of {warm} rounds"
+        if warm >= FEWEST and (most or few):
+            lost_rounds = f"{arm} lost too much time to the host in {len(rounds)} of {warm} rounds"
             withheld = f"{lost_rounds}; {too_few(warm - len(both), rounds)}"
-        found[arm.label] = LeftOut(rounds=aside if most else both, withheld=withheld)
-    return found
+        found[arm, run.case(case_id).point.key] = LeftOut(
+            rounds=aside if most else both,
+            withheld=withheld,
+            launches=frozenset() if most else frozenset(launches.values()),
+        )
+    every = [(arm.label, case.point.key) for arm in run.manifest.arms for case in run.manifest.cases]
+    return {**dict.fromkeys(every, LeftOut(rounds=aside)), **found}
 
 
 def too_few(left: int, lost: Mapping[int, str]) -> str:

@@ -64,16 +64,16 @@ class Score:
     @property
     def passed(self) -> Estimate | None:
         """The share of configurations with right answers. Interval, as of all shares here: Clopper-Pearson."""
-        return _share(len(self.speedups), len(self.tried))
+        return share(len(self.speedups), len(self.tried))
 
     @property
     def below_one(self) -> Estimate | None:
         """Of those with right answers the share that is slower than the baseline, by the estimate alone."""
-        return _share(sum(value < 1 for value in self.speedups.values()), len(self.speedups))
+        return share(sum(value < 1 for value in self.speedups.values()), len(self.speedups))
 
     def fast(self, p: float) -> Estimate | None:
         """fast_p: the share of all configurations with right answers and a speed-up above p."""
-        return _share(sum(value > p for value in self.speedups.values()), len(self.tried))
+        return share(sum(value > p for value in self.speedups.values()), len(self.tried))
 
     def tolerance_score(self, level: int, *, forgiving: bool = False) -> Estimate | None:
         """S(t), or with `forgiving` ES(t): the geometric mean over all configurations of the speed-up, FAILED where
@@ -196,5 +196,6 @@ def _right(pairs: Pairs, median: Estimate) -> Tried:
     return Tried(speedup=math.exp(-median.value), log_speedups=logs, level=max(needed, default=LEVELS.start))
 
 
-def _share(count: int, total: int) -> Estimate | None:
+def share(count: int, total: int) -> Estimate | None:
+    """A share of so many, with the interval of Clopper and Pearson; None of none."""
     return Estimate(value=count / total, interval=clopper_pearson(count, total), n=total) if total else None

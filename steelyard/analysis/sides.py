@@ -209,8 +209,8 @@ def sides_of(run: Run) -> Sides:
                 title=titles[key],
                 results=results,
                 reason="; ".join(reasons) or (TORN if (label, key) in ran else ""),
-                contaminated=aside[label].rounds,
-                withheld=aside[label].withheld,
+                contaminated=aside[label, key].rounds,
+                withheld=aside[label, key].withheld,
             )
     _launch(sides.values())
     return Sides(points=points, arms=tuple(manifest.arms), baseline=arms[manifest.baseline], _sides=sides)

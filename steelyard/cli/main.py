@@ -26,6 +26,7 @@ from steelyard.cli import (
     report,
     repro,
     run,
+    score,
     selftest,
     show,
     store,
@@ -63,6 +64,7 @@ app.command("repro")(repro.repro)
 app.command("list")(listing.list_)
 app.command("doctor")(doctor.doctor)
 app.command("new")(new.new)
+app.command("score", context_settings=PASSED_ON)(measures(score.score))
 app.command("selftest")(measures(selftest.selftest))
 app.add_typer(profile.app, name="profile")
 app.add_typer(history.app, name="history")

@@ -107,11 +107,16 @@ def run(
         int | None, typer.Option(min=1, help="At most so many rounds after the cold one.", rich_help_panel=_HOW)
     ] = None,
     quick: Annotated[
-        bool, typer.Option(help="3 rounds, or --rounds: numbers, no verdicts.", rich_help_panel=_HOW)
+        bool, typer.Option(help="3 rounds, or --rounds, of short windows: numbers, no verdicts.", rich_help_panel=_HOW)
     ] = False,
     window: Annotated[
-        float, typer.Option(min=0.01, help="Seconds of timed calls per case and launch.", rich_help_panel=_HOW)
-    ] = 2.0,
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Seconds of timed calls per case and launch. Default: 2, with --quick 0.25.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
     latency_bound: Annotated[
         str | None,
         typer.Option(

@@ -10,6 +10,7 @@ import ast
 import hashlib
 import importlib.metadata
 import importlib.util
+import pkgutil
 import site
 import sys
 import sysconfig
@@ -47,6 +48,12 @@ def code_of(names: Iterable[str]) -> dict[str, str]:
             package = module if file.name == "__init__.py" else module.rpartition(".")[0]
             waiting += _with_parents(imported, package)
     return dict(sorted(found.items()))
+
+
+def modules_in(package: str) -> tuple[str, ...]:
+    """The modules that lie directly in a package, found without importing anything; none of what is no package."""
+    _, places = _found(package)
+    return tuple(sorted(f"{package}.{each.name}" for each in pkgutil.iter_modules(places or ())))
 
 
 def changes(then: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
@@ -88,20 +95,27 @@ def _installed() -> tuple[Path, ...]:
 
 
 def _file(module: str) -> Path | None:
-    """The file of a module, found by the finders of this process without importing anything."""
-    path: list[str] | None = None
-    spec: ModuleSpec | None = None
-    for end in [at for at, letter in enumerate(module) if letter == "."] + [len(module)]:
-        if spec is not None and path is None:  # the one before is no package
-            return None
-        spec = _spec(module[:end], path)
-        if spec is None:
-            return None
-        path = _within(spec, path)
+    """The file of a module."""
+    spec, _ = _found(module)
     if spec is None or not spec.has_location or spec.origin is None:
         return None
     file = Path(spec.origin).resolve()
     return file if file.is_file() else None
+
+
+def _found(module: str) -> tuple[ModuleSpec | None, list[str] | None]:
+    """A module and where its submodules lie, by the finders of this process, without importing anything; of a module
+    that is no package, or cannot be found, None."""
+    path: list[str] | None = None
+    spec: ModuleSpec | None = None
+    for end in [at for at, letter in enumerate(module) if letter == "."] + [len(module)]:
+        if spec is not None and path is None:  # the one before is no package
+            return None, None
+        spec = _spec(module[:end], path)
+        if spec is None:
+            return None, None
+        path = _within(spec, path)
+    return spec, path
 
 
 def _spec(name: str, path: Sequence[str] | None) -> ModuleSpec | None:

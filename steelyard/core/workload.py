@@ -265,6 +265,9 @@ class Suite:
     """A versioned list of workloads and axes, chosen for one question. `points` imports no framework.
 
     `citations` are what a paper cites for models, by the value of the axis `model`; `sweeps` what `--largest` takes.
+    `together` is how many of its models share a launch, one after the other, where calls are timed: more than one for
+    models so small that starting a process takes longer than measuring them. Phases and memory peaks are then told of
+    the one that a launch runs first. `quick_rounds` are the rounds of `--quick`.
     """
 
     name: str
@@ -277,3 +280,5 @@ class Suite:
     points: Callable[[Selection], tuple[Point, ...]]
     citations: Mapping[str, Citation] = field(default_factory=dict)
     sweeps: tuple[Sweep, ...] = ()
+    together: int = 1
+    quick_rounds: int = 3

@@ -70,7 +70,7 @@ def estimate(plan: Plan, lowering: Expected, rounds: Rounds) -> TimeEstimate:
         lowering=lowering,
         rounds=rounds,
         round_s=rounds.cold_s if always_cold else warm_s,
-        count=plan.minimum_rounds - always_cold,
+        count=max(0, plan.minimum_rounds - always_cold),
         disk_bytes=round(gigabytes * 1e9 * (1 + ("openvino" in formats))),
         memory_bytes=round(gigabytes * 1e9 * 4) * at_once(request),
         schedule=schedule,

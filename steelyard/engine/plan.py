@@ -13,6 +13,7 @@ from steelyard.core.shard import ShardPlace
 from steelyard.core.tolerance import check_stated
 from steelyard.core.virtual_environment import VirtualEnvironment
 from steelyard.core.workload import Point, Selection, Suite
+from steelyard.engine.bundles import Bundle, bundles_of, together_of
 from steelyard.engine.own_code import own_code
 from steelyard.engine.probe import probe
 from steelyard.environments.kept import used
@@ -22,7 +23,6 @@ from steelyard.lowering.origin import main_source
 from steelyard.lowering.points import points_of
 from steelyard.stats.planning import MINIMUM_ROUNDS, rounds_to_fire
 
-QUICK_ROUNDS = 3
 MAXIMUM_ROUNDS = 30
 COLD_START_ROUNDS = 5
 _REPEATED_PART = 4
@@ -99,7 +99,8 @@ class Plan:
 
     `code` is that of backends which are somebody's own, as it was when the plan was made (`own_code`), `environments`
     what was in the virtual environments of those that have one. `done` is how
-    many rounds that count earlier segments of the run have; minimum and maximum are of those still to come.
+    many rounds that count earlier segments of the run have; minimum and maximum are of those still to come. So many
+    models as are `together` share a launch.
     """
 
     request: Request
@@ -114,6 +115,7 @@ class Plan:
     code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     environments: Mapping[str, VirtualEnvironment] = field(default_factory=dict)
     done: int = 0
+    together: int = 1
 
     @property
     def lowered_to(self) -> tuple[str, ...]:
@@ -175,17 +177,12 @@ class Plan:
         return replace(self, points=points, left_out=(*self.left_out, *wrong))
 
     @property
-    def bundles(self) -> tuple[tuple[Point, ...], ...]:
-        """The points grouped by weights and streams, in order: a launch runs one group, and loads its weights once.
-
-        Under a limit of memory each point has launches of its own, so that the limit is that of one case.
-        """
+    def bundles(self) -> tuple[Bundle, ...]:
+        """What the launches of an arm run. Under a limit of memory each point has launches of its own, so that the
+        limit is that of one case."""
         if self.request.budget.memory_cap_bytes is not None:
             return tuple((point,) for point in self.points)
-        groups: dict[tuple[object, ...], list[Point]] = {}
-        for point in self.points:
-            groups.setdefault((point.streams, *point.weights), []).append(point)
-        return tuple(tuple(group) for group in groups.values())
+        return bundles_of(self.points, self.together)
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -233,7 +230,7 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
         *(() if request.alone else (control,)),
     )
     formats = {spec.text: plugins.runner(spec.runner).needs(spec) for spec in usable}
-    fewest, most = _rounds(request)
+    fewest, most = _rounds(request, suite)
     return Plan(
         request=request,
         suite=suite,
@@ -246,6 +243,7 @@ def make_plan(request: Request, points: tuple[Point, ...] | None = None) -> Plan
         maximum_rounds=most,
         code=own_code(usable),
         environments=used(usable),
+        together=together_of(suite, timed=request.timed and not request.attempt),
     )
 
 
@@ -285,12 +283,12 @@ def _baseline(request: Request, usable: Sequence[BackendSpec], points: Sequence[
     return next((spec for spec in ordered if not lacks(spec)), ordered[0])
 
 
-def _rounds(request: Request) -> tuple[int, int]:
+def _rounds(request: Request, suite: Suite) -> tuple[int, int]:
     """The fewest rounds and the most: one number where neither precision nor time decides on the way."""
     if request.once:
         count = 0
     elif request.quick:
-        count = request.rounds or QUICK_ROUNDS
+        count = request.rounds or suite.quick_rounds
     elif request.scenario == "cold-start":
         count = max(COLD_START_ROUNDS, request.rounds or 0)
     elif request.scenario == "traced":

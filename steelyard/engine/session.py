@@ -93,7 +93,7 @@ class Session:
         self._metering_s = metering_s(plan.request.energy, plan.request.device)
         self._supervisor_cpu_s = 0.0
         self._records: list[LaunchRecord] = []
-        self._contaminated: Mapping[int, str] = {}
+        self._spoiled: set[int] = set()  # the warm rounds each of which asks for another
         self._arms = {arm.label: arm for arm in plan.arms}
         self._free = free
         self._arranged = Arrangement(turns="", groups=(tuple(self._arms),))
@@ -187,30 +187,28 @@ class Session:
         return sum(map(len, self._arranged.groups))
 
     def _uncontaminated(self) -> int:
-        """How many of the complete warm rounds count."""
-        return sum(1 for number in self._complete if number > 0 and number not in self._contaminated)
-
-    def _contaminated_count(self) -> int:
-        """How many warm rounds of this segment were contaminated, each of which asks for another."""
-        return sum(1 for number in self._contaminated if number > 0)
+        """How many of the complete warm rounds count towards the planned number."""
+        return len({*self._complete} - {0} - self._spoiled)
 
     def _last(self) -> int:
         """The number of the last round that may come, as far as it is known."""
-        return self._first_round - 1 + self._planned + min(self._contaminated_count(), self._plan.repeats)
+        return self._first_round - 1 + self._planned + min(len(self._spoiled), self._plan.repeats)
 
     def _judge(self, number: int) -> None:
-        """Whether the round that has ended was contaminated, by the noise guard's readings alone."""
-        stolen, baseline = stolen_launches(self._records), self._plan.baseline.label
-        # A round without the baseline gives no pairs, whatever spoiled its launch.
-        lost = {number: f"{baseline}: {told}" for number, told in stolen.pop(baseline, {}).items()}
-        self._contaminated = {**lost, **contaminated_rounds(self._records)}
-        if number in self._contaminated:
-            another = self._contaminated_count() <= self._plan.repeats
-            what_follows = "another is appended for it" if another else "no further round can be appended for it"
-            self._sink.note(f"round {number} was contaminated; {what_follows}: {self._contaminated[number]}")
-        else:
-            for arm, told in ((arm, rounds[number]) for arm, rounds in stolen.items() if number in rounds):
-                self._sink.note(f"round {number}: the times of {arm} are left out: {told}")
+        """What others spoiled of the round that has ended, by the noise guard's readings alone."""
+        stolen, contaminated = stolen_launches(self._records).values(), contaminated_rounds(self._records)
+        # Without the baseline a round has no pairs, without the control arm it tells nothing of the noise floor.
+        shared = {arm.label for arm in self._plan.arms if arm.control or arm == self._plan.baseline}
+        self._spoiled = {*contaminated, *(lost.round for lost in stolen if lost.arm in shared)} - {0}
+        another = len(self._spoiled) <= self._plan.repeats
+        what_follows = "another is appended for it" if another else "no further round can be appended for it"
+        if number in contaminated:
+            self._sink.note(f"round {number} was contaminated; {what_follows}: {contaminated[number]}")
+            return
+        for lost in stolen:
+            if lost.round == number:
+                more = f"; {what_follows}" if lost.arm in shared else ""
+                self._sink.note(f"round {number}: the times of a launch of {lost.arm} are left out{more}: {lost.told}")
 
     def _plan_on(self) -> None:
         """Share out the rest of the time, and tell what follows from it."""

@@ -24,6 +24,7 @@ that half a CPU is what they can tell from chance.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord
@@ -98,14 +99,19 @@ def contaminated_rounds(launches: Iterable[LaunchRecord]) -> dict[int, str]:
     return found
 
 
-def stolen_launches(launches: Iterable[LaunchRecord]) -> dict[str, dict[int, str]]:
-    """By arm the rounds in which its launch took turns with others and lost too much time to the host, with the
-    evidence."""
-    found: dict[str, dict[int, str]] = {}
-    for record in launches:
-        if _in_turns(record) and (told := _taken(record.noise)):
-            found.setdefault(record.arm, {})[record.round] = told
-    return found
+@dataclass(frozen=True, slots=True)
+class Stolen:
+    """A launch in turns that lost too much time to the host, and the evidence."""
+
+    arm: str
+    round: int
+    told: str
+
+
+def stolen_launches(launches: Iterable[LaunchRecord]) -> dict[str, Stolen]:
+    """Those launches by name, in their order."""
+    found = {record.launch: (record, _taken(record.noise)) for record in launches if _in_turns(record)}
+    return {name: Stolen(record.arm, record.round, told) for name, (record, told) in found.items() if told}
 
 
 def _in_turns(record: LaunchRecord) -> bool:

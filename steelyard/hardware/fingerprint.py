@@ -41,6 +41,8 @@ PACKAGES = [
     "iree-base-compiler",
     "iree-base-runtime",
     "executorch",
+    "apache-tvm",
+    "apache-tvm-ffi",
     "numpy",
     "safetensors",
     "ml_dtypes",

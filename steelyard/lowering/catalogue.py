@@ -85,9 +85,10 @@ def suite(
     models: Mapping[str, Model],
     axes: Mapping[str, str],
     citations: Mapping[str, Citation] | None = None,
+    together: int = 1,
 ) -> Suite:
-    """The suite of the models; `axes` gives the meaning of each axis. Every axis can be searched for its largest
-    value."""
+    """The suite of the models, of which `together` share a launch (`Suite`); `axes` gives the meaning of each axis.
+    Every axis can be searched for its largest value."""
     having = {axis: tuple(key for key, model in models.items() if _has(model, axis)) for axis in axes}
     unknown = {axis for model in models.values() for size in model.sizes.values() for axis in size.axes} - {*axes}
     if unknown:
@@ -122,6 +123,7 @@ def suite(
         points=points,
         sweeps=tuple(_sweep(axis, text) for axis, text in axes.items()),
         citations=citations or {},
+        together=together,
     )
 
 

@@ -11,6 +11,14 @@ _NAMED = 12
 """So many points are named of those that were completed."""
 
 
+_COLUMNS = (
+    Column(key="backend", title="Backend"),
+    Column(key="speedup", title="Speed-up", kind="number", unit="1", shown=TIMES),
+    Column(key="points", title="Configurations", kind="integer"),
+    Column(key="rounds", title="Rounds", kind="integer"),
+)
+
+
 def overall_table(facts: Facts) -> Table | None:
     """The geometric mean of the speed-ups of each backend over the points that all completed.
 
@@ -18,6 +26,19 @@ def overall_table(facts: Facts) -> Table | None:
     """
     if not facts.overall:
         return None
+    if all(item.ratio is None for item in facts.overall):
+        why = dict.fromkeys(item.reason for item in facts.overall)
+        apart = dict.fromkeys(entry for item in facts.overall for entry in left_out(item.left_out))
+        return Table(
+            name="overall",
+            title="Speed-up over all workloads",
+            caption="",
+            columns=_COLUMNS,
+            rows=(),
+            empty="; ".join(
+                [f"no mean: {'; '.join(why)}", *(f"left out: {points} ({told})" for points, told in apart)]
+            ),
+        )
     foot = Footnotes()
     rows = []
     for item in facts.overall:
@@ -50,12 +71,7 @@ def overall_table(facts: Facts) -> Table | None:
         f"{facts.run.manifest.baseline}, above 1 is faster. Each configuration counts once, by its Hodges-Lehmann "
         f"estimate from paired rounds; {level if intervals else 'no intervals'}. The mean belongs to no family and "
         f"carries no verdict. {_rounds(facts)} per backend.",
-        columns=(
-            Column(key="backend", title="Backend"),
-            Column(key="speedup", title="Speed-up", kind="number", unit="1", shown=TIMES),
-            Column(key="points", title="Configurations", kind="integer"),
-            Column(key="rounds", title="Rounds", kind="integer"),
-        ),
+        columns=_COLUMNS,
         rows=tuple(rows),
         footnotes=foot.all(),
         notes=tuple(notes),

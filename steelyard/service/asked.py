@@ -22,7 +22,7 @@ from steelyard.hardware.profiles import declared
 
 SUITE = "llm"
 _ASKED: tuple[Scenario, ...] = ("single-stream", "cold-start", "correctness")  # `bench profile` asks for the traced one
-WINDOW_S = 2.0
+WINDOW_S, QUICK_WINDOW_S = 2.0, 0.25
 _Choice = TypeVar("_Choice", bound=str)
 
 
@@ -37,7 +37,7 @@ class LaunchOptions(TypedDict, total=False):
     threads: int | None
     cpus: str | None
     timeouts: Mapping[str, float] | None
-    window: float
+    window: float | None
     wait: bool
 
 
@@ -82,7 +82,7 @@ def request_of(
     rounds: int | None = None,
     timeouts: Mapping[str, float] | None = None,
     quick: bool = False,
-    window: float = WINDOW_S,
+    window: float | None = None,
     latency_bound: str | None = None,
     memory_cap: str | None = None,
     l2: str | None = None,
@@ -100,13 +100,14 @@ def request_of(
     Lists may hold comma lists, but each of `ladder` is one: backends in an order, or the name of one backend whose
     runner has an order (`Runner.ladder`). What it names is measured, against its first unless `baseline` says
     otherwise, which is `eager` without a ladder. Of the device, its default is the best present; of CPUs the first
-    `threads`, of threads all cores. `time` is a duration (`20m`), `memory_cap` a size (`2GiB`), `window` seconds,
-    `latency_bound` a latency (`50ms`).
+    `threads`, of threads all cores. `time` is a duration (`20m`), `memory_cap` a size (`2GiB`), `window` seconds (2,
+    or 0.25 where it is `quick`), `latency_bound` a latency (`50ms`).
     """
     chosen = pick_device(device)
     cpu_set = choose_cpus(threads, cpus)
     cap_bytes, cap_by = _cap(memory_cap, chosen.kind)
-    if not 0 < window < float("inf"):
+    window_s = (QUICK_WINDOW_S if quick else WINDOW_S) if window is None else window
+    if not 0 < window_s < float("inf"):
         raise UsageError(f"--window {window} is no length: write seconds, e.g. --window 2")
     ladders = tuple(_ladder(text) for text in ladder)
     if ladders and tuning != "default":
@@ -139,7 +140,7 @@ def request_of(
         rounds=rounds,
         quick=quick,
         time_s=None if time is None else seconds_of(time),
-        window_s=window,
+        window_s=window_s,
         seed=seed,
         timeouts=timeouts_of(timeouts or {}),
         energy=_energy(energy, meter, estimate_energy, chosen),

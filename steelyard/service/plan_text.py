@@ -46,7 +46,8 @@ def describe(plan: Plan, guess: TimeEstimate) -> Iterator[str]:
         yield f"  {point.title} weights={origin}{''.join(f' tolerance={text}' for text in stated)}"
     always_cold = not request.timed
     rounds = f"one cold, then {plan.minimum_rounds} to {plan.maximum_rounds}"
-    rounds = f"{plan.maximum_rounds}, each with empty compile caches" if always_cold else rounds
+    if always_cold:
+        rounds = f"{plan.maximum_rounds or 1}, each with empty compile caches"
     if request.scenario == "traced":
         launches = counted(plan.maximum_rounds, "launch", "launches")
         yield f"{launches} of each backend with the profiler of its runtime, of which nothing is timed"

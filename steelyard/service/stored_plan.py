@@ -7,6 +7,7 @@ from steelyard import plugins
 from steelyard.artifact.replay import points_here, settings
 from steelyard.core.run import Manifest, Segment
 from steelyard.core.workload import Selection
+from steelyard.engine.bundles import together_of
 from steelyard.engine.own_code import own_code
 from steelyard.engine.plan import COLD_START_ROUNDS, MAXIMUM_ROUNDS, Plan, Request
 from steelyard.environments.kept import used
@@ -77,4 +78,5 @@ def plan_of(
         code=own_code(backends.values()),
         environments=used(backends.values()),
         done=done,
+        together=together_of(suite, timed=request.timed),
     )

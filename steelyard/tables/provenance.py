@@ -119,11 +119,13 @@ def left_out(facts: Facts) -> str:
         found.append(
             f"{rounds} contaminated by other programs on the machine ({numbers}; evidence in the table of segments)"
         )
-    of_arms = left_out_of(facts.run)
-    for arm, lost in stolen(facts.run).items():
-        if {*lost} <= of_arms[arm].rounds:
-            told = "; ".join(f"{number}: {evidence}" for number, evidence in lost.items())
-            found.append(f"of {arm} {counted(len(lost), 'launch', 'launches')} (round {told})")
+    names = {name for each in left_out_of(facts.run).values() for name in each.launches}
+    lost: dict[str, list[str]] = {}
+    for name, each in stolen(facts.run).items():
+        if name in names:
+            lost.setdefault(each.arm, []).append(f"{each.round}: {each.told}")
+    for arm, told in lost.items():
+        found.append(f"of {arm} {counted(len(told), 'launch', 'launches')} (round {'; '.join(told)})")
     return "; ".join(found)
 
 

@@ -207,6 +207,7 @@ SUITE = suite(
     question="How fast does each backend compute single operators?",
     headline="matmul",
     models=MODELS,
+    together=10,
     axes={
         "batch": "independent items in one call",
         "rows": "rows of a matrix or table",

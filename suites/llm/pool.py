@@ -32,11 +32,10 @@ def make(point: Point, modules: Mapping[str, nn.Module], tokenizer_dir: Path | N
     first = next(iter(point.programs.values()))
     vocabulary = next(spec for spec in first.outputs if spec.name == "logits").shape[1]
     prose = Prose(tokenizer_dir, vocabulary)
-    if point.workload == "prefill":
-        return [_prefill(point, decoders["main"], prose, index) for index in range(count)]
-    if point.workload == "decode":
-        return [_decode(point, decoders["main"], prose, index) for index in range(count)]
-    return _generate(point, decoders, prose, count)
+    if "tokens" in point.settings:
+        return _generate(point, decoders, prose, count)
+    one = _decode if "position" in point.settings else _prefill
+    return [one(point, decoders["main"], prose, index) for index in range(count)]
 
 
 def _prefill(point: Point, decoder: Decoder, prose: Prose, index: int) -> PoolEntry:

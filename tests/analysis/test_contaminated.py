@@ -235,3 +235,37 @@ def test_a_host_that_takes_time_from_most_launches_contaminates_the_round_and_an
     alone = tuple(dataclasses.replace(launch, ran_s=None) for launch in stolen_from(run, "xla", (4,)).launches)
     assert list(contaminated_rounds(alone)) == [4]
     assert stolen_launches(alone) == {}
+
+
+def test_a_launch_that_lost_time_costs_the_points_that_it_ran_and_no_others():
+    """Models have launches of their own: here each workload, as if it were one."""
+    made = small(points=llm_points(workloads=("prefill", "decode")))
+
+    def own(result):
+        return dataclasses.replace(result, launch=f"{result.launch}/{made.case(result.case_id).point.workload}")
+
+    launches = [
+        dataclasses.replace(launch, launch=f"{launch.launch}/{workload}")
+        for launch in made.launches
+        for workload in ("prefill", "decode")
+    ]
+    apart = dataclasses.replace(made, results=tuple(map(own, made.results)), launches=tuple(launches))
+    robbed = stolen_from(apart, "xla", (3, 7))
+    decode = tuple(
+        record if record.launch.endswith("/decode") else launch
+        for record, launch in zip(robbed.launches, stolen_from(apart, "", ()).launches, strict=True)
+    )
+    robbed = dataclasses.replace(robbed, launches=decode)
+
+    def of(run: Run, workload: str):
+        return [
+            item
+            for item in compare_run(run)
+            if (item.workload, item.candidate, item.metric) == (workload, "xla", "latency_s")
+        ]
+
+    assert [item.ratio for item in of(robbed, "prefill")] == [item.ratio for item in of(apart, "prefill")]
+    assert [item.ratio for item in of(robbed, "decode")] == [
+        item.ratio for item in of(without(apart, (3, 7)), "decode")
+    ]
+    assert "of xla 2 launches (round 3: the hypervisor gave 8% " in " ".join(provenance.shared(gather(robbed)))

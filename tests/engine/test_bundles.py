@@ -7,9 +7,10 @@ from itertools import islice
 
 import pytest
 
+from steelyard import plugins
 from steelyard.core.backend import Budget, Device
 from steelyard.core.result import LaunchRecord
-from steelyard.core.workload import Selection
+from steelyard.core.workload import STREAMS, Point, Selection
 from steelyard.engine import session as engine
 from steelyard.engine.launch import LaunchOutcome
 from steelyard.engine.plan import Plan, Request, make_plan
@@ -93,3 +94,39 @@ def test_every_bundle_of_an_arm_has_a_compile_cache_of_its_own(plan, monkeypatch
     engine.Session(plan, lowered, {}, Listener(), run_id="r", work=tmp_path, started_s=time.monotonic()).run()
     assert len(caches) == len(plan.arms) * len(plan.bundles) == 4
     assert all(len(of) == 1 for of in caches.values())
+
+
+def test_models_that_a_plan_puts_together_share_launches(plan) -> None:
+    """The fake suite has two workloads of one model; here each has another, with one stream or two."""
+    free = dataclasses.replace(plan, request=dataclasses.replace(plan.request, budget=Budget(threads=1, cpus=())))
+    first, *_ = plan.points
+
+    def model(number: int) -> Point:
+        program = first.programs["main"]
+        weights = dataclasses.replace(program.weights, arguments={**program.weights.arguments, "model": number})
+        programs = {"main": dataclasses.replace(program, weights=weights)}
+        return dataclasses.replace(first, workload=f"w{number}", programs=programs)
+
+    models = [model(number) for number in range(5)]
+    streamed = dataclasses.replace(models[4], settings={**first.settings, STREAMS: 2})
+    points = (*models[:2], streamed, *models[2:])
+
+    def bundles(of: Plan) -> list[list[str]]:
+        return [[f"{point.workload}/{point.streams}" for point in bundle] for bundle in of.bundles]
+
+    two = dataclasses.replace(free, points=points, together=2)
+    assert bundles(two) == [["w0/1", "w1/1"], ["w2/1", "w3/1"], ["w4/1"], ["w4/2"]]
+    each = [["w0/1"], ["w1/1"], ["w2/1"], ["w3/1"], ["w4/1"], ["w4/2"]]
+    assert bundles(dataclasses.replace(two, together=1)) == each
+    assert sorted(bundles(dataclasses.replace(two, request=plan.request))) == each  # under a limit of memory
+
+
+@pytest.mark.parametrize(
+    ("asked", "together"),
+    [({}, 3), ({"attempt": True}, 1), ({"scenario": "cold-start"}, 1), ({"scenario": "correctness"}, 1)],
+)
+def test_a_suites_models_share_launches_of_timed_calls_alone(plan, monkeypatch, asked, together) -> None:
+    """Elsewhere a launch is cold for its first model alone, or a crash would take the answers of others along."""
+    suite = dataclasses.replace(plan.suite, together=3)
+    monkeypatch.setattr(plugins, "suite", lambda name: suite)
+    assert make_plan(dataclasses.replace(plan.request, **asked)).together == together

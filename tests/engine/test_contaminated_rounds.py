@@ -49,11 +49,11 @@ class Listener:
 
 @pytest.fixture(scope="module")
 def plan_of() -> Callable[..., Plan]:
-    def make(rounds: int, time_s: float | None = None) -> Plan:
+    def make(rounds: int, time_s: float | None = None, backends: tuple[str, ...] = (PATH,)) -> Plan:
         return make_plan(
             Request(
                 suite="tests.fakes.small_suite:SUITE",
-                backends=(PATH,),
+                backends=backends,
                 device=Device(kind="cpu", index=0, name="CPU", memory_bytes=None),
                 budget=Budget(threads=1, cpus=()),
                 selection=Selection(device_kind="cpu", workloads=("wide",)),
@@ -117,18 +117,18 @@ def test_a_contaminated_round_is_marked_said_and_made_good(monkeypatch, tmp_path
     assert note.startswith("round 3 was contaminated; another is appended for it: ")
 
 
-def test_a_launch_that_lost_time_to_the_host_costs_its_round_only_where_it_is_the_baselines(
-    monkeypatch, tmp_path, plan_of
-):
-    plan, listener = plan_of(8), Listener()
-    other = next(arm.label for arm in plan.arms if arm.label != plan.baseline.label)
-    segment = ran(monkeypatch, tmp_path, plan, listener, stolen={2: other, 5: plan.baseline.label})
-    assert segment.rounds == tuple(range(10))
+def test_a_launch_that_lost_time_to_the_host_asks_for_another_round_where_all_need_it(monkeypatch, tmp_path, plan_of):
+    plan, listener = plan_of(8, backends=(PATH, f"{PATH}[sleep=0.001]")), Listener()
+    labels = [arm.label for arm in plan.arms if arm.control or arm == plan.baseline]
+    (other,) = [arm.label for arm in plan.arms if arm.label not in labels]
+    segment = ran(monkeypatch, tmp_path, plan, listener, stolen={2: other, **dict(zip((5, 7), labels, strict=True))})
+    assert segment.rounds == tuple(range(11))
     assert segment.disturbed == {}
     theft = "the hypervisor gave 8% of the CPU time to other guests"
+    again = "; another is appended for it"
     assert listener.notes == [
-        f"round 2: the times of {other} are left out: {theft}",
-        f"round 5 was contaminated; another is appended for it: {plan.baseline.label}: {theft}",
+        f"round {number}: the times of a launch of {arm} are left out{more}: {theft}"
+        for number, arm, more in ((2, other, ""), (5, labels[0], again), (7, labels[1], again))
     ]
 
 

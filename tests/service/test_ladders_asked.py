@@ -44,5 +44,7 @@ def test_spellings_of_one_backend_are_one():
 
 
 def test_a_backend_without_a_ladder_is_answered_with_those_that_have_one():
-    with pytest.raises(UsageError, match=r"'eager' has no ladder of its own: .*inductor, iree, onnxruntime, xla"):
+    with pytest.raises(
+        UsageError, match=r"'eager' has no ladder of its own: .*inductor, iree, onnxruntime, tvm_untuned, xla"
+    ):
         request_of(ladder=["eager"])

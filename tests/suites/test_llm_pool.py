@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from steelyard.suites.llm import SUITE, checkpoint, pool, weights
@@ -55,6 +57,17 @@ def test_entries_fit_the_program_and_the_eager_error_is_rounding(family, dtype, 
                 else:
                     assert reference.dtype == torch.float64
                     assert relative(value, reference) < bound
+
+
+@pytest.mark.parametrize("workload", ["prefill", "decode", "generate"])
+def test_entries_do_not_depend_on_what_another_suite_calls_the_workload(workload, tmp_path):
+    point = points("smollm2")[workload]
+    parts = modules(point, tmp_path, dtype="float64")
+    own, renamed = (pool.make(each, parts, None, 1)[0] for each in (point, replace(point, workload="other")))
+    assert {name: value.tolist() for name, value in own.inputs.items()} == {
+        name: value.tolist() for name, value in renamed.inputs.items()
+    }
+    assert [*own.references] == [*renamed.references]
 
 
 def test_rows_of_a_batch_are_different_prompts(tmp_path):

@@ -176,12 +176,9 @@ def test_the_mean_over_all_workloads_says_which_and_why_not_others(data, failed)
     assert table.cell(row(table, "xla"), "points").value == 3
     assert table.notes[0] == "The same configurations for every backend: generate, prefill, decode."
     table = failed.table("overall")
-    assert [item.cells[1].value for item in table.rows] == [None] * 4
-    assert "all backends completed 0 of 3 configurations" in notes(table, table.rows[0].cells)
-    told = " ".join(table.notes)
-    assert "No configuration was completed by all backends." in told
-    assert "Left out: decode model=smollm2" in told
-    assert "openvino: crashed in 13 of 13 launches: killed by signal 11" in told
+    assert table.rows == ()
+    assert "all backends completed 0 of 3 configurations" in table.empty
+    assert "openvino: crashed in 13 of 13 launches: killed by signal 11" in table.empty
 
 
 def test_a_run_of_one_point_has_no_mean():

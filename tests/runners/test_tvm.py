@@ -1,0 +1,51 @@
+"""The runner of TVM, held to the contract, and what only it promises."""
+
+import pytest
+
+from steelyard.contract.runner import RunnerContract, lowered_programs
+from tests.runners import in_launch
+
+pytestmark = [pytest.mark.backends, pytest.mark.full]
+pytest.importorskip("tvm")
+
+
+class TestTvmUntuned(RunnerContract):
+    backend = "tvm_untuned"
+    imports = frozenset({"tvm"})
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    return lowered_programs(("tvm",), tmp_path_factory.getbasetemp())
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_pool_has_the_budgets_threads_and_what_is_not_searched_for_is_told(threads, programs, tmp_path):
+    source = """
+        runner.start()
+        program = runner.load(lowered["decode"])
+        program.compile()
+        proof = program.proof()
+        print(json.dumps([proof.threads, proof.dtype, proof.mismatches, proof.remarks, proof.budget["denormals"]]))
+        """
+    asked = {"backend": "tvm_untuned", "directory": tmp_path, "programs": programs, "threads": threads}
+    told = ["untuned: no schedule was searched for its loops", "none of its loops is parallel: one thread computes"]
+    assert in_launch.launch(source, **asked) == [threads, "float32", [], told, "kept"]
+
+
+def test_fusion_leaves_fewer_functions_and_the_same_answer(programs, tmp_path):
+    source = """
+        from steelyard.contract import program as tiny
+        runner.start()
+        program = runner.load(lowered["prefill"])
+        program.compile()
+        binding = program.bind({"input_ids": tiny.prompt_ids(0)})
+        binding.run()
+        print(json.dumps([program.proof().placement["llvm"], binding.read()["logits"].ravel().tolist()]))
+        """
+    request = {"directory": tmp_path, "programs": programs}
+    (plain, logits), (fused, same) = (
+        in_launch.launch(source, backend=backend, **request) for backend in ("tvm_untuned", "tvm_untuned[fusion=on]")
+    )
+    assert fused < plain
+    assert same == pytest.approx(logits, rel=1e-4, abs=1e-5)
