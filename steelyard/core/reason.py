@@ -29,7 +29,7 @@ def reason_of(error: BaseException) -> str:
     """
     if isinstance(error, SteelyardError):
         return said(error)
-    cause, text = _innermost(error), _named(error)
+    cause, text = innermost(error), _named(error)
     if said(cause) not in text:
         text = f"{text}; cause: {_named(cause)}"
     place = _place(cause)
@@ -72,7 +72,7 @@ def _named(error: BaseException) -> str:
     return said(error) if said(error) == name else f"{name}: {said(error)}"
 
 
-def _innermost(error: BaseException) -> BaseException:
+def innermost(error: BaseException) -> BaseException:
     """The end of the chain of causes, or the first error of this project in it."""
     seen = {id(error)}
     while not isinstance(error, SteelyardError):

@@ -210,7 +210,7 @@ def test_an_operator_that_a_converter_does_not_know_is_named(tmp_path):
     (main,) = (each.programs["main"] for each in response.points)
     assert main.failures["openvino"].endswith("not converted: aten.cumprod.default")
     assert "prims.prod" in main.failures["onnx@23"]
-    assert main.failures["onnx@23"].startswith("main as onnx: DispatchError: No ONNX function found for ")
+    assert main.failures["onnx@23"].startswith("cumprod as onnx: DispatchError: No ONNX function found for ")
     assert "\x1b" not in main.failures["onnx@23"]
     assert set(main.artifacts) == {"stablehlo"}
 

@@ -697,11 +697,32 @@ MUTANTS = (
     ),
     Mutant(
         name="time that the host took from one launch, and its times count",
-        file="steelyard/guard/contamination.py",
-        old="        if _in_turns(record) and (told := _taken(record.noise)):\n",
-        new="        if False and (told := _taken(record.noise)):\n",
+        file="steelyard/analysis/left_out.py",
+        old="        if result.launch in spoiled:\n",
+        new="        if False:\n",
         tests=(
             "tests/analysis/test_contaminated.py::test_a_launch_in_turns_that_lost_time_to_the_host_is_left_out_alone",
+        ),
+        through="part",
+    ),
+    Mutant(
+        name="a launch that lost time costs all models of its round",
+        file="steelyard/analysis/sides.py",
+        old="contaminated=aside[label, key].rounds,\n",
+        new="contaminated=frozenset().union(*(each.rounds for (arm, _), each in aside.items() if arm == label)),\n",
+        tests=(
+            "tests/analysis/test_contaminated.py::test_a_launch_that_lost_time_costs_the_points_that_it_ran_and_no_others",
+        ),
+        through="part",
+    ),
+    Mutant(
+        name="a control arm that was left out asks for no other round",
+        file="steelyard/engine/session.py",
+        old="if arm.control or arm == self._plan.baseline}\n",
+        new="if arm == self._plan.baseline}\n",
+        tests=(
+            "tests/engine/test_contaminated_rounds.py::"
+            "test_a_launch_that_lost_time_to_the_host_asks_for_another_round_where_all_need_it",
         ),
         through="part",
     ),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core.errors import LoweringError
-from steelyard.core.reason import reason_of
+from steelyard.core.reason import innermost, reason_of
 from steelyard.formats.onnx.fuse import fuse
 from steelyard.formats.onnx.mend import mend
 from steelyard.formats.onnx.quantize import QUANTIZATIONS
@@ -54,7 +54,7 @@ def convert(source: Exported, directory: Path, option: str | None) -> Draft:
                 source.exported, dynamo=True, opset_version=opset, external_data=True, verbose=False
             )
         except torch.onnx.OnnxExporterError as error:  # it says at length what to do, and its cause what is wrong
-            raise LoweringError(f"{source.program.name} as onnx: {reason_of(error.__cause__ or error)}") from error
+            raise LoweringError(f"{source.program.name} as onnx: {reason_of(innermost(error))}") from error
     if made is None:
         raise LoweringError(f"{source.program.name} as onnx: torch.onnx.export returned nothing")
     model = made.model
