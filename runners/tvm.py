@@ -1,10 +1,11 @@
 """TVM: the Relax module compiled for this CPU by LLVM and called through its virtual machine, weights as arguments.
 
-`tvm_untuned` runs what the compiler makes of a program unasked: loops as the operators define them, of which none is
-tiled, vectorised by hand or parallel. TVM's speed is that of schedules which MetaSchedule finds, and no row of
-`tvm_untuned` speaks of it.
+`tvm_untuned` runs what the compiler makes of a program unasked: loops as the operators define them, hardly any of which
+is tiled, vectorised or parallel. TVM's speed is that of schedules which MetaSchedule finds, and no row of `tvm_untuned`
+speaks of it.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -82,16 +83,16 @@ class _Compiled(Executable):
         import tvm
 
         runner = self._runner
-        types = {str(buffer.dtype) for function in self._kernels.values() for buffer in function.buffer_map.values()}
+        types = {str(given.ty.dtype) for function in self._kernels.values() for given in function.params}
         floating = [name for name in types if name in DTYPE_BYTES and "float" in name]
         dtype = min(floating, key=DTYPE_BYTES.__getitem__, default=self.program.dtype)
         mismatches = []
         if runner.context.budget.precision == "strict" and DTYPE_BYTES[dtype] < DTYPE_BYTES[self.program.dtype]:
             mismatches.append(f"compiled to loops over {dtype}, not {self.program.dtype}")
         parallel = sum("T.parallel(" in function.script() for function in self._kernels.values())
-        remarks = ["untuned: no schedule was searched for its loops"]
-        if not parallel:
-            remarks.append("none of its loops is parallel: one thread computes")
+        told = (
+            f"untuned: no schedule was searched for, {parallel} of {len(self._kernels)} functions have a parallel loop"
+        )
         return Proof(
             runtime="tvm",
             versions=_versions(),
@@ -100,7 +101,7 @@ class _Compiled(Executable):
             threads=tvm.runtime.num_threads(),
             placement={"llvm": len(self._kernels)},
             mismatches=tuple(mismatches),
-            remarks=tuple(remarks),
+            remarks=(told,),
             budget={
                 "inter_op": "one function after the other",
                 "waiting": untold("TVM does not tell how its pool waits"),
@@ -161,9 +162,9 @@ class TvmUntuned(Runner):
         if device_kind != "cpu":
             return Availability(available=False, reason=f"this runner drives TVM on CPUs, not on {device_kind}")
         try:
-            import tvm
-        except ImportError:
-            return Availability(available=False, reason=str(MissingPackage("apache-tvm", "tvm")))
+            tvm = _library()
+        except MissingPackage as error:
+            return Availability(available=False, reason=str(error))
         if not tvm.runtime.enabled("llvm"):
             return Availability(available=False, reason="this build of TVM has no LLVM", versions=_versions())
         return Availability(available=True, versions=_versions(), devices=("cpu",))
@@ -176,10 +177,7 @@ class TvmUntuned(Runner):
 
     def start(self) -> None:
         """Import TVM and say what to compile for: this CPU, and as many cores as the budget has threads."""
-        try:
-            import tvm
-        except ImportError as error:
-            raise MissingPackage("apache-tvm", "tvm") from error
+        tvm = _library()
         if self.context.device.kind != "cpu":
             raise Unsupported(f"this runner drives TVM on CPUs, not on {self.context.device.kind}")
         kind = {"kind": "llvm", "mcpu": tvm.target.codegen.llvm_get_system_cpu()}
@@ -216,6 +214,19 @@ class TvmUntuned(Runner):
             # Looked at as bits by numpy: a comparison may count them as zero itself.
             self._denormals = denormals.in_words(int(np.count_nonzero(arrays[1].numpy().view(np.uint32))), _LENGTH)
         return self._denormals
+
+
+def _library() -> Any:
+    """TVM, loaded without torch, which its interface would import wherever it is installed."""
+    kept = sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
+    try:
+        import tvm
+    except ImportError as error:
+        raise MissingPackage("apache-tvm", "tvm") from error
+    finally:
+        if kept is None:
+            del sys.modules["torch"]
+    return tvm
 
 
 def _versions() -> dict[str, str]:

@@ -1,7 +1,6 @@
 """What every format shares: the exported program that goes in, the draft that comes out, and what it is."""
 
 import importlib.metadata
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,7 +142,7 @@ def require(name: str) -> None:
     if quantized:
         needed += [(package, quantized[0].extra) for package in quantized[0].packages]
     for package, extra in needed:
-        if importlib.util.find_spec(package.replace("-", "_")) is None:
+        if package not in versions(package):
             raise MissingPackage(package, extra)
 
 

@@ -27,7 +27,7 @@ def overall_table(facts: Facts) -> Table | None:
     if not facts.overall:
         return None
     if all(item.ratio is None for item in facts.overall):
-        why = dict.fromkeys(item.reason for item in facts.overall)
+        reasons = dict.fromkeys(item.reason for item in facts.overall)
         apart = dict.fromkeys(entry for item in facts.overall for entry in left_out(item.left_out))
         return Table(
             name="overall",
@@ -36,7 +36,7 @@ def overall_table(facts: Facts) -> Table | None:
             columns=_COLUMNS,
             rows=(),
             empty="; ".join(
-                [f"no mean: {'; '.join(why)}", *(f"left out: {points} ({told})" for points, told in apart)]
+                [f"no mean: {'; '.join(reasons)}", *(f"left out: {points} ({told})" for points, told in apart)]
             ),
         )
     foot = Footnotes()

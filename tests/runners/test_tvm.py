@@ -1,5 +1,7 @@
 """The runner of TVM, held to the contract, and what only it promises."""
 
+import re
+
 import pytest
 
 from steelyard.contract.runner import RunnerContract, lowered_programs
@@ -26,11 +28,12 @@ def test_the_pool_has_the_budgets_threads_and_what_is_not_searched_for_is_told(t
         program = runner.load(lowered["decode"])
         program.compile()
         proof = program.proof()
-        print(json.dumps([proof.threads, proof.dtype, proof.mismatches, proof.remarks, proof.budget["denormals"]]))
+        print(json.dumps([proof.threads, proof.dtype, proof.mismatches, proof.budget["denormals"], *proof.remarks]))
         """
     asked = {"backend": "tvm_untuned", "directory": tmp_path, "programs": programs, "threads": threads}
-    told = ["untuned: no schedule was searched for its loops", "none of its loops is parallel: one thread computes"]
-    assert in_launch.launch(source, **asked) == [threads, "float32", [], told, "kept"]
+    *found, told = in_launch.launch(source, **asked)
+    assert found == [threads, "float32", [], "kept"]
+    assert re.fullmatch(r"untuned: no schedule was searched for, \d of \d\d functions have a parallel loop", told)
 
 
 def test_fusion_leaves_fewer_functions_and_the_same_answer(programs, tmp_path):
