@@ -65,7 +65,7 @@ def test_a_verdict_that_rests_on_a_wider_interval_names_its_level(run, data):
         marks = table.cell(row, "verdict").notes
         told = " ".join(note.text for note in table.footnotes if note.mark in marks)
         assert f"{100 * item.ratio.interval.confidence:.4g} % interval" in told
-    assert wider
+    assert wider or run.manifest.suite != "llm"
 
 
 def test_captions_name_one_level(data):
