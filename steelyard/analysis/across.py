@@ -118,7 +118,7 @@ def compare_runs(
                     question = Question(location=location, floor=effect, p_value=p_value, bias=effect)
                     questions[family].append((len(found), question))
                 found.append(comparison)
-                lost.append("; ".join(side.withheld for arm in sides for side in arm if side.withheld))
+                lost.append("; ".join(dict.fromkeys(side.withheld for arm in sides for side in arm if side.withheld)))
     for family, asked in questions.items():
         settle(found, asked, family)
     noisy = "; ".join(

@@ -57,10 +57,10 @@ def machine_time(run: Run, ideal: Callable[[str, str], float | None]) -> Machine
     a configuration, by the key of its point; None where no ceiling is known."""
     points = {case.id: case.point.key for case in run.manifest.cases}
     aside = set_aside(run)
-    sound = {launch.launch: launch.round not in aside and launch.exit_code == 0 for launch in run.launches}
+    sound = {launch.launch: launch.exit_code == 0 for launch in run.launches}
     timed: dict[str, list[tuple[float, float | None]]] = {}  # of each case the seconds of its calls, and at the ceiling
     for result in run.results:
-        if result.status not in ("ok", "unsupported"):
+        if result.status not in ("ok", "unsupported") or result.round in aside[points[result.case_id]]:
             sound[result.launch] = False
         measurement = result.measurement("latency_s")
         if measurement is not None and len(measurement.samples):

@@ -3,33 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from steelyard.analysis.left_out import contaminated_warm, too_few
+from steelyard.analysis.left_out import too_contaminated
 from steelyard.core.comparison import Comparison
 from steelyard.core.run import Run
-from steelyard.stats.few import FEWEST
 
 
 def too_noisy(run: Run) -> str:
-    """Why verdicts are withheld, or empty: segments measured on a machine of grade F, and contaminated rounds."""
+    """Why all verdicts of a run are withheld, or empty: segments measured on a machine of grade F, and contaminated
+    rounds where they leave too few to every point. Those of single points say so on their sides."""
     noisy = [segment for segment in run.segments if segment.noise.grade == "F"]
     told = [f"noise grade F in segment {segment.index}: {_worst(segment.noise.evidence)}" for segment in noisy]
-    return "; ".join(filter(None, [*told, _lost(run)]))
+    lost = too_contaminated(run)
+    if lost.keys() == {case.point.key for case in run.manifest.cases}:
+        told += list(lost.values())[:1]
+    return "; ".join(told)
 
 
 def _worst(evidence: Sequence[str]) -> str:
     """The first of the evidence, which is the worst; the table of segments has all of it."""
     first, *more = evidence or ("no evidence was recorded",)
     return first.removeprefix("F: ") + (f" (and {len(more)} more, at the segment)" if more else "")
-
-
-def _lost(run: Run) -> str:
-    """Why too few uncontaminated rounds are left, or empty. A run of too few rounds for any verdict says so instead."""
-    warm = sum(1 for segment in run.segments for number in segment.rounds if number > 0)
-    contaminated = contaminated_warm(run)
-    left = warm - len(contaminated)
-    if warm < FEWEST or (2 * len(contaminated) <= warm and left >= FEWEST):
-        return ""
-    return f"{len(contaminated)} of {warm} rounds were contaminated by others; {too_few(left, contaminated)}"
 
 
 def unguarded(run: Run) -> Run:

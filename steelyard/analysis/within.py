@@ -42,7 +42,7 @@ class Pairs:
     @property
     def withheld(self) -> str:
         """Why no verdict is given on one of the sides; empty if one is."""
-        return "; ".join(filter(None, (self.baseline.withheld, self.candidate.withheld)))
+        return "; ".join(dict.fromkeys(filter(None, (self.baseline.withheld, self.candidate.withheld))))
 
 
 class PairedSummary(NamedTuple):

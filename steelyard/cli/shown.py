@@ -107,8 +107,11 @@ def _outcome(facts: "Facts", number: int) -> str:
     """What became of a contaminated round's times."""
     if number == 0:
         return ""
-    if number in facts.contaminated:
+    aside = [number in rounds for rounds in facts.contaminated.values()]
+    if all(aside):
         return ", and its times are left out"
+    if any(aside):
+        return f", and its times for {sum(aside)} of {len(aside)} configurations are left out"
     return ", as most were: its times are shown, and no verdict is given on them"
 
 

@@ -11,6 +11,8 @@ A round counts as contaminated if in any of its launches others than the run its
   meanwhile, and a machine that slept is another one when it wakes;
 - or if threads of the launch did not stand a second after they were stopped: they may have run in others' turns.
 
+It is so for the models that these launches ran; others' launches of the round stand (`steelyard.analysis.left_out`).
+
 Launches in turns share their time, so that what the hypervisor takes falls on all of them by chance alike. Where it
 takes more of one, as of a runtime that keeps all CPUs busy, that launch is left out, and not its round: that one is
 slower for it, and the others are not.
@@ -23,7 +25,7 @@ user and system apart: that is what the 0.03 s are for. The short samples are 15
 that half a CPU is what they can tell from chance.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from steelyard.core.metrics import Reading
@@ -81,46 +83,51 @@ def _taken(noise: Mapping[str, Reading]) -> str:
     return ", ".join(says.format(share) for share, says in shares if share is not None and share > TAKEN_SHARE)
 
 
-def contaminated_rounds(launches: Iterable[LaunchRecord]) -> dict[int, str]:
-    """The rounds of these launches that were contaminated, each with its evidence. All launches of one segment."""
-    rounds: dict[int, list[LaunchRecord]] = {}
-    for record in launches:
-        rounds.setdefault(record.round, []).append(record)
-    found = {}
-    for number, records in sorted(rounds.items()):
-        most = 2 * sum(bool(_taken(record.noise)) for record in records) > len(records)
-        told = [
-            f"{record.arm}: {why}"
-            for record in records
-            if (why := contamination(record.noise) if most or not _in_turns(record) else _touched(record.noise))
-        ]
-        if told:
-            found[number] = _evidence_text(told)
-    return found
-
-
 @dataclass(frozen=True, slots=True)
-class Stolen:
-    """A launch in turns that lost too much time to the host, and the evidence."""
+class Spoiled:
+    """A launch whose times do not count, and the evidence."""
 
     arm: str
     round: int
     told: str
 
 
-def stolen_launches(launches: Iterable[LaunchRecord]) -> dict[str, Stolen]:
-    """Those launches by name, in their order."""
+def contaminated_launches(launches: Iterable[LaunchRecord]) -> dict[str, Spoiled]:
+    """The launches that contaminate their round, by name. All launches of the rounds that are asked about."""
+    rounds: dict[int, list[LaunchRecord]] = {}
+    for record in launches:
+        rounds.setdefault(record.round, []).append(record)
+    found = {}
+    for _, records in sorted(rounds.items()):
+        most = 2 * sum(bool(_taken(record.noise)) for record in records) > len(records)
+        for record in records:
+            if why := contamination(record.noise) if most or not _in_turns(record) else _touched(record.noise):
+                found[record.launch] = Spoiled(record.arm, record.round, why)
+    return found
+
+
+def contaminated_rounds(launches: Iterable[LaunchRecord]) -> dict[int, str]:
+    """The rounds of these launches that were contaminated, each with its evidence. All launches of one segment."""
+    rounds: dict[int, list[Spoiled]] = {}
+    for spoiled in contaminated_launches(launches).values():
+        rounds.setdefault(spoiled.round, []).append(spoiled)
+    return {number: told_of(found) for number, found in rounds.items()}
+
+
+def told_of(spoiled: Sequence[Spoiled]) -> str:
+    """The evidence of launches in one line: the first of it."""
+    more = f"; and in {len(spoiled) - _NAMED} more launches" if len(spoiled) > _NAMED else ""
+    return "; ".join(f"{each.arm}: {each.told}" for each in spoiled[:_NAMED]) + more
+
+
+def stolen_launches(launches: Iterable[LaunchRecord]) -> dict[str, Spoiled]:
+    """The launches in turns that lost too much time to the host, by name and in their order."""
     found = {record.launch: (record, _taken(record.noise)) for record in launches if _in_turns(record)}
-    return {name: Stolen(record.arm, record.round, told) for name, (record, told) in found.items() if told}
+    return {name: Spoiled(record.arm, record.round, told) for name, (record, told) in found.items() if told}
 
 
 def _in_turns(record: LaunchRecord) -> bool:
     return record.ran_s is not None
-
-
-def _evidence_text(texts: list[str]) -> str:
-    more = f"; and in {len(texts) - _NAMED} more launches" if len(texts) > _NAMED else ""
-    return "; ".join(texts[:_NAMED]) + more
 
 
 def _cpus(noise: Mapping[str, Reading], when: str, cpus: float) -> float | None:

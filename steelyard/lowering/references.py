@@ -18,7 +18,7 @@ from steelyard.lowering.entry import PoolEntry
 from steelyard.lowering.format import versions
 from steelyard.lowering.origin import main_source
 from steelyard.lowering.source import build_with
-from steelyard.lowering.tolerance import forced_from, relative_l2, tolerance
+from steelyard.lowering.tolerance import RULE, forced_from, relative_l2, tolerance
 from steelyard.lowering.written import Written
 from steelyard.measure.distance import difference
 from steelyard.measure.driver import driver_of
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def point_made_with(point: Point, written: Written) -> dict[str, str]:
     """What references depend on besides the point's definition: what makes the weights that they are computed from,
     too. `written` is by all sources of the point."""
-    return versions(*main_source(point).packages) | written.made_with
+    return versions(*main_source(point).packages) | written.made_with | {"tolerances": str(RULE)}
 
 
 def point_key(point: Point, count: int, written: Written) -> str:
@@ -93,7 +93,14 @@ def write_point(
                 if name in driver.feeds_back:
                     apart = difference(outputs[name].double().numpy(), reference.double().numpy())
                     logit_errors.append(float(abs(apart).max()))
-    tolerances = {name: tolerance(f"program '{last.name}'", name, last.dtype, found) for name, found in errors.items()}
+    inside = {spec.name for spec in last.inputs if spec.role == "state"}
+    values = sum(tensor.numel() for name, tensor in pool[0].inputs.items() if name not in inside)
+    tolerances = {
+        name: tolerance(
+            f"program '{last.name}'", name, last.dtype, found, terms=values / max(1, pool[0].references[name].numel())
+        )
+        for name, found in errors.items()
+    }
     logit_error = max(logit_errors, default=0.0)
     sets = []
     for index, entry in enumerate(pool):

@@ -90,9 +90,9 @@ def segments_table(facts: Facts) -> Table:
         title="Segments and noise grade",
         caption="What was measured in one go, why it ended, and the grade (A to F) of the machine: the worse of what "
         "it got beforehand and that of the typical launch. At F all verdicts are withheld. Contaminated rounds are "
-        "those that others than the run touched; their times count nowhere, but where more than half of the rounds "
-        "were so: then they are shown, and no verdict is given. Of launches that took turns the medians of what a turn "
-        "costs are told.",
+        "those that others than the run touched; the times of the configurations that the touched launches ran count "
+        "nowhere, but where more than half of the rounds were so: then they are shown, and no verdict is given. Of "
+        "launches that took turns the medians of what a turn costs are told.",
         columns=(
             Column(key="segment", title="Segment", kind="integer"),
             Column(key="started", title="Started"),
@@ -152,7 +152,7 @@ def _reading_text(name: str, reading: Reading) -> str:
 def _without_median(facts: Facts, result: Result, point: Point) -> str:
     if result.round == 0:
         return "cold round"
-    if result.round in facts.contaminated:
+    if result.round in facts.contaminated[point.key]:
         return "contaminated round"
     arm = next(arm for arm in facts.sides.arms if arm.label == result.arm)
     lost = result.round in facts.sides.side(arm, point.key).contaminated

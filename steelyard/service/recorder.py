@@ -1,7 +1,5 @@
 """Hands what a session says to the store and to the screen, and answers whether the intervals are narrow enough."""
 
-from collections.abc import Iterable, Sequence
-
 from steelyard.analysis import widest_half_width
 from steelyard.core.case import Arm
 from steelyard.core.result import LaunchRecord, Result
@@ -25,19 +23,20 @@ class Recorder:
         screen: Screen,
         manifest: Manifest,
         plan: Plan,
-        earlier: Iterable[Result],
+        before: Run | None,
         *,
-        segments: Sequence[Segment] = (),
         noise: Noise,
     ) -> None:
+        """`before` is what is stored already of a run that goes on."""
         self._writer, self._screen, self._manifest, self._plan = writer, screen, manifest, plan
         self._titles = {case.id: case.point.title for case in plan.cases}
-        self._results: list[Result] = list(earlier)
-        self._segments, self._noise = tuple(segments), noise
-        self._before = rounds_done(self._segments, plan.request.scenario)
+        self._before = before or Run(manifest=manifest, segments=(), launches=(), results=())
+        self._noise = noise
+        self._done = rounds_done(self._before, plan.request.scenario)
         self._piloted = False
         self._rounds: list[int] = []
         self.launches: list[LaunchRecord] = []
+        self._results: list[Result] = list(self._before.results)
         self.last = {(result.arm, result.case_id): result for result in self._results}
 
     @property
@@ -77,15 +76,15 @@ class Recorder:
         self._rounds.append(number)
         so_far = Run(
             manifest=self._manifest,
-            segments=(*self._segments, self._segment()),
-            launches=(),
+            segments=(*self._before.segments, self._segment()),
+            launches=(*self._before.launches, *self.launches),
             results=tuple(self._results),
         )
-        counted = rounds_done(so_far.segments, self._plan.request.scenario)
-        if not self._piloted and PILOT_ROUNDS <= counted < self._before + self._plan.maximum_rounds:
+        counted = rounds_done(so_far, self._plan.request.scenario)
+        if not self._piloted and PILOT_ROUNDS <= counted < self._done + self._plan.maximum_rounds:
             self._piloted = True
             seen = noise_seen(self._writer.path.parent, self._manifest)
-            sure = self._before + min(self._plan.minimum_rounds, self._plan.maximum_rounds)
+            sure = self._done + min(self._plan.minimum_rounds, self._plan.maximum_rounds)
             for line in detectable_effects(so_far, max(counted, sure), seen):
                 self._screen.line(line)
         widest = widest_half_width(so_far)
@@ -94,7 +93,7 @@ class Recorder:
     def _segment(self) -> Segment:
         """The segment as far as it is: its whole rounds, and which of them were contaminated."""
         return Segment(
-            index=len(self._segments),
+            index=len(self._before.segments),
             started_utc="",
             rounds=tuple(self._rounds),
             ended="",

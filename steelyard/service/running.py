@@ -137,7 +137,7 @@ def resume_run(
         started, run = time.monotonic(), open_run(path)
         if line := shell_warning():
             screen.line(line)
-        done = rounds_done(run.segments, settings(run.manifest).scenario)
+        done = rounds_done(run, settings(run.manifest).scenario)
         plan = plan_of(
             run.manifest, time_s=time_s, rounds=rounds, timeouts=timeouts, done=done, weights=weights, meter=meter
         )
@@ -183,8 +183,7 @@ class _Measured:
         say(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
         writer.begin_segment(started_utc=now(), noise=noise)
         earlier = () if before is None else before.results
-        segments = () if before is None else before.segments
-        recorder = Recorder(writer, screen, manifest, plan, earlier, segments=segments, noise=noise)
+        recorder = Recorder(writer, screen, manifest, plan, before, noise=noise)
         with scratch() as work:
             session = Session(
                 plan,

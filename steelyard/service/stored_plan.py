@@ -1,26 +1,30 @@
 """The plan of a stored run, made again from its manifest for the rounds that are still to come."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from steelyard import plugins
 from steelyard.artifact.replay import points_here, settings
-from steelyard.core.run import Manifest, Segment
+from steelyard.core.run import Manifest, Run
 from steelyard.core.workload import Selection
 from steelyard.engine.bundles import together_of
 from steelyard.engine.own_code import own_code
 from steelyard.engine.plan import COLD_START_ROUNDS, MAXIMUM_ROUNDS, Plan, Request
 from steelyard.environments.kept import used
+from steelyard.guard.contamination import stolen_launches
 
 
-def rounds_done(segments: Iterable[Segment], scenario: str) -> int:
-    """How many rounds of stored segments count towards a plan: the whole warm ones without contamination.
+def rounds_done(run: Run, scenario: str) -> int:
+    """How many rounds of a stored run count towards a plan: the whole warm ones without contamination, in which no
+    launch of the baseline or the control arm lost its time to the host.
 
     Where nothing is timed each round counts, round 0 of every segment too: none of them is warm, and none is repeated.
     """
     if scenario != "single-stream":
-        return sum(len(segment.rounds) for segment in segments)
-    return sum(1 for segment in segments for number in segment.rounds if number > 0 and number not in segment.disturbed)
+        return sum(len(segment.rounds) for segment in run.segments)
+    shared = {arm.label for arm in run.manifest.arms if arm.control or arm.label == run.manifest.baseline}
+    lost = {each.round for each in stolen_launches(run.launches).values() if each.arm in shared}
+    return sum(len({*segment.rounds} - {0, *segment.disturbed} - lost) for segment in run.segments)
 
 
 def plan_of(

@@ -49,7 +49,7 @@ def lacking(run: Run, request: Request) -> int:
     """How many warm rounds that count a stored run lacks; none once its intervals were found narrow enough."""
     if any(segment.ended == "precision" for segment in run.segments):
         return 0
-    return (request.rounds or 0) - rounds_done(run.segments, request.scenario)
+    return (request.rounds or 0) - rounds_done(run, request.scenario)
 
 
 def stored(request: Request, folder: Path) -> Iterator[Run]:

@@ -82,7 +82,7 @@ def _timeline(facts: Facts, sides: Sides) -> Timeline | None:
         columns=tuple(sorted({result.place for _, result in measured} | {place for _, place in failed})),
         launches=tuple(_calls(side, result, middles[side.arm.label], room) for side, result in measured),
         middles_s=middles,
-        contaminated=frozenset(facts.contaminated),
+        contaminated=frozenset(facts.contaminated[point.key]),
         resumed=frozenset(min(rounds) for rounds in warm if rounds),
         failed=failed,
     )

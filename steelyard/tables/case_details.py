@@ -149,6 +149,6 @@ def _launches(facts: Facts, side: Side, room: int) -> Iterator[CaseLaunch]:
 
 
 def _without(facts: Facts, side: Side, result: Result) -> str:
-    if result.round in facts.contaminated:
+    if result.round in facts.contaminated[side.key]:
         return "contaminated round"
     return "time lost to the host" if result.round in side.contaminated else result.status.replace("_", " ")

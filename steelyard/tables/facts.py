@@ -237,8 +237,8 @@ class Facts:
         return self._medians.get((arm, point.key, metric), {}).get(place)
 
     @cached_property
-    def contaminated(self) -> Mapping[int, str]:
-        """The contaminated warm rounds, whose times are left out everywhere, each with the evidence."""
+    def contaminated(self) -> Mapping[str, Mapping[int, str]]:
+        """The contaminated warm rounds, whose times are left out, each with the evidence: by the key of the point."""
         return set_aside(self.run)
 
     @cached_property
@@ -264,9 +264,8 @@ class Facts:
     @cached_property
     def detectable_effects(self) -> tuple[DetectableEffect, ...]:
         """The minimum detectable effects of as many rounds with the run's own noise."""
-        warm = {number for segment in self.run.segments for number in segment.rounds if number > 0} - {
-            *self.contaminated
-        }
+        warm = {number for segment in self.run.segments for number in segment.rounds if number > 0}
+        warm = {number for number in warm if not all(number in aside for aside in self.contaminated.values())}
         return pilot(self.run, rounds=len(warm), sides=self.sides) if warm else ()
 
     @cached_property

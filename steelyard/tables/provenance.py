@@ -113,12 +113,11 @@ def left_out(facts: Facts) -> str:
     """Whose times count nowhere: of rounds that others contaminated, and of launches that lost time to the host; empty
     where all count."""
     found = []
-    if facts.contaminated:
-        numbers = ", ".join(map(str, sorted(facts.contaminated)))
-        rounds = counted(len(facts.contaminated), "round")
-        found.append(
-            f"{rounds} contaminated by other programs on the machine ({numbers}; evidence in the table of segments)"
-        )
+    for numbers, where in zip(contaminated(facts), ("", " for some configurations"), strict=True):
+        if numbers:
+            who = f"contaminated by other programs on the machine{where}"
+            evidence = f"{', '.join(map(str, numbers))}; evidence in the table of segments"
+            found.append(f"{counted(len(numbers), 'round')} {who} ({evidence})")
     names = {name for each in left_out_of(facts.run).values() for name in each.launches}
     lost: dict[str, list[str]] = {}
     for name, each in stolen(facts.run).items():
@@ -127,6 +126,13 @@ def left_out(facts: Facts) -> str:
     for arm, told in lost.items():
         found.append(f"of {arm} {counted(len(told), 'launch', 'launches')} (round {'; '.join(told)})")
     return "; ".join(found)
+
+
+def contaminated(facts: Facts) -> tuple[Sequence[int], Sequence[int]]:
+    """The contaminated rounds that are left out for all configurations, and those that are for some."""
+    aside = [set(rounds) for rounds in facts.contaminated.values()]
+    anywhere, everywhere = set().union(*aside), set.intersection(*aside) if aside else set()
+    return sorted(everywhere), sorted(anywhere - everywhere)
 
 
 def execution_mode(facts: Facts, label: str) -> str:

@@ -12,9 +12,11 @@ from steelyard.analysis import (
     launch_medians,
     other_pairs,
     pilot,
+    set_aside,
     summaries,
     widest_half_width,
 )
+from steelyard.analysis.withheld import too_noisy
 from steelyard.core.metrics import Reading
 from steelyard.core.run import Run
 from steelyard.guard.contamination import contaminated_rounds, stolen_launches
@@ -237,9 +239,9 @@ def test_a_host_that_takes_time_from_most_launches_contaminates_the_round_and_an
     assert stolen_launches(alone) == {}
 
 
-def test_a_launch_that_lost_time_costs_the_points_that_it_ran_and_no_others():
-    """Models have launches of their own: here each workload, as if it were one."""
-    made = small(points=llm_points(workloads=("prefill", "decode")))
+def two_models(**how) -> Run:
+    """A run in which each workload has launches of its own, as models have."""
+    made = small(points=llm_points(workloads=("prefill", "decode")), **how)
 
     def own(result):
         return dataclasses.replace(result, launch=f"{result.launch}/{made.case(result.case_id).point.workload}")
@@ -249,7 +251,54 @@ def test_a_launch_that_lost_time_costs_the_points_that_it_ran_and_no_others():
         for launch in made.launches
         for workload in ("prefill", "decode")
     ]
-    apart = dataclasses.replace(made, results=tuple(map(own, made.results)), launches=tuple(launches))
+    return dataclasses.replace(made, results=tuple(map(own, made.results)), launches=tuple(launches))
+
+
+def beside_others(run: Run, model: str, rounds: Collection[int]) -> Run:
+    """The run in which another program was at work during xla's launches of a model in these rounds."""
+    readings = {"measured_cpus": 2.0, "foreign_cpu_share": 0.4, "watched_s": 5.0}
+    noise = {f"during/{name}": Reading(value=value, unit="1", method="/proc") for name, value in readings.items()}
+    launches = tuple(
+        dataclasses.replace(launch, noise=noise)
+        if launch.arm == "xla" and launch.round in rounds and launch.launch.endswith(f"/{model}")
+        else launch
+        for launch in run.launches
+    )
+    (segment,) = run.segments
+    marked = dataclasses.replace(segment, disturbed=contaminated_rounds(launches))
+    return dataclasses.replace(run, launches=launches, segments=(marked,))
+
+
+def ratios(run: Run, workload: str) -> list[object]:
+    return [item.ratio for item in compare_run(run) if item.workload == workload]
+
+
+def test_a_round_in_which_a_program_ran_beside_one_model_counts_for_the_others():
+    apart = two_models()
+    beside = beside_others(apart, "decode", (3, 7))
+    assert set(beside.segments[0].disturbed) == {3, 7}
+    assert ratios(beside, "prefill") == ratios(apart, "prefill")
+    assert ratios(beside, "decode") == ratios(without(apart, (3, 7)), "decode")
+    sentence = "2 rounds contaminated by other programs on the machine for some configurations (3, 7; evidence in "
+    assert sentence in " ".join(provenance.shared(gather(beside)))
+    aside = {case.point.workload: set(set_aside(beside)[case.point.key]) for case in beside.manifest.cases}
+    assert aside == {"decode": {3, 7}, "prefill": set()}
+
+
+def test_verdicts_are_withheld_where_most_rounds_were_contaminated_and_given_elsewhere():
+    beside = beside_others(two_models(), "decode", range(1, 9))
+    verdicts = {item.workload: item for item in compare_run(beside) if item.candidate == "xla"}
+    assert verdicts["decode"].verdict == "withheld"
+    assert verdicts["decode"].reason.startswith("8 of 12 rounds were contaminated by others; 4 are left, where 4 and ")
+    assert verdicts["decode"].reason.count("were contaminated") == 1
+    assert verdicts["prefill"].verdict == "faster"
+    assert not too_noisy(beside)
+    both = beside_others(beside_others(two_models(), "decode", range(1, 9)), "prefill", range(1, 9))
+    assert too_noisy(both).startswith("8 of 12 rounds")
+
+
+def test_a_launch_that_lost_time_costs_the_points_that_it_ran_and_no_others():
+    apart = two_models()
     robbed = stolen_from(apart, "xla", (3, 7))
     decode = tuple(
         record if record.launch.endswith("/decode") else launch

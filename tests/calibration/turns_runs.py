@@ -85,7 +85,7 @@ def judged(run: Run) -> Tried:
 def _rows(run: Run) -> Iterable[InTurns]:
     aside, noisy = set_aside(run), too_noisy(run)
     points = {case.id: case.point for case in run.manifest.cases}
-    whole = {number for segment in run.segments for number in segment.rounds if number > 0} - set(aside)
+    warm = {number for segment in run.segments for number in segment.rounds if number > 0}
     records = {record.launch: record for record in run.launches}
     workloads = dict.fromkeys(point.workload for point in points.values())
     for arm in run.manifest.arms:
@@ -93,7 +93,8 @@ def _rows(run: Run) -> Iterable[InTurns]:
             found = [
                 result
                 for result in run.results
-                if (result.arm, points[result.case_id].workload) == (arm.label, workload) and result.round in whole
+                if (result.arm, points[result.case_id].workload) == (arm.label, workload)
+                and result.round in warm - aside[points[result.case_id].key].keys()
             ]
             yield _row(arm.label, workload, found, records, noisy)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from steelyard import plugins
+from steelyard.core.metrics import Reading
 from steelyard.core.run import Run
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import COLD_START_ROUNDS, DEFAULT_TIMEOUTS, MAXIMUM_ROUNDS
@@ -22,7 +23,7 @@ def stored(scenario: str, planned: int, *segments: tuple[int, ...]) -> Run:
 
 
 def left(run: Run, rounds: int | None = None) -> tuple[int, int]:
-    done = rounds_done(run.segments, run.manifest.plan["scenario"])
+    done = rounds_done(run, run.manifest.plan["scenario"])
     plan = plan_of(run.manifest, time_s=None, rounds=rounds, timeouts=DEFAULT_TIMEOUTS, done=done)
     return plan.minimum_rounds, plan.maximum_rounds
 
@@ -51,6 +52,17 @@ def test_a_contaminated_round_is_still_to_come_and_a_contaminated_cold_start_is_
         (segment,) = run.segments
         contaminated = replace(run, segments=(replace(segment, disturbed={1: "a background load"}),))
         assert left(contaminated)[1] == maximum
+
+
+def test_a_round_in_which_the_baseline_lost_its_time_to_the_host_is_still_to_come():
+    run = stored("single-stream", 11, (0, 1, 2))
+    share = {"during/steal_share": Reading(value=0.09, unit="1", method="/proc/stat")}
+    lost = tuple(
+        replace(launch, ran_s=1.0, noise=share if launch.round == 1 and launch.arm == run.manifest.baseline else {})
+        for launch in run.launches
+    )
+    assert left(run)[1] == 9
+    assert left(replace(run, launches=lost))[1] == 10
 
 
 @pytest.mark.parametrize(("planned", "turns", "piece"), [({}, False, 1), ({"turns": True, "piece": 4}, True, 4)])

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from steelyard.core.result import Result
+from steelyard.core.run import Run
 from steelyard.service.recorder import Recorder
 from tests.engine.test_contaminated_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import llm_points, synthetic_run
@@ -24,6 +25,11 @@ def ended(plan, *statuses: str, arms: int | None = None) -> list[Result]:
     ]  # fmt: skip
 
 
+def stored(results: list[Result]) -> Run:
+    """A run that holds them."""
+    return replace(synthetic_run(backends=("eager",), rounds=1), results=tuple(results))
+
+
 @pytest.mark.parametrize(
     ("statuses", "sound"),
     [
@@ -37,14 +43,14 @@ def ended(plan, *statuses: str, arms: int | None = None) -> list[Result]:
 )
 def test_a_wrong_answer_counts_in_whatever_round_it_was_given(plan_of, statuses, sound):  # noqa: F811
     plan = plan_of(3)
-    recorder = Recorder(None, None, None, plan, ended(plan, *statuses), noise=None)
+    recorder = Recorder(None, None, None, plan, stored(ended(plan, *statuses)), noise=None)
     assert recorder.sound is sound
 
 
 def test_a_planned_case_that_was_never_launched_is_answered_for(plan_of):  # noqa: F811
     plan = plan_of(3)
-    assert not Recorder(None, None, None, plan, [], noise=None).sound
-    assert not Recorder(None, None, None, plan, ended(plan, "ok", arms=1), noise=None).sound
+    assert not Recorder(None, None, None, plan, stored([]), noise=None).sound
+    assert not Recorder(None, None, None, plan, stored(ended(plan, "ok", arms=1)), noise=None).sound
 
 
 @pytest.fixture
@@ -59,8 +65,11 @@ def pilot(tmp_path, plan_of):  # noqa: F811
             SimpleNamespace(line=said.append),
             run.manifest,
             replace(plan_of(8), minimum_rounds=minimum, maximum_rounds=maximum),
-            [result for result in run.results if result.round <= rounds[-1]],
-            segments=(replace(run.segments[0], rounds=earlier),) if earlier else (),
+            replace(
+                run,
+                segments=(replace(run.segments[0], rounds=earlier),) if earlier else (),
+                results=tuple(result for result in run.results if result.round <= rounds[-1]),
+            ),
             noise=run.segments[0].noise,
         )
         for number in rounds:

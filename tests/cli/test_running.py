@@ -87,9 +87,7 @@ def test_a_resumed_run_answers_for_cases_that_it_need_not_launch_again(plan_of):
     run = synthetic_run(
         backends=("eager", "xla"), rounds=2, points=llm_points(("decode",)), statuses={("xla", "decode"): failed}
     )
-    recorder = Recorder(
-        None, None, run.manifest, plan_of(1), run.results, segments=run.segments, noise=run.segments[0].noise
-    )
+    recorder = Recorder(None, None, run.manifest, plan_of(1), run, noise=run.segments[0].noise)
     assert {arm for (arm, _), result in recorder.last.items() if result.status == "failed"} == {"xla"}
 
 

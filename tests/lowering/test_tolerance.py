@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,19 @@ def test_the_limit_is_ten_floors_within_bounds(errors, dtype):
     assert found.limit >= found.floor
     if low < FACTOR * found.floor < high:
         assert found.limit == FACTOR * found.floor
+
+
+def test_a_sum_of_many_values_may_be_added_in_any_order_and_a_wrong_one_is_not_right():
+    generator = torch.Generator().manual_seed(0)
+    values = torch.rand(1 << 20, generator=generator)
+    right = values.double().sum()
+    one_after_the_other = np.add.accumulate(values.numpy())[-1]
+    error = relative_l2(torch.tensor(one_after_the_other), right)
+    alone, told = (tolerance("p", "o", "float32", [1e-8], terms).limit for terms in (1, values.numel()))
+    assert alone == BOUNDS["float32"][0]
+    assert told == pytest.approx(1024 * 2**-24)
+    assert alone < error < told
+    assert tolerance("p", "o", "float32", [0.0], 1e12).limit == BOUNDS["float32"][1]
 
 
 @pytest.mark.parametrize("error", [2e-3, math.inf, math.nan])

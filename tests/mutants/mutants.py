@@ -706,6 +706,17 @@ MUTANTS = (
         through="part",
     ),
     Mutant(
+        name="a program beside one model costs all models of its round",
+        file="steelyard/analysis/left_out.py",
+        old="            for key in ran.get(name, keys):\n",
+        new="            for key in keys:\n",
+        tests=(
+            "tests/analysis/test_contaminated.py::"
+            "test_a_round_in_which_a_program_ran_beside_one_model_counts_for_the_others",
+        ),
+        through="part",
+    ),
+    Mutant(
         name="a launch that lost time costs all models of its round",
         file="steelyard/analysis/sides.py",
         old="contaminated=aside[label, key].rounds,\n",
