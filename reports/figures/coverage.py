@@ -71,20 +71,23 @@ class Coverage:
         used = [status for status in GLYPHS if any(ended.status == status for ended in found.values())]
         reasons = list(dict.fromkeys(ended.reason for ended in found.values() if ended.reason))
         numbers = {reason: number for number, reason in enumerate(reasons[:MOST_REASONS], 1)}
-        head = 0.58 + 0.035 * max(len(name) for name in shorts(arms, 14).values()) + LINE_IN * len(numbers)
+        wide = look.characters(look.column_in)
+        title = textwrap.wrap(data.device, wide - 8)
+        head = 0.42 + 0.16 * len(title) + 0.035 * max(len(name) for name in shorts(arms, 14).values())
+        most = 2 if len(points) <= _room(look, head + 2 * LINE_IN * len(numbers)) else 1
+        told = [line for reason, number in numbers.items() for line in _lines(f"{number} {reason}", wide, most)]
+        head += LINE_IN * len(told)
         each = {point: {arm: found[point, arm] for arm in arms if (point, arm) in found} for point in points}
         lines = [MatrixRow(title=point, points=1, ended=ended) for point, ended in each.items()]
-        room = max(1, int((look.height_in / look.scale - head) / ROW_IN))
+        room = _room(look, head)
         if len(lines) > room:
             lines = _alike(each, workloads)
         drawn = lines[:room]
         figure = new_figure(look.column_in, look.scale * (head + ROW_IN * len(drawn)))
         axis = figure.subplots()
         self._matrix(axis, drawn, arms, numbers, look)
-        axis.set_title(textwrap.fill(data.device, look.characters(look.column_in) - 12))
+        figure.suptitle("\n".join(title), x=0.01, ha="left", fontsize=look.size_pt, fontweight="bold")
         key = "   ".join(f"{GLYPHS[status][0]} {_words(status)}" for status in used)
-        wide = look.characters(look.column_in)
-        told = [short(f"{number} {reason}", wide) for reason, number in numbers.items()]
         figure.supxlabel("\n".join([key, *told]), fontsize=look.small_pt, ma="left", linespacing=1.25)
         return Drawing(
             figure=figure,
@@ -169,6 +172,16 @@ def _alike(each: Mapping[str, Mapping[str, CaseEnd]], workloads: Mapping[str, st
             )
         )
     return sorted(lines, key=lambda line: {ended.status for ended in line.ended.values()} == {"ok"})
+
+
+def _room(look: Look, head: float) -> int:
+    """How many rows a page holds beside so many inches of all else."""
+    return max(1, int((look.height_in / look.scale - head) / ROW_IN))
+
+
+def _lines(reason: str, wide: int, most: int) -> list[str]:
+    """A reason in so many lines at most: what it begins with says which program failed and how."""
+    return textwrap.wrap(reason, wide, max_lines=most, placeholder=" …", subsequent_indent="  ")
 
 
 def _why(numbers: Mapping[str, int], count: int) -> str:

@@ -698,7 +698,7 @@ MUTANTS = (
     Mutant(
         name="time that the host took from one launch, and its times count",
         file="steelyard/analysis/left_out.py",
-        old="        if result.launch in spoiled:\n",
+        old="        if result.launch in spoiled and (key := points.get(result.case_id)):\n",
         new="        if False:\n",
         tests=(
             "tests/analysis/test_contaminated.py::test_a_launch_in_turns_that_lost_time_to_the_host_is_left_out_alone",
