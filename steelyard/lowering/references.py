@@ -94,11 +94,10 @@ def write_point(
                     apart = difference(outputs[name].double().numpy(), reference.double().numpy())
                     logit_errors.append(float(abs(apart).max()))
     inside = {spec.name for spec in last.inputs if spec.role == "state"}
-    values = sum(tensor.numel() for name, tensor in pool[0].inputs.items() if name not in inside)
+    values = sum(tensor.numel() for name, tensor in given.items() if name not in inside)
+    sizes = {name: max(1, tensor.numel()) for entry in pool for name, tensor in entry.references.items()}
     tolerances = {
-        name: tolerance(
-            f"program '{last.name}'", name, last.dtype, found, terms=values / max(1, pool[0].references[name].numel())
-        )
+        name: tolerance(f"program '{last.name}'", name, last.dtype, found, terms=values / sizes[name])
         for name, found in errors.items()
     }
     logit_error = max(logit_errors, default=0.0)
