@@ -32,18 +32,17 @@ def contaminated_warm(run: Run) -> dict[int, str]:
 def contaminated_points(run: Run) -> dict[str, dict[int, str]]:
     """The contaminated warm rounds of each point, by its key, with the evidence: of the launches that ran it. What no
     launch of the round gives evidence of contaminates it for all points."""
-    keys = [case.point.key for case in run.manifest.cases]
-    found: dict[str, dict[int, str]] = {key: {} for key in keys}
+    found: dict[str, dict[int, str]] = {case.point.key: {} for case in run.manifest.cases}
     rounds = contaminated_warm(run)
     if not rounds:
         return found
-    ran = _points_of_launches(run)
+    ran, touched = _points_of_launches(run), contaminated_launches(run.launches)
     for number, evidence in rounds.items():
         at: dict[str, list[Spoiled]] = {}
-        for name, spoiled in contaminated_launches(each for each in run.launches if each.round == number).items():
-            for key in ran.get(name, keys):
+        for name, spoiled in touched.items():
+            for key in ran.get(name, found) if spoiled.round == number else ():
                 at.setdefault(key, []).append(spoiled)
-        for key in at or keys:
+        for key in at or found:
             found[key][number] = told_of(at[key]) if at else evidence
     return found
 

@@ -26,7 +26,7 @@ from steelyard.engine.room import ON, Arrangement, Free, arranged, free_now
 from steelyard.engine.rounds import Orders
 from steelyard.engine.sink import Sink
 from steelyard.engine.turns import Together
-from steelyard.guard.contamination import contaminated_rounds, stolen_launches
+from steelyard.guard.contamination import contaminated_rounds, stolen_launches, unpaired_rounds
 from steelyard.guard.spin_meter import SpinMeter
 from steelyard.hardware.processors import step_aside
 from steelyard.measure.process_memory import read_peak
@@ -197,9 +197,8 @@ class Session:
     def _judge(self, number: int) -> None:
         """What others spoiled of the round that has ended, by the noise guard's readings alone."""
         stolen, contaminated = stolen_launches(self._records).values(), contaminated_rounds(self._records)
-        # Without the baseline a round has no pairs, without the control arm it tells nothing of the noise floor.
-        shared = {arm.label for arm in self._plan.arms if arm.control or arm == self._plan.baseline}
-        self._spoiled = {*contaminated, *(lost.round for lost in stolen if lost.arm in shared)} - {0}
+        unpaired = unpaired_rounds(self._records, self._plan.arms, self._plan.baseline.label)
+        self._spoiled = {*contaminated, *unpaired} - {0}
         another = len(self._spoiled) <= self._plan.repeats
         what_follows = "another is appended for it" if another else "no further round can be appended for it"
         if number in contaminated:
@@ -207,7 +206,7 @@ class Session:
             return
         for lost in stolen:
             if lost.round == number:
-                more = f"; {what_follows}" if lost.arm in shared else ""
+                more = f"; {what_follows}" if number in unpaired else ""
                 self._sink.note(f"round {number}: the times of a launch of {lost.arm} are left out{more}: {lost.told}")
 
     def _plan_on(self) -> None:

@@ -28,6 +28,7 @@ that half a CPU is what they can tell from chance.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from steelyard.core.case import Arm
 from steelyard.core.metrics import Reading
 from steelyard.core.result import LaunchRecord
 from steelyard.guard.halt import STOPPING_S
@@ -124,6 +125,12 @@ def stolen_launches(launches: Iterable[LaunchRecord]) -> dict[str, Spoiled]:
     """The launches in turns that lost too much time to the host, by name and in their order."""
     found = {record.launch: (record, _taken(record.noise)) for record in launches if _in_turns(record)}
     return {name: Spoiled(record.arm, record.round, told) for name, (record, told) in found.items() if told}
+
+
+def unpaired_rounds(launches: Iterable[LaunchRecord], arms: Iterable[Arm], baseline: str) -> set[int]:
+    """The rounds that give no pair, or no noise floor: a launch of the baseline or the control arm lost its time."""
+    needed = {arm.label for arm in arms if arm.control or arm.label == baseline}
+    return {lost.round for lost in stolen_launches(launches).values() if lost.arm in needed}
 
 
 def _in_turns(record: LaunchRecord) -> bool:

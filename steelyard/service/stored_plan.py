@@ -11,7 +11,7 @@ from steelyard.engine.bundles import together_of
 from steelyard.engine.own_code import own_code
 from steelyard.engine.plan import COLD_START_ROUNDS, MAXIMUM_ROUNDS, Plan, Request
 from steelyard.environments.kept import used
-from steelyard.guard.contamination import stolen_launches
+from steelyard.guard.contamination import unpaired_rounds
 
 
 def rounds_done(run: Run, scenario: str) -> int:
@@ -22,9 +22,8 @@ def rounds_done(run: Run, scenario: str) -> int:
     """
     if scenario != "single-stream":
         return sum(len(segment.rounds) for segment in run.segments)
-    shared = {arm.label for arm in run.manifest.arms if arm.control or arm.label == run.manifest.baseline}
-    lost = {each.round for each in stolen_launches(run.launches).values() if each.arm in shared}
-    return sum(len({*segment.rounds} - {0, *segment.disturbed} - lost) for segment in run.segments)
+    unpaired = unpaired_rounds(run.launches, run.manifest.arms, run.manifest.baseline)
+    return sum(len({*segment.rounds} - {0, *segment.disturbed} - unpaired) for segment in run.segments)
 
 
 def plan_of(

@@ -113,7 +113,7 @@ def left_out(facts: Facts) -> str:
     """Whose times count nowhere: of rounds that others contaminated, and of launches that lost time to the host; empty
     where all count."""
     found = []
-    for numbers, where in zip(contaminated(facts), ("", " for some configurations"), strict=True):
+    for numbers, where in zip(_contaminated(facts), ("", " for some configurations"), strict=True):
         if numbers:
             who = f"contaminated by other programs on the machine{where}"
             evidence = f"{', '.join(map(str, numbers))}; evidence in the table of segments"
@@ -128,7 +128,7 @@ def left_out(facts: Facts) -> str:
     return "; ".join(found)
 
 
-def contaminated(facts: Facts) -> tuple[Sequence[int], Sequence[int]]:
+def _contaminated(facts: Facts) -> tuple[Sequence[int], Sequence[int]]:
     """The contaminated rounds that are left out for all configurations, and those that are for some."""
     aside = [set(rounds) for rounds in facts.contaminated.values()]
     anywhere, everywhere = set().union(*aside), set.intersection(*aside) if aside else set()

@@ -285,6 +285,16 @@ def test_a_round_in_which_a_program_ran_beside_one_model_counts_for_the_others()
     assert aside == {"decode": {3, 7}, "prefill": set()}
 
 
+def test_a_launch_without_a_result_contaminates_all_points_and_its_evidence_is_told_once():
+    beside = beside_others(two_models(backends=("eager", "xla", "onnxruntime")), "decode", (3,))
+    touched = {launch.launch for launch in beside.launches if launch.noise}
+    lost = dataclasses.replace(
+        beside, results=tuple(result for result in beside.results if result.launch not in touched)
+    )
+    for rounds in set_aside(lost).values():
+        assert rounds == {3: "xla: other processes used 0.80 of 2 CPUs while it ran"}
+
+
 def test_verdicts_are_withheld_where_most_rounds_were_contaminated_and_given_elsewhere():
     beside = beside_others(two_models(), "decode", range(1, 9))
     verdicts = {item.workload: item for item in compare_run(beside) if item.candidate == "xla"}

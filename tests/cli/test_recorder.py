@@ -7,6 +7,7 @@ import pytest
 
 from steelyard.core.result import Result
 from steelyard.core.run import Run
+from steelyard.service import recorder as recorder_module
 from steelyard.service.recorder import Recorder
 from tests.engine.test_contaminated_rounds import plan_of  # noqa: F401 (a fixture)
 from tests.fakes.runs import llm_points, synthetic_run
@@ -51,6 +52,22 @@ def test_a_planned_case_that_was_never_launched_is_answered_for(plan_of):  # noq
     plan = plan_of(3)
     assert not Recorder(None, None, None, plan, stored([]), noise=None).sound
     assert not Recorder(None, None, None, plan, stored(ended(plan, "ok", arms=1)), noise=None).sound
+
+
+def test_what_was_spoiled_so_far_is_left_out_of_the_pilot_as_of_the_report(tmp_path, plan_of, monkeypatch):  # noqa: F811
+    """The launches with their readings are in the run that the pilot is told of: those before and those of now."""
+    run = synthetic_run(backends=("eager", "xla"), points=llm_points(("decode",)), headline="decode", rounds=3)
+    now = tuple(replace(launch, launch=f"later-{launch.launch}") for launch in run.launches)
+    seen: list[Run] = []
+    monkeypatch.setattr(recorder_module, "detectable_effects", lambda so_far, *_: seen.append(so_far) or ())
+    screen = SimpleNamespace(line=print, launch=lambda record: None)
+    writer = SimpleNamespace(path=tmp_path / "run", launch=lambda record: None)
+    recorder = Recorder(writer, screen, run.manifest, plan_of(8), run, noise=run.segments[0].noise)
+    for record in now:
+        recorder.launch(record)
+    recorder.round_ends(4)
+    (so_far,) = seen
+    assert so_far.launches == (*run.launches, *now)
 
 
 @pytest.fixture

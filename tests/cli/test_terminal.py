@@ -27,6 +27,7 @@ from steelyard.cli.terminal import Terminal, cells, degrade, folded, padded
 from steelyard.core.run import LeftOut
 from steelyard.store import StoredRun
 from steelyard.tables.facts import gather
+from tests.analysis.test_contaminated import beside_others, two_models
 from tests.cli.test_show import store
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
 
@@ -241,3 +242,8 @@ def test_what_became_of_a_contaminated_round_is_what_the_medians_below_are_made_
     text = " ".join(page(run, Terminal(width=200)).split())
     assert told in text
     assert "does not count" not in text
+
+
+def test_a_round_that_was_contaminated_beside_one_model_says_for_how_many_configurations_it_is_left_out():
+    text = " ".join(page(beside_others(two_models(), "decode", (3,)), Terminal(width=200)).split())
+    assert "round 3 was contaminated, and its times for 1 of 2 configurations are left out: xla: other" in text

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from steelyard.suites.kernels import SUITE as KERNELS
 
 from steelyard.core.errors import SuiteError
+from steelyard.core.workload import Selection
+from steelyard.lowering import references
+from steelyard.lowering.lower import lower
+from steelyard.lowering.references import point_key
+from steelyard.lowering.request import LoweringRequest
 from steelyard.lowering.tolerance import BOUNDS, FACTOR, forced_from, relative_l2, tolerance
+from steelyard.lowering.written import written_by
 
 torch = pytest.importorskip("torch")
 
@@ -37,6 +44,17 @@ def test_a_sum_of_many_values_may_be_added_in_any_order_and_a_wrong_one_is_not_r
     assert told == pytest.approx(1024 * 2**-24)
     assert alone < error < told
     assert tolerance("p", "o", "float32", [0.0], 1e12).limit == BOUNDS["float32"][1]
+
+
+def test_the_tolerance_of_a_loss_grows_with_what_is_summed_and_is_cached_by_its_rule(tmp_path, monkeypatch):
+    (point,) = KERNELS.points(Selection(device_kind="cpu", workloads=("squared_error",), size="small"))
+    asked = LoweringRequest(points=(point,), formats=(), cache=str(tmp_path), pool=1)
+    (made,) = lower(asked, lambda told: None).points
+    assert made.tolerances["loss"].limit == pytest.approx(math.sqrt(2 * 512 * 1024) * 2**-24)
+    written = written_by(point, point.sources)
+    before = point_key(point, 1, written)
+    monkeypatch.setattr(references, "RULE", references.RULE + 1)
+    assert point_key(point, 1, written) != before
 
 
 @pytest.mark.parametrize("error", [2e-3, math.inf, math.nan])

@@ -708,8 +708,8 @@ MUTANTS = (
     Mutant(
         name="a program beside one model costs all models of its round",
         file="steelyard/analysis/left_out.py",
-        old="            for key in ran.get(name, keys):\n",
-        new="            for key in keys:\n",
+        old="            for key in ran.get(name, found) if spoiled.round == number else ():\n",
+        new="            for key in found if spoiled.round == number else ():\n",
         tests=(
             "tests/analysis/test_contaminated.py::"
             "test_a_round_in_which_a_program_ran_beside_one_model_counts_for_the_others",
@@ -728,9 +728,9 @@ MUTANTS = (
     ),
     Mutant(
         name="a control arm that was left out asks for no other round",
-        file="steelyard/engine/session.py",
-        old="if arm.control or arm == self._plan.baseline}\n",
-        new="if arm == self._plan.baseline}\n",
+        file="steelyard/guard/contamination.py",
+        old="if arm.control or arm.label == baseline}\n",
+        new="if arm.label == baseline}\n",
         tests=(
             "tests/engine/test_contaminated_rounds.py::"
             "test_a_launch_that_lost_time_to_the_host_asks_for_another_round_where_all_need_it",

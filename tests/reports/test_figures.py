@@ -344,6 +344,34 @@ def test_coverage_of_more_points_than_a_page_holds_joins_those_that_ended_alike(
     assert height < 1.5
 
 
+@pytest.mark.parametrize("rows", [3, 39], ids=["few rows", "a full page"])
+def test_coverage_shows_the_whole_device_and_how_each_reason_begins(rows):
+    points = llm_points(("decode",), batches=range(1, rows + 1))
+    run = synthetic_run(backends=("eager", "xla"), rounds=2, points=points, headline="decode", shape=Shape(calls=40))
+    reason = "onnx of decode: decode as onnx: DispatchError: No ONNX function found for an operator with a long name"
+    results = [
+        replace(result, status="unsupported", reason=f"{reason}, {result.case_id}") if result.arm == "xla" else result
+        for result in run.results
+    ]
+    device = replace(run.manifest.device, name="Intel(R) Xeon(R) Platinum 8581C Processor with a long name")
+    run = replace(run, results=tuple(results), manifest=replace(run.manifest, device=device, left_out=()))
+    look = look_of("")
+    with mpl.rc_context(look.settings):
+        figure = plugins.figures()["coverage"].draw(build(run), look).figure
+        figure.canvas.draw()
+        head, foot = figure._suptitle, figure._supxlabel
+        for text in (head, foot):
+            box = text.get_window_extent()
+            assert box.x0 >= 0
+            assert box.x1 <= figure.bbox.x1
+            assert box.y0 >= 0
+            assert box.y1 <= figure.bbox.y1
+    assert device.name in head.get_text().replace("\n", " ")
+    assert "1 onnx of decode: decode as onnx: Dispatch" in " ".join(foot.get_text().split())
+    # Three reasons in two lines each, or six in one where two would cost rows.
+    assert len(foot.get_text().splitlines()) == 7
+
+
 def test_what_a_figure_leaves_is_freed_before_the_next_is_drawn():
     left: list[weakref.ref] = []
 
