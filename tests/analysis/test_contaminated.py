@@ -114,6 +114,13 @@ def test_they_give_no_times_no_start_up_times_and_no_widths():
     assert pilot(marked, rounds=9) == pilot(never, rounds=9)
 
 
+def test_the_report_foretells_for_as_many_rounds_as_count_somewhere():
+    run, rounds = small(), (2, 5, 6)
+    assert gather(touched(run, rounds)).detectable_effects == gather(without(run, rounds)).detectable_effects
+    beside = gather(beside_others(two_models(), "decode", rounds)).detectable_effects
+    assert {effect.rounds for effect in beside} == {12}
+
+
 def test_the_cold_round_stays_there_is_but_one():
     run = small()
     cold = {item.metric: item.estimate for item in summaries(touched(run, (0,), by=1.0)) if item.arm == "xla"}
