@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from steelyard.adapters import inductor_installation
 from steelyard.adapters.dynamo import dynamo_backend
 from steelyard.adapters.inductor import MAX, MAX_AOT, graphs, no_compiler
 from steelyard.adapters.inductor_aot import AotExecutable
@@ -246,9 +247,13 @@ class Inductor(TorchCompile):
         return dataclasses.replace(found, available=False, reason=reason) if reason else found
 
     def start(self) -> None:
-        """As `torch_compile`; freezing is switched on for the process: torch.compile ignores it as an option."""
+        """As `torch_compile`; freezing is switched on for the process: torch.compile ignores it as an option. What
+        Inductor makes once for an installation is there before anything is compiled."""
         super().start()
         from torch._inductor import config
+
+        if self.context.device.kind == "cpu" and self.context.installation:
+            inductor_installation.share(self.context.installation / "inductor", self.context.scratch)
 
         # Dynamo asks the global switch whether to hand weights over as constants (torch 2.13).
         config.freezing = bool(self.compile_options().get("freezing"))

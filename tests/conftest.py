@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from steelyard.lowering.cache import installation_folder
 from steelyard.measure.telemetry import OFF, without_telemetry
 
 # A busy machine makes single examples slow; the timeout of the whole test stays.
@@ -29,6 +30,10 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     locks = tempfile.mkdtemp(prefix=f"steelyard-locks-{worker}-")
     os.environ.setdefault("STEELYARD_LOCKS", locks)
     atexit.register(shutil.rmtree, locks, ignore_errors=True)
+
+# What a runtime makes once for an installation is made once for all tests, whose caches are their own.
+if folder := installation_folder():
+    os.environ.setdefault("STEELYARD_INSTALLATION", str(folder))
 
 # Runtimes that tests run in this process, and in those that inherit its environment, report nothing home either.
 os.environ.update(OFF)

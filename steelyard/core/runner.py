@@ -33,7 +33,8 @@ else:
 class LaunchContext:
     """What a launch is given. `compile_cache` persists between the launches of one arm (empty in round 0);
     a runtime that keeps a cache must keep it there. `scratch` is removed after the launch. `streams` is how many calls
-    are made at a time, from as many threads: together they have the threads of the budget."""
+    are made at a time, from as many threads: together they have the threads of the budget. `installation` outlives
+    runs: what a runtime makes once, whatever it compiles; None where nothing can be kept."""
 
     backend: BackendSpec
     device: Device
@@ -41,6 +42,7 @@ class LaunchContext:
     compile_cache: Path
     scratch: Path
     streams: int = 1
+    installation: Path | None = None
 
     @property
     def threads_a_call(self) -> int:

@@ -16,6 +16,7 @@ from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from steelyard.engine.rounds import Orders, rotated, turn_lengths
 from steelyard.engine.turns import turn_s
+from steelyard.lowering.cache import installation_folder
 
 _MAXIMUM_CALLS = 5_000
 _CAP_FACTOR = 10.0
@@ -47,6 +48,7 @@ class Asking:
         self._plan, self._lowered, self._pacing = plan, lowered, pacing
         self._run_id, self._work, self._first_round = run_id, work, first_round
         self._launches, self._traces = launched, traces
+        self._installation = installation_folder()
         self._arms = {arm.label: arm for arm in plan.arms}
         self._failures: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
         self._beyond: set[tuple[str, str]] = set()
@@ -134,6 +136,7 @@ class Asking:
             group=group,
             traces="" if self._traces is None else str(self._traces),
             streams=bundle[0].streams,
+            installation=str(self._installation or ""),
         )
 
     def _cases(self, arm: Arm, bundle: tuple[Point, ...], number: int, *, in_turns: bool) -> tuple[CaseRequest, ...]:

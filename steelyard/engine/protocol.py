@@ -42,8 +42,9 @@ class LaunchRequest:
     input sets of a case are bound at once, each with a state of its own; None binds all. `origin_s` is when the segment
     began on the machine's monotonic clock. `group` is that of its round (`core.result.Place`), and `beside` is how many
     other launches are alive meanwhile. Calls are made `streams` at a time. A launch with a folder for `traces` is
-    traced instead of measured. `worker` is the module that serves the launch, with arguments of its own: ours, or for
-    the agreement with vendors' tools a process of such a tool that says the same events.
+    traced instead of measured. What a runtime makes once for all runs is kept in `installation`. `worker` is the module
+    that serves the launch, with arguments of its own: ours, or for the agreement with vendors' tools a process of such
+    a tool that says the same events.
     """
 
     launch: str
@@ -65,6 +66,7 @@ class LaunchRequest:
     beside: int = 0
     traces: str = ""
     streams: int = 1
+    installation: str = ""
     worker: tuple[str, ...] = ("steelyard.engine.worker",)
 
 

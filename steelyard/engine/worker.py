@@ -131,6 +131,7 @@ class Launch:
             compile_cache=Path(request.compile_cache),
             scratch=Path(request.scratch),
             streams=request.streams,
+            installation=Path(request.installation) if request.installation else None,
         )
         runner = kind(context)
         with self.phase("import"):

@@ -33,11 +33,11 @@ _WORDS = {
     "globalmaxpool pooling cross_entropy_loss nll_loss nll_loss_forward logsoftmax softmax_backward_data "
     "log_softmax_backward_data select_and_scatter max_pool2d_with_indices_backward count_nonzero",
     "embedding": "embedding embedding_bag embedding_dense_backward gather index index_select take take_along_dim "
-    "gatherelements gathernd scatter scatter_add index_add index_put scatterelements scatternd embeddingbag one_hot "
-    "onehot scatterupdate scatterelementsupdate scatterndupdate",
+    "gatherelements gathernd scatter scatter_add index_add index_put index_copy scatterelements scatternd embeddingbag "
+    "one_hot onehot scatterupdate scatterelementsupdate scatterndupdate",
     "elementwise": "add sub mul div pow neg abs exp log log1p expm1 sqrt rsqrt reciprocal sigmoid tanh relu gelu silu "
-    "swish hardswish hardsigmoid leaky_relu leakyrelu elu clamp clip clamp_min clamp_max where select_n maximum "
-    "minimum erf sin cos tan atan2 round floor ceil sign eq ne lt le gt ge equal less greater lessorequal "
+    "swish hardswish hardsigmoid leaky_relu leakyrelu elu hardtanh clamp clip clamp_min clamp_max where select_n "
+    "maximum minimum erf sin cos tan atan2 round floor ceil sign eq ne lt le gt ge equal less greater lessorequal "
     "greaterorequal not and or xor logical_not logical_and logical_or logical_xor bitwise_and bitwise_not bitwise_or "
     "bitwise_xor addcmul addcdiv add_relu remainder fmod rsub sub_ subtract multiply divide exponential negate power "
     "compare select eltwise subgraph quickgelu fastgelu biasgelu softplus mish prelu threshold_backward gelu_backward "

@@ -10,6 +10,8 @@ from steelyard.tracing.memory import OVER_TIME
 
 _PANEL_IN = 1.15
 _MOST = 4
+_ROOM = 1.6
+"""How far an axis reaches beyond its largest value: its key is above the lines."""
 _MIB = 2**20
 Lines = Mapping[str, Sequence[tuple[float, float]]]
 
@@ -66,7 +68,7 @@ def _panel(axis: Any, lines: Lines, data: ReportData) -> None:
         label = f"{names[arm]}  {max(sizes):.3g}"
         axis.step(places, [*sizes, sizes[-1]], where="post", color=style.colour, ls=style.line, label=label)
     axis.set_xlim(0, 100)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, _ROOM * max(size for line in lines.values() for _, size in line))
     axis.set_ylabel("held [MiB]")
-    axis.legend(loc="best")
+    axis.legend(loc="upper left", ncols=2)
     axis.grid(axis="y", color=GRID, lw=0.4)

@@ -13,7 +13,7 @@ import pytest
 from steelyard.core.errors import LoweringError, SteelyardError, UsageError
 from steelyard.core.workload import Selection
 from steelyard.lowering import hashes as hashes_module
-from steelyard.lowering.cache import Cache, cache_root
+from steelyard.lowering.cache import Cache, cache_root, installation_folder
 from steelyard.lowering.cached import size_bytes
 from steelyard.lowering.references import point_key
 from steelyard.lowering.written import written_by
@@ -215,6 +215,25 @@ def test_clean_forgets_hashes_of_files_that_are_gone(cache):
     obtain(cache, "b", b"other")
     cache.clean(0)
     assert (cache.root / "hashes.jsonl").read_text() == ""
+
+
+def test_what_runtimes_keep_for_an_installation_goes_when_the_cache_is_cleaned(cache, monkeypatch, tmp_path):
+    monkeypatch.delenv("STEELYARD_INSTALLATION", raising=False)
+    monkeypatch.setenv("STEELYARD_CACHE", str(cache.root))
+    folder = installation_folder()
+    assert folder is not None
+    assert folder.is_relative_to(cache.root)
+    (folder / "headers").write_text("made once")
+    cache.clean(0)
+    assert not folder.exists()
+    monkeypatch.setenv("STEELYARD_INSTALLATION", str(tmp_path / "apart"))
+    assert installation_folder() == tmp_path / "apart"
+
+
+def test_a_cache_that_takes_nothing_keeps_nothing_for_an_installation(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("STEELYARD_INSTALLATION", str(tmp_path / "file" / "folder"))
+    assert installation_folder() is None
 
 
 def test_the_root(monkeypatch, tmp_path):

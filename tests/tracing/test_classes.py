@@ -20,8 +20,9 @@ def of(kind: str, name: str = "", sources: tuple[str, ...] = (), *, wrapper: boo
         ("reduction", ["aten::_softmax", "Softmax", "ReduceMean", "reduce-window", "MaxPool", "TopK"]),
         ("recurrent", ["aten::lstm", "LSTM", "GRU", "LSTMSequence", "mkldnn::_mkldnn_rnn_layer", "RNN"]),
         ("elementwise", ["aten::add", "aten::gelu", "Eltwise", "Subgraph", "Mul", "Erf", "aten::mul_"]),
+        ("elementwise", ["aten::hardtanh"]),
         ("layout", ["aten::copy_", "Transpose", "Reorder", "copy", "Concat", "aten::_to_copy"]),
-        ("embedding", ["aten::embedding", "Gather", "gather"]),
+        ("embedding", ["aten::embedding", "Gather", "gather", "aten::index_copy_"]),
         # one word, two operators: as they are spelled
         ("elementwise", ["select", "Sum", "Max", "Min", "Mean", "maximum"]),
         ("layout", ["aten::select", "aten.select.int", "Cast", "Convert", "convert", "aten::to"]),
