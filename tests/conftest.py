@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from steelyard.lowering.cache import installation_folder
+from steelyard.lowering.installation import installation_folder
 from steelyard.measure.telemetry import OFF, without_telemetry
 
 # A busy machine makes single examples slow; the timeout of the whole test stays.

@@ -16,7 +16,7 @@ from steelyard.engine.plan import Plan
 from steelyard.engine.protocol import CaseRequest, LaunchRequest, Pace
 from steelyard.engine.rounds import Orders, rotated, turn_lengths
 from steelyard.engine.turns import turn_s
-from steelyard.lowering.cache import installation_folder
+from steelyard.lowering.installation import installation_folder
 
 _MAXIMUM_CALLS = 5_000
 _CAP_FACTOR = 10.0

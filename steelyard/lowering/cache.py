@@ -33,6 +33,7 @@ from steelyard.lowering.hashes import FileHashes
 from steelyard.lowering.locks import locked
 
 _REMOVED = "removed-"
+KEPT_ONCE = f"installation/user-{os.geteuid()}"  # see `lowering.installation`
 
 
 def cache_root() -> Path:
@@ -49,22 +50,6 @@ def cache_root() -> Path:
         raise UsageError(
             "there is no home directory to keep a cache in; set STEELYARD_CACHE to a writable directory"
         ) from error
-
-
-def installation_folder() -> Path | None:
-    """Where runtimes keep what they make once for an installation and no program, for this user alone:
-    `$STEELYARD_INSTALLATION`, else a folder of the cache. None where that takes nothing from this user."""
-    chosen = os.environ.get("STEELYARD_INSTALLATION")
-    folder = Path(chosen).expanduser().absolute() if chosen else _kept_once(cache_root())
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if is_ours(folder) and os.access(folder, os.W_OK) else None
-
-
-def _kept_once(root: Path) -> Path:
-    return root / "installation" / f"user-{os.geteuid()}"
 
 
 class Cache:
@@ -149,17 +134,15 @@ class Cache:
         return flaws
 
     def clean(self, keep_bytes: int) -> list[str]:
-        """Remove the entries used longest ago until at most `keep_bytes` remain; returns what went.
-
-        Damaged entries, the leavings of killed builds and what runtimes keep for an installation go first. A file with
-        several names counts once. What is another user's stays (`others`). Raises SteelyardError while a run holds a
-        lease.
+        """Remove the entries used longest ago until at most `keep_bytes` remain; returns what went. Damaged ones,
+        leavings of killed builds and what runtimes keep for themselves go first. A file with several names counts once.
+        What is another user's stays (`others`). Raises SteelyardError while a run holds a lease.
         """
         with naming_the_owner(self.root), self._alone():
             for left in (self.root / "tmp").iterdir():
                 if is_ours(left):
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
-            shutil.rmtree(_kept_once(self.root), ignore_errors=True)
+            shutil.rmtree(self.root / KEPT_ONCE, ignore_errors=True)
             whole: list[Entry] = []
             removed: list[str] = []
             for kind, key, entry in list(self.entries()):

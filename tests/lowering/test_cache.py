@@ -13,8 +13,9 @@ import pytest
 from steelyard.core.errors import LoweringError, SteelyardError, UsageError
 from steelyard.core.workload import Selection
 from steelyard.lowering import hashes as hashes_module
-from steelyard.lowering.cache import Cache, cache_root, installation_folder
+from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.cached import size_bytes
+from steelyard.lowering.installation import installation_folder
 from steelyard.lowering.references import point_key
 from steelyard.lowering.written import written_by
 from tests.fakes.small_suite import points
