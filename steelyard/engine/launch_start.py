@@ -18,8 +18,8 @@ MARK = "STEELYARD_LAUNCH"
 def environment(request: LaunchRequest) -> dict[str, str]:
     """The worker's environment: that of every child, the runner's own, random padding.
 
-    Its temporary folder is the launch's compile cache: Inductor keeps compiled headers there, whatever its own is.
-    So a cold launch makes them, and finds none of an earlier run, and the arm's warm ones find them.
+    Its temporary folder is the launch's compile cache: what a runtime keeps there, whatever its own cache is, a cold
+    launch does not find of an earlier run, and the arm's warm ones do.
 
     The size of the environment moves the stack and with it the speed of some programs; a random one
     per launch turns that bias into noise that the intervals see.

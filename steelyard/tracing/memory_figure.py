@@ -68,7 +68,7 @@ def _panel(axis: Any, lines: Lines, data: ReportData) -> None:
         label = f"{names[arm]}  {max(sizes):.3g}"
         axis.step(places, [*sizes, sizes[-1]], where="post", color=style.colour, ls=style.line, label=label)
     axis.set_xlim(0, 100)
-    axis.set_ylim(0, _ROOM * max(size for line in lines.values() for _, size in line))
+    axis.set_ylim(0, _ROOM * max(size for line in lines.values() for _, size in line) or None)
     axis.set_ylabel("held [MiB]")
     axis.legend(loc="upper left", ncols=2)
     axis.grid(axis="y", color=GRID, lw=0.4)
