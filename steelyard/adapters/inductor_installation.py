@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from steelyard.guard.child import program_command
+
 _PROGRAM = "import torch; torch.compile(lambda given: given + 1)(torch.ones(8))"
 _CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
@@ -36,7 +38,7 @@ def share(folder: Path, scratch: Path) -> None:
     made = headers / f"made-by-torch-{torch.__version__}"
     if not made.exists():
         done = subprocess.run(
-            [sys.executable, "-c", _PROGRAM],
+            program_command([sys.executable, "-c", _PROGRAM]),
             env={**os.environ, _CACHE: str(scratch / "smallest-program")},
             capture_output=True,
             check=False,
