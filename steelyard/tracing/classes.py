@@ -44,7 +44,7 @@ _WORDS = {
     "sigmoid_backward tanh_backward silu_backward masked_fill masked_fill_ relu_ add_ mul_ div_ sub_ sigmoid_ dropout "
     "rotaryembedding rope fakequantize quantizelinear dequantizelinear addsub lerp Max Min Sum Mean",
     "layout": "copy copy_ clone contiguous to _to_copy convert cast aten::select aten.select "
-    "view reshape reshape_ _reshape_alias expand permute transpose t "
+    "view _unsafe_view reshape reshape_ _reshape_alias expand permute transpose t "
     "unsqueeze squeeze flatten unflatten slice slice_ narrow split split_with_sizes chunk cat concat stack pad "
     "constant_pad_nd as_strided movedim swapaxes repeat tile roll flip reverse broadcast broadcast_to "
     "broadcast_in_dim bitcast bitcast_convert concatenate dynamic_slice dynamic_update_slice reorder reorderinput "

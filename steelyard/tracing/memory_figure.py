@@ -12,7 +12,8 @@ _PANEL_IN = 1.15
 _MOST = 4
 _ROOM = 1.6
 """How far an axis reaches beyond its largest value: its key is above the lines."""
-_MIB = 2**20
+_MIB, _A_TENTH = 2**20, 0.1
+_UNITS = (("MiB", 1.0), ("KiB", 2.0**10), ("B", 2.0**20))
 Lines = Mapping[str, Sequence[tuple[float, float]]]
 
 
@@ -46,8 +47,9 @@ class MemoryOverTime:
             figure=figure,
             caption="What intermediate values hold in the course of one call, without weights, inputs and outputs: "
             "values that wait for an operator, in the order in which the runtime executes operators, from the first "
-            "that makes one to the last that reads one; of PyTorch what its allocator holds, change by change. Places "
-            f"of different backends are not the same operator. The key gives the largest in MiB.{left}",
+            "that makes one to the last that reads one; of PyTorch what its allocator holds, change by change. "
+            "Places of different backends are not the same operator. The key gives the largest, in the axis's "
+            f"unit.{left}",
             columns=("point", "backend", "part_percent", "held_mib"),
             rows=tuple(
                 (title, arm, part, size)
@@ -62,13 +64,16 @@ class MemoryOverTime:
 
 def _panel(axis: Any, lines: Lines, data: ReportData) -> None:
     styles, names = arm_styles(data.arms, data.baseline), shorts(data.arms)
+    largest = max(size for line in lines.values() for _, size in line)
+    # The first unit of which the largest is a tenth, so that an axis has short numbers.
+    unit, scale = next((each for each in _UNITS if largest * each[1] >= _A_TENTH), _UNITS[-1])
     for arm, line in lines.items():
-        style, sizes = styles[arm], [size for _, size in line]
+        style, sizes = styles[arm], [size * scale for _, size in line]
         places = [*(part for part, _ in line), 100.0]
         label = f"{names[arm]}  {max(sizes):.3g}"
         axis.step(places, [*sizes, sizes[-1]], where="post", color=style.colour, ls=style.line, label=label)
     axis.set_xlim(0, 100)
-    axis.set_ylim(0, _ROOM * max(size for line in lines.values() for _, size in line) or None)
-    axis.set_ylabel("held [MiB]")
+    axis.set_ylim(0, _ROOM * scale * largest or None)
+    axis.set_ylabel(f"held [{unit}]")
     axis.legend(loc="upper left", ncols=2)
     axis.grid(axis="y", color=GRID, lw=0.4)

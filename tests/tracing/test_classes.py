@@ -22,6 +22,7 @@ def of(kind: str, name: str = "", sources: tuple[str, ...] = (), *, wrapper: boo
         ("elementwise", ["aten::add", "aten::gelu", "Eltwise", "Subgraph", "Mul", "Erf", "aten::mul_"]),
         ("elementwise", ["aten::hardtanh"]),
         ("layout", ["aten::copy_", "Transpose", "Reorder", "copy", "Concat", "aten::_to_copy"]),
+        ("layout", ["aten::_unsafe_view"]),
         ("embedding", ["aten::embedding", "Gather", "gather", "aten::index_copy_"]),
         # one word, two operators: as they are spelled
         ("elementwise", ["select", "Sum", "Max", "Min", "Mean", "maximum"]),

@@ -59,3 +59,22 @@ def test_lines_of_memory_are_the_tables_and_their_tops_are_the_peaks(data):
 def test_without_their_table_they_say_why(data):
     assert CompilationTime().draw(without(data, "compilation"), Look()).reason == "no launch told of a compilation"
     assert "no launch told" in MemoryOverTime().draw(without(data, OVER_TIME), Look()).reason
+
+
+@pytest.mark.parametrize(
+    ("part", "unit", "scale"), [(1.0, "MiB", 1.0), (2.0**-12, "KiB", 2.0**10), (2.0**-24, "B", 2.0**20)]
+)
+def test_an_axis_of_memory_is_in_a_unit_that_its_numbers_are_short_in(part, unit, scale, data):
+    rows = []
+    table = data.table(OVER_TIME)
+    place = [column.key for column in table.columns].index("held")
+    for row in table.rows:
+        cells = list(row.cells)
+        cells[place] = dataclasses.replace(cells[place], value=(cells[place].value or 0.0) * part)
+        rows.append(dataclasses.replace(row, cells=tuple(cells)))
+    smaller = dataclasses.replace(table, rows=tuple(rows))
+    drawn = MemoryOverTime().draw(dataclasses.replace(data, tables=(*without(data, OVER_TIME).tables, smaller)), Look())
+    (axis,) = drawn.figure.axes
+    largest = max(size for *_, size in drawn.rows)
+    assert axis.get_ylabel() == f"held [{unit}]"
+    assert max(max(line.get_ydata()) for line in axis.lines) == pytest.approx(largest * scale)
