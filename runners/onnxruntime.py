@@ -18,7 +18,7 @@ from steelyard.adapters.onnxruntime_binding import Bound, DeviceBound, DevicePla
 from steelyard.adapters.onnxruntime_provider import PROVIDERS, provider_of
 from steelyard.adapters.onnxruntime_readback import dtypes, kept_budget, options_unlike, unquantized
 from steelyard.adapters.onnxruntime_session import TELLS, opened, options_of, profiled
-from steelyard.adapters.onnxruntime_tuning import ACCEPTS, DEFAULT, LADDER, MAX, VALUES, tuned
+from steelyard.adapters.onnxruntime_tuning import ACCEPTS, DEFAULT, LADDER, MAX, SEARCHED, VALUES, tuned
 from steelyard.core import quantization
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
@@ -194,6 +194,7 @@ class OnnxRuntime(Runner):
     caps_memory = "gpu_mem_limit, arena_extend_strategy=kSameAsRequested"
     accepts = ACCEPTS
     values = VALUES
+    searched = SEARCHED
     numbers = ("opset",)
     ladder = LADDER
 

@@ -193,6 +193,7 @@ class OpenVino(Runner):
         **dict.fromkeys(quantization.KINDS, ("true",)),
     }
     numbers = ("streams",)
+    searched = ("kv_cache",)
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(context)

@@ -1,129 +1,25 @@
 """TVM: the Relax module compiled for this CPU by LLVM and called through its virtual machine, weights as arguments.
 
 `tvm_untuned` runs what the compiler makes of a program unasked: loops as the operators define them, hardly any of which
-is tiled, vectorised or parallel. TVM's speed is that of schedules which MetaSchedule finds, and no row of `tvm_untuned`
-speaks of it.
+is tiled, vectorised or parallel. TVM's speed is that of schedules which MetaSchedule finds: `tvm[schedules=FOLDER]`
+compiles with those that `bench tune` has put into a folder.
 """
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from steelyard.adapters import denormals
-from steelyard.adapters.arrays_binding import ArraysBinding, arguments
-from steelyard.adapters.bound import artifact_of
 from steelyard.adapters.stored_weights import StoredWeights
+from steelyard.adapters.tvm_program import TvmProgram, is_scheduled, library, versions
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported
+from steelyard.core.errors import MissingPackage, Unsupported, UsageError
+from steelyard.core.hashing import file_sha256
 from steelyard.core.lowered import LoweredProgram
-from steelyard.core.metrics import Reading, absent
-from steelyard.core.result import Proof, untold
-from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
-from steelyard.core.workload import DTYPE_BYTES
+from steelyard.core.runner import LaunchContext, Runner
 
 _LENGTH = 1 << 12
-
-
-class _Binding(ArraysBinding):
-    """`run` is one call of the virtual machine's function, which returns when its outputs are complete."""
-
-    def __init__(self, executable: "_Compiled", given: Sequence[Any]) -> None:
-        super().__init__(executable, given)
-        self._main, self._weights = executable.main, executable.weights
-
-    def run(self) -> None:
-        self._outputs = self._main(*self._arguments, *self._weights)
-
-    def close(self) -> None:
-        super().close()
-        self._main, self._weights = None, ()
-
-    def _fetch(self, array: Any) -> Any:
-        return array.numpy()
-
-
-class _Compiled(Executable):
-    """One program in a virtual machine of its own."""
-
-    def __init__(self, runner: "TvmUntuned", program: LoweredProgram) -> None:
-        artifact = artifact_of(program, "tvm")
-        self.program, self._runner = program.program, runner
-        self._source = Path(artifact.directory) / artifact.entry
-        self.weights = runner.weights.read(program.weights_file, artifact.details["weights"])
-        self.main: Any = None
-        self._kernels: Mapping[str, Any] = {}
-
-    def compile(self) -> None:
-        """Lower to loops, compile these with LLVM, and load what came out."""
-        import tvm
-
-        module = tvm.ir.load_json(self._source.read_text())
-        lowered = self._runner.pipeline()(module)
-        self._kernels = {
-            name.name_hint: function
-            for name, function in lowered.functions.items()
-            if isinstance(function, tvm.tirx.PrimFunc)
-        }
-        made = tvm.compile(lowered, target=self._runner.target, relax_pipeline=None)
-        self.main = tvm.relax.VirtualMachine(made, tvm.cpu())["main"]
-
-    def put(self, index: int, array: Any) -> Any:
-        """An array of the host with memory of TVM's own."""
-        return self._runner.put(array)
-
-    def bind(self, inputs: Arrays) -> Binding:
-        if self.main is None:
-            raise SteelyardError(f"program '{self.program.name}': compile() must come before bind()")
-        return _Binding(self, arguments(self, inputs))
-
-    def proof(self) -> Proof:
-        """The loops that were compiled: the types that they read and write, and how many of them are parallel."""
-        import tvm
-
-        runner = self._runner
-        types = {str(given.ty.dtype) for function in self._kernels.values() for given in function.params}
-        floating = [name for name in types if name in DTYPE_BYTES and "float" in name]
-        dtype = min(floating, key=DTYPE_BYTES.__getitem__, default=self.program.dtype)
-        mismatches = []
-        if runner.context.budget.precision == "strict" and DTYPE_BYTES[dtype] < DTYPE_BYTES[self.program.dtype]:
-            mismatches.append(f"compiled to loops over {dtype}, not {self.program.dtype}")
-        parallel = sum("T.parallel(" in function.script() for function in self._kernels.values())
-        told = (
-            f"untuned: no schedule was searched for, {parallel} of {len(self._kernels)} functions have a parallel loop"
-        )
-        return Proof(
-            runtime="tvm",
-            versions=_versions(),
-            platform="llvm",
-            dtype=dtype,
-            threads=tvm.runtime.num_threads(),
-            placement={"llvm": len(self._kernels)},
-            mismatches=tuple(mismatches),
-            remarks=(told,),
-            budget={
-                "inter_op": "one function after the other",
-                "waiting": untold("TVM does not tell how its pool waits"),
-                "matrix_precision": "as written in the loops",
-                "tf32": "not on a CPU",
-                "denormals": runner.denormals(),
-                "denormals_told_by": "tried",
-            },
-            details={"kernels": sorted(self._kernels), "parallel_kernels": parallel},
-        )
-
-    def memory(self) -> Mapping[str, Reading]:
-        return {"planned_bytes": absent("B", "TVM's virtual machine tells no size of the memory that it has planned")}
-
-    @property
-    def execution_mode(self) -> Mapping[str, str]:
-        state = any(spec.role == "state" for spec in (*self.program.inputs, *self.program.outputs))
-        return {"weights": "arguments", "kv_cache": "created" if state else "none", "call": "VirtualMachine"}
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        return {"target": str(self._runner.target), "fusion": self._runner.fusion, "schedules": "none"}
 
 
 class TvmUntuned(Runner):
@@ -136,8 +32,9 @@ class TvmUntuned(Runner):
         "fusion": "on: operators are fused (the pipeline of TVM's CPU backend); off: they are not (that of tvm.compile)"
     }
     values: ClassVar[Mapping[str, tuple[str, ...]]] = {"fusion": ("on", "off")}
-    ladder = ("tvm_untuned", "tvm_untuned[fusion=on]")
+    ladder: ClassVar[tuple[str, ...]] = ("tvm_untuned", "tvm_untuned[fusion=on]")
     keeps_cache = ""
+    folder = "none"
     idle = "only where it is named, as in --backend all,tvm_untuned"
     citation = Citation(
         key="tvm",
@@ -162,12 +59,12 @@ class TvmUntuned(Runner):
         if device_kind != "cpu":
             return Availability(available=False, reason=f"this runner drives TVM on CPUs, not on {device_kind}")
         try:
-            tvm = _library()
+            tvm = library()
         except MissingPackage as error:
             return Availability(available=False, reason=str(error))
         if not tvm.runtime.enabled("llvm"):
-            return Availability(available=False, reason="this build of TVM has no LLVM", versions=_versions())
-        return Availability(available=True, versions=_versions(), devices=("cpu",))
+            return Availability(available=False, reason="this build of TVM has no LLVM", versions=versions())
+        return Availability(available=True, versions=versions(), devices=("cpu",))
 
     @classmethod
     def environment(cls, context: LaunchContext) -> Mapping[str, str]:
@@ -177,21 +74,30 @@ class TvmUntuned(Runner):
 
     def start(self) -> None:
         """Import TVM and say what to compile for: this CPU, and as many cores as the budget has threads."""
-        tvm = _library()
+        tvm = library()
         if self.context.device.kind != "cpu":
             raise Unsupported(f"this runner drives TVM on CPUs, not on {self.context.device.kind}")
         kind = {"kind": "llvm", "mcpu": tvm.target.codegen.llvm_get_system_cpu()}
         self.target = tvm.target.Target({**kind, "num-cores": self.context.threads_a_call})
 
-    def load(self, program: LoweredProgram) -> _Compiled:
+    def load(self, program: LoweredProgram) -> TvmProgram:
         """Find the module, and read those of its weights that no earlier program has brought."""
-        return _Compiled(self, program)
+        return TvmProgram(self, program)
 
-    def pipeline(self) -> Any:
-        """What turns a Relax module into loops and code of the virtual machine."""
+    def lower(self, module: Any) -> Any:
+        """A Relax module as loops and code of the virtual machine."""
         from tvm import relax
 
-        return relax.get_default_pipeline(self.target) if self.fusion == "on" else relax.get_pipeline("default")
+        whole = relax.get_default_pipeline(self.target) if self.fusion == "on" else relax.get_pipeline("default")
+        return whole(module)
+
+    def origin(self, scheduled: int) -> str:
+        """Where the schedules come from, in words."""
+        return "untuned: no schedule was searched for"
+
+    def told(self) -> Mapping[str, Any]:
+        """More of them, for the proof."""
+        return {}
 
     def put(self, array: Any) -> Any:
         """A copy of an array of the host in memory of TVM."""
@@ -216,23 +122,80 @@ class TvmUntuned(Runner):
         return self._denormals
 
 
-def _library() -> Any:
-    """TVM, loaded without torch, which its interface would import wherever it is installed."""
-    kept = sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
-    try:
+class Tvm(TvmUntuned):
+    """TVM's compiler with the schedules of a folder, which `bench tune` fills."""
+
+    tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {"fusion": "on"}, "max": {"fusion": "on"}}
+    accepts: ClassVar[Mapping[str, str]] = {"schedules": "a folder of schedules, which bench tune fills"}
+    values: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    ladder: ClassVar[tuple[str, ...]] = ()
+    idle = "takes a folder of schedules, which bench tune fills: tvm[schedules=FOLDER]"
+    tuner = "steelyard.adapters.tvm_search:search"
+    untuned = "tvm_untuned[fusion=on]"
+
+    def __init__(self, context: LaunchContext) -> None:
+        super().__init__(context)
+        self.folder = context.backend.options.get("schedules", "none")
+
+    @classmethod
+    def check_options(cls, backend: BackendSpec) -> Mapping[str, str]:
+        """The options in brackets. Raises UsageError for one that it does not take, or without a folder."""
+        if "schedules" not in backend.options:
+            raise UsageError("name the folder of schedules, which bench tune fills: tvm[schedules=FOLDER]")
+        return super().check_options(backend)
+
+    def kernels(self, module: Any) -> Any:
+        """A Relax module as calls of fused loops, before any has a schedule."""
         import tvm
-    except ImportError as error:
-        raise MissingPackage("apache-tvm", "tvm") from error
-    finally:
-        if kept is None:
-            del sys.modules["torch"]
-    return tvm
+        from tvm.relax.backend.cpu_generic import pipeline
+
+        before = (*pipeline.library_dispatch_passes(self.target), *pipeline.legalize_passes(self.target))
+        with self.target:
+            return tvm.transform.Sequential(list(before))(module)
+
+    def lower(self, module: Any) -> Any:
+        """As of a program without schedules, with the best of each kernel. Raises Unsupported where none is known."""
+        import tvm
+        from tvm.relax import transform
+        from tvm.relax.backend.cpu_generic import pipeline
+
+        after = (*pipeline.dataflow_lower_passes(self.target), *pipeline.finalize_passes(self.target))
+        with self.target, self.database():
+            scheduled = transform.MetaScheduleApplyDatabase()(self.kernels(module))
+            if not any(map(is_scheduled, scheduled.functions.values())):
+                raise Unsupported(
+                    f"{self.folder} has no schedule for any kernel of this program on this CPU: bench tune"
+                )
+            return tvm.transform.Sequential(list(after))(scheduled)
+
+    def database(self, *, create: bool = False) -> Any:
+        """The folder as MetaSchedule keeps it. Raises Unsupported where there is none, unless it is to be made."""
+        from tvm.s_tir import meta_schedule
+
+        workloads, records = self._files
+        if create or (records.is_file() and "Tensorize" in records.read_text()):
+            # Half a minute, and needed where schedules name what it registers.
+            import tvm.s_tir.tensor_intrin  # noqa: F401
+        if create:
+            workloads.parent.mkdir(parents=True, exist_ok=True)
+        elif not records.is_file():
+            raise Unsupported(f"{self.folder} holds no schedules: bench tune --backend {self.context.backend.text}")
+        return meta_schedule.database.JSONDatabase(str(workloads), str(records))
+
+    def origin(self, scheduled: int) -> str:
+        """How many functions have one, and of how many that were tried."""
+        return f"schedules of {scheduled} functions, the best of {self.told()['schedules']['records']} in {self.folder}"
+
+    def told(self) -> Mapping[str, Any]:
+        """How many are in the folder, and what they are."""
+        records = self._files[1]
+        count = len(records.read_text().splitlines())
+        return {"schedules": {"records": count, "sha256": file_sha256(records)}}
+
+    @property
+    def _files(self) -> tuple[Path, Path]:
+        folder = Path(self.folder)
+        return folder / "workloads.json", folder / "records.json"
 
 
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
-
-
-RUNNERS = {"tvm_untuned": TvmUntuned}
+RUNNERS = {"tvm": Tvm, "tvm_untuned": TvmUntuned}

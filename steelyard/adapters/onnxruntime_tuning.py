@@ -35,6 +35,7 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "level": tuple(_LEVELS),
     **dict.fromkeys(quantization.KINDS, ("true",)),
 }
+SEARCHED = ("level", "spinning", "kv_cache")
 LADDER = (*(f"onnxruntime[level={level}]" for level in ("disabled", "basic", "extended")), "onnxruntime")
 """From the graph as it was exported to the default, in ONNX Runtime's own steps."""
 

@@ -30,6 +30,7 @@ from steelyard.cli import (
     selftest,
     show,
     store,
+    tune,
     verify,
 )
 from steelyard.cli import list as listing
@@ -65,6 +66,7 @@ app.command("list")(listing.list_)
 app.command("doctor")(doctor.doctor)
 app.command("new")(new.new)
 app.command("score", context_settings=PASSED_ON)(measures(score.score))
+app.command("tune", context_settings=PASSED_ON)(measures(tune.tune))
 app.command("selftest")(measures(selftest.selftest))
 app.add_typer(profile.app, name="profile")
 app.add_typer(history.app, name="history")

@@ -1,0 +1,128 @@
+"""A search for a faster variant as tables: the curve of the best so far, what it was worth, and what failed."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from steelyard.core.comparison import Comparison
+from steelyard.core.tuning import SHARE, Search, Step, Trial, area, best_so_far, break_even, reached
+from steelyard.tables.format import ABSENT, counted, fixed, percent
+from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
+
+
+def tuning_tables(
+    search: Search, trials: Sequence[Trial], untuned: str, tuned: str, comparisons: Sequence[Comparison]
+) -> tuple[Table, ...]:
+    """The curve, the worth of the search, and why candidates had no time."""
+    steps = best_so_far(search.parts, trials)
+    return (
+        _curve(search, trials, steps),
+        _worth(trials, steps, untuned, tuned, comparisons),
+        *_failures(trials),
+    )
+
+
+def _curve(search: Search, trials: Sequence[Trial], steps: Sequence[Step]) -> Table:
+    """A row for each trial that made the best better, and the last."""
+    better = [step for at, step in enumerate(steps) if at == 0 or step.latency_s < steps[at - 1].latency_s]
+    shown = [*better, *([steps[-1]] if steps and steps[-1] is not better[-1] else ())]
+    parts = f" Summed over {len(search.parts)} kernels, each timed by itself." if len(search.parts) > 1 else ""
+    return Table(
+        name="tuning",
+        title=f"Best so far: {search.backend}",
+        caption=f"{search.point}: the time of a call of the best candidate so far, as the search saw it.{parts}",
+        columns=(
+            Column(key="trials", title="Trials", kind="integer"),
+            Column(key="spent", title="After", kind="number", unit="s"),
+            Column(key="latency", title="Best call", kind="number", unit="s", shown="ms"),
+            Column(key="candidate", title="Candidate", wide=True),
+        ),
+        rows=tuple(
+            Row(
+                cells=(
+                    Cell(value=step.trials),
+                    Cell(value=step.seconds),
+                    Cell(value=step.latency_s),
+                    Cell(text=trials[step.trials - 1].candidate if step in better else ABSENT),
+                ),
+                tags={"trials": str(step.trials)},
+            )
+            for step in shown
+        ),
+        empty=f"no candidate of every part was right in {counted(len(trials), 'trial')}",
+    )
+
+
+def _worth(
+    trials: Sequence[Trial], steps: Sequence[Step], untuned: str, tuned: str, comparisons: Sequence[Comparison]
+) -> Table:
+    """What was measured in turns afterwards, and when the search has paid."""
+    foot = Footnotes()
+    spent_s = sum(trial.cost_s for trial in trials)
+    near, share = reached(steps), area(steps, spent_s)
+    told = [f"{counted(len(trials), 'trial')} in {spent_s:.0f} s."]
+    if near is not None:
+        told.append(
+            f"{percent(SHARE)} of the final speed after {counted(near.trials, 'trial')} and {near.seconds:.0f} s."
+        )
+    if share is not None:
+        told.append(
+            f"Area under the curve of speed: {percent(share)} of what it were with the final speed from the start."
+        )
+    return Table(
+        name="tuning-worth",
+        title="What it was worth",
+        caption=f"Measured in turns after the search, against {untuned}. " + " ".join(told),
+        columns=(
+            Column(key="backend", title="Backend"),
+            Column(key="speedup", title="Speed-up"),
+            Column(key="verdict", title="Verdict"),
+            Column(key="break_even", title="Calls that pay for the search", kind="number"),
+        ),
+        rows=tuple(_row(each, tuned, spent_s, steps, foot) for each in comparisons),
+        footnotes=foot.all(),
+        empty=f"nothing was measured: {'no candidate was faster' if tuned == untuned else 'not every part has one'}",
+    )
+
+
+def _row(each: Comparison, tuned: str, spent_s: float, steps: Sequence[Step], foot: Footnotes) -> Row:
+    speedup = each.speedup
+    ends = speedup.interval if speedup else None
+    text = ABSENT if speedup is None else fixed(speedup.value, 2)
+    if ends is not None:
+        text += f" [{fixed(ends.low, 2)}, {fixed(ends.high, 2)}]"
+    return Row(
+        cells=(
+            Cell(text=each.candidate),
+            Cell(text=text),
+            Cell(text=each.verdict, notes=(foot.mark(each.reason),) if each.reason else ()),
+            _break_even(each, spent_s, steps, foot) if each.candidate == tuned else Cell(text=ABSENT),
+        ),
+        tags={"arm": each.candidate},
+    )
+
+
+def _break_even(each: Comparison, spent_s: float, steps: Sequence[Step], foot: Footnotes) -> Cell:
+    """From the measured speed-up, where the verdict is that there is one."""
+    if each.verdict != "faster" or each.speedup is None or not steps:
+        return Cell(text=ABSENT, notes=(foot.mark("no call was shown to be faster"),))
+    tuned_s = steps[-1].latency_s
+    calls = break_even(spent_s, tuned_s * each.speedup.value, tuned_s)
+    return Cell(text=ABSENT) if calls is None else Cell(value=calls)
+
+
+def _failures(trials: Sequence[Trial]) -> Iterator[Table]:
+    """Candidates without a time, by the reason."""
+    reasons = Counter(trial.reason for trial in trials if trial.latency_s is None)
+    if reasons:
+        yield Table(
+            name="tuning-failures",
+            title="Candidates without a time",
+            caption="They were not built, not right, or did not end; none of them was timed.",
+            columns=(
+                Column(key="count", title="Candidates", kind="integer"),
+                Column(key="reason", title="Reason", wide=True),
+            ),
+            rows=tuple(
+                Row(cells=(Cell(value=count), Cell(text=reason)), tags={}) for reason, count in reasons.most_common()
+            ),
+        )
