@@ -144,7 +144,7 @@ class Iree(Runner):
         "data_tiling": "--iree-opt-data-tiling: on or off; by default what the level has",
     }
     values: ClassVar[Mapping[str, tuple[str, ...]]] = {"level": _LEVELS, "data_tiling": ("on", "off")}
-    searched = ("level", "data_tiling")
+    searched: ClassVar[Mapping[str, tuple[str, ...]]] = {"level": ("O0", "O1", "O3"), "data_tiling": ("on", "off")}
     ladder = tuple(f"iree[level={level}]" for level in _LEVELS)
     keeps_cache = "compiled modules (.vmfb)"
     idle = "only where it is named, as in --backend all,iree"

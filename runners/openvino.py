@@ -193,7 +193,7 @@ class OpenVino(Runner):
         **dict.fromkeys(quantization.KINDS, ("true",)),
     }
     numbers = ("streams",)
-    searched = ("kv_cache",)
+    searched: ClassVar[Mapping[str, tuple[str, ...]]] = {"kv_cache": ("ping_pong",)}
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(context)

@@ -223,7 +223,7 @@ class Inductor(TorchCompile):
         **quantization.options("int8"),
     }
     values: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(accepts, ("true",))
-    searched = ("aot", "freezing", "max_autotune")
+    searched: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(("aot", "freezing", "max_autotune"), ("true",))
     ladder = ("eager", "inductor", "inductor[freezing]", "inductor[freezing,max_autotune]")
     idle = ""
 

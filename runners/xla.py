@@ -37,7 +37,7 @@ class Xla(Runner):
     requirements = ("jax",)
     accepts = xla_device.ACCEPTS
     values = xla_device.VALUES
-    searched = tuple(xla_device.VALUES)
+    searched = xla_device.SEARCHED
     ladder = xla_device.LADDER
     keeps_cache = "compiled executables (jax_compilation_cache_dir)"
     kinds = tuple(xla_device.PLATFORMS)

@@ -17,6 +17,13 @@ def encode(value: Any) -> bytes:
     return msgspec.json.encode(value, enc_hook=_plain)
 
 
+def send(descriptor: int, value: Any) -> None:
+    """A dataclass tree as a line into a pipe, whole."""
+    data = encode(value) + b"\n"
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
 def decode(data: bytes | str, kind: type[T], where: str) -> T:
     """Read `kind` from JSON. Raises StoreError that names `where` and the offending field."""
     try:

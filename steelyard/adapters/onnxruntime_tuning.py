@@ -35,7 +35,11 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "level": tuple(_LEVELS),
     **dict.fromkeys(quantization.KINDS, ("true",)),
 }
-SEARCHED = ("level", "spinning", "kv_cache")
+SEARCHED: Mapping[str, tuple[str, ...]] = {
+    "level": tuple(_LEVELS)[:-1],
+    "spinning": ("false",),
+    "kv_cache": ("ping_pong",),
+}
 LADDER = (*(f"onnxruntime[level={level}]" for level in ("disabled", "basic", "extended")), "onnxruntime")
 """From the graph as it was exported to the default, in ONNX Runtime's own steps."""
 

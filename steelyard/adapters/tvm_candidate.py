@@ -60,7 +60,7 @@ def _answer(file: Path, answers: Path, kinds: Sequence[tuple[str, Sequence[int]]
 
 
 def _drawn(kinds: Sequence[tuple[str, Sequence[int]]]) -> list[Any]:
-    """Numbers near 0 and 1 where they are broken, else zeros, which are places that every table has."""
+    """Positive numbers, for which every operator has a value; of whole numbers zeros, a place that every table has."""
     import numpy as np
 
     source = np.random.default_rng(0)

@@ -10,7 +10,6 @@ import os
 import select
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +19,7 @@ from steelyard.adapters.bound import artifact_of
 from steelyard.core.errors import SteelyardError
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.reason import reason_of
-from steelyard.core.tuning import Part, Trial
+from steelyard.core.tuning import Part, Tried
 from steelyard.guard.child import module_command
 
 _BATCH = 16
@@ -28,7 +27,7 @@ _LIMIT_S = 60
 _EVALUATOR = "steelyard.adapters.tvm_candidate"
 
 
-def search(runner: Any, program: LoweredProgram, seed: int) -> Iterator[tuple[Part, ...] | Trial]:
+def search(runner: Any, program: LoweredProgram, seed: int) -> Iterator[tuple[Part, ...] | Tried]:
     """The kernels of a program, then trials without end, each for the kernel in which most time is left to save: the
     largest share of a call over the trials that it had. Ends where no kernel has another candidate.
 
@@ -114,17 +113,19 @@ class _Kernel:
         )
         self._workload: Any = None
         self._trials = self._builds = 0
-        self.best_s: float | None = None
+        self._best_s: float | None = None
         self.exhausted = False
 
     @property
     def due(self) -> float:
-        """How much there is to save here, roughly: without end where nothing was tried."""
-        return float("inf") if self.best_s is None else self.calls * self.best_s / (1 + self._trials)
+        """How much there is to save here, roughly: without end where nothing was tried, and nothing where no candidate
+        was right, so that it waits for the others."""
+        if not self._trials:
+            return float("inf")
+        return 0.0 if self._best_s is None else self.calls * self._best_s / self._trials
 
-    def batch(self) -> Iterator[Trial]:
+    def batch(self) -> Iterator[Tried]:
         """The next candidates, tried one after the other."""
-        begun = time.perf_counter()
         if self._workload is None:
             self._begin()
         candidates = self._context.generate_measure_candidates()
@@ -139,18 +140,13 @@ class _Kernel:
             if latency_s is not None:
                 self._keep(candidate, latency_s)
             self._trials += 1
-            ended = time.perf_counter()
-            yield Trial(
+            yield Tried(
                 candidate=f"{self.name} #{self._trials}",
                 part=self.name,
-                cost_s=ended - begun,
                 latency_s=latency_s,
                 reason=answer.get("reason", ""),
             )
-            begun = ended
         self._context.notify_runner_results(candidates, results)
-        if self.best_s is None:
-            self.best_s = float("nan")  # no candidate of the first batch was right: others first
 
     def _begin(self) -> None:
         """What the kernel computes without any schedule is what every candidate must."""
@@ -191,7 +187,7 @@ class _Kernel:
     def _keep(self, candidate: Any, latency_s: float) -> None:
         from tvm.s_tir.meta_schedule.database import TuningRecord
 
-        self.best_s = min(latency_s, self.best_s or latency_s)
+        self._best_s = latency_s if self._best_s is None else min(latency_s, self._best_s)
         record = TuningRecord(candidate.sch.trace, self._workload, [latency_s], self._target, candidate.args_info)
         self._database.commit_tuning_record(record)
 

@@ -26,6 +26,7 @@ ACCEPTS: Mapping[str, str] = {
     "fusion": "off: each operator a kernel of its own, on a CPU",
 }
 VALUES: Mapping[str, tuple[str, ...]] = {"level": ("0", "1", "2", "3"), "fusion": ("off",)}
+SEARCHED: Mapping[str, tuple[str, ...]] = {**VALUES, "level": ("0", "1", "2")}
 LADDER = ("xla[level=0]", "xla[fusion=off]", "xla")
 """Without optimisations, with all but fusion, and as it is."""
 

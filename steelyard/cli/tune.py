@@ -56,7 +56,8 @@ def tune(
     if json:
         print_json("tuning", _data(found))
     else:
-        for table in tuning_tables(found.search, found.trials, found.untuned, found.tuned, found.comparisons):
+        told = tuning_tables(found.search, found.trials, found.untuned, found.tuned, found.comparisons, found.latency_s)
+        for table in told:
             print_report_table(table)
             typer.echo("")
     if found.outcome != "sound":
@@ -83,5 +84,6 @@ def _data(found: "Tuned") -> dict[str, Any]:
         "untuned": found.untuned,
         "tuned": found.tuned,
         "comparisons": found.comparisons,
+        "latency_s": found.latency_s,
         "run": None if found.run is None else str(found.run),
     }

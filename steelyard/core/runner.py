@@ -173,13 +173,14 @@ class Runner(ABC):
     ladder: ClassVar[tuple[str, ...]] = ()
     """Backends in the order in which optimisations come on top of each other, for `--ladder NAME`; none if empty."""
 
-    searched: ClassVar[tuple[str, ...]] = ()
-    """Options of `values` that change how fast a program is and nothing else: `bench tune` tries their combinations."""
+    searched: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Options that change how fast a program is and nothing else, with their values besides the default: `bench tune`
+    tries their combinations."""
 
     tuner: ClassVar[str] = ""
     """The `module:function` of a search of the runtime's own, in place of that among options: called as
-    `function(runner, program, seed)` after `start`, it gives the program's parts (`steelyard.core.tuning`) and then
-    trials, for as long as it is asked."""
+    `function(runner, program, seed)` after `start`, it gives the program's parts and then what became of one candidate
+    after the other (`steelyard.core.tuning`), for as long as it is asked."""
 
     untuned: ClassVar[str] = ""
     """The backend that a tuned one is held against; by default the same without the options that were searched."""

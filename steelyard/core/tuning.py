@@ -21,16 +21,22 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """A candidate for a part: what it is, how long choosing, making, checking and timing it took [s], and the time of
-    one call of the part [s]; None where it has none, with the reason. A candidate is checked before it is timed.
-    `run` is the stored run that tried it, if one did."""
+class Tried:
+    """What became of a candidate for a part: the time of one call of the part [s]; None where it has none, with the
+    reason. A candidate is checked before it is timed."""
 
     candidate: str
-    cost_s: float
     part: str = ""
     latency_s: float | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial(Tried):
+    """The same with what it took [s]: whatever passed since the trial before, or since the search was started. `run` is
+    the stored run that tried it, if one did."""
+
+    cost_s: float
     run: str = ""
 
 

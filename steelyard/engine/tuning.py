@@ -12,9 +12,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from steelyard import plugins, wire
@@ -23,7 +23,7 @@ from steelyard.core.errors import SteelyardError
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.reason import reason_of
 from steelyard.core.runner import LaunchContext
-from steelyard.core.tuning import Part, Trial
+from steelyard.core.tuning import Part, Trial, Tried
 from steelyard.environments.kept import interpreter
 from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
@@ -59,20 +59,29 @@ class TuningRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a search says: first the program's parts, then trials; at its end why it failed, if it did."""
+    """What a search says: first the program's parts, then what became of candidates; at its end why it failed, if it
+    did."""
 
     parts: tuple[Part, ...] = ()
-    trial: Trial | None = None
+    tried: Tried | None = None
     ended: bool = False
     failure: str = ""
 
 
-def told(
-    backend: BackendSpec, device: Device, budget: Budget, program: LoweredProgram, seed: int, *, until_s: float
-) -> Iterator[Told]:
-    """What the search says, until it ends, this moment (`time.monotonic`) comes, or nobody asks any more.
+def trials(
+    backend: BackendSpec,
+    device: Device,
+    budget: Budget,
+    program: LoweredProgram,
+    seed: int,
+    *,
+    until_s: float,
+    silence_s: float,
+) -> Generator[tuple[Part, ...] | Trial, None, None]:
+    """The program's parts and then trials, until the search ends, this moment (`time.monotonic`) comes, or nobody asks
+    any more. What a trial costs is told by the clock of this process.
 
-    Raises SteelyardError where it fails or crashes.
+    Raises SteelyardError where it fails, crashes, or says nothing for longer than `silence_s`.
     """
     with scratch() as folder:
         request = TuningRequest(
@@ -93,17 +102,26 @@ def told(
                 start_new_session=True,
             )
         os.close(writing)
+        begun = time.monotonic()
         try:
-            for line in _lines(reading, until_s):
+            for line in _lines(reading, until_s, silence_s):
                 said = wire.decode(line, Told, "search")
                 if said.failure:
                     raise SteelyardError(f"the search of {backend.text} failed: {said.failure}")
                 if said.ended:
                     return
-                yield said
+                if said.parts:
+                    yield said.parts
+                if said.tried is not None:
+                    now = time.monotonic()
+                    same = {field.name: getattr(said.tried, field.name) for field in fields(Tried)}
+                    yield Trial(**same, cost_s=now - begun)
+                    begun = now
             if time.monotonic() < until_s:
                 tail = log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
                 raise SteelyardError(f"the search of {backend.text} ended its process: {tail or 'it said nothing'}")
+        except TimeoutError as error:
+            raise SteelyardError(f"the search of {backend.text} said nothing for {silence_s:g} s") from error
         finally:
             os.close(reading)
             with suppress(ProcessLookupError):
@@ -111,13 +129,15 @@ def told(
             process.wait()
 
 
-def _lines(descriptor: int, until_s: float) -> Iterator[bytes]:
-    """Whole lines, until there are no more or the time is over."""
+def _lines(descriptor: int, until_s: float, silence_s: float) -> Iterator[bytes]:
+    """Whole lines, until there are no more or the time is over. Raises TimeoutError where none comes for so long."""
     rest = b""
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while (left := until_s - time.monotonic()) > 0:
-            if not selector.select(min(left, 3600)):
+            if not selector.select(min(left, silence_s)):
+                if silence_s < left:
+                    raise TimeoutError
                 continue
             read = os.read(descriptor, 1 << 16)
             if not read:
@@ -139,17 +159,11 @@ def main() -> None:
         runner.start()
         search = plugins.load_attribute(kind.tuner)
         for said in search(runner, request.program, request.seed):
-            _say(descriptor, Told(trial=said) if isinstance(said, Trial) else Told(parts=said))
-        _say(descriptor, Told(ended=True))
+            wire.send(descriptor, Told(tried=said) if isinstance(said, Tried) else Told(parts=said))
+        wire.send(descriptor, Told(ended=True))
     except Exception as error:  # noqa: BLE001 (whatever a foreign compiler raises is the reason)
-        _say(descriptor, Told(ended=True, failure=reason_of(error)))
+        wire.send(descriptor, Told(ended=True, failure=reason_of(error)))
     os._exit(0)  # a compiler's threads must not hold up the exit
-
-
-def _say(descriptor: int, said: Told) -> None:
-    data = wire.encode(said) + b"\n"
-    while data:
-        data = data[os.write(descriptor, data) :]
 
 
 if __name__ == "__main__":

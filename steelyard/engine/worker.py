@@ -183,9 +183,7 @@ class Launch:
         )
 
     def _send(self, event: Event) -> None:
-        data = wire.encode(event) + b"\n"
-        while data:
-            data = data[os.write(self._fd, data) :]
+        wire.send(self._fd, event)
 
 
 def _status_of(error: Exception) -> Status:

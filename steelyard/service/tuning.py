@@ -10,6 +10,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from steelyard import plugins
 from steelyard.analysis import compare_run
 from steelyard.core.backend import BackendSpec
 from steelyard.core.comparison import Comparison
+from steelyard.core.energy import EnergySettings
 from steelyard.core.errors import LoweringError, SteelyardError, UsageError
 from steelyard.core.run import Run
 from steelyard.core.tuning import Part, Search, Step, Trial, best_so_far, winners
@@ -39,7 +41,8 @@ _TOGETHER = 4
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
     """What a search brought. `untuned` and `tuned` are backends, `tuned` that of the best candidate. `comparisons` are
-    those of the `run` in which both were measured beside the baseline; none where there was nothing to measure."""
+    those of the `run` in which both were measured beside the baseline, none where there was nothing to measure, and
+    `latency_s` is the median call of the tuned one there."""
 
     search: Search
     trials: tuple[Trial, ...]
@@ -48,6 +51,7 @@ class Tuned:
     tuned: str
     run: Path | None = None
     comparisons: tuple[Comparison, ...] = ()
+    latency_s: float | None = None
     outcome: Outcome = "sound"
 
     @property
@@ -130,27 +134,32 @@ def _own_search(
         left_s = float("inf") if limit.seconds is None else limit.seconds - spent
         until_s = time.monotonic() + left_s
         seed = request.seed + len(state.trials)
-        for said in tuning.told(spec, request.device, request.budget, program, seed, until_s=until_s):
-            if said.parts:
-                state.begin(said.parts)
-                say(f"parts: {', '.join(part.name for part in said.parts)}")
-            if said.trial is not None:
-                state.keep(said.trial)
-                progress(state, say)
-            if not limit.left(state.trials):
-                return
+        silence_s = request.timeouts["compile"]
+        search = tuning.trials(
+            spec, request.device, request.budget, program, seed, until_s=until_s, silence_s=silence_s
+        )
+        with closing(search):  # ends its process
+            for said in search:
+                if isinstance(said, Trial):
+                    state.keep(said)
+                    progress(state, say)
+                else:
+                    state.begin(said)
+                    say(f"parts: {', '.join(part.name for part in said)}")
+                if not limit.left(state.trials):
+                    return
 
 
 def candidates(spec: BackendSpec, seed: int) -> list[BackendSpec]:
     """The backend as it was named, then with every combination of values of the options that may be searched, in an
     order drawn by the seed. Raises UsageError where there is none."""
     kind = plugins.runner(spec.runner)
-    free = [name for name in kind.searched if name not in spec.options]
+    free = {name: values for name, values in kind.searched.items() if name not in spec.options}
     if not free:
         known = sorted(name for name, each in plugins.runners().items() if each.searched or each.tuner)
         raise UsageError(f"{spec.text} has nothing to search; what can be tuned: {', '.join(known)}")
     found = []
-    for values in itertools.product(*((None, *kind.values[name]) for name in free)):
+    for values in itertools.product(*((None, *values) for values in free.values())):
         chosen = {name: value for name, value in zip(free, values, strict=True) if value is not None}
         candidate = replace(spec, options={**spec.options, **chosen})
         try:
@@ -175,7 +184,15 @@ def _options(
         room = _TOGETHER if limit.trials is None else min(_TOGETHER, limit.trials - len(state.trials))
         batch, waiting = waiting[:room], waiting[room:]
         begun = time.monotonic()
-        asked = replace(request, backends=tuple(batch), baseline=batch[0], quick=True, rounds=1, time_s=None)
+        asked = replace(
+            request,
+            backends=tuple(batch),
+            baseline=batch[0],
+            quick=True,
+            rounds=1,
+            time_s=None,
+            energy=EnergySettings(enabled=False),
+        )
         done = run_plan(make_plan(asked), state.folder, screen, weights=weights, started_s=begun)
         if done.outcome == "interrupted":
             return False
@@ -192,25 +209,25 @@ def _trial(run: Run, candidate: str, cost_s: float) -> Trial:
     results = [result for result in run.results if result.arm == candidate]
     wrong = next((result for result in results if result.status != "ok"), None)
     left_out = next((entry.reason for entry in run.manifest.left_out if entry.backend == candidate), "")
+    latency_s = None if wrong else _median(run, candidate)
+    if wrong is not None:
+        reason = f"{wrong.status.replace('_', ' ')}: {wrong.reason}"
+    else:
+        reason = "" if latency_s is not None else left_out or "nothing was timed"
+    return Trial(candidate=candidate, cost_s=cost_s, latency_s=latency_s, reason=reason, run=run.manifest.run_id)
+
+
+def _median(run: Run, arm: str) -> float | None:
+    """Of the steady calls of all warm rounds [s]; None where there are none."""
     samples = [
         value
-        for result in results
-        if result.round > 0
+        for result in run.results
+        if result.arm == arm and result.round > 0
         for measured in result.measurements
         if measured.metric == "latency_s"
         for value in measured.steady_samples
     ]
-    if wrong is not None:
-        reason = f"{wrong.status.replace('_', ' ')}: {wrong.reason}"
-    else:
-        reason = "" if samples else left_out or "nothing was timed"
-    return Trial(
-        candidate=candidate,
-        cost_s=cost_s,
-        latency_s=None if reason else statistics.median(samples),
-        reason=reason,
-        run=run.manifest.run_id,
-    )
+    return statistics.median(samples) if samples else None
 
 
 def _measured(
@@ -237,5 +254,6 @@ def _measured(
         found,
         run=done.path,
         comparisons=tuple(each for each in compare_run(run) if each.metric == "latency_s"),
+        latency_s=_median(run, found.tuned),
         outcome=done.outcome,
     )

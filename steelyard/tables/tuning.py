@@ -10,13 +10,19 @@ from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 
 def tuning_tables(
-    search: Search, trials: Sequence[Trial], untuned: str, tuned: str, comparisons: Sequence[Comparison]
+    search: Search,
+    trials: Sequence[Trial],
+    untuned: str,
+    tuned: str,
+    comparisons: Sequence[Comparison],
+    latency_s: float | None,
 ) -> tuple[Table, ...]:
-    """The curve, the worth of the search, and why candidates had no time."""
+    """The curve, the worth of the search, and why candidates had no time; `latency_s` is the median call of the tuned
+    backend where it was measured."""
     steps = best_so_far(search.parts, trials)
     return (
         _curve(search, trials, steps),
-        _worth(trials, steps, untuned, tuned, comparisons),
+        _worth(trials, steps, untuned, tuned, comparisons, latency_s),
         *_failures(trials),
     )
 
@@ -53,7 +59,12 @@ def _curve(search: Search, trials: Sequence[Trial], steps: Sequence[Step]) -> Ta
 
 
 def _worth(
-    trials: Sequence[Trial], steps: Sequence[Step], untuned: str, tuned: str, comparisons: Sequence[Comparison]
+    trials: Sequence[Trial],
+    steps: Sequence[Step],
+    untuned: str,
+    tuned: str,
+    comparisons: Sequence[Comparison],
+    latency_s: float | None,
 ) -> Table:
     """What was measured in turns afterwards, and when the search has paid."""
     foot = Footnotes()
@@ -78,13 +89,13 @@ def _worth(
             Column(key="verdict", title="Verdict"),
             Column(key="break_even", title="Calls that pay for the search", kind="number"),
         ),
-        rows=tuple(_row(each, tuned, spent_s, steps, foot) for each in comparisons),
+        rows=tuple(_row(each, spent_s, latency_s if each.candidate == tuned else None, foot) for each in comparisons),
         footnotes=foot.all(),
         empty=f"nothing was measured: {'no candidate was faster' if tuned == untuned else 'not every part has one'}",
     )
 
 
-def _row(each: Comparison, tuned: str, spent_s: float, steps: Sequence[Step], foot: Footnotes) -> Row:
+def _row(each: Comparison, spent_s: float, latency_s: float | None, foot: Footnotes) -> Row:
     speedup = each.speedup
     ends = speedup.interval if speedup else None
     text = ABSENT if speedup is None else fixed(speedup.value, 2)
@@ -95,18 +106,17 @@ def _row(each: Comparison, tuned: str, spent_s: float, steps: Sequence[Step], fo
             Cell(text=each.candidate),
             Cell(text=text),
             Cell(text=each.verdict, notes=(foot.mark(each.reason),) if each.reason else ()),
-            _break_even(each, spent_s, steps, foot) if each.candidate == tuned else Cell(text=ABSENT),
+            Cell(text=ABSENT) if latency_s is None else _break_even(each, spent_s, latency_s, foot),
         ),
         tags={"arm": each.candidate},
     )
 
 
-def _break_even(each: Comparison, spent_s: float, steps: Sequence[Step], foot: Footnotes) -> Cell:
-    """From the measured speed-up, where the verdict is that there is one."""
-    if each.verdict != "faster" or each.speedup is None or not steps:
+def _break_even(each: Comparison, spent_s: float, latency_s: float, foot: Footnotes) -> Cell:
+    """From what was measured, where the verdict is that a call is faster."""
+    if each.verdict != "faster" or each.speedup is None:
         return Cell(text=ABSENT, notes=(foot.mark("no call was shown to be faster"),))
-    tuned_s = steps[-1].latency_s
-    calls = break_even(spent_s, tuned_s * each.speedup.value, tuned_s)
+    calls = break_even(spent_s, latency_s * each.speedup.value, latency_s)
     return Cell(text=ABSENT) if calls is None else Cell(value=calls)
 
 
