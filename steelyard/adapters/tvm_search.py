@@ -42,7 +42,7 @@ def search(runner: Any, program: LoweredProgram, seed: int) -> Iterator[tuple[Pa
     if not tasks:
         raise SteelyardError(f"program '{program.program.name}': it has no kernel whose schedule could be searched")
     yield tuple(Part(name=task.task_name, calls=int(task.weight)) for task in tasks)
-    with tempfile.TemporaryDirectory(dir=runner.context.scratch) as folder, _Evaluator() as evaluator:
+    with tempfile.TemporaryDirectory(dir=runner.context.scratch) as folder, Evaluator() as evaluator:
         database = runner.database(create=True)
         kernels = [_Kernel(task, runner.target, database, evaluator, Path(folder), seed) for task in tasks]
         while pending := [each for each in kernels if not each.exhausted]:
@@ -50,13 +50,13 @@ def search(runner: Any, program: LoweredProgram, seed: int) -> Iterator[tuple[Pa
             yield from kernel.batch()
 
 
-class _Evaluator:
+class Evaluator:
     """The process that runs candidates. One that crashes it, or holds it too long, is a trial without a time."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> "_Evaluator":
+    def __enter__(self) -> "Evaluator":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,7 +96,7 @@ class _Evaluator:
 class _Kernel:
     """One task of MetaSchedule: its search, and the answers that its candidates must give."""
 
-    def __init__(self, task: Any, target: Any, database: Any, evaluator: _Evaluator, folder: Path, seed: int) -> None:
+    def __init__(self, task: Any, target: Any, database: Any, evaluator: Evaluator, folder: Path, seed: int) -> None:
         from tvm.s_tir import meta_schedule
 
         self.name, self.calls = task.task_name, int(task.weight)
@@ -172,7 +172,9 @@ class _Kernel:
             file = self._built(candidate.sch.mod)
         except Exception as error:  # noqa: BLE001 (whatever the compiler raises is the reason)
             return {"reason": f"not built: {reason_of(error)}"}
-        return self._evaluator.ask(file=file, answers=str(self._answers))
+        answer = self._evaluator.ask(file=file, answers=str(self._answers))
+        Path(file).unlink()
+        return answer
 
     def _built(self, module: Any) -> str:
         import tvm

@@ -2,7 +2,7 @@
 
 import pytest
 
-from steelyard.adapters.tvm_search import _Evaluator
+from steelyard.adapters.tvm_search import Evaluator
 
 pytestmark = [pytest.mark.backends, pytest.mark.full]
 tvm = pytest.importorskip("tvm")
@@ -26,7 +26,7 @@ def built(tmp_path):
 
 
 def test_only_a_candidate_with_the_same_answer_is_timed_and_none_ends_the_search(built, tmp_path):
-    with _Evaluator() as evaluator:
+    with Evaluator() as evaluator:
         ask = {"answers": str(tmp_path)}
         assert evaluator.ask(file=built("plain", lambda x: x * 2.0), kinds=KINDS, **ask) == {}
         assert evaluator.ask(file=built("same", lambda x: x + x), **ask)["latency_s"] > 0
