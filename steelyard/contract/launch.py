@@ -22,7 +22,10 @@ from steelyard.core.result import Proof
 from steelyard.core.runner import Binding, Executable, LaunchContext, Runner
 from steelyard.measure.telemetry import without_telemetry
 
-FRAMEWORKS = ("torch", "jax", "onnxruntime", "openvino", "iree", "executorch", "tensorflow", "tvm", "transformers")
+FRAMEWORKS = (
+    *("torch", "jax", "onnxruntime", "openvino", "iree", "executorch", "tensorflow", "tvm", "transformers"),
+    *("ai_edge_litert", "ncnn", "tinygrad"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

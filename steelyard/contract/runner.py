@@ -27,6 +27,7 @@ from steelyard.contract.launch import ContractRequest, Observed
 from steelyard.core.backend import Budget, Device
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.result import READ_BACK
+from steelyard.environments.kept import interpreter
 from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
 from steelyard.lowering.request import LoweringRequest, LoweringResponse
@@ -86,10 +87,11 @@ class RunnerContract:
             folder.mkdir()
         request = directory / "request.json"
         request.write_bytes(wire.encode(asked))
-        path = os.pathsep.join(entry for entry in sys.path if entry)
+        # An environment of its own has its own packages, and this project.
+        path = {} if spec.environment else {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
         done = subprocess.run(
-            module_command("steelyard.contract.launch", str(request)),
-            env=for_child({"PYTHONPATH": path, **kind.environment(asked.context)}, temporary=asked.context.scratch),
+            module_command("steelyard.contract.launch", str(request), python=interpreter(spec)),
+            env=for_child({**path, **kind.environment(asked.context)}, temporary=asked.context.scratch),
             capture_output=True,
             text=True,
             timeout=cls.timeout_s,
@@ -214,7 +216,7 @@ class RunnerContract:
 
     def test_no_helper_process_outlives_stop(self, launch: tuple[Observed, Outputs]) -> None:
         """Compile workers have ended before any timed window."""
-        assert launch[0].children == ()
+        assert launch[0].children == (), launch[0].children
 
     def test_imports_one_runtime(self, launch: tuple[Observed, Outputs]) -> None:
         """No other framework shares the process."""
