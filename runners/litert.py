@@ -21,6 +21,7 @@ from steelyard.core.result import Proof, untold
 from steelyard.core.runner import Arrays, Binding, Executable, LaunchContext, Runner
 from steelyard.core.workload import DTYPE_BYTES, TensorSpec
 
+
 class _Place(Place):
     """A tensor in a buffer of the model's own, which LiteRT reads or writes itself."""
 
@@ -39,7 +40,8 @@ class _Place(Place):
     def read(self) -> Array:
         """See `Place`: a copy, in the program's type."""
         spec = self.spec
-        return self.value.read(math.prod(spec.shape), self._held).reshape(spec.shape).astype(numpy_type(spec))
+        found: Array = self.value.read(math.prod(spec.shape), self._held).reshape(spec.shape)
+        return found.astype(numpy_type(spec))
 
 
 class _Binding(BoundBinding):
@@ -92,7 +94,9 @@ class _Loaded(Executable):
         (signature,) = self.model.get_signature_list().values()
         sides = []
         for kind, specs in (("inputs", self.program.inputs), ("outputs", self.program.outputs)):
-            named = {f"{'args' if kind == 'inputs' else 'output'}_{place}": each.name for place, each in enumerate(specs)}
+            named = {
+                f"{'args' if kind == 'inputs' else 'output'}_{place}": each.name for place, each in enumerate(specs)
+            }
             if {*signature[kind]} != {*named}:
                 told = f"has {len(signature[kind])} {kind} of {len(named)}"
                 raise Unsupported(f"program '{self.program.name}': what litert-torch made of it {told}")

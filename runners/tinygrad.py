@@ -80,9 +80,7 @@ class _Loaded(Executable):
 
         model, names, program = self._model, self._names, self.program
         returned = {spec.name: place for place, spec in enumerate(program.outputs)}
-        carried = [
-            (place, returned[spec.name]) for place, spec in enumerate(program.inputs) if spec.name in returned
-        ]
+        carried = [(place, returned[spec.name]) for place, spec in enumerate(program.inputs) if spec.name in returned]
 
         def call(*given: Any) -> list[Any]:
             told = model(dict(zip(names, given, strict=True)))
@@ -205,7 +203,7 @@ class Tinygrad(Runner):
 
     @classmethod
     def environment(cls, context: LaunchContext) -> Mapping[str, str]:
-        """The device, the threads of a kernel's outermost loop and the cache, which tinygrad reads when it is imported."""
+        """The device, the threads of a kernel's outermost loop and the cache: read when tinygrad is imported."""
         return {
             "DEV": "CPU",
             "NUM_CPU_THREADS": str(context.threads_a_call),
@@ -256,7 +254,7 @@ class Tinygrad(Runner):
 
 
 def _scatter(own: Any) -> Any:
-    """ScatterND on a copy of its data: tinygrad's writes into what it is given, and refuses an input that others read."""
+    """ScatterND on a copy of its data: tinygrad's writes into what it is given, and refuses what others read."""
 
     def scatter(data: Any, indices: Any, updates: Any, reduction: str = "none") -> Any:
         return own(data.clone(), indices, updates, reduction)

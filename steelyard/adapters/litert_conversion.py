@@ -80,7 +80,7 @@ def main() -> None:
     file = Path(request.file)
     try:
         _convert(request.program, file)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (whatever the converter raises is the reason of a row)
         taken = Taken(failure=reason_of(error))
     else:
         taken = _taken(file)

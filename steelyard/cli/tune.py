@@ -34,7 +34,7 @@ def tune(
     from steelyard.service.reporting import reported
     from steelyard.service.screen import Screen
     from steelyard.service.tuning import tune as tuned
-    from steelyard.tables.tuning import tuning_tables
+    from steelyard.service.tuning_report import tables_of, tuning_written
 
     params = params_of_run(context)
     if params["scenario"] != "single-stream":
@@ -53,11 +53,12 @@ def tune(
         typer.echo(f"run: {found.run}", err=True)
         for line in reported(found.run):
             typer.echo(line, err=True)
+    for line in tuning_written(found):
+        typer.echo(line, err=True)
     if json:
         print_json("tuning", _data(found))
     else:
-        told = tuning_tables(found.search, found.trials, found.untuned, found.tuned, found.comparisons, found.latency_s)
-        for table in told:
+        for table in tables_of(found):
             print_report_table(table)
             typer.echo("")
     if found.outcome != "sound":
@@ -84,6 +85,6 @@ def _data(found: "Tuned") -> dict[str, Any]:
         "untuned": found.untuned,
         "tuned": found.tuned,
         "comparisons": found.comparisons,
-        "latency_s": found.latency_s,
+        "latencies": found.latencies,
         "run": None if found.run is None else str(found.run),
     }

@@ -1,4 +1,4 @@
-"""ncnn's two files, which pnnx makes of a traced TorchScript of the exported program: layers as text, and their weights.
+"""ncnn's two files, which pnnx makes of a traced TorchScript of the exported program: layers as text, and weights.
 
 pnnx is a program of its own. What it cannot express in layers it leaves as it found it, and ends as if all were well: a
 name that ncnn has no layer for is an error here, since ncnn itself ends the process that loads such a file.

@@ -9,9 +9,9 @@ import itertools
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from steelyard import plugins
@@ -42,7 +42,7 @@ _TOGETHER = 4
 class Tuned:
     """What a search brought. `untuned` and `tuned` are backends, `tuned` that of the best candidate. `comparisons` are
     those of the `run` in which both were measured beside the baseline, none where there was nothing to measure, and
-    `latency_s` is the median call of the tuned one there."""
+    `latencies` are the median calls of the backends there [s]."""
 
     search: Search
     trials: tuple[Trial, ...]
@@ -51,7 +51,7 @@ class Tuned:
     tuned: str
     run: Path | None = None
     comparisons: tuple[Comparison, ...] = ()
-    latency_s: float | None = None
+    latencies: Mapping[str, float] = field(default_factory=dict)
     outcome: Outcome = "sound"
 
     @property
@@ -254,6 +254,6 @@ def _measured(
         found,
         run=done.path,
         comparisons=tuple(each for each in compare_run(run) if each.metric == "latency_s"),
-        latency_s=_median(run, found.tuned),
+        latencies={arm: value for arm in backends if (value := _median(run, arm)) is not None},
         outcome=done.outcome,
     )

@@ -1,12 +1,12 @@
 """A search for a faster variant as tables: the curve of the best so far, what it was worth, and what failed."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from steelyard.core.comparison import Comparison
 from steelyard.core.tuning import SHARE, Search, Step, Trial, area, best_so_far, break_even, reached
 from steelyard.tables.format import ABSENT, counted, fixed, percent
-from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
+from steelyard.tables.table import Cell, Column, Footnotes, ReportData, Row, Table
 
 
 def tuning_tables(
@@ -15,15 +15,37 @@ def tuning_tables(
     untuned: str,
     tuned: str,
     comparisons: Sequence[Comparison],
-    latency_s: float | None,
+    latencies: Mapping[str, float],
 ) -> tuple[Table, ...]:
-    """The curve, the worth of the search, and why candidates had no time; `latency_s` is the median call of the tuned
-    backend where it was measured."""
+    """The curve, the worth of the search, and why candidates had no time; `latencies` are median calls [s] of the
+    backends that were measured in turns afterwards."""
     steps = best_so_far(search.parts, trials)
     return (
         _curve(search, trials, steps),
-        _worth(trials, steps, untuned, tuned, comparisons, latency_s),
+        _worth(trials, steps, untuned, tuned, comparisons, latencies),
         *_failures(trials),
+    )
+
+
+def tuning_report(
+    search: Search, tables: tuple[Table, ...], untuned: str, arms: tuple[str, ...], run_id: str
+) -> ReportData:
+    """The tables of a search as a report of their own, with the run that measured the outcome, if there is one."""
+    told = [f"{search.device}, {counted(search.threads, 'thread')}, seed {search.seed}; {', '.join(search.versions)}."]
+    return ReportData(
+        run_id=run_id,
+        title=f"{search.backend} tuned: {search.point}",
+        created_utc=search.created_utc,
+        device=search.device,
+        baseline=untuned,
+        headline_workload="",
+        arms=arms or (search.backend,),
+        headline=(tables[1].caption,),
+        paragraphs=(),
+        tables=tables,
+        macros=(),
+        conditions=tuple(told),
+        software=told[0],
     )
 
 
@@ -64,7 +86,7 @@ def _worth(
     untuned: str,
     tuned: str,
     comparisons: Sequence[Comparison],
-    latency_s: float | None,
+    latencies: Mapping[str, float],
 ) -> Table:
     """What was measured in turns afterwards, and when the search has paid."""
     foot = Footnotes()
@@ -85,17 +107,39 @@ def _worth(
         caption=f"Measured in turns after the search, against {untuned}. " + " ".join(told),
         columns=(
             Column(key="backend", title="Backend"),
+            Column(key="latency", title="Median call", kind="number", unit="s", shown="ms"),
             Column(key="speedup", title="Speed-up"),
             Column(key="verdict", title="Verdict"),
             Column(key="break_even", title="Calls that pay for the search", kind="number"),
         ),
-        rows=tuple(_row(each, spent_s, latency_s if each.candidate == tuned else None, foot) for each in comparisons),
+        rows=(
+            *(_baseline(untuned, latencies) if comparisons else ()),
+            *(_row(each, spent_s, latencies, foot, tuned=each.candidate == tuned) for each in comparisons),
+        ),
         footnotes=foot.all(),
         empty=f"nothing was measured: {'no candidate was faster' if tuned == untuned else 'not every part has one'}",
     )
 
 
-def _row(each: Comparison, spent_s: float, latency_s: float | None, foot: Footnotes) -> Row:
+def _baseline(untuned: str, latencies: Mapping[str, float]) -> Iterator[Row]:
+    yield Row(
+        cells=(
+            Cell(text=untuned),
+            _latency(untuned, latencies),
+            Cell(text="1"),
+            Cell(text="baseline"),
+            Cell(text=ABSENT),
+        ),
+        tags={"arm": untuned},
+    )
+
+
+def _latency(arm: str, latencies: Mapping[str, float]) -> Cell:
+    value = latencies.get(arm)
+    return Cell(text=ABSENT) if value is None else Cell(value=value)
+
+
+def _row(each: Comparison, spent_s: float, latencies: Mapping[str, float], foot: Footnotes, *, tuned: bool) -> Row:
     speedup = each.speedup
     ends = speedup.interval if speedup else None
     text = ABSENT if speedup is None else fixed(speedup.value, 2)
@@ -104,16 +148,19 @@ def _row(each: Comparison, spent_s: float, latency_s: float | None, foot: Footno
     return Row(
         cells=(
             Cell(text=each.candidate),
+            _latency(each.candidate, latencies),
             Cell(text=text),
             Cell(text=each.verdict, notes=(foot.mark(each.reason),) if each.reason else ()),
-            Cell(text=ABSENT) if latency_s is None else _break_even(each, spent_s, latency_s, foot),
+            _break_even(each, spent_s, latencies.get(each.candidate), foot) if tuned else Cell(text=ABSENT),
         ),
         tags={"arm": each.candidate},
     )
 
 
-def _break_even(each: Comparison, spent_s: float, latency_s: float, foot: Footnotes) -> Cell:
+def _break_even(each: Comparison, spent_s: float, latency_s: float | None, foot: Footnotes) -> Cell:
     """From what was measured, where the verdict is that a call is faster."""
+    if latency_s is None:
+        return Cell(text=ABSENT)
     if each.verdict != "faster" or each.speedup is None:
         return Cell(text=ABSENT, notes=(foot.mark("no call was shown to be faster"),))
     calls = break_even(spent_s, latency_s * each.speedup.value, latency_s)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import re
 import signal
 import subprocess
 import sys
@@ -89,8 +91,9 @@ def joined(folder: Path) -> Path:
     return path
 
 
-def launches_once(path: Path, batches: set[int]) -> None:
-    """Nothing is lost and nothing doubled: a result for every case and arm in each whole round, and no launch twice."""
+def launches_once(path: Path, batches: set[int], rounds: int = 1) -> None:
+    """Nothing is lost and nothing doubled: a result for every case and arm in each whole round, of which there are so
+    many or, in the place of contaminated ones, more; and no launch twice."""
     run = open_run(path)
     assert check_run(path) == ()
     assert {case.point.axes["batch"] for case in run.manifest.cases} == batches
@@ -98,7 +101,9 @@ def launches_once(path: Path, batches: set[int]) -> None:
     whole = {number for segment in run.segments for number in segment.rounds if number > 0}
     warm = Counter((each.case_id, each.arm) for each in run.results if each.round in whole)
     assert len(warm) == 3 * len(batches), "both backends and the control arm"
-    assert set(warm.values()) == {1}
+    for case in run.manifest.cases:
+        (count,) = {warm[name] for name in warm if name[0] == case.id}
+        assert count == 1 if rounds == 1 else count >= rounds
 
 
 @pytest.mark.timeout(600)
@@ -167,37 +172,53 @@ def test_an_element_whose_time_ends_is_queued_again_and_goes_on(slurm: Path, tmp
     assert len(open_run(path).segments) == 2
 
 
-@pytest.mark.timeout(600)
-def test_a_node_that_is_lost_loses_no_result(slurm: Path, tmp_path: Path) -> None:
-    planned(tmp_path, "1,2", 1, rounds=6)
-    submitted(tmp_path)
-    until(lambda: list((tmp_path / "runs").glob("*/segment-000.open/journal.jsonl")), tmp_path)
-    time.sleep(2)
-    killed = 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and _is_of(entry, tmp_path):
-            os.kill(int(entry.name), signal.SIGKILL)
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("shards", "rounds", "kills"),
+    [
+        pytest.param(2, 12, 5, id="5_kills"),
+        pytest.param(10, 33, 100, marks=pytest.mark.full, id="1000_results_and_100_kills"),
+    ],
+)
+def test_however_often_nodes_are_lost_no_result_is_lost_and_none_is_doubled(
+    slurm: Path, tmp_path: Path, shards: int, rounds: int, kills: int
+) -> None:
+    batches = range(1, shards + 1)
+    planned(tmp_path, ",".join(map(str, batches)), shards, rounds=rounds)
+    drawn, killed, deadline = random.Random(kills), 0, time.monotonic() + 120 + 25 * kills
+    number = submitted(tmp_path)
+    while set(states(tmp_path).values()) != {"measured"}:
+        assert time.monotonic() < deadline, f"{killed} killed\n{queue()}\n{states(tmp_path)}"
+        if empty():  # Slurm took the death of a batch step for the end of its element
+            number = submitted(tmp_path)
+        running = _running(tmp_path)
+        if killed < kills and running:
+            shard = drawn.choice(sorted(running))
+            for process in running[shard]:
+                os.kill(process, signal.SIGKILL)
             killed += 1
-    assert killed, "the run and its launch"
-    subprocess.run(["scontrol", "requeue", json.loads((tmp_path / "plan/slurm/jobs.json").read_text())["arrays"][0]],
-                   check=False, capture_output=True)  # fmt: skip
-    until(lambda: empty() or states(tmp_path)[1] in ("measured", "cut off"), tmp_path)
+            subprocess.run(["scontrol", "requeue", f"{number}_{shard}"], check=False, capture_output=True)
+        time.sleep(drawn.uniform(0.2, 3.0))
+    assert killed == kills, "the runs were over before"
     until(empty, tmp_path)
-    if states(tmp_path) == {1: "cut off"}:  # Slurm took the death of the batch step for its end
-        submitted(tmp_path)
-        until(empty, tmp_path)
-    assert states(tmp_path) == {1: "measured"}
-    path = next(each for each in (tmp_path / "runs").iterdir() if each != joined(tmp_path))
-    assert check_run(path) == ()
-    assert open_run(path).segments[0].ended == "recovered"
+    path = joined(tmp_path)
+    launches_once(path, {*batches}, rounds)
+    run = open_run(path)
+    assert len(run.results) >= 3 * shards * (rounds + 1)
+    assert "recovered" in {segment.ended for segment in run.segments}
 
 
-def _is_of(entry: Path, folder: Path) -> bool:
-    try:
-        command = (entry / "cmdline").read_text()
-    except OSError:
-        return False
-    return str(folder / "plan") in command and "steelyard" in command
+def _running(folder: Path) -> dict[int, list[int]]:
+    """The processes that measure a shard of the plan, by the shard's number."""
+    found: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_text() if entry.name.isdecimal() else ""
+        except OSError:
+            continue
+        if "steelyard" in command and (shard := re.search(rf"{re.escape(str(folder))}/plan/(\d+)\.json", command)):
+            found.setdefault(int(shard[1]), []).append(int(entry.name))
+    return found
 
 
 def test_jobs_are_cancelled_and_what_was_measured_stays(slurm: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,8 +21,8 @@ def environment(tmp_path_factory):
     try:
         find(parse_backend(LITERT))
     except UsageError:
-        command = [sys.executable, "-m", "steelyard", "env", "create", "litert", "--with", "torch==2.13.0"]
-        command += ["--with", "ai-edge-litert", "--with", "litert-torch"]
+        pinned = Path(__file__).parents[2] / "constraints/litert-py311.txt"
+        command = [sys.executable, "-m", "steelyard", "env", "create", "litert", "--constraint", str(pinned)]
         subprocess.run(command, check=True, timeout=900)
 
 

@@ -1,8 +1,5 @@
 """Where the initializers of an ONNX model lie: in the stored weights, transposed beside them, or by themselves."""
 
-import errno
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +9,7 @@ import numpy as np
 from steelyard.core.hashing import stable_hash
 from steelyard.lowering.cached import Entry
 from steelyard.lowering.format import Exported, versions
+from steelyard.lowering.linked import link
 from steelyard.lowering.source import file_places
 
 if TYPE_CHECKING:
@@ -27,7 +25,6 @@ _ALIGNMENT = 64
 _WEIGHTS, _TRANSPOSED, _CONSTANTS = "weights.safetensors", "transposed.bin", "constants.bin"
 SIDE_BY_SIDE = "side_by_side"
 """In the `meta` of an initializer: the values [inputs, outputs] that it consists of, one beside the other."""
-_NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
 
 
 Alike = list[tuple[str, bool]]
@@ -66,10 +63,10 @@ class Places:
         direct = file_places(self._source.weights_file)
         for name, value in large.items():
             if name in turned and beside is not None:
-                self._link(beside.path / _TRANSPOSED)
+                link(beside.path / _TRANSPOSED, self._directory)
                 self._refer(value, _TRANSPOSED, beside.manifest.facts["offsets"][_together(turned[name])])
             elif len(matched[name]) == 1 and matched[name][0]:
-                self._link(self._source.weights_file)
+                link(self._source.weights_file, self._directory)
                 self._refer(value, _WEIGHTS, direct[matched[name][0][0][0]][0])
             else:
                 own[name] = value.const_value.numpy()
@@ -105,17 +102,6 @@ class Places:
             made_with=made_with,
             build=build,
         )
-
-    def _link(self, target: Path) -> None:
-        link = self._directory / target.name
-        if link.exists():
-            return
-        try:
-            os.link(target, link)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            shutil.copyfile(target, link)  # a file system without hard links: the weights lie there twice
 
     def _refer(self, value: Any, location: str, offset: int) -> None:
         import onnx_ir as ir
