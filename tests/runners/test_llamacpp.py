@@ -1,5 +1,6 @@
 """The llama.cpp runner, held to decoders of the suite llm, since it takes no others; and what is written for it."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 from steelyard.adapters.llamacpp_binding import halves, pairs
 from steelyard.adapters.llamacpp_state import Layout, packed, unpacked
-from steelyard.core.errors import LoweringError, SteelyardError
+from steelyard.core.backend import parse_backend
+from steelyard.core.errors import LoweringError, SteelyardError, UsageError
+from steelyard.environments.kept import find
 from steelyard.formats.gguf import interleaved, rotary_factors
 from steelyard.store import find_run, open_run
 
@@ -85,14 +88,25 @@ def test_rotary_frequencies_are_divided_as_transformers_does():
         rotary_factors({"rope_parameters": {**rope, "rope_type": "yarn"}, "head_dim": 64})
 
 
+@pytest.fixture(scope="module")
+def backend():
+    """The runner where llama.cpp is installed, else in an environment of its own, for which it is compiled: minutes."""
+    if importlib.util.find_spec("llama_cpp"):
+        return "llamacpp"
+    try:
+        find(parse_backend("llamacpp@latest"))
+    except UsageError:
+        subprocess.run([sys.executable, "-m", "steelyard", "env", "create", "llamacpp"], check=True, timeout=3000)
+    return "llamacpp@latest"
+
+
 @pytest.mark.backends
 @pytest.mark.full
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("model", ["smollm2", "llama"])
-def test_prompts_steps_and_answers_are_right_and_other_decoders_are_a_row_with_the_reason(model, tmp_path):
-    pytest.importorskip("llama_cpp")
+def test_prompts_steps_and_answers_are_right_and_other_decoders_are_a_row_with_the_reason(model, tmp_path, backend):
     command = [sys.executable, "-m", "steelyard", "run", "--suite", "llm", "--size", "tiny", "--threads", "2"]
-    command += ["--set", f"model={model},gpt2", "--set", "batch=3", "--backend", "llamacpp", "--baseline", "llamacpp"]
+    command += ["--set", f"model={model},gpt2", "--set", "batch=3", "--backend", backend, "--baseline", backend]
     command += ["--rounds", "1", "--window", "0.05", "--output", str(tmp_path), "--no-report", "--json"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     run = open_run(find_run(tmp_path, "latest"))
