@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from steelyard.core.tuning import SHARE
+from steelyard.render.charts import log_axis
 from steelyard.render.drawing import Drawing, new_figure
 from steelyard.render.labels import End, at_ends
 from steelyard.render.style import FAINT, GRID, INK, Look, short
@@ -34,17 +35,19 @@ class TuningCurve:
         near = next(place for place, value in enumerate(latencies) if latencies[-1] >= SHARE * value)
         height = look.scale * 1.9
         figure = new_figure(look.column_in, height)
-        axes = figure.subplots(1, 2, sharey=True)
-        for axis, places, label in zip(axes, (trials, seconds), ("trials", "time of the search [s]"), strict=True):
+        axes = figure.subplots(1, 2)
+        for axis, places, label in zip(axes, (trials, seconds), ("trials", "search [s]"), strict=True):
             _panel(axis, places, latencies, lines, near)
             axis.set_xlabel(label)
-        every = [*latencies, *(value for _, value in lines)]
-        axes[0].set_yscale("log")
-        axes[0].set_ylim(1e3 * min(every) / 1.25, 1e3 * max(every) * 1.25)
-        axes[0].set_ylabel("time of a call [ms]")
+        every = [1e3 * value for value in (*latencies, *(value for _, value in lines))]
+        for axis in axes:
+            log_axis(axis, "y", min(every) / 1.25, max(every) * 1.25)
+        axes[1].tick_params(labelleft=False)
+        figure.supylabel("time of a call [ms]", fontsize=look.size_pt)
         ends = [End(text=arm, x=axes[1].get_xlim()[1], y=1e3 * value, colour=INK) for arm, value in lines]
         at_ends(axes[1], ends, look, 0.75 * height)
-        figure.suptitle(short(data.title, look.characters(look.column_in)))
+        title = short(data.title, look.characters(look.column_in))
+        figure.suptitle(title, x=0.01, ha="left", fontsize=look.size_pt, fontweight="bold")
         return Drawing(
             figure=figure,
             caption=f"{table.caption} The ring is the first step with 95 % of the final speed; lines across are median "

@@ -80,6 +80,9 @@ def test_options_are_tried_and_the_same_command_goes_on(tmp_path):
     assert len(told["trials"]) == len({each["candidate"] for each in told["trials"]}) == 3
     assert all(each["latency_s"] > 0 and each["run"] for each in told["trials"])
     assert told["tuned"] in [each["candidate"] for each in told["trials"]]
+    (folder,) = (tmp_path / "bench-results/tuning").iterdir()
+    assert (folder / "report/figures/tuning.pdf").read_bytes().startswith(b"%PDF")
+    assert "What it was worth" in (folder / "report/report.md").read_text()
 
 
 def test_what_cannot_be_tuned_is_said(tmp_path):
