@@ -56,7 +56,7 @@ else
 	$(BIN)/pytest $(PYTEST)
 endif
 
-full: env ## Run what `make test` leaves out: tests that take a minute or more each (about half an hour).
+full: env ## Run what `make test` leaves out: tests that take a minute or more each (about an hour).
 	$(BIN)/pytest --numprocesses 4 --no-loadscope-reorder -m "not alone and full" $(PYTEST)
 	$(BIN)/pytest -m "alone and full" $(PYTEST)
 
