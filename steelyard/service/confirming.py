@@ -76,7 +76,7 @@ def _older(change: Change) -> str | None:
     """The version of its runtime before the change; None where that did not change, or the runner names no package."""
     spec = plugins.backend(change.series.arm)
     needed = plugins.runner(spec.runner).requirements
-    if spec.environment is not None or not needed:
+    if not needed:
         return None
     name = package_of(needed[0])
     before, after = change.versions.get(name, ("", ""))
