@@ -14,7 +14,7 @@ from steelyard.adapters.bound import Array, BoundBinding, Place, Places, artifac
 from steelyard.adapters.process_threads import thread_names
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported
+from steelyard.core.errors import SteelyardError, Unsupported
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof, untold
@@ -125,7 +125,7 @@ class _Loaded(Executable):
         details += model.get_output_tensor_details(signature).values()
         types = [str(each["dtype"]) for each in details]
         floating = [each for each in types if "float" in each and each in DTYPE_BYTES]
-        own = dict(self._taken.own or {})
+        own = dict(self._taken.own)
         remarks = [f"{sum(own.values())} operators are not XNNPACK's and run as LiteRT's own kernels"] if own else []
         return Proof(
             runtime="litert",
@@ -197,8 +197,7 @@ class LiteRT(Runner):
         try:
             found = litert_conversion.versions()
         except PackageNotFoundError as error:
-            told = f"{error.name} is not installed here; its converter has an environment of its own"
-            return Availability(available=False, reason=f"{told}: bench env create litert")
+            return Availability(available=False, reason=_absent(str(error.name)))
         return Availability(available=True, versions=found, devices=("cpu",))
 
     def start(self) -> None:
@@ -206,7 +205,7 @@ class LiteRT(Runner):
         try:
             from ai_edge_litert import compiled_model
         except ImportError as error:
-            raise MissingPackage("ai-edge-litert", "litert") from error
+            raise Unsupported(_absent("ai-edge-litert")) from error
         if self.context.device.kind != "cpu":
             raise Unsupported(f"this runner drives LiteRT on CPUs, not on {self.context.device.kind}")
         self._environment = compiled_model._create_default_environment()
@@ -221,6 +220,10 @@ class LiteRT(Runner):
     def load(self, program: LoweredProgram) -> _Loaded:
         """Find the program; it is converted and read when it is compiled."""
         return _Loaded(self, program)
+
+
+def _absent(package: str) -> str:
+    return f"{package} is not installed here; LiteRT has an environment of its own: bench env create litert"
 
 
 RUNNERS = {"litert": LiteRT}

@@ -121,7 +121,7 @@ class _Loaded(Executable):
             runtime="ncnn",
             versions=_versions(),
             platform="cpu",
-            dtype=self.program.dtype,
+            dtype=next(("bfloat16" if "bf16" in name else "float16" for name in half), "float32"),
             threads=options.num_threads,
             placement={"ncnn": sum(layers.values())},
             mismatches=tuple(f"the net may compute in half precision: {name}" for name in half),

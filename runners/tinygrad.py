@@ -68,8 +68,8 @@ class _Loaded(Executable):
         self.program, self._runner, self._names = program, runner, artifact.details["inputs"]
         self._model = OnnxRunner(str(Path(artifact.directory) / artifact.entry))
         self._model.onnx_ops = {**self._model.onnx_ops, "ScatterND": _scatter(self._model.onnx_ops["ScatterND"])}
-        held = [value for value in self._model.graph_values.values() if hasattr(value, "realize")]
-        for value in held:
+        self._weights = [value for value in self._model.graph_values.values() if hasattr(value, "realize")]
+        for value in self._weights:
             value.realize()  # else a weight would be read from its file within each captured call
         self.call: Any = None
 
@@ -118,10 +118,10 @@ class _Loaded(Executable):
         return _Binding(self, arguments(self, inputs))
 
     def proof(self) -> Proof:
-        """The types of what was captured, how many kernels it is, and the threads that their loops may take."""
+        """The types of inputs and weights, how many kernels a call is, and the threads that their loops may take."""
         runner, kernels = self._runner, self._kernels()
-        ends = [each.dtype for each in self._model.graph_inputs.values()]
-        floating = [_DTYPES[each.name] for each in ends if each.name in _DTYPES]
+        types = {each.dtype.name for each in (*self._model.graph_inputs.values(), *self._weights)}
+        floating = [_DTYPES[name] for name in types if name in _DTYPES]
         return Proof(
             runtime="tinygrad",
             versions=_versions(),

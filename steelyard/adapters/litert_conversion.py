@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Taken:
     there is no file."""
 
     delegates: int = 0
-    own: Mapping[str, int] | None = None
+    own: Mapping[str, int] = field(default_factory=dict)
     failure: str = ""
 
 

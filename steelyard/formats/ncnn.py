@@ -17,7 +17,8 @@ from steelyard.guard.child import program_command
 from steelyard.lowering.format import Draft, Exported, Format
 from steelyard.lowering.source import example_inputs
 
-_TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "float64": "f64", "int64": "i64", "int32": "i32"}
+_TYPES = {"float32": "f32", "int64": "i64", "int32": "i32"}
+"""What programs are given to ncnn, in the words of pnnx: it computes in float32, so that no other is taken for one."""
 _BATCH = re.compile(r"batch_index=(\d+)")
 _PORT = re.compile(r'ex\.(?:input|extract)\("(\w+)"')
 
@@ -29,9 +30,9 @@ def convert(source: Exported, directory: Path, option: str | None) -> Draft:
     import torch
 
     program = source.program
-    unknown = sorted({spec.dtype for spec in program.inputs} - set(_TYPES))
+    unknown = sorted({program.dtype, *(spec.dtype for spec in program.inputs)} - set(_TYPES))
     if unknown:
-        raise LoweringError(f"{program.name} as ncnn: pnnx has no inputs of {', '.join(unknown)}")
+        raise LoweringError(f"{program.name} as ncnn: it is run in float32, not in {', '.join(unknown)}")
     inputs = example_inputs(program)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, that constants are kept as such
