@@ -13,7 +13,7 @@ from steelyard.adapters.arrays_binding import ArraysBinding, arguments
 from steelyard.adapters.bound import artifact_of
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported
+from steelyard.core.errors import MissingPackage, SteelyardError
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof, untold
@@ -148,8 +148,6 @@ class ExecuTorch(Runner):
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
         """Whether the runtime is here with XNNPACK. Raises UsageError for options that do not exist."""
         cls.check_options(backend)
-        if device_kind != "cpu":
-            return Availability(available=False, reason=f"this runner drives ExecuTorch on CPUs, not on {device_kind}")
         try:
             from executorch.extension.pybindings import portable_lib
         except ImportError:
@@ -166,8 +164,6 @@ class ExecuTorch(Runner):
             from executorch.extension.pybindings import portable_lib
         except ImportError as error:
             raise MissingPackage("executorch", "executorch") from error
-        if self.context.device.kind != "cpu":
-            raise Unsupported(f"this runner drives ExecuTorch on CPUs, not on {self.context.device.kind}")
         self.library = portable_lib
         portable_lib._unsafe_reset_threadpool(self.context.threads_a_call)
 

@@ -18,7 +18,7 @@ from steelyard.adapters.process_threads import thread_names
 from steelyard.adapters.stored_weights import StoredWeights
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported
+from steelyard.core.errors import MissingPackage, SteelyardError
 from steelyard.core.lowered import LoweredProgram
 from steelyard.core.metrics import Reading, raised
 from steelyard.core.result import Proof, untold
@@ -171,8 +171,6 @@ class Iree(Runner):
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
         """Whether compiler and runtime are here. Raises UsageError for options that do not exist."""
         cls.check_options(backend)
-        if device_kind != "cpu":
-            return Availability(available=False, reason=f"this runner drives IREE on CPUs, not on {device_kind}")
         try:
             import iree.compiler
             import iree.runtime
@@ -190,8 +188,6 @@ class Iree(Runner):
             import iree.runtime
         except ImportError as error:
             raise MissingPackage("iree-base-runtime", "iree") from error
-        if self.context.device.kind != "cpu":
-            raise Unsupported(f"this runner drives IREE on CPUs, not on {self.context.device.kind}")
         # Read when the driver is made.
         iree.runtime.flags.parse_flags(f"--task_topology_group_count={self.context.budget.threads}")
         self.device = iree.runtime.get_driver(self.driver).create_default_device()

@@ -192,8 +192,6 @@ class LiteRT(Runner):
         from importlib.metadata import PackageNotFoundError
 
         cls.check_options(backend)
-        if device_kind != "cpu":
-            return Availability(available=False, reason=f"this runner drives LiteRT on CPUs, not on {device_kind}")
         try:
             found = litert_conversion.versions()
         except PackageNotFoundError as error:
@@ -206,8 +204,6 @@ class LiteRT(Runner):
             from ai_edge_litert import compiled_model
         except ImportError as error:
             raise Unsupported(_absent("ai-edge-litert")) from error
-        if self.context.device.kind != "cpu":
-            raise Unsupported(f"this runner drives LiteRT on CPUs, not on {self.context.device.kind}")
         self._environment = compiled_model._create_default_environment()
 
     def opened(self, file: Path) -> Any:

@@ -14,7 +14,7 @@ from steelyard.adapters.bound import artifact_of
 from steelyard.adapters.llamacpp_binding import Context, LlamaBinding
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported
+from steelyard.core.errors import MissingPackage, SteelyardError
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof, untold
@@ -125,8 +125,6 @@ class LlamaCpp(Runner):
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
         """Whether the library is here. Raises UsageError for options that do not exist."""
         cls.check_options(backend)
-        if device_kind != "cpu":
-            return Availability(available=False, reason=f"this runner drives llama.cpp on CPUs, not on {device_kind}")
         try:
             import llama_cpp  # noqa: F401
         except ImportError:
@@ -139,8 +137,6 @@ class LlamaCpp(Runner):
             import llama_cpp
         except ImportError as error:
             raise MissingPackage(_PACKAGE, "llamacpp") from error
-        if self.context.device.kind != "cpu":
-            raise Unsupported(f"this runner drives llama.cpp on CPUs, not on {self.context.device.kind}")
         self.library = llama_cpp
         llama_cpp.llama_backend_init()
 

@@ -173,8 +173,6 @@ class Ncnn(Runner):
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
         """Whether the runtime is here. Raises UsageError for options that do not exist."""
         cls.check_options(backend)
-        if device_kind != "cpu":
-            return Availability(available=False, reason=f"this runner drives ncnn on CPUs, not on {device_kind}")
         try:
             import ncnn  # noqa: F401
         except ImportError:
@@ -187,8 +185,6 @@ class Ncnn(Runner):
             import ncnn
         except ImportError as error:
             raise MissingPackage("ncnn", "ncnn") from error
-        if self.context.device.kind != "cpu":
-            raise Unsupported(f"this runner drives ncnn on CPUs, not on {self.context.device.kind}")
         self._library = ncnn
 
     def new_net(self) -> Any:

@@ -14,7 +14,7 @@ from steelyard.adapters.arrays_binding import ArraysBinding, arguments
 from steelyard.adapters.bound import artifact_of, numpy_type
 from steelyard.core.backend import Availability, BackendSpec
 from steelyard.core.citation import Citation
-from steelyard.core.errors import MissingPackage, SteelyardError, Unsupported
+from steelyard.core.errors import MissingPackage, SteelyardError
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.metrics import Reading, absent
 from steelyard.core.result import Proof, untold
@@ -190,8 +190,6 @@ class Tinygrad(Runner):
         from importlib.metadata import PackageNotFoundError
 
         cls.check_options(backend)
-        if device_kind != "cpu":
-            return Availability(available=False, reason=f"this runner drives tinygrad on CPUs, not on {device_kind}")
         try:
             found = _versions()
         except PackageNotFoundError:
@@ -217,8 +215,6 @@ class Tinygrad(Runner):
             from tinygrad import Device
         except ImportError as error:
             raise MissingPackage("tinygrad", "tinygrad") from error
-        if self.context.device.kind != "cpu":
-            raise Unsupported(f"this runner drives tinygrad on CPUs, not on {self.context.device.kind}")
         self.name = Device.DEFAULT
         self.device = Device[self.name]
 

@@ -56,8 +56,6 @@ class TvmUntuned(Runner):
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
         """Whether TVM is here with LLVM. Raises UsageError for options that do not exist."""
         cls.check_options(backend)
-        if device_kind != "cpu":
-            return Availability(available=False, reason=f"this runner drives TVM on CPUs, not on {device_kind}")
         try:
             tvm = library()
         except MissingPackage as error:
@@ -75,8 +73,6 @@ class TvmUntuned(Runner):
     def start(self) -> None:
         """Import TVM and say what to compile for: this CPU, and as many cores as the budget has threads."""
         tvm = library()
-        if self.context.device.kind != "cpu":
-            raise Unsupported(f"this runner drives TVM on CPUs, not on {self.context.device.kind}")
         kind = {"kind": "llvm", "mcpu": tvm.target.codegen.llvm_get_system_cpu()}
         self.target = tvm.target.Target({**kind, "num-cores": self.context.threads_a_call})
 

@@ -199,7 +199,8 @@ class Runner(ABC):
     may make calls and compile once more."""
 
     kinds: ClassVar[tuple[str, ...]] = ("cpu",)
-    """The kinds of device that it is written for; `availability` says which of them work here."""
+    """The kinds of device that it is written for; `availability` says which of them work here. On any other kind it is
+    unavailable without being asked."""
 
     script: ClassVar[str] = ""
     """The `module:function` that writes how a stand-alone script uses the runtime (`steelyard.core.script`), which
@@ -214,7 +215,8 @@ class Runner(ABC):
     @classmethod
     @abstractmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
-        """Whether it can run on such a device here. Runs in a child process, so it may import its runtime."""
+        """Whether it can run here on such a device, one of `kinds`. Runs in a child process, so it may import its
+        runtime."""
 
     @classmethod
     def check_options(cls, backend: BackendSpec) -> Mapping[str, str]:

@@ -109,8 +109,11 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
 
 def _answer(text: str, device_kind: str) -> Availability:
     spec = plugins.backend(text)
+    kind = plugins.runner(spec.runner)
+    if device_kind not in kind.kinds:
+        return Availability(available=False, reason=f"it runs on {', '.join(kind.kinds)}, not on {device_kind}")
     try:
-        return plugins.runner(spec.runner).availability(spec, device_kind)
+        return kind.availability(spec, device_kind)
     except Exception as error:  # noqa: BLE001 (whatever a runtime raises while it is imported is the reason)
         return Availability(available=False, reason=reason_of(error))
 

@@ -96,6 +96,11 @@ def test_every_way_to_answer(own_runners):
     assert not any(answer.available for answer in (crashes, exits, raises))
 
 
+def test_a_runner_is_not_asked_of_kinds_that_it_is_not_written_for(own_runners):
+    (answer,) = probe(["own.probed_runners:Crashes"], "cuda").values()
+    assert (answer.available, answer.reason) == (False, "it runs on cpu, not on cuda")
+
+
 def test_a_hanging_runner_costs_its_timeout_only(own_runners):
     begun = time.monotonic()
     found = probe(["own.probed_runners:Hangs", "own.probed_runners:Good"], "cpu", timeout_s=3.0)

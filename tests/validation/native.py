@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from steelyard import plugins
-from steelyard.core.backend import Availability, BackendSpec
+from steelyard.core.backend import BackendSpec
 from tests.validation.wrapped import Wrapped
 
 IDLE = "it shows what the path of a backend costs, for Llama alone: make agreement"
@@ -17,6 +17,7 @@ class NativeRunner(Wrapped):
     """The backend whose runtime it uses."""
 
     accepts: ClassVar[Mapping[str, str]] = {}
+    kinds: ClassVar[tuple[str, ...]] = ("cpu",)
     idle: ClassVar[str] = IDLE
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -29,13 +30,6 @@ class NativeRunner(Wrapped):
     def wrapped(cls, backend: BackendSpec) -> BackendSpec:
         """The backend, without options."""
         return BackendSpec(runner=cls.of)
-
-    @classmethod
-    def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
-        """On a CPU, where the runtime itself is available."""
-        if device_kind != "cpu":
-            return Availability(available=False, reason="native variants are written for CPUs")
-        return super().availability(backend, device_kind)
 
     @classmethod
     def needs(cls, backend: BackendSpec) -> tuple[str, ...]:

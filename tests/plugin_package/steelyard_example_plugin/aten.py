@@ -125,8 +125,6 @@ class Aten(Runner):
     @classmethod
     def availability(cls, backend: BackendSpec, device_kind: str) -> Availability:
         """Wherever torch is, on a CPU."""
-        if device_kind != "cpu":
-            return Availability(available=False, reason=f"not tried yet on {device_kind}")
         if find_spec("torch") is None:
             return Availability(available=False, reason=str(MissingPackage("torch", "torch")))
         return Availability(available=True, versions={"torch": version("torch")}, devices=("cpu",))
