@@ -23,14 +23,12 @@ class Ladder:
         if not tables:
             return Drawing(figure=None, reason="no ladder was asked for (bench run --ladder)")
         table = tables[0]
-        groups = marks(table, "latency_s")
+        shown = next(column for column in table.columns if column.key in ("item_s", "latency_s"))
+        groups = marks(table, shown.key)
         drawn = {point: group for point, group in groups.items() if any(mark.value is not None for mark in group)}
         if not drawn:
             return Drawing(figure=None, reason="no rung of the ladder has a time")
-        told = {
-            (row.tags["point"], row.tags["arm"]): (table.cell(row, "step").value, row.tags["verdict"])
-            for row in table.rows
-        }
+        told = {(row.tags["point"], row.tags["arm"]): row for row in table.rows}
         styles = arm_styles(data.arms, data.baseline)
         figure, axes = stacked(list(drawn.values()), look)
         for axis, (point, group) in zip(axes, drawn.items(), strict=False):
@@ -41,8 +39,10 @@ class Ladder:
                 if mark.value is None:
                     _note(axis, 0.0, position, mark.word, look, color=FAINT, style="italic")
                     continue
-                step, verdict = told[point, mark.arm]
-                _bar(axis, position, before, mark.value, styles[mark.arm].colour, verdict in ("faster", "slower"))
+                row = told[point, mark.arm]
+                step, verdict = table.cell(row, "step").value, row.tags["verdict"]
+                colour = styles[row.tags.get("backend", mark.arm)].colour
+                _bar(axis, position, before, mark.value, colour, verdict in ("faster", "slower"))
                 end = max(mark.value, before or 0.0, mark.high or 0.0)
                 _note(axis, end, position, _text(mark, step, verdict), look, color=INK)
                 before = mark.value
@@ -51,16 +51,17 @@ class Ladder:
             axis.set_xlim(0, farthest * 1.45)
             axis.xaxis.set_major_locator(few_ticks())
             axis.grid(axis="x", color=GRID, lw=0.4)
-        figure.supxlabel(table.columns[table.index("latency_s")].heading, fontsize=look.size_pt)
+        figure.supxlabel(shown.heading, fontsize=look.size_pt)
         return Drawing(
             figure=figure,
-            caption=f"{table.title} on {data.device}: latency of each rung; filled bars: the step from the rung before "
-            f"is faster or slower by its verdict, hollow bars: no such verdict. {table.basis} of latency."
+            caption=f"{table.title} on {data.device}: {shown.title.casefold()} at each rung; filled bars: the step "
+            "from the rung before is faster or slower by its verdict, hollow bars: no such verdict. "
+            f"{table.basis} of latency."
             f"{left_out(len(axes), len(drawn))}",
-            columns=("point", "rung", "latency_s", "step", "step_low", "step_high", "verdict"),
+            columns=("point", "rung", shown.key, "step", "step_low", "step_high", "verdict"),
             rows=tuple(
                 (
-                    *(row.tags["point"], row.tags["arm"], table.cell(row, "latency_s").value),
+                    *(row.tags["point"], row.tags["arm"], table.cell(row, shown.key).value),
                     *table.cell(row, "step").numbers,
                     row.tags["verdict"],
                 )

@@ -24,7 +24,8 @@ class Pairs:
 
     A log ratio is log(candidate's launch median / baseline's), or of launches that took turns together the median over
     their turns (`steelyard.analysis.turn_ratios`). `timed` is the timed metric that says at which layer the
-    calls were made and whether a launch was steady: the metric itself, but for energy.
+    calls were made and whether a launch was steady: the metric itself, but for energy. `work` is how many times as many
+    items a call of the candidate is, 1 where both have the same work: the log ratios are those of an item.
     """
 
     baseline: Side
@@ -33,6 +34,7 @@ class Pairs:
     timed: str
     places: tuple[Place, ...]
     log_ratios: tuple[float, ...]
+    work: float = 1.0
 
     @property
     def rounds(self) -> tuple[int, ...]:
@@ -127,7 +129,7 @@ def floor_from(location: Location | None) -> float | None:
     return None if interval is None else math.expm1(max(abs(interval.low), abs(interval.high)))
 
 
-def pair(baseline: Side, candidate: Side, metric: str) -> Pairs:
+def pair(baseline: Side, candidate: Side, metric: str, *, work: float = 1.0) -> Pairs:
     """Pair two sides by round: a launch with that of its own group, whose turns it shared, and with no other."""
     before, after = ({launch.place: launch for launch in side.launched(metric)} for side in (baseline, candidate))
     places = tuple(place for place in before if place in after)
@@ -137,7 +139,8 @@ def pair(baseline: Side, candidate: Side, metric: str) -> Pairs:
         metric=metric,
         timed=metric,
         places=places,
-        log_ratios=tuple(log_ratio(before[place], after[place]) for place in places),
+        log_ratios=tuple(log_ratio(before[place], after[place]) - math.log(work) for place in places),
+        work=work,
     )
 
 
@@ -254,7 +257,7 @@ def span(pairs: Pairs) -> tuple[Location, Location] | None:
         return None
     before, after = ({launch.place: launch for launch in side.launched(pairs.metric)} for side in sides)
     ends = [log_levels(before[place], after[place]) for place in pairs.places]
-    low, high = (paired([levels[end] for levels in ends]) for end in (0, 1))
+    low, high = (paired([levels[end] - math.log(pairs.work) for levels in ends]) for end in (0, 1))
     return low, high
 
 

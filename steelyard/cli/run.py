@@ -77,8 +77,9 @@ def run(
     ladder: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="BACKENDS",
-            help="Backends in an order whose increments are shown, or one that has such an order, e.g. onnxruntime.",
+            metavar="RUNGS",
+            help="Backends in an order whose increments are shown, one that has such an order, e.g. onnxruntime, or "
+            "values of an axis, e.g. batch=1,2,4.",
             rich_help_panel=_WITH,
         ),
     ] = None,

@@ -17,8 +17,9 @@ class Settings:
     `window_s` the seconds of timed calls of a case in a launch. `turns` is whether launches were to take turns: they
     were not in runs that are older than turns. `piece` is how many turns every other one lasts, 1 but for calibration.
     `allow_foreign` is None on a CPU. `shard` is which part of a plan the run is, None for a whole one. `ladders` are
-    backends, as they were named, in orders whose increments are shown. `latency_bound_s` is the latency within which
-    the best is looked for (`steelyard.core.latency_bound`), None without one.
+    rungs in orders whose increments are shown: backends as they were named, or values of an axis
+    (`steelyard.core.ladder`). `latency_bound_s` is the latency within which the best is looked for
+    (`steelyard.core.latency_bound`), None without one.
     """
 
     suite: str

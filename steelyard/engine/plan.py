@@ -49,7 +49,8 @@ class Request:
     only asks whether its cases complete: one cold launch of each backend, no control arm, one input set bound.
     `turns` lets the launches of a warm round take turns, as many as there is room for (`engine.room`). With a `piece`
     of more than one turn every other turn of a window lasts so many, for whoever asks what short turns do to a number.
-    `shard` is which part of a plan it is, None where it is all of it. `ladders` are backends among them in an order.
+    `shard` is which part of a plan it is, None where it is all of it. `ladders` are backends among them, or values of
+    an axis, in an order.
     What takes far more than `latency_bound_s` in the cold round is not launched again.
     """
 

@@ -1,7 +1,8 @@
-"""What each step of a ladder brought: every rung over the one before it, and over the first."""
+"""What each step of a ladder of backends brought: every rung over the one before it, and over the first."""
 
 from collections.abc import Sequence
 
+from steelyard.core.ladder import axis_of
 from steelyard.tables import provenance
 from steelyard.tables.cells import tags
 from steelyard.tables.facts import Facts
@@ -13,12 +14,13 @@ from steelyard.tables.table import Cell, Column, Footnotes, Row, Table
 
 
 def ladder_tables(facts: Facts) -> tuple[Table, ...]:
-    """A table for each ladder that was asked for."""
+    """A table for each ladder of backends that was asked for."""
     settings = facts.run.manifest.settings
     if settings is None or not settings.ladders:
         return ()
-    found = pairs(facts)
-    return tuple(_table(facts, rungs, found, f"ladder-{n}") for n, rungs in enumerate(settings.ladders, start=1))
+    of_backends = [(n, rungs) for n, rungs in enumerate(settings.ladders, start=1) if axis_of(rungs) is None]
+    found = pairs(facts) if of_backends else {}
+    return tuple(_table(facts, rungs, found, f"ladder-{n}") for n, rungs in of_backends)
 
 
 def _table(facts: Facts, rungs: Sequence[str], found: Pairs, name: str) -> Table:

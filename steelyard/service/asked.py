@@ -12,6 +12,7 @@ from steelyard.core.backend import L2, TUNINGS, Budget, CapMethod, Device, split
 from steelyard.core.case import Scenario
 from steelyard.core.energy import EnergySettings
 from steelyard.core.errors import UsageError, unknown_name
+from steelyard.core.ladder import axis_of, settings
 from steelyard.core.quantity import bytes_of, latency_of, seconds_of
 from steelyard.core.workload import Selection
 from steelyard.engine.plan import DEFAULT_TIMEOUTS, Request
@@ -97,11 +98,12 @@ def request_of(
 ) -> Request:
     """The request. Raises UsageError for what contradicts itself or cannot be had here.
 
-    Lists may hold comma lists, but each of `ladder` is one: backends in an order, or the name of one backend whose
-    runner has an order (`Runner.ladder`). What it names is measured, against its first unless `baseline` says
-    otherwise, which is `eager` without a ladder. Of the device, its default is the best present; of CPUs the first
-    `threads`, of threads all cores. `time` is a duration (`20m`), `memory_cap` a size (`2GiB`), `window` seconds (2,
-    or 0.25 where it is `quick`), `latency_bound` a latency (`50ms`).
+    Lists may hold comma lists, but each of `ladder` is one: backends in an order, the name of one backend whose
+    runner has an order (`Runner.ladder`), or an axis with its values in an order (`batch=1,2,4`). What it names is
+    measured, backends against the first of them unless `baseline` says otherwise, which is `eager` without any. Of the
+    device, its default is the best present; of CPUs the first `threads`, of threads all cores. `time` is a duration
+    (`20m`), `memory_cap` a size (`2GiB`), `window` seconds (2, or 0.25 where it is `quick`), `latency_bound` a latency
+    (`50ms`).
     """
     chosen = pick_device(device)
     cpu_set = choose_cpus(threads, cpus)
@@ -112,7 +114,13 @@ def request_of(
     ladders = tuple(_ladder(text) for text in ladder)
     if ladders and tuning != "default":
         raise UsageError(f"--ladder with --tuning {tuning}: a rung says what it adds; leave --tuning out")
-    rungs = tuple(rung for rungs in ladders for rung in rungs)
+    chosen_axes = {name: tuple(map(str, values)) for name, values in (axes or {}).items()}
+    rungs: list[str] = []
+    for climbed in ladders:
+        if (along := axis_of(climbed)) is None:
+            rungs += climbed
+        elif chosen_axes.setdefault(*along) != along[1]:
+            raise UsageError(f"--ladder and --set name values of {along[0]}: leave --set {along[0]} out")
     return Request(
         suite=suite,
         backends=tuple(dict.fromkeys((*rungs, *split(backends)))) or ("all",),
@@ -132,7 +140,7 @@ def request_of(
             device_memory_bytes=chosen.memory_bytes,
             workloads=split(workloads),
             exclude=split(exclude),
-            axes={name: tuple(map(str, values)) for name, values in (axes or {}).items()},
+            axes=chosen_axes,
             weights_dir=None if weights is None else str(weights),
         ),
         baseline=baseline or (rungs[0] if rungs else "eager"),
@@ -153,8 +161,14 @@ def request_of(
 
 
 def _ladder(text: str) -> tuple[str, ...]:
-    """Backends in an order, spelled as results name them. Raises UsageError where there are not two or more."""
+    """Backends in an order, spelled as results name them, or the values of an axis. Raises UsageError where there are
+    not two or more."""
     rungs = split([text])
+    if along := axis_of(rungs[:1]):
+        values = (*along[1], *rungs[1:])
+        if len(set(values)) < len(values) or len(values) < 2:
+            raise UsageError(f"--ladder {text}: a ladder is two different values or more, each named once")
+        return settings(along[0], values)
     if len(rungs) == 1:
         spec = plugins.backend(rungs[0])
         kind = plugins.runner(spec.runner)

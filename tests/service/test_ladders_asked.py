@@ -48,3 +48,21 @@ def test_a_backend_without_a_ladder_is_answered_with_those_that_have_one():
         UsageError, match=r"'eager' has no ladder of its own: .*inductor, iree, onnxruntime, tvm_untuned, xla"
     ):
         request_of(ladder=["eager"])
+
+
+def test_values_of_an_axis_are_a_ladder_of_every_backend():
+    request = request_of(ladder=["batch=1,2,4"], backends=["eager,xla"])
+    assert request.ladders == (("batch=1", "batch=2", "batch=4"),)
+    assert request.selection.axes["batch"] == ("1", "2", "4")
+    assert (request.backends, request.baseline) == (("eager", "xla"), "eager")
+
+
+@pytest.mark.parametrize("text", ["batch=1", "batch=2,2"])
+def test_an_axis_needs_two_values(text):
+    with pytest.raises(UsageError, match="two different values or more"):
+        request_of(ladder=[text])
+
+
+def test_a_ladder_and_set_do_not_name_values_of_one_axis_twice():
+    with pytest.raises(UsageError, match="leave --set batch out"):
+        request_of(ladder=["batch=1,2"], axes={"batch": ("1", "4")})
