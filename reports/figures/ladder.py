@@ -23,7 +23,8 @@ class Ladder:
         if not tables:
             return Drawing(figure=None, reason="no ladder was asked for (bench run --ladder)")
         table = tables[0]
-        shown = next(column for column in table.columns if column.key in ("item_s", "latency_s"))
+        items = [column for column in table.columns if column.key == "item_s"]
+        shown = items[0] if items else table.columns[table.index("latency_s")]
         groups = marks(table, shown.key)
         drawn = {point: group for point, group in groups.items() if any(mark.value is not None for mark in group)}
         if not drawn:

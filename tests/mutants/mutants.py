@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         name="pooled test",
         file="steelyard/analysis/within.py",
-        old="        log_ratios=tuple(log_ratio(before[place], after[place]) for place in places),\n",
+        old="        log_ratios=tuple(log_ratio(before[place], after[place]) - math.log(work) for place in places),\n",
         new=(
             "        log_ratios=tuple(\n"
             "            math.log(late / early)\n"
@@ -593,7 +593,7 @@ MUTANTS = (
         file="steelyard/analysis/within.py",
         old=(
             "        places=places,\n"
-            "        log_ratios=tuple(log_ratio(before[place], after[place]) for place in places),\n"
+            "        log_ratios=tuple(log_ratio(before[place], after[place]) - math.log(work) for place in places),\n"
         ),
         new=(
             "        places=places,\n"
