@@ -4,8 +4,11 @@ import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from steelyard import wire
 from steelyard.core.errors import LoweringError
@@ -17,12 +20,17 @@ from steelyard.engine.exits import exit_of
 from steelyard.guard.child import module_command
 from steelyard.guard.environment import for_child
 from steelyard.guard.scratch import scratch
+from steelyard.lowering.attempts import left_at
 from steelyard.lowering.cache import Cache, cache_root
 from steelyard.lowering.request import POOL, LoweringFailure, LoweringRequest, LoweringResponse, Progress
 from steelyard.lowering.side_by_side import side_by_side
 from steelyard.lowering.steps import missing, steps_of
 
 _TAIL_BYTES = 2000
+_DEATHS = frozenset(
+    (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGBUS, signal.SIGTRAP, signal.SIGKILL)
+)
+"""Signals that a process gets for what it does, SIGKILL where it needs more memory than there is."""
 
 
 def lower_points(
@@ -38,7 +46,8 @@ def lower_points(
 
     `pool` is how many input sets a point gets.
 
-    Raises LoweringError if the child as a whole fails: killed, out of memory, disk full.
+    A step that kills the child, as compiled code of a converter can, fails by that, and another child goes on. Raises
+    LoweringError if the child as a whole fails: asked to end, disk full, or killed where it was at no step.
     """
     root = cache_root()
     together = side_by_side(missing(steps_of(points, formats, platform=device_kind, pool=pool), Cache(root)))
@@ -56,37 +65,64 @@ def lower_points(
             pool=pool,
             progress=theirs,
             processes=together.processes,
+            at=str(base / "at"),
         )
-        (base / "request.json").write_bytes(wire.encode(request))
-        log = base / "log.txt"
-        with log.open("wb") as stream:
-            process = subprocess.Popen(
-                module_command("steelyard.lowering", str(base / "request.json"), str(base / "response.json")),
-                env=for_child(together.threads, temporary=base),
-                pass_fds=(theirs,),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        progress = Steps(say)
         try:
-            _follow(steps, process, say)
-            code = process.wait()
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
+            while (died := _lowered(request, base, together.threads, steps, progress)) is not None:
+                say(f"lowering ended with {died.how} at {died.label}: that step has failed, and the others go on")
+                request = replace(request, died_of={**request.died_of, died.step: died.how})
         finally:
             os.close(steps)
             os.close(theirs)
-        if code != 0:
-            tail = log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
-            raise LoweringError(f"lowering ended with {_ending(code)}: {tail or 'it said nothing'}")
         response = wire.read(base / "response.json", LoweringResponse)
     return (
         {entry.point.key: entry for entry in response.points},
         {failure.point: failure for failure in response.failures},
     )
+
+
+class _Died(NamedTuple):
+    """The step that a child died of, as in `LoweringRequest.died_of`, and its label."""
+
+    step: str
+    how: str
+    label: str
+
+
+def _lowered(
+    request: LoweringRequest, base: Path, threads: Mapping[str, str], pipe: int, progress: "Steps"
+) -> _Died | None:
+    """One child for the whole request; None once its response lies in the folder `base`. Raises LoweringError."""
+    (base / "request.json").write_bytes(wire.encode(request))
+    log = base / "log.txt"
+    assert request.progress is not None
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            module_command("steelyard.lowering", str(base / "request.json"), str(base / "response.json")),
+            env=for_child(threads, temporary=base),
+            pass_fds=(request.progress,),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _follow(pipe, process, progress)
+        code = process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    if code == 0:
+        return None
+    with suppress(ProcessLookupError):  # those that lowered beside it
+        os.killpg(process.pid, signal.SIGKILL)
+    at = left_at(Path(request.at)) if request.at is not None and -code in _DEATHS else None
+    if at is None or at[0] in request.died_of:
+        tail = log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
+        raise LoweringError(f"lowering ended with {_ending(code)}: {tail or 'it said nothing'}")
+    return _Died(step=at[0], how=_ending(code), label=at[1])
 
 
 def facts(lowered: LoweredPoint) -> LoweredFacts:
@@ -118,10 +154,9 @@ def facts(lowered: LoweredPoint) -> LoweredFacts:
     )
 
 
-def _follow(pipe: int, process: "subprocess.Popen[bytes]", say: Callable[[str], None]) -> None:
+def _follow(pipe: int, process: "subprocess.Popen[bytes]", steps: "Steps") -> None:
     """Pass on each step until the child ends. Blocks."""
     buffer = b""
-    steps = Steps(say)
     with exit_of(process.pid) as ended, selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
         selector.register(ended, selectors.EVENT_READ)

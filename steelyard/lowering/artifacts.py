@@ -9,6 +9,7 @@ from typing import Any
 from steelyard.core.errors import Denied, LoweringError, SteelyardError
 from steelyard.core.lowered import Artifact, LoweredProgram
 from steelyard.core.reason import reason_of
+from steelyard.lowering.attempts import Attempts
 from steelyard.lowering.cached import Entry
 from steelyard.lowering.calibration import Samples
 from steelyard.lowering.format import EAGER_FORMAT, Draft, Unquantized, format_of, made_with, quantization_of, require
@@ -23,8 +24,8 @@ Report = Callable[[Step, bool, float, str], None]
 class Artifacts:
     """The artifacts of one program, and what failed of them. Without `samples` nothing can be calibrated yet."""
 
-    def __init__(self, found: Found, samples: Samples | None = None) -> None:
-        self._found, self._program, self._samples = found, found.program, samples
+    def __init__(self, found: Found, attempts: Attempts, samples: Samples | None = None) -> None:
+        self._found, self._program, self._attempts, self._samples = found, found.program, attempts, samples
         self._source = source_of(found.program)
         self._opened = self._source.open(found)
         self._made: dict[str, Artifact] = {}
@@ -58,7 +59,8 @@ class Artifacts:
         try:
             if self._is_to_wait(form):
                 return
-            self._made[form], fresh = self._obtain(step, wait)
+            with self._attempts.at(step):
+                self._made[form], fresh = self._obtain(step, wait)
         except BlockingIOError:
             return
         except Denied:

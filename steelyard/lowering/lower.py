@@ -7,6 +7,7 @@ while it is exported, and eager's errors are taken before a converter changes th
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from steelyard.core.lowered import LoweredPoint
 from steelyard.core.reason import reason_of
 from steelyard.core.workload import Identity, Point, Program
 from steelyard.lowering.artifacts import Artifacts
+from steelyard.lowering.attempts import Attempts
 from steelyard.lowering.cache import Cache
 from steelyard.lowering.cached import Entry
 from steelyard.lowering.calibration import Samples, samples_of
@@ -61,7 +63,7 @@ def lower_ahead(request: LoweringRequest, first: int, progress: Callable[[Progre
 
     A format that fails here fails there, too. Raises whatever keeps it from going on; the other process can do without.
     """
-    job = _Job(request, progress)
+    job = _Job(replace(request, at=None), progress)
     with job.cache.lease():
         job.make_formats(first=first, wait=False)
 
@@ -84,6 +86,7 @@ class _Job:
         kind, pool = request.device_kind, request.pool
         self._total = len(steps_of(request.points, self._formats, platform=kind, pool=pool))
         self._costs = LoweringCosts(self.cache.root)
+        self._attempts = Attempts(None if request.at is None else Path(request.at), request.died_of)
 
     def reference(self, points: list[Point]) -> None:
         """Inputs and references of points with the same weights, and these."""
@@ -119,7 +122,7 @@ class _Job:
             kind, written = self._request.device_kind, written_by(point, (program.source,))
             found = Found(cache=self.cache, program=program, weights=weights, platform=kind, written=written)
             if shared not in self._artifacts:
-                self._artifacts[shared] = Artifacts(found, self._samples(point, role))
+                self._artifacts[shared] = Artifacts(found, self._attempts, self._samples(point, role))
             pool = self._request.pool
             steps = [
                 format_step(point, program, form, kind, pool=pool, weights_key=weights.key, written=written)
@@ -171,13 +174,14 @@ class _Job:
 
         written = self._written[point.key]
         step = self._references(point)
-        return self.cache.obtain(
-            step.kind,
-            step.key,
-            label=f"{point.suite}: {point.title}",
-            made_with=point_made_with(point, written),
-            build=written.watched(build),
-        )
+        with self._attempts.at(step):
+            return self.cache.obtain(
+                step.kind,
+                step.key,
+                label=f"{point.suite}: {point.title}",
+                made_with=point_made_with(point, written),
+                build=written.watched(build),
+            )
 
     def _references(self, point: Point) -> Step:
         return references_step(point, self._request.pool, self._written[point.key])
@@ -187,7 +191,8 @@ class _Job:
         for key, weights in point.weights.items():
             if key not in self._weights:
                 started, step = time.perf_counter(), weights_step(point, weights)
-                self._weights[key] = obtain_weights(self.cache, point, weights, local, step.label)
+                with self._attempts.at(step):
+                    self._weights[key] = obtain_weights(self.cache, point, weights, local, step.label)
                 self._report(step, not self._weights[key].fresh, time.perf_counter() - started)
         return {key: self._weights[key] for key in point.weights}
 

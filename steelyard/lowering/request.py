@@ -1,6 +1,7 @@
 """What goes into the lowering process and what comes out of it, as JSON files."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from steelyard.core.errors import SuiteError
 from steelyard.core.lowered import LoweredPoint
@@ -19,7 +20,8 @@ class LoweringRequest:
 
     `cache` is the cache's root; `weights_dir` the user's checkpoint or None. `progress` is an open
     descriptor to which a JSON line is written for every step, see `Progress`. `processes` is how many lower side by
-    side: all but one of them make formats ahead of it.
+    side: all but one of them make formats ahead of it. `at` is a file that names the step under way, and `died_of` the
+    steps of which earlier processes with the same request died, with how: they fail.
     """
 
     points: tuple[Point, ...]
@@ -30,6 +32,8 @@ class LoweringRequest:
     pool: int = POOL
     progress: int | None = None
     processes: int = 1
+    at: str | None = None
+    died_of: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
