@@ -6,7 +6,7 @@ is for debugging; the tuning `default` takes O2, and `max` O3. One thread a call
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -54,10 +54,11 @@ class _Compiled(Executable):
             raise SteelyardError(f"program '{self.program.name}': compile() must come first")
         return self._made
 
-    def compile(self) -> None:
-        """Compile, or take what a launch before has compiled, and load it."""
+    def compile(self, telling: Sequence[str] = ()) -> None:
+        """Compile, or take what a launch before has compiled, and load it. `telling` are flags by which the compiler
+        tells of itself and which change nothing."""
         runner = self._runner
-        self._made = iree_compiler.compiled(self._source, runner.flags(), runner.context.compile_cache)
+        self._made = iree_compiler.compiled(self._source, runner.flags(), runner.context.compile_cache, telling)
         self.module = runner.module(self._made.file)
 
     def context(self) -> Any:
@@ -134,6 +135,7 @@ class Iree(Runner):
 
     formats = ("stablehlo",)
     script = "steelyard.adapters.iree_script:script"
+    tells: ClassVar[Mapping[str, str]] = {"compilation": "steelyard.adapters.iree_compilation"}
     tunings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "default": {"level": "O2", "target_cpu": "host"},
         "max": {"level": "O3", "target_cpu": "host"},

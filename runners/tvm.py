@@ -34,6 +34,7 @@ class TvmUntuned(Runner):
     values: ClassVar[Mapping[str, tuple[str, ...]]] = {"fusion": ("on", "off")}
     ladder: ClassVar[tuple[str, ...]] = ("tvm_untuned", "tvm_untuned[fusion=on]")
     keeps_cache = ""
+    tells: ClassVar[Mapping[str, str]] = {"compilation": "steelyard.adapters.tvm_compilation"}
     folder = "none"
     idle = "only where it is named, as in --backend all,tvm_untuned"
     citation = Citation(

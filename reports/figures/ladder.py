@@ -1,12 +1,13 @@
 """What each step of a ladder brought: a waterfall of latencies, a panel a configuration."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steelyard.render.charts import Mark, few_ticks, labels, left_out, marks, stacked, whiskers
 from steelyard.render.drawing import Drawing
-from steelyard.render.style import BAND, FAINT, GRID, INK, Look, arm_styles, short
+from steelyard.render.style import BAND, FAINT, GRID, INK, ArmStyle, Look, arm_styles, short
 from steelyard.tables.format import TIMES, decimals, fixed
-from steelyard.tables.table import ReportData
+from steelyard.tables.table import Column, ReportData, Row, Table
 
 
 class Ladder:
@@ -18,58 +19,75 @@ class Ladder:
     title = "Ladder"
 
     def draw(self, data: ReportData, look: Look) -> Drawing:
-        """Draw the first ladder of the run."""
+        """Draw the ladders of the run, below each other; of those of backends and those along an axis the kind that was
+        asked for first, since one shows the latency of a call and the other that of an item."""
         tables = [table for table in data.tables if table.name.startswith("ladder-") and table.rows]
         if not tables:
             return Drawing(figure=None, reason="no ladder was asked for (bench run --ladder)")
-        table = tables[0]
-        items = [column for column in table.columns if column.key == "item_s"]
-        shown = items[0] if items else table.columns[table.index("latency_s")]
-        groups = marks(table, shown.key)
-        drawn = {point: group for point, group in groups.items() if any(mark.value is not None for mark in group)}
-        if not drawn:
+        tables = [table for table in tables if _shown(table).key == _shown(tables[0]).key]
+        panels = [
+            (table, point, group)
+            for table in tables
+            for point, group in marks(table, _shown(table).key).items()
+            if any(mark.value is not None for mark in group)
+        ]
+        if not panels:
             return Drawing(figure=None, reason="no rung of the ladder has a time")
-        told = {(row.tags["point"], row.tags["arm"]): row for row in table.rows}
-        styles = arm_styles(data.arms, data.baseline)
-        figure, axes = stacked(list(drawn.values()), look)
-        for axis, (point, group) in zip(axes, drawn.items(), strict=False):
+        shown, styles = _shown(tables[0]), arm_styles(data.arms, data.baseline)
+        figure, axes = stacked([group for *_, group in panels], look)
+        for axis, (table, point, group) in zip(axes, panels, strict=False):
             axis.set_title(short(point, look.characters(look.column_in / look.across) - 18))
-            farthest = max(mark.high or mark.value or 0.0 for mark in group)
-            before: float | None = None
-            for position, mark in enumerate(group):
-                if mark.value is None:
-                    _note(axis, 0.0, position, mark.word, look, color=FAINT, style="italic")
-                    continue
-                row = told[point, mark.arm]
-                step, verdict = table.cell(row, "step").value, row.tags["verdict"]
-                colour = styles[row.tags.get("backend", mark.arm)].colour
-                _bar(axis, position, before, mark.value, colour, verdict in ("faster", "slower"))
-                end = max(mark.value, before or 0.0, mark.high or 0.0)
-                _note(axis, end, position, _text(mark, step, verdict), look, color=INK)
-                before = mark.value
-            whiskers(axis, group)
-            labels(axis, group)
-            axis.set_xlim(0, farthest * 1.45)
-            axis.xaxis.set_major_locator(few_ticks())
+            rows = {row.tags["arm"]: row for row in table.rows if row.tags["point"] == point}
+            _climb(axis, table, group, rows, styles, look)
             axis.grid(axis="x", color=GRID, lw=0.4)
         figure.supxlabel(shown.heading, fontsize=look.size_pt)
+        titles = "; ".join(table.title for table in tables)
         return Drawing(
             figure=figure,
-            caption=f"{table.title} on {data.device}: {shown.title.casefold()} at each rung; filled bars: the step "
+            caption=f"{titles} on {data.device}: {shown.title.casefold()} at each rung; filled bars: the step "
             "from the rung before is faster or slower by its verdict, hollow bars: no such verdict. "
-            f"{table.basis} of latency."
-            f"{left_out(len(axes), len(drawn))}",
-            columns=("point", "rung", shown.key, "step", "step_low", "step_high", "verdict"),
+            f"{tables[0].basis} of latency.{left_out(len(axes), len(panels))}",
+            columns=("ladder", "point", "rung", shown.key, "step", "step_low", "step_high", "verdict"),
             rows=tuple(
                 (
-                    *(row.tags["point"], row.tags["arm"], table.cell(row, shown.key).value),
+                    *(table.name, row.tags["point"], row.tags["arm"], table.cell(row, shown.key).value),
                     *table.cell(row, "step").numbers,
                     row.tags["verdict"],
                 )
+                for table in tables
                 for row in table.rows
             ),
             alternative="Waterfall of latencies, one bar a rung; the numbers are in the table of the ladder.",
         )
+
+
+def _shown(table: Table) -> Column:
+    """The latency of an item where the table has it, else that of a call."""
+    items = [column for column in table.columns if column.key == "item_s"]
+    return items[0] if items else table.columns[table.index("latency_s")]
+
+
+def _climb(
+    axis: Any, table: Table, group: Sequence[Mark], rows: Mapping[str, Row], styles: Mapping[str, ArmStyle], look: Look
+) -> None:
+    """Bars of one ladder at one configuration."""
+    farthest = max(mark.high or mark.value or 0.0 for mark in group)
+    before: float | None = None
+    for position, mark in enumerate(group):
+        if mark.value is None:
+            _note(axis, 0.0, position, mark.word, look, color=FAINT, style="italic")
+            continue
+        row = rows[mark.arm]
+        step, verdict = table.cell(row, "step").value, row.tags["verdict"]
+        colour = styles[row.tags.get("backend", mark.arm)].colour
+        _bar(axis, position, before, mark.value, colour, verdict in ("faster", "slower"))
+        end = max(mark.value, before or 0.0, mark.high or 0.0)
+        _note(axis, end, position, _text(mark, step, verdict), look, color=INK)
+        before = mark.value
+    whiskers(axis, group)
+    labels(axis, group)
+    axis.set_xlim(0, farthest * 1.45)
+    axis.xaxis.set_major_locator(few_ticks())
 
 
 def _bar(axis: Any, position: int, before: float | None, value: float, colour: str, filled: bool) -> None:

@@ -42,8 +42,9 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("iree-base-compiler", "iree-base-runtime")}
 
 
-def compiled(source: Path, flags: Sequence[str], cache: Path) -> Made:
-    """A StableHLO module for this CPU, unless the cache has it. Raises SteelyardError with what the compiler said."""
+def compiled(source: Path, flags: Sequence[str], cache: Path, telling: Sequence[str] = ()) -> Made:
+    """A StableHLO module for this CPU, unless the cache has it; flags that are `telling` change nothing of it. Raises
+    SteelyardError with what the compiler said."""
     import iree.compiler
 
     key = hashlib.sha256(source.read_bytes())
@@ -63,7 +64,7 @@ def compiled(source: Path, flags: Sequence[str], cache: Path) -> Made:
             input_type="stablehlo",
             target_backends=["llvm-cpu"],
             output_file=str(unfinished),
-            extra_args=[*flags, *told],
+            extra_args=[*flags, *told, *telling],
         )
     except iree.compiler.CompilerToolError as error:
         raise SteelyardError(f"iree-compile: {_first_error(str(error))}") from error

@@ -208,11 +208,13 @@ def _representation(name: str, path: Path) -> Representation:
     """Without its weights where they are in a file of their own. Graphs within nodes count, too."""
     import onnx
 
-    graphs, kinds = [onnx.load(path, load_external_data=False).graph], []
+    model = onnx.load(path, load_external_data=False)
+    graphs, kinds = [model.graph], []
     model_bytes = path.stat().st_size
     while graphs:
         for node in graphs.pop().node:
             kinds.append(node.op_type)
             for attribute in node.attribute:
                 graphs += [attribute.g] if attribute.HasField("g") else attribute.graphs
-    return Representation(name=name, operators=most_frequent_first(kinds), bytes=model_bytes)
+    text = onnx.printer.to_text(model)
+    return Representation(name=name, operators=most_frequent_first(kinds), bytes=model_bytes, text=text)

@@ -24,6 +24,8 @@ from steelyard.core.runner import LaunchContext
 from steelyard.measure.phases import folded
 
 _VARIABLE = "OV_ENABLE_PROFILE_PASS"
+_TOLD = ("layerType", "primitiveType", "runtimePrecision", "outputLayouts", "originalLayersNames")
+"""What of a node of the compiled model is shown of it."""
 _NOT_COUNTED = frozenset({"Parameter", "Result", "Constant", "Input", "Output", "Const"})
 
 
@@ -60,13 +62,31 @@ def compilation(runner: OpenVinoRunner, program: LoweredProgram) -> Compilation:
         phases=folded(passes, window.compile_s),
         representations=(
             Representation(
-                name="OpenVINO IR", operators=most_frequent_first(_kinds(before)), bytes=entry.stat().st_size
+                name="OpenVINO IR",
+                operators=most_frequent_first(_kinds(before)),
+                bytes=entry.stat().st_size,
+                text=entry.read_text(),
             ),
-            Representation(name="OpenVINO, as compiled", operators=most_frequent_first(_kinds(runtime))),
+            Representation(
+                name="OpenVINO, as compiled",
+                operators=most_frequent_first(_kinds(runtime)),
+                text="".join(map(_line, nodes)),
+            ),
         ),
         code=machine_code((), "OpenVINO does not hand out what it generates at run time"),
         from_cache=bool(executable.compiled.get_property("LOADED_FROM_CACHE")),
     )
+
+
+def _line(node: Any) -> str:
+    """A node of the compiled model: its kind, name and inputs, what the plugin computes it with, and what it gives."""
+    told = {name: str(value.astype(str)) for name, value in node.get_rt_info().items() if name in _TOLD}
+    inputs = ", ".join(each.get_source_output().get_node().get_friendly_name() for each in node.inputs())
+    outputs = ", ".join(
+        f"{each.get_element_type().get_type_name()}{each.get_partial_shape()}" for each in node.outputs()
+    )
+    about = ", ".join(told[name] for name in _TOLD if told.get(name))
+    return f"{node.get_friendly_name()}({inputs}) -> {outputs}  # {about}\n"
 
 
 def _kinds(kinds: list[str]) -> Iterator[str]:

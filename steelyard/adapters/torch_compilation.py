@@ -150,13 +150,15 @@ def representations(texts: Mapping[str, str]) -> Iterator[Representation]:
     for kind, name in _GRAPHS.items():
         if kind in texts:
             operators = most_frequent_first(_named(found) for found in _OPERATOR.finditer(texts[kind]))
-            yield Representation(name=name, operators=operators, bytes=len(texts[kind].encode()))
+            text = texts[kind]
+            yield Representation(name=name, operators=operators, bytes=len(text.encode()), text=text)
     if code := texts.get(_OUTPUT_CODE):
         _, _, call = code.partition("def call(")
         kinds = (
             "generated kernel" if found.startswith(("cpp_", "triton_")) else found for found in _LAUNCHES.findall(call)
         )
-        yield Representation(name="generated code", operators=most_frequent_first(kinds), bytes=len(code.encode()))
+        operators = most_frequent_first(kinds)
+        yield Representation(name="generated code", operators=operators, bytes=len(code.encode()), text=code)
 
 
 def _named(node: re.Match[str]) -> str:

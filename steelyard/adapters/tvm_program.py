@@ -1,7 +1,7 @@
 """A program of TVM: compiled by LLVM, called through the virtual machine of Relax, weights as arguments."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +42,43 @@ class TvmProgram(Executable):
         self._source = Path(artifact.directory) / artifact.entry
         self.weights = runner.weights.read(program.weights_file, artifact.details["weights"])
         self.main: Any = None
-        self._kernels: Mapping[str, Any] = {}
+        self.lowered: Any = None
+        self.made: Any = None
 
     def compile(self) -> None:
         """Lower to loops, compile these with LLVM, and load what came out."""
+        for _ in self.steps():
+            pass
+
+    def steps(self) -> Iterator[str]:
+        """Compile, with the name of each step before it is taken."""
         import tvm
 
-        module = tvm.ir.load_json(self._source.read_text())
-        lowered = self._runner.lower(module)
-        self._kernels = {
+        yield "read"
+        module = self.source()
+        yield "lower"
+        self.lowered = self._runner.lower(module)
+        yield "compile"
+        self.made = tvm.compile(self.lowered, target=self._runner.target, relax_pipeline=None)
+        yield "load"
+        self.main = tvm.relax.VirtualMachine(self.made, tvm.cpu())["main"]
+
+    def source(self) -> Any:
+        """The module as it was imported."""
+        import tvm
+
+        return tvm.ir.load_json(self._source.read_text())
+
+    @property
+    def _kernels(self) -> Mapping[str, Any]:
+        """The functions of loops that were compiled, by name."""
+        import tvm
+
+        return {
             name.name_hint: function
-            for name, function in lowered.functions.items()
+            for name, function in self.lowered.functions.items()
             if isinstance(function, tvm.tirx.PrimFunc)
         }
-        made = tvm.compile(lowered, target=self._runner.target, relax_pipeline=None)
-        self.main = tvm.relax.VirtualMachine(made, tvm.cpu())["main"]
 
     def put(self, index: int, array: Any) -> Any:
         """An array of the host with memory of TVM's own."""
@@ -71,23 +93,23 @@ class TvmProgram(Executable):
         """The loops that were compiled: the types that they read and write, and how many of them are parallel."""
         import tvm
 
-        runner = self._runner
-        types = {str(given.ty.dtype) for function in self._kernels.values() for given in function.params}
+        runner, kernels = self._runner, self._kernels
+        types = {str(given.ty.dtype) for function in kernels.values() for given in function.params}
         floating = [name for name in types if name in DTYPE_BYTES and "float" in name]
         dtype = min(floating, key=DTYPE_BYTES.__getitem__, default=self.program.dtype)
         mismatches = []
         if runner.context.budget.precision == "strict" and DTYPE_BYTES[dtype] < DTYPE_BYTES[self.program.dtype]:
             mismatches.append(f"compiled to loops over {dtype}, not {self.program.dtype}")
-        parallel = sum("T.parallel(" in function.script() for function in self._kernels.values())
-        scheduled = sum(is_scheduled(function) for function in self._kernels.values())
-        told = f"{runner.origin(scheduled)}, {parallel} of {len(self._kernels)} functions have a parallel loop"
+        parallel = sum("T.parallel(" in function.script() for function in kernels.values())
+        scheduled = sum(is_scheduled(function) for function in kernels.values())
+        told = f"{runner.origin(scheduled)}, {parallel} of {len(kernels)} functions have a parallel loop"
         return Proof(
             runtime="tvm",
             versions=versions(),
             platform="llvm",
             dtype=dtype,
             threads=tvm.runtime.num_threads(),
-            placement={"llvm": len(self._kernels)},
+            placement={"llvm": len(kernels)},
             mismatches=tuple(mismatches),
             remarks=(told,),
             budget={
@@ -99,7 +121,7 @@ class TvmProgram(Executable):
                 "denormals_told_by": "tried",
             },
             details={
-                "kernels": sorted(self._kernels),
+                "kernels": sorted(kernels),
                 "parallel_kernels": parallel,
                 "scheduled_kernels": scheduled,
                 **runner.told(),

@@ -175,8 +175,9 @@ def representations(stablehlo: str, hlo: str) -> tuple[Representation, ...]:
             name="StableHLO, as exported",
             operators=most_frequent_first(kind for kind in _STABLEHLO.findall(stablehlo) if kind not in _NO_WORK),
             bytes=len(stablehlo.encode()),
+            text=stablehlo,
         ),
-        Representation(name="HLO, optimised", operators=_counted(hlo), bytes=len(hlo.encode())),
+        Representation(name="HLO, optimised", operators=_counted(hlo), bytes=len(hlo.encode()), text=hlo),
         Representation(name="HLO, optimised: entry computation", operators=_counted(entry), bytes=len(entry.encode())),
     )
 

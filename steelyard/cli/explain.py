@@ -24,6 +24,10 @@ def explain(
     case: Annotated[str, typer.Argument(help="A case: its id or the beginning of it, or WORKLOAD/AXIS=VALUE.")],
     run: Annotated[str, typer.Option(help="The run: its path, id, the beginning or end of its id.")] = "latest",
     runs: Annotated[Path, typer.Option(help="Where runs are stored.")] = RUNS,
+    programs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with the program at each point of compilation instead."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print data instead of tables.")] = False,
 ) -> None:
     """Explain a case: what every backend was given and what it did, with every difference marked."""
@@ -34,7 +38,13 @@ def explain(
 
     stored = read_run(find_run(runs, run))
     facts = gather(stored.run)
-    found = explained(facts, find_point(facts, case))
+    point = find_point(facts, case)
+    if programs is not None:
+        from steelyard.tracing.programs import write
+
+        typer.echo(f"programs: {write(stored.run, stored.path, point, programs)}")
+        return
+    found = explained(facts, point)
     if json:
         print_json("explanation", document(stored, found))
     else:

@@ -61,11 +61,18 @@ class Phase:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Representation:
     """The program at one point of its compilation: how many operators of each kind it has, and the bytes of its text or
-    file without weights; None where it is not written."""
+    file without weights; None where it is not written.
+
+    A runtime gives the `text` to read, without weights. Its launch writes that to a file beside the run's segments and
+    keeps the name of the `file` and its hash instead; empty where there is none.
+    """
 
     name: str
     operators: Mapping[str, int]
     bytes: int | None = None
+    text: str = ""
+    file: str = ""
+    sha256: str = ""
 
     @property
     def count(self) -> int:

@@ -25,7 +25,7 @@ from steelyard.engine.judging import joined, status_of
 from steelyard.engine.traced_telling import compilations_of, memory_of
 from steelyard.lowering.format import GRAPH
 from steelyard.lowering.origin import source_of
-from steelyard.measure import trace_file
+from steelyard.measure import program_texts, trace_file
 from steelyard.measure.clock import CLOCK
 from steelyard.measure.correctness import Checker
 from steelyard.measure.cpu_counters import CpuCounters
@@ -48,12 +48,19 @@ def trace_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first: 
         names = " and ".join(each.program.name for each in lowered.programs.values())
         raise Unsupported(f"a call of several programs ({names}) is not traced: trace them as workloads of their own")
     (program,) = lowered.programs.values()
+    name = f"{launch.request.launch.rpartition('/')[2]}-{case.case_id[:16]}"
     compilations = compilations_of(
         runner, program, cold=launch.request.round == 0, begins=lambda: launch.enter("compile")
     )
+    compilations = program_texts.written(compilations, Path(launch.request.traces), name)
     (executable,) = launch.compiled(runner, case)[0].values()
-    with launch.phase("compile"):
-        tracer = runner.tracer(program)
+    try:
+        with launch.phase("compile"):
+            tracer = runner.tracer(program)
+    except Unsupported as error:  # what its compiler tells is told without a profiler, too
+        return launch.result(
+            case, first=first, status="unsupported", reason=str(error), details=Details(compilations=compilations)
+        )
     inputs, reference = tensors(lowered.pool[0].inputs), tensors(lowered.pool[0].reference)
     clean, traced = executable.bind(inputs), tracer.executable.bind(inputs)
     launch.enter("first_run")
@@ -84,10 +91,9 @@ def trace_case(launch: "Launch", runner: Runner, case: "CaseRequest", *, first: 
     recording = _with_sources(recording, fusion)
     proof = joined({"main": tracer.executable.proof()}, {"main": program.program.dtype}, {}, launch.request.budget)
     status, reason = status_of(correctness, proof)
-    name = f"{launch.request.launch.rpartition('/')[2]}-{case.case_id[:16]}.npz"
     facts = TraceFacts(
-        file=name,
-        sha256=trace_file.write(Path(launch.request.traces) / name, recording),
+        file=f"{name}.npz",
+        sha256=trace_file.write(Path(launch.request.traces) / f"{name}.npz", recording),
         calls=count if recording.averaged else len(recording.calls),
         events=len(recording.kernel),
         overhead_ratio=statistics.median(ratios),

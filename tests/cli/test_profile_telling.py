@@ -8,9 +8,10 @@ import pytest
 import steelyard.engine
 from steelyard.store import list_runs, open_run
 from steelyard.tracing.compilations import compilations
-from tests.cli.test_profile import bench, profiled, rows_of, stored
+from tests.cli.test_profile import SUITE, bench, profiled, rows_of, stored
 from tests.fakes.traced import PATH
 
+WORKLOAD = "product"
 KINDS = ("trace", "lowering", "passes", "codegen", "native", "load", "other", "unnamed")
 
 
@@ -88,6 +89,38 @@ def test_all_of_it_is_printed_as_data(report: Path) -> None:
     assert told["memory"]["told"]["least"]["value"] == 2**21
     assert (untold["compilations"][0]["told"], untold["memory"]["told"]) == (None, None)
     assert "cut off" in untold["compilations"][0]["reason"]
+
+
+def test_programs_stand_side_by_side_on_a_page_as_text(report: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = bench("explain", WORKLOAD, "--run", str(report.parent), "--programs", str(page))
+    assert done.exit_code == 0, done.output
+    text = page.read_text()
+    assert "product&lt;b&gt;(x)" in text
+    assert "product<b>" not in text
+    assert "It has no text." in text
+    assert "the record of passes is cut off" in text
+    (kept,) = (report.parent / "traces").glob("*.txt.gz")
+    kept.write_bytes(b"")
+    assert bench("explain", WORKLOAD, "--run", str(report.parent), "--programs", str(page)).exit_code == 0
+    assert "its sha256 is another" in page.read_text()
+
+
+def test_a_runtime_without_a_profiler_tells_of_its_compilation_all_the_same(tmp_path: Path) -> None:
+    done = profiled(tmp_path, f"{PATH}[sleep=0.001],{PATH}[sleep=0.001,told=no profile]", "--launches", "2")
+    assert done.exit_code == 0, done.output
+    run = open_run(stored(tmp_path)[0])
+    without = [each for each in compilations(run) if "no profile" in each.arm]
+    assert [(each.occasion, each.told.compile_s) for each in without] == [("cold", 0.5), ("again", 0.5)]
+    statuses = {(result.status, result.reason) for result in run.results if "no profile" in result.arm}
+    assert statuses == {("unsupported", "Traced has no profiler: write tracer()")}
+
+
+def test_a_timed_run_has_no_programs_to_show(tmp_path: Path) -> None:
+    timed = ("--rounds", "1", "--no-report", "--no-energy", "--output", str(tmp_path))
+    assert bench("run", *SUITE, "--backend", PATH, "--baseline", PATH, *timed).exit_code == 0
+    done = bench("explain", WORKLOAD, "--runs", str(tmp_path), "--programs", str(tmp_path / "page.html"))
+    assert "bench profile makes runs that do" in str(done.exception)
 
 
 def test_only_a_launch_that_is_traced_asks_a_compiler_to_tell_of_itself() -> None:

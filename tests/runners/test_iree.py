@@ -114,3 +114,25 @@ def test_only_what_the_module_computes_is_counted_as_its_dispatches(tmp_path: Pa
     made = iree_compiler.Made(file=file)
     assert made.dispatches() == ["0_matmul_2x2_f32", "1_copy"]
     assert made.statistics()["execution"]["dispatch-count"] == 2
+
+
+def test_a_compilation_tells_its_phases_the_program_after_each_and_its_code(programs, tmp_path):
+    source = """
+        from steelyard.adapters.iree_compilation import compilation
+        runner.start()
+        found = [compilation(runner, lowered["decode"]) for _ in range(2)]
+        print(wire.encode(found).decode())
+        """
+    cold, again = launch(source, directory=tmp_path, programs=programs)
+    names = [form["name"] for form in cold["representations"]]
+    assert (names[0], names[-1]) == ("MLIR after input", "MLIR after vm")
+    assert any(name.startswith("linalg.") for name in cold["representations"][0]["operators"])
+    assert "util.func" in cold["representations"][0]["text"]
+    assert {phase["kind"] for phase in cold["phases"]} >= {"lowering", "native"}
+    seconds = sum(phase["own_s"] for phase in cold["phases"])
+    assert 0.9 * cold["compile_s"] < seconds <= cold["compile_s"] * (1 + 1e-6)
+    assert cold["code"]["bytes"]["value"] > 1000
+    assert "SerializeTargetExecutablesPass" in cold["remarks"][0]
+    assert (cold["from_cache"], again["from_cache"]) == (False, True)
+    assert (again["phases"], again["representations"], again["remarks"]) == ([], [], [])
+    assert "compile cache" in again["code"]["bytes"]["reason"]

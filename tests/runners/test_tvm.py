@@ -52,3 +52,22 @@ def test_fusion_leaves_fewer_functions_and_the_same_answer(programs, tmp_path):
     )
     assert fused < plain
     assert same == pytest.approx(logits, rel=1e-4, abs=1e-5)
+
+
+def test_a_compilation_tells_its_passes_the_module_before_and_after_and_its_code(programs, tmp_path):
+    source = """
+        from steelyard.adapters.tvm_compilation import compilation
+        runner.start()
+        print(wire.encode(compilation(runner, lowered["decode"])).decode())
+        """
+    asked = {"backend": "tvm_untuned[fusion=on]", "directory": tmp_path, "programs": programs}
+    found = in_launch.launch(source, **asked)
+    before, after, loops = found["representations"]
+    assert "matmul" in " ".join(before["operators"])
+    assert after["operators"]["call of loops"] > 10
+    assert loops["operators"]["grid"] > 10
+    assert "@T.prim_func" in loops["text"]
+    phases = {phase["name"]: phase for phase in found["phases"]}
+    assert "FuseOps" in str(phases["lowering"]["parts"])
+    assert phases["loading into the virtual machine"]["own_s"] > 0
+    assert found["code"]["bytes"]["value"] > 1000
