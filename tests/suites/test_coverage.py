@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from steelyard.suites.coverage import LEFT_OUT, SUITE
 
 from steelyard import plugins
 from steelyard.core.workload import Selection
-from steelyard.lowering.plain import build
+from steelyard.lowering.plain import build, make, write
 
 POINTS = {point.workload: point for point in SUITE.points(Selection(device_kind="cpu"))}
 SAMPLE = [*list(POINTS)[::40], "t5", "resnet", "mamba"]
@@ -37,3 +38,15 @@ def test_a_model_is_as_the_file_says(name):
     with torch.inference_mode():
         outputs = module(*inputs)
     assert [tuple(value.shape) for value in outputs] == [spec.shape for spec in program.outputs]
+
+
+@pytest.mark.backends
+def test_a_mixture_of_experts_has_a_reference_in_float64(tmp_path):
+    point = POINTS["mixtral"]
+    program = point.programs["main"]
+    module = build(in_place=False, **program.arguments)
+    write(program.weights.arguments, tmp_path, None)
+    stored = {name: value.double() for name, value in load_file(tmp_path / "weights.safetensors").items()}
+    module.load_state_dict(stored, assign=True)
+    (entry,) = make(point, {"main": module}, None, 1)
+    assert {value.dtype for value in entry.references.values()} == {torch.float64}
