@@ -12,7 +12,8 @@ def double_arithmetic() -> Iterator[None]:
 
     The model classes of transformers convert to float32 inside norms, rotary embeddings and routers: merely converted
     to float64, they would be references of about that precision. What a module keeps as float32 (rotary frequencies)
-    and what it makes in torch's default type stay: they belong to the model.
+    and what it makes in torch's default type stay: they belong to the model. Where a product takes one of these beside
+    float64, which torch does by itself in sums alone, it is made float64 there.
     """
     import torch
     from torch.overrides import TorchFunctionMode
@@ -21,8 +22,20 @@ def double_arithmetic() -> Iterator[None]:
     narrow = (torch.float32, torch.float16, torch.bfloat16)
     casts = (torch.Tensor.float, torch.Tensor.half, torch.Tensor.bfloat16)
 
+    products = (
+        *(torch.nn.functional.linear, torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.bmm),
+        *(torch.conv1d, torch.conv2d, torch.nn.functional.scaled_dot_product_attention),
+    )
+
     def wide(leaf: Any) -> Any:
         return torch.float64 if isinstance(leaf, torch.dtype) and leaf in narrow else leaf
+
+    def as_double(leaf: Any) -> Any:
+        return leaf.double() if isinstance(leaf, torch.Tensor) and leaf.dtype in narrow else leaf
+
+    def mixed(leaves: Any) -> bool:
+        types = {leaf.dtype for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()}
+        return torch.float64 in types and len(types) > 1
 
     class Double(TorchFunctionMode):  # type: ignore[misc]
         """Every request for one of `narrow` is one for float64."""
@@ -33,6 +46,8 @@ def double_arithmetic() -> Iterator[None]:
             if func in casts:
                 return args[0].double()
             places, options = pytree.tree_map(wide, (args, dict(kwargs or {})))
+            if func in products and mixed(pytree.tree_leaves((places, options))):
+                places, options = pytree.tree_map(as_double, (places, options))
             return func(*places, **options)
 
     with torch.no_grad(), Double():

@@ -7,6 +7,7 @@ from steelyard.suites.coverage import LEFT_OUT, SUITE
 
 from steelyard import plugins
 from steelyard.core.workload import Selection
+from steelyard.engine.lower import lower_points
 from steelyard.lowering.plain import build, make, write
 
 POINTS = {point.workload: point for point in SUITE.points(Selection(device_kind="cpu"))}
@@ -50,3 +51,14 @@ def test_a_mixture_of_experts_has_a_reference_in_float64(tmp_path):
     module.load_state_dict(stored, assign=True)
     (entry,) = make(point, {"main": module}, None, 1)
     assert {value.dtype for value in entry.references.values()} == {torch.float64}
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("name", ["dinov3_vit", "swinv2"])  # an empty tensor among its weights; a table in float32
+def test_what_has_once_failed_is_lowered(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("STEELYARD_CACHE", str(tmp_path))
+    chosen = SUITE.points(Selection(device_kind="cpu", workloads=(name,)))
+    lowered, failures = lower_points(chosen, ("module", "onnx"), weights_dir=None, device_kind="cpu", say=print)
+    assert not failures
+    (point,) = lowered.values()
+    assert set(point.programs["main"].artifacts) == {"onnx"}

@@ -155,7 +155,8 @@ def _together(names: Sequence[str]) -> str:
 
 def _sketch(bits: "Array") -> Any:
     """Equal for equal arrays, and cheap: shape, width and the first numbers."""
-    return bits.shape, bits.dtype.itemsize, bits[(0,) * max(bits.ndim - 1, 0)][:64].tobytes() if bits.ndim else b""
+    first = bits[(0,) * max(bits.ndim - 1, 0)][:64].tobytes() if bits.ndim and bits.size else b""
+    return bits.shape, bits.dtype.itemsize, first
 
 
 def _write(path: Path, arrays: Any) -> dict[str, int]:
