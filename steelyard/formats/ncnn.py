@@ -4,6 +4,7 @@ pnnx is a program of its own. What it cannot express in layers it leaves as it f
 name that ncnn has no layer for is an error here, since ncnn itself ends the process that loads such a file.
 """
 
+import math
 import os
 import re
 import subprocess
@@ -11,11 +12,15 @@ import tempfile
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steelyard.core.errors import LoweringError
 from steelyard.guard.child import program_command
 from steelyard.lowering.format import Draft, Exported, Format
 from steelyard.lowering.source import example_inputs
+
+if TYPE_CHECKING:
+    import torch
 
 _TYPES = {"float32": "f32", "int64": "i64", "int32": "i32"}
 """What programs are given to ncnn, in the words of pnnx: it computes in float32, so that no other is taken for one."""
@@ -36,7 +41,8 @@ def convert(source: Exported, directory: Path, option: str | None) -> Draft:
     inputs = example_inputs(program)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, that constants are kept as such
-        traced = torch.jit.trace(source.exported.module(check_guards=False), inputs, check_trace=False, strict=False)
+        module = _with_masks_in_float(source.exported.module(check_guards=False))
+        traced = torch.jit.trace(module, inputs, check_trace=False, strict=False)
     param, weights = directory / "program.ncnn.param", directory / "program.ncnn.bin"
     with tempfile.TemporaryDirectory() as folder:
         traced.save(f"{folder}/program.pt")
@@ -59,6 +65,22 @@ def convert(source: Exported, directory: Path, option: str | None) -> Draft:
         weight_bytes=weights.stat().st_size,
         details={"layers": dict(layers.most_common()), "weights": weights.name, **ends(script)},
     )
+
+
+def _with_masks_in_float(module: "torch.fx.GraphModule") -> "torch.fx.GraphModule":
+    """The module with 0 and minus infinity in the place of boolean masks of attention, which ncnn would read as floats
+    (docs/upstream.md)."""
+    import torch
+
+    for node in module.graph.nodes:
+        if node.target is torch.ops.aten.scaled_dot_product_attention.default:
+            mask = node.kwargs.get("attn_mask", node.args[3] if len(node.args) > 3 else None)
+            if mask is not None and mask.meta["val"].dtype == torch.bool:
+                with module.graph.inserting_before(node):
+                    added = module.graph.call_function(torch.ops.aten.where.Scalar, (mask, 0.0, -math.inf))
+                node.replace_input_with(mask, added)
+    module.recompile()
+    return module
 
 
 def ends(script: str) -> dict[str, list[dict[str, int | str | None]]]:

@@ -33,18 +33,8 @@ def test_the_axis_that_ncnn_keeps_apart_is_read_from_the_script_of_pnnx():
 def test_a_convolution_net_is_right_and_what_has_no_layer_is_a_row_with_the_names(tmp_path):
     pytest.importorskip("ncnn")
     command = [sys.executable, "-m", "steelyard", "run", "--suite", "vision", "--size", "tiny", "--threads", "2"]
-    command += [
-        "--workload",
-        "vgg19,swin",
-        "--backend",
-        "ncnn",
-        "--baseline",
-        "ncnn",
-        "--rounds",
-        "1",
-        "--window",
-        "0.05",
-    ]
+    command += ["--workload", "vgg19,swin,vit", "--backend", "ncnn", "--baseline", "ncnn"]
+    command += ["--rounds", "1", "--window", "0.05"]
     command += ["--output", str(tmp_path), "--no-report", "--json"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     run = open_run(find_run(tmp_path, "latest"))
@@ -54,6 +44,7 @@ def test_a_convolution_net_is_right_and_what_has_no_layer_is_a_row_with_the_name
     assert last["vgg19"].proof.threads == 2
     layers = last["vgg19"].proof.details["layers"]
     assert (layers["Convolution"], layers["InnerProduct"]) == (5, 3)
+    assert last["vit"].status == "ok", f"a boolean mask, which ncnn reads as floats: {last['vit'].reason}"
     assert last["swin"].status == "unsupported"
     assert "ncnn has no layer for: " in last["swin"].reason
     assert [json.loads(line)["event"] for line in ended.stdout.splitlines()]
