@@ -5,7 +5,7 @@ from typing import Any
 
 from steelyard.render.charts import Mark, few_ticks, labels, left_out, marks, stacked, whiskers
 from steelyard.render.drawing import Drawing
-from steelyard.render.style import BAND, FAINT, GRID, INK, ArmStyle, Look, arm_styles, short
+from steelyard.render.style import BAND, FAINT, GRID, INK, ArmStyle, Look, arm_styles, short, shorts
 from steelyard.tables.format import TIMES, decimals, fixed
 from steelyard.tables.table import Column, ReportData, Row, Table
 
@@ -71,7 +71,7 @@ def _climb(
     axis: Any, table: Table, group: Sequence[Mark], rows: Mapping[str, Row], styles: Mapping[str, ArmStyle], look: Look
 ) -> None:
     """Bars of one ladder at one configuration."""
-    farthest = max(mark.high or mark.value or 0.0 for mark in group)
+    ends: list[tuple[float, str]] = []
     before: float | None = None
     for position, mark in enumerate(group):
         if mark.value is None:
@@ -82,12 +82,19 @@ def _climb(
         colour = styles[row.tags.get("backend", mark.arm)].colour
         _bar(axis, position, before, mark.value, colour, verdict in ("faster", "slower"))
         end = max(mark.value, before or 0.0, mark.high or 0.0)
-        _note(axis, end, position, _text(mark, step, verdict), look, color=INK)
+        ends.append((end, _text(mark, step, verdict)))
+        _note(axis, end, position, ends[-1][1], look, color=INK)
         before = mark.value
     whiskers(axis, group)
     labels(axis, group)
-    axis.set_xlim(0, farthest * 1.45)
+    axis.set_xlim(0, _room(ends, max(len(name) for name in shorts(mark.arm for mark in group).values()), look))
     axis.xaxis.set_major_locator(few_ticks())
+
+
+def _room(ends: Sequence[tuple[float, str]], longest: int, look: Look) -> float:
+    """Where the axis ends, so that what stands behind each bar fits; tick labels have up to the `longest` letters."""
+    width_in = look.column_in / look.across - look.inches(longest)
+    return max(end / max(0.2, 1 - look.inches(len(text) + 1) / width_in) for end, text in ends)
 
 
 def _bar(axis: Any, position: int, before: float | None, value: float, colour: str, filled: bool) -> None:

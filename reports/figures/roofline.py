@@ -22,6 +22,8 @@ _WIDTH = 0.87
 _DODGE = 0.013
 """Backends at one workload point stand beside each other, so many widths of the panel apart."""
 _LINES = {"measured": "-", "declared": (0, (5, 2)), "computed": (0, (1, 1.5))}
+_LINE = 1.3
+"""Height of a line of labels, in type sizes."""
 _UNDER_TEXT = {"facecolor": "white", "edgecolor": "none", "pad": 0.2, "alpha": 0.75}
 _COLUMNS = (
     *("kind", "name", "backend", "origin", "intensity_flop_per_byte", "gflop_per_s", "gflop_low", "gflop_high"),
@@ -71,7 +73,7 @@ class Roofline:
         shown = [point for point in points if point.point in names[:SHOWN]]
         arms = shorts(arm for arm in data.arms if any(point.arm == arm for point in shown))
         columns = key_columns(list(arms.values()), look)
-        around = look.scale * (0.38 + 0.125 * math.ceil(len(arms) / columns))
+        around = look.scale * (0.4 + 0.14 * math.ceil(len(arms) / columns))
         height = min(_BOX * _WIDTH * look.column_in + around, look.height_in)
         box = (height - around) / (_WIDTH * look.column_in)
         figure = new_figure(look.column_in, height)
@@ -194,8 +196,12 @@ def _draw_roofs(
         name = f"{roof.name}{origin} {_number(roof.rate)} GB/s"
         if look.inches(len(name)) > math.log(right / at) * decade[0] / math.cos(angle):
             name = f"{roof.name}{origin}"  # a line too short for its number, which the table of roofs has
-        axis.annotate(name, (at, roof.rate * at), (0, 1.5), rotation=math.degrees(angle), rotation_mode="anchor",
-                      ha="left", va="bottom", color=colour, **small)  # fmt: skip
+        faster = [other.rate for other in roofs if other.kind == "memory" and other.rate > roof.rate]
+        gap_in = math.log(min(faster) / roof.rate) * decade[1] * math.cos(angle) if faster else math.inf
+        below = gap_in < _LINE * look.small_pt / 72  # no room between it and the next one
+        axis.annotate(name, (at, roof.rate * at), (0, -1.5 if below else 1.5), rotation=math.degrees(angle),
+                      rotation_mode="anchor", ha="left", va="top" if below else "bottom", color=colour,
+                      **small)  # fmt: skip
     for dtype, same in groupby((roof for roof in roofs if roof.kind == "compute"), key=lambda roof: roof.name):
         told = sorted(same, key=lambda roof: -roof.rate)
         name = f"{dtype} {', '.join(f'{_number(roof.rate)} {roof.origin}' for roof in told)} [GFLOP/s]"
