@@ -22,10 +22,13 @@ TOKENS = 4
 WINDOW_S = 0.1
 """The least window; 50 periods of the meter may ask for more."""
 _HOST = Device(kind="cpu", index=0, name="the host", memory_bytes=None)
+KINDS = ("cpu", "cuda", "rocm", "xpu")
 
 
 class Metered(NumpyRunner):
-    """The numpy runner with short energy windows in its worker."""
+    """The numpy runner with short energy windows in its worker, whatever device it is told to use."""
+
+    kinds = KINDS
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(context)
@@ -35,6 +38,8 @@ class Metered(NumpyRunner):
 class OnTheHost(Wrapped):
     """A real backend with short energy windows that computes on the host, whatever device the run is told to use: the
     meter and the driver of that device are stand-ins."""
+
+    kinds = KINDS
 
     def __init__(self, context: LaunchContext) -> None:
         super().__init__(dataclasses.replace(context, device=_HOST))
