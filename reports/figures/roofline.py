@@ -73,7 +73,7 @@ class Roofline:
         shown = [point for point in points if point.point in names[:SHOWN]]
         arms = shorts(arm for arm in data.arms if any(point.arm == arm for point in shown))
         columns = key_columns(list(arms.values()), look)
-        around = look.scale * (0.4 + 0.14 * math.ceil(len(arms) / columns))
+        around = look.scale * (0.37 + 0.135 * math.ceil(len(arms) / columns))
         height = min(_BOX * _WIDTH * look.column_in + around, look.height_in)
         box = (height - around) / (_WIDTH * look.column_in)
         figure = new_figure(look.column_in, height)
