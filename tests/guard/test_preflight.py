@@ -69,6 +69,7 @@ def test_a_machine_on_which_verdicts_are_possible_is_looked_at_once():
     assert twice_if_noisy(iter((calm,)).__next__, pytest.fail, pytest.fail) is calm
 
 
+@pytest.mark.alone  # beside other tests the load itself gets less than half of the CPU
 def test_a_background_load_on_one_cpu_is_seen_by_the_spin_meter_and_the_boundary_sample():
     cpu = min(os.sched_getaffinity(0))
     code = f"import os\nos.sched_setaffinity(0, {{{cpu}}})\nprint(flush=True)\nwhile True: pass"
