@@ -75,7 +75,8 @@ def _with_masks_in_float(module: "torch.fx.GraphModule") -> "torch.fx.GraphModul
     for node in module.graph.nodes:
         if node.target is torch.ops.aten.scaled_dot_product_attention.default:
             mask = node.kwargs.get("attn_mask", node.args[3] if len(node.args) > 3 else None)
-            if mask is not None and mask.meta["val"].dtype == torch.bool:
+            told = None if mask is None else mask.meta.get("val")
+            if told is not None and told.dtype == torch.bool:
                 with module.graph.inserting_before(node):
                     added = module.graph.call_function(torch.ops.aten.where.Scalar, (mask, 0.0, -math.inf))
                 node.replace_input_with(mask, added)

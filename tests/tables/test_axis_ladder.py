@@ -9,7 +9,7 @@ from steelyard.analysis.steps import Step, steps
 from steelyard.core.run import Run
 from steelyard.render.drawing import picture
 from steelyard.tables.build import build
-from tests.fakes.runs import llm_points, synthetic_run
+from tests.fakes.runs import Shape, llm_points, synthetic_run
 
 BATCHES = (1, 2, 4)
 
@@ -80,3 +80,11 @@ def test_the_figure_has_a_panel_for_each_backend_and_a_bar_for_each_value():
     assert item.pdf.startswith(b"%PDF")
     assert len(item.csv.splitlines()) == 1 + 2 * len(BATCHES)
     assert "item_s" in item.csv.splitlines()[0]
+
+
+def test_what_is_judged_of_unsteady_launches_is_the_time_of_an_item_too():
+    unsteady = Shape(overrides={(arm, "decode"): "slowed" for arm in ("eager", "xla")}, drift=0.02)
+    found = steps(climbed(shape=unsteady), "batch", ("1", "4"))
+    for comparison in found.values():
+        assert comparison.evidence["low_judged"] < comparison.ratio.value < comparison.evidence["high_judged"]
+        assert comparison.verdict == "faster"
