@@ -29,7 +29,8 @@ def ceilings(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of every loop. Default: all cores.")] = None,
     cpus: Annotated[str | None, typer.Option(help="CPUs to measure on. Default: the first --threads.")] = None,
     runtime: Annotated[
-        list[str] | None, typer.Option(help="native or a runtime, comma lists allowed. Default: all there are.")
+        list[str] | None,
+        typer.Option(help="native, instructions or a runtime, comma lists allowed. Default: all there are."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer rounds and shorter samples: under 20 s.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="How often everything is measured. Default: 16.")] = None,
@@ -89,7 +90,9 @@ def ceilings(
 
 def _show(found: "Ceilings") -> None:
     """Tables by kind; what could not be measured stands below with its reason, once."""
-    from steelyard.core.ceilings import ARITHMETIC, BANDWIDTHS
+    from steelyard.cli.tables import print_report_table
+    from steelyard.core.ceilings import ARITHMETIC, BANDWIDTHS, INSTRUCTIONS
+    from steelyard.tables.instructions import instructions_table
 
     threads = found.threads
     typer.echo(
@@ -101,7 +104,11 @@ def _show(found: "Ceilings") -> None:
     _by_size(f"bandwidth by working set{of} [GB/s]", full, BANDWIDTHS, "GB/s")
     _by_size("latency of a load by working set [ns]", found.rows, ("chase",), "ns")
     _list("arithmetic", _kinds(full, *ARITHMETIC), "what", "by", "dtype", "edge")
-    _list("one vector multiply-add, on one thread", _kinds(found.rows, "dependent", "independent"), "what", "dtype")
+    chains = [row for row in _kinds(found.rows, "dependent", "independent") if row.by != INSTRUCTIONS]
+    _list("one vector multiply-add, on one thread", chains, "what", "dtype")
+    if any(row.instruction for row in found.rows):
+        typer.echo("")
+        print_report_table(instructions_table(found))
     _list("cost of a call", _kinds(full, "launch"), "by")
     _list("copies", _kinds(full, "to_device", "to_host"), "what", "by")
     scaling = [row for row in _kinds(found.rows, "fma", "triad") if row.what == "fma" or row.level == "memory"]

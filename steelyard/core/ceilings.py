@@ -7,15 +7,28 @@ from typing import Literal
 from steelyard.core.comparison import Estimate
 
 What = Literal[
-    "read", "copy", "triad", "chase", "dependent", "independent", "fma", "gemm", "launch", "to_device", "to_host"
+    "read",
+    "copy",
+    "triad",
+    "chase",
+    "dependent",
+    "independent",
+    "paired",
+    "fma",
+    "gemm",
+    "launch",
+    "to_device",
+    "to_host",
 ]
+Unit = Literal["1/s", "B/s", "s", "cycles"]
 MEANINGS: Mapping[What, str] = {
     "read": "bytes read in order",
     "copy": "bytes read and written, one each, in order",
     "triad": "a[i] = b[i] + s * c[i]: two bytes read for each written",
     "chase": "time of one load whose address the load before it gives, in random order over cache lines",
-    "dependent": "time of one vector multiply-add that needs the result of the one before",
-    "independent": "time of one vector multiply-add among chains that need nothing of each other",
+    "dependent": "time of one vector multiply-add, or named instruction, that needs the result of the one before",
+    "independent": "the same among chains that need nothing of each other",
+    "paired": "time of the named instruction and a multiply-add, among chains that need nothing of each other",
     "fma": "multiply-adds in registers, two operations each",
     "gemm": "a square matrix product, 2 n^3 operations",
     "launch": "time of one call that computes next to nothing",
@@ -27,6 +40,10 @@ read the line before it."""
 
 BANDWIDTHS: tuple[What, ...] = ("read", "copy", "triad")
 ARITHMETIC: tuple[What, ...] = ("gemm", "fma")
+INSTRUCTION_WAYS: tuple[What, ...] = ("dependent", "independent", "paired")
+"""How an instruction is measured, in the order of the library that does."""
+INSTRUCTIONS = "instructions"
+"""Who measures single instructions."""
 MEMORY = "memory"
 """The level beyond all caches."""
 
@@ -37,15 +54,17 @@ class Ceiling:
 
     `by` did it: `native` (a loop in C, compiled on the machine) or a runtime. `size` is the working set of one thread
     in bytes, of a product the edge of its matrices. `level` is where that working set lies (`L1`, `L2`, `L3`,
-    `memory`), empty where it lies in several or nowhere. `dtype` is what it computes in. `unit` is `1/s` (operations),
-    `B/s` or `s`. The estimate's `n` counts rounds.
+    `memory`), empty where it lies in several or nowhere. `dtype` is what it computes in. `instruction` is the one that
+    was measured alone, with its registers. `unit` is `1/s` (operations), `B/s`, `s` or `cycles`. The estimate's `n`
+    counts rounds.
     """
 
     what: What
     by: str
-    unit: Literal["1/s", "B/s", "s"]
+    unit: Unit
     threads: int
     dtype: str = ""
+    instruction: str = ""
     size: int | None = None
     level: str = ""
     estimate: Estimate | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from steelyard.analysis.roofline import Roof, bandwidths, peaks
-from steelyard.core.ceilings import BANDWIDTHS, MEANINGS, MEMORY, Ceiling, Ceilings
+from steelyard.core.ceilings import BANDWIDTHS, INSTRUCTIONS, MEANINGS, MEMORY, Ceiling, Ceilings
 from steelyard.tables import provenance
 from steelyard.tables.facts import Facts
 from steelyard.tables.format import ABSENT
@@ -40,7 +40,7 @@ def ceilings_table(facts: Facts) -> Table:
     """Everything that was measured, in its order: the steps of the caches, latencies, products, the cost of a call."""
     ceilings = facts.run.manifest.ceilings
     foot = Footnotes()
-    rows = () if ceilings is None else tuple(_ceiling(row, foot) for row in ceilings.rows)
+    rows = () if ceilings is None else tuple(_ceiling(row, foot) for row in ceilings.rows if row.by != INSTRUCTIONS)
     meanings = "; ".join(f"{what}: {meaning}" for what, meaning in MEANINGS.items())
     return Table(
         name="ceilings",
@@ -70,7 +70,7 @@ def latency_table(facts: Facts) -> Table:
     ceilings = facts.run.manifest.ceilings
     foot = Footnotes()
     timed = (
-        [] if ceilings is None else [row for row in ceilings.rows if row.unit == "s" and _representative(row, ceilings)]
+        [] if ceilings is None else [row for row in ceilings.rows if _is_time(row) and _representative(row, ceilings)]
     )
     rows = tuple(
         Row(
@@ -153,6 +153,10 @@ def _value(row: Ceiling, unit: str, foot: Footnotes) -> Cell:
     if row.estimate is None:
         return Cell(text=ABSENT, notes=(foot.mark(f"{row.by}: {row.reason}"),))
     return Cell(value=row.estimate.value, interval=row.estimate.interval)
+
+
+def _is_time(row: Ceiling) -> bool:
+    return row.unit == "s" and row.by != INSTRUCTIONS
 
 
 def _representative(row: Ceiling, ceilings: Ceilings) -> bool:

@@ -1,9 +1,9 @@
-"""The native loops, compiled by the user's compiler for the CPU that is measured; kept in the cache."""
+"""Loops in C, compiled by the user's compiler for the CPU that is measured; kept in the cache."""
 
 import ctypes
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,8 @@ from steelyard.hardware.compiler import command, not_loadable
 from steelyard.hardware.cpu import cpu_facts
 from steelyard.lowering.cache import cache_root
 
-SOURCE = "kernels.c"
+SOURCES: Mapping[str, str] = {"native": "kernels.c", "instructions": "instructions.c"}
+"""Who measures with a library of its own, and what it is made of."""
 _FLAGS = ("-O3", "-ffp-contract=fast", "-fno-builtin", "-shared", "-fPIC", "-pthread")
 # Left to themselves compilers make the copying loop a call of memcpy, which for large buffers goes around the caches:
 # another loop than the one that is named. `-fno-builtin` keeps Clang from it, this option GCC.
@@ -35,25 +36,30 @@ class Library:
     compiler: str
 
 
+def source(by: str) -> bytes:
+    """The C of a library."""
+    return resources.files("steelyard.hardware.ceilings").joinpath(SOURCES[by]).read_bytes()
+
+
 @owner.naming_the_owner()
-def library(root: Path = proc.ROOT) -> Library:
-    """The library for this CPU, compiled unless the cache has it. Raises Unsupported where it cannot be compiled, and
-    Denied where what the cache has is closed."""
+def library(by: str = "native", root: Path = proc.ROOT) -> Library:
+    """The library of `by` for this CPU, compiled unless the cache has it. Raises Unsupported where it cannot be
+    compiled, and Denied where what the cache has is closed."""
     compiler = command("CC", ("cc", "gcc", "clang"))
     version = _said([*compiler, "--version"]).partition("\n")[0]
-    source = resources.files("steelyard.hardware.ceilings").joinpath(SOURCE).read_bytes()
+    code = source(by)
     cpu = cpu_facts(root)
-    key = stable_hash([source.decode(), version, _FLAGS, cpu["model"], cpu["isa"]], 24)
+    key = stable_hash([code.decode(), version, _FLAGS, cpu["model"], cpu["isa"]], 24)
     folder = cache_root() / "native"
     path, told = folder / f"ceilings-{key}.so", folder / f"ceilings-{key}.txt"
     owner.readable(path)
     if not (path.is_file() and told.is_file() and _loads(path)):
         folder.mkdir(parents=True, exist_ok=True)
         if reason := not_loadable(folder):
-            raise Unsupported(f"the native loops are kept in the cache, and {reason}: set STEELYARD_CACHE to another")
+            raise Unsupported(f"compiled loops are kept in the cache, and {reason}: set STEELYARD_CACHE to another")
         draft = folder / f".ceilings-{key}.{os.getpid()}"
         try:
-            flags = _compile(compiler, source, draft)
+            flags = _compile(compiler, code, draft)
             told.write_text(f"{version}; {' '.join(flags)}\n")
             draft.replace(path)
         finally:
@@ -82,7 +88,7 @@ def _compile(compiler: Sequence[str], source: bytes, path: Path) -> list[str]:
                 return flags
             said = done.stderr.decode(errors="replace").strip().splitlines()
             complaint = complaint or (said[0] if said else "it said nothing")
-    raise Unsupported(f"the C compiler {compiler[0]} could not compile the native loops: {complaint}")
+    raise Unsupported(f"the C compiler {compiler[0]} could not compile the loops: {complaint}")
 
 
 def _loads(path: Path) -> bool:

@@ -21,6 +21,7 @@ from steelyard.measure.telemetry import without_telemetry
 
 MODULES: Mapping[str, str] = {
     "native": "steelyard.hardware.ceilings.native",
+    "instructions": "steelyard.hardware.ceilings.instructions",
     "torch": "steelyard.hardware.ceilings.by_torch",
     "jax": "steelyard.hardware.ceilings.by_jax",
     "onnxruntime": "steelyard.hardware.ceilings.by_onnxruntime",

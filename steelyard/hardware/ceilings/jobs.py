@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from steelyard.core.backend import DeviceKind
-from steelyard.core.ceilings import What
+from steelyard.core.ceilings import Unit, What
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class MeasurementTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """The first line to a process: who it is, and the terms. `library` is the path of the native loops."""
+    """The first line to a process: who it is, and the terms. `library` is the path of what was compiled for it."""
 
     by: str
     terms: MeasurementTerms
@@ -40,9 +40,10 @@ class MeasurementOffer:
     """One thing that a process can measure, or the `reason` why it cannot; the fields are those of a ceiling."""
 
     what: What
-    unit: Literal["1/s", "B/s", "s"]
+    unit: Unit
     threads: int
     dtype: str = ""
+    instruction: str = ""
     size: int | None = None
     level: str = ""
     reason: str = ""

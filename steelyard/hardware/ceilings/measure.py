@@ -11,12 +11,12 @@ import numpy as np
 
 from steelyard import __version__
 from steelyard.core.backend import Budget, Device
-from steelyard.core.ceilings import Ceiling, Ceilings
+from steelyard.core.ceilings import Ceiling, Ceilings, Unit, What
 from steelyard.core.comparison import Estimate, Interval
 from steelyard.core.errors import SteelyardError, Unsupported, UsageError, unknown_name
 from steelyard.guard import proc
 from steelyard.guard.preflight import preflight
-from steelyard.hardware.ceilings.build import Library, library
+from steelyard.hardware.ceilings.build import SOURCES, Library, library
 from steelyard.hardware.ceilings.child import MODULES
 from steelyard.hardware.ceilings.jobs import MeasurementOffer, MeasurementTerms, Ready, Start
 from steelyard.hardware.ceilings.levels import levels
@@ -26,10 +26,13 @@ from steelyard.hardware.fingerprint import fingerprint
 from steelyard.hardware.machine import machine_key
 from steelyard.stats.hodges_lehmann import one_sample
 
-NATIVE = "native"
 RUNTIMES = tuple(MODULES)
 ROUNDS, QUICK_ROUNDS = 16, 6
 """Six values are the fewest that have a 95 % interval."""
+_LOST_WITH: Mapping[str, tuple[tuple[What, Unit], ...]] = {
+    "native": (("read", "B/s"), ("chase", "s"), ("fma", "1/s")),
+    "instructions": (("independent", "cycles"),),
+}
 _SETTLE_S = 0.05
 """Between two processes: threads of the one that still spin for more work must have gone to sleep."""
 _MEMORY_SHARE = 8
@@ -76,15 +79,14 @@ def measure(request: CeilingRequest, say: Callable[[str], None], root: Path = pr
     noise = preflight(request.budget.cpus, gpu=_board(request.device), spin_s=spin_s, idle_s=idle_s)
     say(f"machine noise: grade {noise.grade}" + "".join(f"; {text}" for text in noise.evidence))
     terms = _terms(request, root)
-    native, absent = _library(request, say)
+    absent: list[Ceiling] = []
     watched: list[_Watched] = []
+    compiled: dict[str, Library] = {}
     try:
         for by in request.runtimes:
-            if by == NATIVE and native is None:
-                continue
-            found, reason = _started(Start(by=by, terms=terms, library="" if native is None else str(native.path)))
+            found, reason = _started(by, terms, compiled)
             if found is None:
-                absent.append(_absent(by, terms, reason))
+                absent += _absent(by, terms, reason)
             else:
                 watched.append(found)
             say(f"{by}: {reason or _offered(found)}")
@@ -107,7 +109,7 @@ def measure(request: CeilingRequest, say: Callable[[str], None], root: Path = pr
         ),
         capacity_bytes=_capacities(request, root, watched),
         versions=environment["packages"],
-        compiler="" if native is None else native.compiler,
+        compiler="; ".join(dict.fromkeys(each.compiler for each in compiled.values())),
         evidence=noise.evidence,
         notes=tuple(note for each in watched for note in (*each.ready.notes, *([each.lost] if each.lost else []))),
     )
@@ -140,6 +142,7 @@ def _ceiling(by: str, offer: MeasurementOffer, values: Sequence[float], failure:
         unit=offer.unit,
         threads=offer.threads,
         dtype=offer.dtype,
+        instruction=offer.instruction,
         size=offer.size,
         level=offer.level,
         estimate=settled(values) if values else None,
@@ -172,8 +175,14 @@ def _rounds(watched: Sequence[_Watched], request: CeilingRequest, say: Callable[
         say(f"round {number + 1} of {request.rounds}")
 
 
-def _started(start: Start) -> tuple[_Watched | None, str]:
-    process = Process(start)
+def _started(by: str, terms: MeasurementTerms, compiled: dict[str, Library]) -> tuple[_Watched | None, str]:
+    """The process, ready, and its library in `compiled` where it has one of its own; or why there is none."""
+    if by in SOURCES and terms.device_kind == "cpu":
+        try:
+            compiled[by] = library(by)
+        except Unsupported as error:
+            return None, str(error)
+    process = Process(Start(by=by, terms=terms, library=str(compiled[by].path) if by in compiled else ""))
     try:
         ready = process.ready()
     except SteelyardError as error:
@@ -185,21 +194,6 @@ def _started(start: Start) -> tuple[_Watched | None, str]:
     return _Watched(process=process, ready=ready), ""
 
 
-def _library(request: CeilingRequest, say: Callable[[str], None]) -> tuple[Library | None, list[Ceiling]]:
-    """The native loops, or the row that says why there are none."""
-    if NATIVE not in request.runtimes or request.device.kind != "cpu":
-        return None, []
-    try:
-        found = library()
-    except Unsupported as error:
-        say(f"{NATIVE}: {error}")
-        return None, [
-            Ceiling(what=what, by=NATIVE, unit=unit, threads=request.budget.threads, reason=str(error))  # type: ignore[arg-type]
-            for what, unit in (("read", "B/s"), ("chase", "s"), ("fma", "1/s"))
-        ]
-    return found, []
-
-
 def _capacities(request: CeilingRequest, root: Path, watched: Sequence[_Watched]) -> dict[str, int]:
     """What the caches hold: those of a CPU as the system describes them, a device's as a runtime does."""
     if request.device.kind == "cpu":
@@ -207,10 +201,12 @@ def _capacities(request: CeilingRequest, root: Path, watched: Sequence[_Watched]
     return {name: size for each in watched for name, size in each.ready.capacity_bytes.items()}
 
 
-def _absent(by: str, terms: MeasurementTerms, reason: str) -> Ceiling:
-    """A runtime that could not be asked: the one row that stands for all of its."""
-    return Ceiling(what="read" if by == NATIVE else "gemm", by=by, unit="B/s" if by == NATIVE else "1/s",
-                   threads=terms.threads, reason=reason)  # fmt: skip
+def _absent(by: str, terms: MeasurementTerms, reason: str) -> list[Ceiling]:
+    """Who could not be asked: a row for each kind of what it would have measured."""
+    return [
+        Ceiling(what=what, by=by, unit=unit, threads=terms.threads, reason=reason)
+        for what, unit in _LOST_WITH.get(by, (("gemm", "1/s"),))
+    ]
 
 
 def _terms(request: CeilingRequest, root: Path) -> MeasurementTerms:
