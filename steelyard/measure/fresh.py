@@ -2,16 +2,17 @@
 
 A pool of inputs that repeats is no proof: an answer kept from an earlier call of the same input is right, and
 an output written after `run` returned may be found complete because an earlier call left the same numbers there. So
-the data inputs of a bound program are replaced by mixtures of those of the pool, each element from or between two
-members, and three calls are made of each mixture: a *new* one, one *again* after the same bytes were
-written once more, and one *kept* without a change. A program that computes takes as long for all three, and gives the
-same numbers: one that destroys its inputs has the wrong ones when they are left alone. The outputs of the new call are
-read at once, those of the second after a pause: a program that returned when its outputs were complete takes as long
-to read either way.
+the data inputs of a bound program are replaced by mixtures of those of the pool, and three calls are made of each
+mixture: a *new* one, one *again* after the same bytes were written once more, and one *kept* without a change. A program
+that computes takes as long for all three, and gives the same numbers: one that destroys its inputs has the wrong ones
+when they are left alone. The outputs of the new call are read at once, those of the second after a pause: a program that
+returned when its outputs were complete takes as long to read either way.
 
-Where times look like a cheat, more mixtures are called, each after a call that counts for nothing, and all of them must
-agree. It belongs to the cold round, where nothing is timed after it; a launch with a timed window makes one new call at
-its end. Mixtures are drawn from the system's random numbers.
+Where times look like a cheat, more mixtures are called, each after a call that counts for nothing, and all of them
+must agree. What lies between two members is new; of whole numbers, which may be tokens, each element is that of a
+member, and as long as there are members left none that an earlier mixture had there: an output that depends on a single
+token is new as well. The check belongs to the cold round, where nothing is timed after it; a launch with a timed window
+makes one new call at its end. Mixtures are drawn from the system's random numbers.
 """
 
 import time
@@ -94,14 +95,14 @@ class FreshCalls:
                 # have gone to sleep, and on a busy machine they take milliseconds to wake.
                 self._binding.run()
                 self._binding.settle()
-            at_once = self._call("new", mixture)
+            at_once = self._call("new", mixture, unlike_earlier=not after_a_call)
             later = self._call("again", mixture, pause=True)
             kept = self._call("kept", None)
             self._same(at_once, later, "read at once it is not what a call of the same input gave after a pause")
             self._same(kept, later, "left alone, its inputs give another answer: they were changed")
             self.mixtures += 1
 
-    def _call(self, kind: str, update: Arrays | None, *, pause: bool = False) -> Arrays:
+    def _call(self, kind: str, update: Arrays | None, *, pause: bool = False, unlike_earlier: bool = True) -> Arrays:
         """One call; the first, of no kind, only shows what the binding's own inputs give."""
         if update is not None:
             self._binding.update(update)
@@ -119,7 +120,7 @@ class FreshCalls:
             self._times[kind].append((ran - start) * 1e-9)
         if kind in ("new", "again"):
             self._reads["after a pause" if pause else "at once"].append((ended - read) * 1e-9)
-        if kind in ("", "new"):
+        if kind in ("", "new") and unlike_earlier:
             self._unlike_earlier(found)
         return found
 
@@ -190,9 +191,15 @@ class FreshCalls:
         used = {_bits(self._inputs[0], names)}
         members = {_bits(entry, names) for entry in self._inputs}
         spare: list[Arrays] = []
-        for _ in range(_TRIALS if names else 0):
+        dealt = {name: _dealt([entry[name] for entry in self._inputs], random) for name in names}
+        for trial in range(1, _TRIALS if names else 0):
             one, other = random.choice(len(self._inputs), size=2, replace=False)
-            mixture = {name: _mixed(self._inputs[one][name], self._inputs[other][name], random) for name in names}
+            mixture = {
+                name: dealt[name][trial]
+                if trial < len(dealt[name])
+                else _mixed(self._inputs[one][name], self._inputs[other][name], random)
+                for name in names
+            }
             bits = _bits(mixture, names)
             if bits in used:
                 continue
@@ -206,6 +213,18 @@ class FreshCalls:
     def _doubt(self, text: str) -> None:
         if text not in self.doubts:
             self.doubts.append(text)
+
+
+def _dealt(members: Sequence[Array], random: np.random.Generator) -> Sequence[Array]:
+    """Whole numbers: the values of the members, dealt anew to each element, the first member's first and what is the
+    same as an earlier one last. Of numbers with a point none: they are mixed."""
+    if members[0].dtype.kind not in "biu":
+        return ()
+    first, *others = members
+    cards = np.concatenate([np.stack([first]), random.permuted(np.stack(others), axis=0)])
+    again = np.stack([(cards[:place] == card).any(axis=0) for place, card in enumerate(cards)])
+    dealt = np.take_along_axis(cards, np.argsort(again, axis=0, kind="stable"), axis=0)
+    return [np.asarray(hand) for hand in dealt]
 
 
 def _mixed(one: Array, other: Array, random: np.random.Generator) -> Array:

@@ -10,8 +10,9 @@ from steelyard.tables.table import Table
 def measured_instructions(facts: Facts) -> Table | None:
     """The table of the ceilings that the run carries; none where they have no instructions."""
     ceilings = facts.run.manifest.ceilings
-    measured = ceilings is not None and any(row.by == INSTRUCTIONS for row in ceilings.rows)
-    return instructions_table(ceilings) if measured else None
+    if ceilings is None or all(row.by != INSTRUCTIONS for row in ceilings.rows):
+        return None
+    return instructions_table(ceilings)
 
 
 SECTION = Section(name="instructions", tables={1950: measured_instructions})

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steelyard.core.runner import Binding
 from steelyard.core.workload import Program, TensorSpec, Weights
@@ -149,6 +151,49 @@ def test_an_output_that_depends_on_one_element_is_new_for_new_inputs(monkeypatch
     assert calls(monkeypatch, lambda mixture, kind: 0.001, pool=pool).doubts == []
 
 
+def test_an_output_that_depends_on_one_token_is_new_for_new_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the pooled state of a causal model of text that finds no token of its end."""
+
+    def run(self: Scripted) -> None:
+        self.y = np.repeat(2.0 * self.x[:1], 16)
+
+    monkeypatch.setattr(Scripted, "run", run)
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        first = random.permutation(99)[:8]
+        pool = [{"x": np.append(token, random.integers(0, 99, 15))} for token in first]
+        assert calls(monkeypatch, lambda mixture, kind: 0.001, pool=pool).doubts == []
+
+
+def test_more_mixtures_than_values_say_nothing_of_one_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Scripted, "run", run_on_the_clock)
+    pool = [{"x": np.arange(16) + 16 * member} for member in range(8)]
+    found = calls(monkeypatch, lambda mixture, kind: 0.003 if (kind == 0) == (mixture < 4) else 0.001, pool=pool)
+    assert (found.mixtures, found.doubts) == (11, [])
+
+
+RUN = Scripted.run
+
+
+def run_on_the_clock(self: Scripted) -> None:
+    RUN(self)
+    self.y = np.repeat(2.0 * self.x[:1], 16)
+
+
+@given(
+    members=st.lists(st.lists(st.integers(0, 5), min_size=3, max_size=3), min_size=2, max_size=8),
+    seed=st.integers(0, 1 << 32),
+)
+def test_tokens_are_dealt_once_each_before_one_comes_again(members, seed) -> None:
+    hands = fresh._dealt([np.array(member) for member in members], np.random.default_rng(seed))
+    assert hands[0].tolist() == members[0]
+    for place in range(3):
+        values = [int(hand[place]) for hand in hands]
+        assert sorted(values) == sorted(member[place] for member in members)
+        distinct = len({*values})
+        assert len({*values[:distinct]}) == distinct
+
+
 def test_a_mixture_keeps_shape_and_type_and_what_is_not_finite() -> None:
     random = np.random.default_rng(0)
     for one, other in [
@@ -164,11 +209,11 @@ def test_a_mixture_keeps_shape_and_type_and_what_is_not_finite() -> None:
 
 
 def test_a_single_number_stays_one_when_the_binding_gets_its_own_inputs_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[tuple[int, ...]] = []
-    monkeypatch.setattr(Scripted, "update", lambda self, inputs: given.append(np.shape(inputs["x"])))
+    shapes: list[tuple[int, ...]] = []
+    monkeypatch.setattr(Scripted, "update", lambda self, inputs: shapes.append(np.shape(inputs["x"])))
     monkeypatch.setattr(fresh.time, "sleep", lambda pause: None)
     pool = [{"x": np.array(rate)} for rate in (8000, 16000)]
     found = fresh.FreshCalls(Scripted([0], lambda mixture, kind: 0.0), PROGRAM, pool, {"y": 1e-6})
     found.once()
-    assert given
-    assert set(given) == {()}
+    assert shapes
+    assert set(shapes) == {()}
