@@ -3,9 +3,9 @@
 A pool of inputs that repeats is no proof: an answer kept from an earlier call of the same input is right, and
 an output written after `run` returned may be found complete because an earlier call left the same numbers there. So
 the data inputs of a bound program are replaced by mixtures of those of the pool, and three calls are made of each
-mixture: a *new* one, one *again* after the same bytes were written once more, and one *kept* without a change. A
-program that computes takes as long for all three, and gives the same numbers: one that destroys its inputs has the wrong ones
-when they are left alone. The outputs of the new call are read at once, those of the second after a pause: one that
+mixture: a *new* one, one *again* after the same bytes were written once more, and one *kept* without a change. One that
+computes takes as long for all three, and gives the same numbers: one that destroys its inputs has the wrong ones when
+they are left alone. The outputs of the new call are read at once, those of the second after a pause: a program that
 returned when its outputs were complete takes as long to read either way.
 
 Where times look like a cheat, more mixtures are called, each after a call that counts for nothing, and all of them
