@@ -100,7 +100,7 @@ class Asking:
         for lowered in self._lowered[point.key].programs.values():
             for name in self._plan.formats[arm.backend.text]:
                 if name in lowered.failures:
-                    return f"{name} of {lowered.program.name}: {lowered.failures[name]}"
+                    return lowered.failures[name]
         return ""
 
     def _request(

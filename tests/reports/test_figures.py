@@ -348,7 +348,7 @@ def test_coverage_of_more_points_than_a_page_holds_joins_those_that_ended_alike(
 def test_coverage_shows_the_whole_device_and_how_each_reason_begins(rows):
     points = llm_points(("decode",), batches=range(1, rows + 1))
     run = synthetic_run(backends=("eager", "xla"), rounds=2, points=points, headline="decode", shape=Shape(calls=40))
-    reason = "onnx of decode: decode as onnx: DispatchError: No ONNX function found for an operator with a long name"
+    reason = "decode as onnx: DispatchError: No ONNX function found for an operator with a long name"
     results = [
         replace(result, status="unsupported", reason=f"{reason}, {result.case_id}") if result.arm == "xla" else result
         for result in run.results
@@ -367,7 +367,7 @@ def test_coverage_shows_the_whole_device_and_how_each_reason_begins(rows):
             assert box.y0 >= 0
             assert box.y1 <= figure.bbox.y1
     assert device.name in head.get_text().replace("\n", " ")
-    assert "1 onnx of decode: decode as onnx: Dispatch" in " ".join(foot.get_text().split())
+    assert "1 decode as onnx: Dispatch" in " ".join(foot.get_text().split())
     # Three reasons in two lines each, or six in one where two would cost rows.
     assert len(foot.get_text().splitlines()) == 7
 
