@@ -35,6 +35,7 @@ def save(
 def diff(
     before: Annotated[str, typer.Argument(metavar="BEFORE", help="A file that bench coverage save wrote, or a run.")],
     after: Annotated[str, typer.Argument(metavar="AFTER", help="Another.")],
+    shared: Annotated[bool, typer.Option("--common", help="Only configurations and backends that both have.")] = False,
     runs: _Runs = RUNS,
 ) -> None:
     """What ended otherwise than before: failures that are new, and those that are gone.
@@ -42,9 +43,11 @@ def diff(
     Exit code 1 where anything changed, so that a job also tells of what works now.
     """
     from steelyard.cli.output import print_table, printable
-    from steelyard.service.statuses import differences
+    from steelyard.service.statuses import common, differences
 
     old, new = _statuses(before, runs), _statuses(after, runs)
+    if shared:
+        old, new = common(old, new)
     typer.echo(printable(f"{before}: {_told(old)}\n{after}: {_told(new)}"))
     changed = list(differences(old, new))
     rows = [(item.title, item.backend, item.before.replace("_", " "), item.after.replace("_", " ")) for item in changed]

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steelyard import wire
-from steelyard.core.errors import StoreError
+from steelyard.core.errors import StoreError, UsageError
 from steelyard.core.run import Run
 from steelyard.tables.facts import gather
 
@@ -79,6 +79,26 @@ def differences(before: Statuses, after: Statuses) -> Iterator[Changed]:
             one, other = old.get(backend, ABSENT), new.get(backend, ABSENT)
             if one != other:
                 yield Changed(title=title, backend=backend, before=one, after=other)
+
+
+def common(one: Statuses, other: Statuses) -> tuple[Statuses, Statuses]:
+    """Both, cut down to the configurations and backends that each of them has. Raises UsageError if there are none."""
+    shared = {
+        title: row.keys() & other.statuses[title].keys()
+        for title, row in one.statuses.items()
+        if title in other.statuses
+    }
+    if not any(shared.values()):
+        raise UsageError("the two have no configuration in common that one backend ran on both sides")
+
+    def cut(whole: Statuses) -> Statuses:
+        rows = {
+            title: {backend: status for backend, status in whole.statuses[title].items() if backend in backends}
+            for title, backends in shared.items()
+        }
+        return replace(whole, statuses=rows)
+
+    return cut(one), cut(other)
 
 
 def pass_rates(statuses: Statuses) -> Mapping[str, tuple[int, int]]:

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from steelyard.cli.main import app
+from steelyard.core.errors import UsageError
 from steelyard.service.statuses import differences, read, statuses_of, write
 from steelyard.tables.build import build
 from tests.fakes.runs import Outcome, llm_points, synthetic_run
@@ -56,6 +57,20 @@ def test_a_job_ends_with_1_where_anything_changed(tmp_path: Path) -> None:
     assert "xla 4 of 8" in changed.stdout
     assert "xla 8 of 8" in changed.stdout
     assert changed.stdout.count("unsupported") == 4
+
+
+def test_a_part_is_held_against_the_whole_by_what_both_have(tmp_path: Path) -> None:
+    whole, part, other = (str(tmp_path / f"{name}.json") for name in ("whole", "part", "other"))
+    named = {("xla", "decode"): FAILED}
+    write(statuses(decode=FAILED), Path(whole))
+    write(statuses_of(synthetic_run(backends=("xla",), points=POINTS[4:], statuses=named)), Path(part))
+    write(statuses_of(synthetic_run(backends=("xla",), points=llm_points(("decode",), batches=(3,)))), Path(other))
+    assert CliRunner().invoke(app, ["coverage", "diff", whole, part]).exit_code == 1
+    same = CliRunner().invoke(app, ["coverage", "diff", "--common", whole, part])
+    assert (same.exit_code, "nothing ended otherwise" in same.stdout) == (0, True)
+    assert "eager" not in same.stdout
+    nothing = CliRunner().invoke(app, ["coverage", "diff", "--common", whole, other])
+    assert isinstance(nothing.exception, UsageError)
 
 
 def test_a_file_that_holds_no_statuses_is_refused(tmp_path: Path) -> None:
